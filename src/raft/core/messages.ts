@@ -1,0 +1,82 @@
+// What members say to each other. Every message may be lost, repeated, delayed or reordered.
+
+import type { Entry, LogIndex, LogPosition, MemberId, Term } from './types.ts';
+
+interface Envelope {
+  readonly from: MemberId;
+  readonly to: MemberId;
+  /** The sender's term; in `preVoteRequest` the term it would campaign in. */
+  readonly term: Term;
+}
+
+/** "Would you vote for me in `term`?" Changes nothing at the receiver (thesis section 9.6). */
+export interface PreVoteRequest extends Envelope {
+  readonly kind: 'preVoteRequest';
+  readonly last: LogPosition;
+}
+
+/** A grant echoes the term asked for; a refusal carries the receiver's own term. */
+export interface PreVoteReply extends Envelope {
+  readonly kind: 'preVoteReply';
+  readonly granted: boolean;
+}
+
+export interface VoteRequest extends Envelope {
+  readonly kind: 'voteRequest';
+  readonly last: LogPosition;
+}
+
+export interface VoteReply extends Envelope {
+  readonly kind: 'voteReply';
+  readonly granted: boolean;
+}
+
+/** AppendEntries (paper figure 2). `entries` continue `previous`; empty for a probe. */
+export interface AppendRequest extends Envelope {
+  readonly kind: 'appendRequest';
+  readonly previous: LogPosition;
+  readonly entries: readonly Entry[];
+  readonly commit: LogIndex;
+}
+
+/** The receiver's log equals the sender's, durably, up to and including `matched`. */
+export interface AppendAccepted extends Envelope {
+  readonly kind: 'appendAccepted';
+  readonly matched: LogIndex;
+}
+
+/**
+ * `previous.index` of the request did not fit. `hint` is the last place at or below it where the receiver's log
+ * may agree (skips a whole conflicting term at once; paper section 5.3).
+ */
+export interface AppendRejected extends Envelope {
+  readonly kind: 'appendRejected';
+  readonly probed: LogIndex;
+  readonly hint: LogPosition;
+}
+
+/** Keeps the lead and confirms reads. `commit` is never beyond what this follower is known to match. */
+export interface Heartbeat extends Envelope {
+  readonly kind: 'heartbeat';
+  readonly commit: LogIndex;
+  /** Counter made by the leader, rising within its term: an answer confirms rounds up to the one it echoes. */
+  readonly readRound: number;
+}
+
+export interface HeartbeatReply extends Envelope {
+  readonly kind: 'heartbeatReply';
+  readonly readRound: number;
+}
+
+export type Message =
+  | PreVoteRequest
+  | PreVoteReply
+  | VoteRequest
+  | VoteReply
+  | AppendRequest
+  | AppendAccepted
+  | AppendRejected
+  | Heartbeat
+  | HeartbeatReply;
+
+export type MessageKind = Message['kind'];

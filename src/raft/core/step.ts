@@ -1,0 +1,99 @@
+// The core's contract: everything that goes in, everything that comes out.
+
+import type { Message } from './messages.ts';
+import type { Entry, HardState, LogIndex, LogPosition, MemberId, Role, SnapshotMeta, Term } from './types.ts';
+
+/** A command waiting for a place in the log. `id` is the driver's name for it and never leaves the process. */
+export interface Proposal {
+  readonly id: number;
+  readonly data: Uint8Array;
+}
+
+/** Everything the core can be told. It reacts to nothing else. */
+export type Input =
+  /** One tick of the driver's clock has passed. `entropy` (uint32) seeds the next randomised election timeout. */
+  | { readonly kind: 'tick'; readonly entropy: number }
+  | { readonly kind: 'message'; readonly message: Message }
+  | { readonly kind: 'propose'; readonly proposals: readonly Proposal[] }
+  /** A linearizable read wants to know the index it must wait for (thesis section 6.4). */
+  | { readonly kind: 'read'; readonly id: number }
+  /**
+   * Everything handed out so far up to `last` and `hardState` is durable. The pair (index, term) makes a late
+   * completion of an overwritten entry harmless.
+   */
+  | { readonly kind: 'persisted'; readonly last: LogPosition; readonly hardState: HardState }
+  /** A snapshot at `base` is durable and the log was cut up to it; `base.index` <= applied index. */
+  | { readonly kind: 'compacted'; readonly base: SnapshotMeta }
+  /** A whole, verified snapshot from the leader of `term` lies on disk, not yet installed. */
+  | {
+      readonly kind: 'snapshotReceived';
+      readonly from: MemberId;
+      readonly term: Term;
+      readonly snapshot: SnapshotMeta;
+    }
+  /** The snapshot of an `installSnapshot` effect is now the durable base of the log and the applied state. */
+  | { readonly kind: 'snapshotInstalled'; readonly snapshot: SnapshotMeta }
+  /** A snapshot transfer to `to` ended. */
+  | { readonly kind: 'snapshotSent'; readonly to: MemberId; readonly index: LogIndex; readonly delivered: boolean }
+  /** The transport failed to deliver to `peer`: stop streaming, probe. */
+  | { readonly kind: 'unreachable'; readonly peer: MemberId };
+
+export type ProposalRefusal = 'notLeader' | 'overloaded';
+
+/** What the core knows about its own place; published at every change. */
+export interface RoleView {
+  readonly role: Role;
+  readonly term: Term;
+  readonly leader: MemberId | null;
+  /**
+   * True once a leader has *committed* its own term's first entry: from then on its committed state is complete
+   * (Leader Completeness) and it may serve reads and act. Always false in other roles.
+   */
+  readonly established: boolean;
+}
+
+/**
+ * What one step asks the shell to do. Order within one step: the durable part (`hardState`, `truncateFrom`,
+ * `append`) goes to disk as one group, groups in the order of their steps. `sendNow` may leave before that,
+ * `sendAfterPersist` only when this group and all earlier ones are durable.
+ */
+export interface Effects {
+  readonly hardState: HardState | null;
+  /** Drop all entries from this index on, before `append`. Never at or below the commit index. */
+  readonly truncateFrom: LogIndex | null;
+  readonly append: readonly Entry[];
+  readonly sendNow: readonly Message[];
+  readonly sendAfterPersist: readonly Message[];
+  /** Entries up to here are committed; null when nothing changed. The driver applies them in order. */
+  readonly commit: LogIndex | null;
+  readonly accepted: readonly { readonly id: number; readonly position: LogPosition }[];
+  readonly refused: readonly { readonly id: number; readonly reason: ProposalRefusal }[];
+  /** The read may be answered once the state machine has applied `index`. */
+  readonly readsReady: readonly { readonly id: number; readonly index: LogIndex }[];
+  /** The read cannot be confirmed by this leader any more, or this member is not the leader. */
+  readonly readsRefused: readonly number[];
+  /** Send the newest snapshot to these members; answered by `snapshotSent`. At most one under way a member. */
+  readonly sendSnapshot: readonly MemberId[];
+  /** Make this received snapshot the base of the log and the state; answered by `snapshotInstalled`. */
+  readonly installSnapshot: SnapshotMeta | null;
+  /** Set when role, term, leader or `established` changed. */
+  readonly role: RoleView | null;
+}
+
+/** Fixed sizes and times of the protocol, in ticks of the driver's clock. */
+export interface CoreOptions {
+  readonly self: MemberId;
+  /** Ticks between heartbeats of a leader; >= 1. */
+  readonly heartbeatTicks: number;
+  /** Base election timeout; randomised in [electionTicks, 2 * electionTicks). At least 3 * heartbeatTicks. */
+  readonly electionTicks: number;
+  /** Entries and payload bytes of one append request, at most; an entry larger than the limit travels alone. */
+  readonly appendEntriesMax: number;
+  readonly appendBytesMax: number;
+  /** Append requests under way to one follower, at most. */
+  readonly inflightMax: number;
+  /** Payload bytes proposed and not committed yet; more proposals are refused as overloaded. */
+  readonly uncommittedBytesMax: number;
+  /** Reads waiting for confirmation, at most; more are refused. */
+  readonly readsMax: number;
+}

@@ -1,0 +1,75 @@
+// The vocabulary of Raft: who, when, where in the log.
+
+import { assert } from '../../base/assert.ts';
+import type { Brand } from '../../base/brand.ts';
+
+/** A Raft term: an integer >= 0. At most one leader a term (Raft paper, figure 3: Election Safety). */
+export type Term = Brand<number, 'Term'>;
+
+/** A position in the log: an integer >= 0; the first entry has index 1, 0 is "before the first". */
+export type LogIndex = Brand<number, 'LogIndex'>;
+
+/** A member of the group: a positive integer, unique in the group and never reused. */
+export type MemberId = Brand<number, 'MemberId'>;
+
+export function term(value: number): Term {
+  assert(Number.isSafeInteger(value) && value >= 0, 'a term is an integer >= 0');
+  return value as Term;
+}
+
+export function logIndex(value: number): LogIndex {
+  assert(Number.isSafeInteger(value) && value >= 0, 'a log index is an integer >= 0');
+  return value as LogIndex;
+}
+
+export function memberId(value: number): MemberId {
+  assert(Number.isSafeInteger(value) && value > 0, 'a member id is a positive integer');
+  return value as MemberId;
+}
+
+/** The place of one entry: index and the term it was written in. Log Matching makes the pair name one history. */
+export interface LogPosition {
+  readonly index: LogIndex;
+  readonly term: Term;
+}
+
+/**
+ * `command` carries a state machine command; `noop` is what a leader writes first in its term (paper section 8);
+ * `config` carries an encoded `Membership`. Membership changes come later; the kind exists so that old logs stay readable.
+ */
+export type EntryKind = 'command' | 'noop' | 'config';
+
+/** One log entry. `data` is opaque to Raft and never modified after the entry was made. */
+export interface Entry extends LogPosition {
+  readonly kind: EntryKind;
+  readonly data: Uint8Array;
+}
+
+/**
+ * Who votes. One voter set normally; two while a joint configuration is in force (paper section 6).
+ * A quorum is a majority of *every* set. Learners receive the log and never count.
+ */
+export interface Membership {
+  readonly voterSets: readonly (readonly MemberId[])[];
+  readonly learners: readonly MemberId[];
+}
+
+/** What must be durable before a vote or a reply leaves the process. The vote is cleared only when the term rises. */
+export interface HardState {
+  readonly term: Term;
+  readonly votedFor: MemberId | null;
+}
+
+/** What a snapshot stands for: the state after applying the entry at this position, and the membership in force there. */
+export interface SnapshotMeta extends LogPosition {
+  readonly membership: Membership;
+}
+
+/** What the durable log held when the process started. `entries` continue `base` without a gap. */
+export interface RestoredState {
+  readonly hardState: HardState;
+  readonly base: SnapshotMeta;
+  readonly entries: readonly Entry[];
+}
+
+export type Role = 'follower' | 'preCandidate' | 'candidate' | 'leader';
