@@ -1,0 +1,33 @@
+// The two forms of an answer, and the client's wish for the object instead of a word.
+
+import type { Context } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+
+/** Success: `{"data": ...}`. */
+export function answer(context: Context, data: unknown, status: ContentfulStatusCode = 200): Response {
+  return context.json({ data }, status);
+}
+
+/** Every failure: `{"error":{"message":"..."}}`; upstream's client prints nothing without that object. */
+export function refuse(context: Context, message: string, status: ContentfulStatusCode): Response {
+  return context.json({ error: { message } }, status);
+}
+
+/**
+ * Answers `word` ("created", "ok"), or the object when the request says `Prefer: return=representation` (RFC 7240).
+ */
+export function answerChange(
+  context: Context,
+  change: { readonly word: unknown; readonly object: unknown; readonly status: ContentfulStatusCode },
+): Response {
+  if (!prefersRepresentation(context.req.header('Prefer')))
+    return answer(context, change.word, change.status);
+  context.header('Preference-Applied', 'return=representation');
+  return answer(context, change.object, change.status);
+}
+
+function prefersRepresentation(header: string | undefined): boolean {
+  return (header ?? '')
+    .split(',')
+    .some((preference) => /^\s*return\s*=\s*"?representation"?\s*(;|$)/i.test(preference));
+}

@@ -1,0 +1,68 @@
+// The whole HTTP surface of one member.
+
+import { Hono } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+
+import { refuse } from './answers.ts';
+import type { ApiDependencies } from './dependencies.ts';
+import { ApiError } from './errors.ts';
+import { limitBody } from './middleware/limits.ts';
+import { measureRequests } from './middleware/metrics.ts';
+import { redirectToLeader } from './middleware/redirect.ts';
+import { allowedMethods, type RouteTable } from './route-table.ts';
+import { clusterRoutes } from './routes/clusters.ts';
+import { healthRoutes } from './routes/health.ts';
+import { migrationRoutes } from './routes/migrations.ts';
+import { namespaceRoutes } from './routes/namespaces.ts';
+import { nodeRoutes } from './routes/nodes.ts';
+import { groupRoutes, membershipRoutes } from './routes/raft.ts';
+import { shardRoutes } from './routes/shards.ts';
+
+const API = '/api/v1';
+
+/**
+ * The application: own routes first, then everything that only the leader answers. `raft` takes what peers send and is
+ * mounted under `/raft`, outside redirects, limits and request metrics.
+ */
+export function createApp(dependencies: ApiDependencies, raft: Hono): Hono {
+  const own = new Hono().route('/', healthRoutes(dependencies)).route(API, groupRoutes(dependencies));
+  const leaderOnly = new Hono()
+    .route(API, namespaceRoutes(dependencies))
+    .route(API, clusterRoutes(dependencies))
+    .route(API, shardRoutes(dependencies))
+    .route(API, nodeRoutes(dependencies))
+    .route(API, migrationRoutes(dependencies))
+    .route(API, membershipRoutes());
+  const table: RouteTable = [...own.routes, ...leaderOnly.routes];
+  const known: Hono = new Hono()
+    .route('/raft', raft)
+    .use(measureRequests(dependencies.metrics, () => dependencies.clock.monotonicMs()))
+    .use(async (context, next) => {
+      const allowed = allowedMethods(table, context.req.path);
+      if (allowed.length === 0) throw new ApiError('unknownRoute', `there is no route ${context.req.path}`);
+      if (!allowed.includes(context.req.method)) {
+        context.header('Allow', allowed.join(', '));
+        throw new ApiError('methodNotAllowed', `${context.req.path} takes ${allowed.join(', ')}`);
+      }
+      await next();
+    })
+    .use(limitBody())
+    .route('/', own)
+    .use(redirectToLeader(dependencies.group))
+    .route('/', leaderOnly);
+  known.onError((error, context) => {
+    if (error instanceof ApiError) {
+      if (error.code === 'noLeader') context.header('Retry-After', '1');
+      return refuse(context, error.message, error.status);
+    }
+    dependencies.logger.error('api.failed', {
+      method: context.req.method,
+      path: context.req.path,
+      error: error.stack ?? error.message,
+    });
+    const status: ContentfulStatusCode = 500;
+    return refuse(context, 'internal error, see the log of this controller', status);
+  });
+  known.notFound((context) => refuse(context, `there is no route ${context.req.path}`, 404));
+  return known;
+}

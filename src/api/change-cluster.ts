@@ -1,0 +1,41 @@
+// Read, change, compare-and-set: how a route alters a cluster while the leader may alter it too.
+
+import type { Result } from '../base/result.ts';
+import type { TopologyError } from '../topology/errors.ts';
+import type { Cluster, Name } from '../topology/types.ts';
+import { ApiError, missing } from './errors.ts';
+import { clustersRefusal, settled, topologyRefusal } from './parse.ts';
+import type { ClusterRecord, Clusters } from './ports.ts';
+
+/** How often a change is tried again when somebody else's was first. */
+const ATTEMPTS_MAX = 5;
+
+export interface ClusterPath {
+  readonly namespace: Name;
+  readonly cluster: Name;
+}
+
+/** The record as of now, linearizable; 404 when there is none. */
+export async function readCluster(clusters: Clusters, path: ClusterPath): Promise<ClusterRecord> {
+  settled(await clusters.linearize());
+  const record = clusters.getCluster(path.namespace, path.cluster);
+  if (record === null) throw missing();
+  return record;
+}
+
+/** Applies the pure `change` to the newest record and commits it. Returns the committed cluster; throws the answer otherwise. */
+export async function changeCluster(
+  clusters: Clusters,
+  path: ClusterPath,
+  change: (cluster: Cluster) => Result<Cluster, TopologyError>,
+): Promise<Cluster> {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+    const record = await readCluster(clusters, path);
+    const next = change(record.cluster);
+    if (!next.ok) throw topologyRefusal(next.error);
+    const outcome = await clusters.replaceCluster(record, next.value);
+    if (outcome.ok) return next.value;
+    if (outcome.error.kind !== 'conflict') throw clustersRefusal(outcome.error);
+  }
+  throw new ApiError('conflict', 'the cluster is being changed by others all the time, please retry');
+}

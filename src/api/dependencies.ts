@@ -1,0 +1,17 @@
+// What every route is given.
+
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Random } from '../base/random.ts';
+import type { Clusters, Failovers, GroupView, NodeInspector, RequestMetrics } from './ports.ts';
+
+export interface ApiDependencies {
+  readonly group: GroupView;
+  readonly clusters: Clusters;
+  readonly inspector: NodeInspector;
+  readonly failovers: Failovers;
+  readonly metrics: RequestMetrics;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}

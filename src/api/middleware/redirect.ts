@@ -1,0 +1,25 @@
+// Any peer answers: what only the leader can do is redirected to it.
+
+import type { MiddlewareHandler } from 'hono';
+
+import { ApiError, noLeader } from '../errors.ts';
+import type { GroupView } from '../ports.ts';
+import { rawTarget } from '../request-target.ts';
+
+/**
+ * Lets a request through on the leader; elsewhere answers 307 to the leader's recorded address with the raw request
+ * target, which keeps method and body, or 503 while no leader is known (contract, *Any peer*).
+ */
+export function redirectToLeader(group: GroupView): MiddlewareHandler {
+  return async (context, next) => {
+    const { self, leader } = group.current();
+    if (leader === null) throw noLeader();
+    if (leader.id === self) {
+      await next();
+      return undefined;
+    }
+    const target = rawTarget(context);
+    if (target === null) throw new ApiError('badRequest', 'the request target must start with "/"');
+    return context.body(null, 307, { Location: `http://${leader.address}${target}` });
+  };
+}

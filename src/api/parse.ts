@@ -1,0 +1,124 @@
+// Domain values from paths and checked bodies; what does not parse is a 400 or 404 with the reason.
+
+import type { Context } from 'hono';
+
+import { unreachable } from '../base/assert.ts';
+import type { Result } from '../base/result.ts';
+import { describe, type TopologyError } from '../topology/errors.ts';
+import { parseAddress } from '../topology/node.ts';
+import { parseName } from '../topology/name.ts';
+import type { Name, NodeAddress } from '../topology/types.ts';
+import {
+  ApiError,
+  badRequest,
+  exists,
+  missing,
+  noLeader,
+  TEXT_EXISTS,
+  TEXT_MISSING,
+  type ApiErrorCode,
+} from './errors.ts';
+import type { ClustersError } from './ports.ts';
+
+/** The value, or a 400 with the topology's own sentence. */
+export function valid<T>(result: Result<T, TopologyError>): T {
+  if (result.ok) return result.value;
+  throw badRequest(describe(result.error));
+}
+
+/** A path parameter that names something: a text that cannot be a name names nothing, hence 404. */
+export function nameParam(context: Context, parameter: string): Name {
+  const name = parseName(context.req.param(parameter) ?? '', parameter);
+  if (!name.ok) throw missing();
+  return name.value;
+}
+
+/** The shard index of the path, an integer >= 0; anything else is a 400. */
+export function shardParam(context: Context): number {
+  const text = context.req.param('shard') ?? '';
+  if (!/^\d{1,9}$/.test(text))
+    throw badRequest(`shard: ${JSON.stringify(text.slice(0, 80))} is not a shard index such as 0`);
+  return Number(text);
+}
+
+/** The addresses of `nodes`, each valid and none twice. */
+export function addressList(texts: readonly string[]): NodeAddress[] {
+  const addresses: NodeAddress[] = [];
+  for (const [index, text] of texts.entries()) {
+    const address = valid(parseAddress(text, `nodes[${index}]`));
+    if (addresses.includes(address)) throw badRequest(`nodes[${index}]: ${address} is listed twice`);
+    addresses.push(address);
+  }
+  return addresses;
+}
+
+/** The status a refused topology change gets when the request itself was well-formed. */
+const CODE_BY_TOPOLOGY_ERROR = {
+  invalidText: 'badRequest',
+  invalidCount: 'badRequest',
+  duplicateAddress: 'exists',
+  duplicateNodeId: 'conflict',
+  duplicateShardId: 'conflict',
+  slotsOverlap: 'badRequest',
+  masterCount: 'badRequest',
+  invalidMigration: 'badRequest',
+  unknownShard: 'missing',
+  unknownNode: 'missing',
+  shardOwnsSlots: 'badRequest',
+  lastShard: 'badRequest',
+  masterExists: 'conflict',
+  masterRemoval: 'badRequest',
+  alreadyMaster: 'badRequest',
+  slotsNotOwned: 'badRequest',
+  slotsOwned: 'badRequest',
+  slotsSpanShards: 'badRequest',
+  sameShard: 'badRequest',
+  migrationRunning: 'conflict',
+  noMigration: 'badRequest',
+  versionNotHigher: 'conflict',
+} as const satisfies Record<TopologyError['kind'], ApiErrorCode>;
+
+/** A refused change as an answer. Missing and existing entries get the texts other clients compare. */
+export function topologyRefusal(error: TopologyError): ApiError {
+  const code = CODE_BY_TOPOLOGY_ERROR[error.kind];
+  if (code === 'missing') return new ApiError(code, TEXT_MISSING);
+  return new ApiError(code, code === 'exists' ? TEXT_EXISTS : describe(error));
+}
+
+/** Throws the answer for a failed call of the records; returns when it succeeded. */
+export function settled<T>(result: Result<T, ClustersError>): T {
+  if (result.ok) return result.value;
+  throw clustersRefusal(result.error);
+}
+
+export function clustersRefusal(error: ClustersError): ApiError {
+  switch (error.kind) {
+    case 'exists':
+      return exists();
+    case 'missing':
+      return missing();
+    case 'addressTaken':
+      return new ApiError(
+        'exists',
+        `${TEXT_EXISTS}: ${error.address} belongs to cluster ${error.cluster} of namespace ${error.namespace}`,
+      );
+    case 'conflict':
+      return new ApiError('conflict', 'the cluster was changed by others meanwhile, please retry');
+    case 'namespaceNotEmpty':
+      return new ApiError(
+        'namespaceNotEmpty',
+        'the namespace still holds clusters, please delete them first',
+      );
+    case 'notLeader':
+      return noLeader();
+    case 'overloaded':
+      return new ApiError('overloaded', 'too many requests are waiting, please retry later');
+    case 'unknown':
+      return new ApiError(
+        'unknownOutcome',
+        `the outcome is not known (${error.reason}); it may still take effect, please look before you retry`,
+      );
+    default:
+      return unreachable(error);
+  }
+}

@@ -1,0 +1,35 @@
+// Namespaces: names that group clusters.
+
+import { Hono } from 'hono';
+
+import { parseName } from '../../topology/name.ts';
+import { answer, answerChange } from '../answers.ts';
+import { readBody } from '../body.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { missing } from '../errors.ts';
+import { nameParam, settled, valid } from '../parse.ts';
+import { createNamespaceBody } from '../schemas/bodies.ts';
+
+export function namespaceRoutes({ clusters }: ApiDependencies): Hono {
+  return new Hono()
+    .get('/namespaces', async (context) => {
+      settled(await clusters.linearize());
+      return answer(context, { namespaces: clusters.listNamespaces() });
+    })
+    .post('/namespaces', async (context) => {
+      const body = await readBody(context, createNamespaceBody);
+      const namespace = valid(parseName(body.namespace, 'namespace'));
+      settled(await clusters.createNamespace(namespace));
+      return answerChange(context, { word: 'created', object: { namespace }, status: 201 });
+    })
+    .get('/namespaces/:namespace', async (context) => {
+      const namespace = nameParam(context, 'namespace');
+      settled(await clusters.linearize());
+      if (!clusters.hasNamespace(namespace)) throw missing();
+      return answer(context, 'ok');
+    })
+    .delete('/namespaces/:namespace', async (context) => {
+      settled(await clusters.deleteNamespace(nameParam(context, 'namespace')));
+      return answer(context, 'ok');
+    });
+}

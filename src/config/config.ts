@@ -1,0 +1,121 @@
+// The checked configuration the program runs with: contradictions refused, defaults filled, units in the names.
+
+import { err, ok, type Result } from '../base/result.ts';
+import { parseAddress } from '../topology/node.ts';
+import type { NodeAddress } from '../topology/types.ts';
+import type { RawConfig } from './schema.ts';
+
+export interface Config {
+  /** Where this process listens. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** `host:port` at which peers, clients following a redirect and people reach this process. */
+  readonly advertiseAddress: NodeAddress;
+  readonly raft: {
+    readonly id: number;
+    readonly dataDir: string;
+    /** Address of the member with id n at position n - 1. */
+    readonly peers: readonly NodeAddress[];
+    readonly heartbeatIntervalMs: number;
+    readonly electionTimeoutMs: number;
+  };
+  readonly failover: { readonly pingIntervalMs: number; readonly maxPingCount: number };
+  readonly logLevel: RawConfig['log']['level'];
+}
+
+/** `path` names the setting that is to be changed. */
+export interface Contradiction {
+  readonly path: string;
+  readonly message: string;
+}
+
+const WILDCARDS = new Set(['0.0.0.0', '::']);
+
+/** Turns a well-formed configuration into a consistent one, or says which setting contradicts which. */
+export function checkConfig(raw: RawConfig): Result<Config, Contradiction> {
+  const listen = splitListen(raw.addr);
+  if (listen === null) return refuse('addr', `expected host:port, got "${raw.addr}"`);
+  if (raw.advertise_addr === '' && WILDCARDS.has(listen.host)) {
+    return refuse('advertise_addr', `others cannot reach "${raw.addr}"; set the host:port they shall use`);
+  }
+  const advertise = parseAddress(raw.advertise_addr === '' ? raw.addr : raw.advertise_addr);
+  if (!advertise.ok) {
+    const path = raw.advertise_addr === '' ? 'addr' : 'advertise_addr';
+    return refuse(
+      path,
+      `expected host:port, got "${raw.advertise_addr === '' ? raw.addr : raw.advertise_addr}"`,
+    );
+  }
+  const peers: NodeAddress[] = [];
+  for (const [position, text] of raw.raft.peers.entries()) {
+    const peer = parseAddress(text);
+    if (!peer.ok) return refuse('raft.peers', `entry ${position + 1}: expected host:port, got "${text}"`);
+    if (peers.includes(peer.value))
+      return refuse('raft.peers', `entry ${position + 1}: "${text}" is listed twice`);
+    peers.push(peer.value);
+  }
+  const problem = checkRaft(raw.raft, peers, advertise.value);
+  if (problem !== null) return err(problem);
+  return ok({
+    listen,
+    advertiseAddress: advertise.value,
+    raft: {
+      id: raw.raft.id,
+      dataDir: raw.raft.data_dir,
+      peers,
+      heartbeatIntervalMs: raw.raft.heartbeat_interval_ms,
+      electionTimeoutMs: raw.raft.election_timeout_ms,
+    },
+    failover: {
+      pingIntervalMs: Math.round(raw.controller.failover.ping_interval_seconds * 1000),
+      maxPingCount: raw.controller.failover.max_ping_count,
+    },
+    logLevel: raw.log.level,
+  });
+}
+
+function checkRaft(
+  raft: RawConfig['raft'],
+  peers: readonly NodeAddress[],
+  advertise: NodeAddress,
+): Contradiction | null {
+  if (raft.cluster_state === 'existing') {
+    return {
+      path: 'raft.cluster_state',
+      message:
+        'joining a running group is not possible in this release; start all members with "new" and the same peers',
+    };
+  }
+  const own = peers[raft.id - 1];
+  if (own === undefined) {
+    return {
+      path: 'raft.id',
+      message: `there is no entry ${raft.id} in raft.peers (it has ${peers.length})`,
+    };
+  }
+  if (own !== advertise) {
+    return {
+      path: 'raft.peers',
+      message: `entry ${raft.id} is "${own}" but member ${raft.id} is reached at "${advertise}"; make them equal`,
+    };
+  }
+  if (raft.election_timeout_ms < 4 * raft.heartbeat_interval_ms) {
+    return {
+      path: 'raft.election_timeout_ms',
+      message: `must be at least 4 x heartbeat_interval_ms (${4 * raft.heartbeat_interval_ms}), or one lost heartbeat starts an election`,
+    };
+  }
+  return null;
+}
+
+function refuse(path: string, message: string): Result<never, Contradiction> {
+  return err({ path, message });
+}
+
+/** Host and port to bind; unlike an advertised address the host may be a wildcard. */
+function splitListen(text: string): { host: string; port: number } | null {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  if (match === null) return null;
+  const host = match[1] ?? match[2];
+  const port = Number(match[3]);
+  return host === undefined || port < 1 || port > 65_535 ? null : { host, port };
+}

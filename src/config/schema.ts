@@ -1,0 +1,79 @@
+// Every setting of the controller, once: its form, default, unit and reason. The example file is made from this.
+
+import { z } from 'zod';
+
+/** Accepted so that configuration files of earlier controllers keep working; they set nothing here. */
+const ignored = z.unknown().optional();
+
+const raft = z.strictObject({
+  id: z.int().min(1).default(1).meta({
+    note: "this member's number in the group: a positive integer, its place in `peers` (first = 1)",
+  }),
+  data_dir: z
+    .string()
+    .min(1)
+    .default('./data/1')
+    .meta({ note: 'folder of the log, the snapshots and the state; one process each' }),
+  peers: z
+    .array(z.string())
+    .max(99)
+    .default(['127.0.0.1:9379', '127.0.0.1:9380', '127.0.0.1:9381'])
+    .meta({ note: 'nth entry is the member with id n, at its advertise address' }),
+  cluster_state: z
+    .enum(['new', 'existing'])
+    .default('new')
+    .meta({ note: 'new | existing (a member that joins a running group)' }),
+  heartbeat_interval_ms: z
+    .int()
+    .min(10)
+    .max(10_000)
+    .default(50)
+    .meta({ note: 'the leader shows that it lives this often' }),
+  election_timeout_ms: z
+    .int()
+    .min(100)
+    .max(60_000)
+    .default(500)
+    .meta({ note: 'silence after which a follower campaigns; randomised between 1x and 2x' }),
+});
+
+const failover = z.strictObject({
+  ping_interval_seconds: z
+    .number()
+    .min(0.2)
+    .max(3600)
+    .default(3)
+    .meta({ note: 'every node is probed this often; fractions allowed, at least 0.2' }),
+  max_ping_count: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(5)
+    .meta({ note: 'consecutive failed probes before a node counts as down' }),
+  gc_interval_seconds: ignored,
+  min_alive_size: ignored,
+  max_failure_ratio: ignored,
+});
+
+const log = z.looseObject({
+  level: z
+    .enum(['debug', 'info', 'warn', 'error'])
+    .default('info')
+    .meta({ note: 'debug | info | warn | error; lines are JSON on standard output' }),
+});
+
+/** The configuration file. Unknown keys are refused (`load.ts` names the nearest known one). */
+export const configSchema = z.strictObject({
+  addr: z
+    .string()
+    .default('127.0.0.1:9379')
+    .meta({ note: 'listen address: REST API, metrics and Raft share it' }),
+  advertise_addr: z.string().default('').meta({ note: 'host:port others reach it at; defaults to addr' }),
+  raft: raft.prefault({}),
+  controller: z.strictObject({ failover: failover.prefault({}) }).prefault({}),
+  log: log.prefault({}),
+  storage_type: ignored,
+  admin: ignored,
+});
+
+export type RawConfig = z.output<typeof configSchema>;

@@ -1,0 +1,72 @@
+// The settings by path, as flags and environment variables spell them.
+
+import { err, ok, type Result } from '../base/result.ts';
+
+type TextParser = (text: string) => Result<string | number | readonly string[], string>;
+
+const asText: TextParser = (text) => ok(text);
+
+const asNumber: TextParser = (text) => {
+  const value = Number(text);
+  return text.trim() === '' || Number.isNaN(value) ? err(`expected a number, got "${text}"`) : ok(value);
+};
+
+const asList: TextParser = (text) => ok(text.split(',').map((item) => item.trim()));
+
+/** How the text of a flag or an environment variable becomes a value, by path. Ranges are the schema's business. */
+export const SETTINGS = {
+  addr: { parse: asText },
+  advertise_addr: { parse: asText },
+  'raft.id': { parse: asNumber },
+  'raft.data_dir': { parse: asText },
+  'raft.peers': { parse: asList },
+  'raft.cluster_state': { parse: asText },
+  'raft.heartbeat_interval_ms': { parse: asNumber },
+  'raft.election_timeout_ms': { parse: asNumber },
+  'controller.failover.ping_interval_seconds': { parse: asNumber },
+  'controller.failover.max_ping_count': { parse: asNumber },
+  'log.level': { parse: asText },
+} as const satisfies Record<string, { readonly parse: TextParser }>;
+
+export type SettingPath = keyof typeof SETTINGS;
+
+export interface Override {
+  readonly path: SettingPath;
+  readonly text: string;
+  /** Where it came from, for messages. */
+  readonly origin: string;
+}
+
+const PREFIX = 'KVROCKS_CONTROLLER_';
+
+/** The variable that overrides `path`: `raft.data_dir` is `KVROCKS_CONTROLLER_RAFT_DATA_DIR`. */
+export function environmentName(path: SettingPath): string {
+  return `${PREFIX}${path.replaceAll('.', '_').toUpperCase()}`;
+}
+
+/**
+ * Overrides found in the environment. Variables we do not know are left alone: Kubernetes itself sets
+ * `KVROCKS_CONTROLLER_PORT` and others for a service of that name.
+ */
+export function readEnvironment(
+  environment: Readonly<Record<string, string | undefined>>,
+): readonly Override[] {
+  const overrides: Override[] = [];
+  for (const path of Object.keys(SETTINGS) as SettingPath[]) {
+    const name = environmentName(path);
+    const text = environment[name];
+    if (text !== undefined && text !== '')
+      overrides.push({ path, text, origin: `environment variable ${name}` });
+  }
+  const host = environment[`${PREFIX}HTTP_HOST`] ?? '';
+  const port = environment[`${PREFIX}HTTP_PORT`] ?? '';
+  if (host !== '' || port !== '') {
+    const bracketed = host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
+    overrides.push({
+      path: 'addr',
+      text: `${bracketed === '' ? '127.0.0.1' : bracketed}:${port === '' ? '9379' : port}`,
+      origin: `environment variables ${PREFIX}HTTP_HOST and ${PREFIX}HTTP_PORT`,
+    });
+  }
+  return overrides;
+}

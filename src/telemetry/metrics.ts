@@ -1,0 +1,109 @@
+// Every metric of the controller, declared in one place. Names end in their unit and `_total`, but for those kept from earlier controllers.
+
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+
+/** What a request is counted under. `uri` is a route's template: every label is a bounded set. */
+export interface RequestLabels {
+  readonly method: string;
+  readonly uri: string;
+  readonly code: number;
+}
+
+/** Raft's numbers at the moment of a scrape. */
+export interface RaftSample {
+  readonly term: number;
+  readonly isLeader: boolean;
+  readonly hasLeader: boolean;
+  readonly lastIndex: number;
+  readonly commitIndex: number;
+  readonly appliedIndex: number;
+  /** Peer id -> entries it lacks; on the leader only. */
+  readonly peerLag: ReadonlyMap<number, number>;
+  readonly messagesRefused: number;
+}
+
+const PREFIX = 'kvrocks_controller_';
+const REQUEST_LABELS = ['host', 'uri', 'method', 'code'] as const;
+
+/** Owns one registry a process. `host` is this member's advertised address. */
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #host: string;
+  readonly #latency: Histogram<(typeof REQUEST_LABELS)[number]>;
+  readonly #codes: Counter<(typeof REQUEST_LABELS)[number]>;
+  readonly #payloads: Counter<(typeof REQUEST_LABELS)[number]>;
+
+  constructor(host: string) {
+    this.#host = host;
+    const registers = [this.#registry];
+    collectDefaultMetrics({ register: this.#registry });
+    this.#latency = new Histogram({
+      name: `${PREFIX}request_latency`,
+      help: 'Time to answer a request, milliseconds',
+      labelNames: REQUEST_LABELS,
+      buckets: Array.from({ length: 16 }, (_, exponent) => 2 ** exponent),
+      registers,
+    });
+    this.#codes = new Counter({
+      name: `${PREFIX}http_code`,
+      help: 'Requests answered, by status code',
+      labelNames: REQUEST_LABELS,
+      registers,
+    });
+    this.#payloads = new Counter({
+      name: `${PREFIX}http_payload`,
+      help: 'Bytes of answers',
+      labelNames: REQUEST_LABELS,
+      registers,
+    });
+  }
+
+  observeRequest(labels: RequestLabels, elapsedMs: number, payloadBytes: number): void {
+    const full = { host: this.#host, uri: labels.uri, method: labels.method, code: labels.code };
+    this.#latency.observe(full, elapsedMs);
+    this.#codes.inc(full);
+    this.#payloads.inc(full, payloadBytes);
+  }
+
+  /** Registers gauges that are read from `sample` at every scrape. Call once. */
+  watchRaft(sample: () => RaftSample): void {
+    const gauge = (name: string, help: string, read: (current: RaftSample) => number): void => {
+      this.#gauge(`raft_${name}`, help, (target) => target.set(read(sample())));
+    };
+    gauge('term', 'Current Raft term', (current) => current.term);
+    gauge('is_leader', '1 on the leader', (current) => Number(current.isLeader));
+    gauge('has_leader', '1 while this member knows a leader', (current) => Number(current.hasLeader));
+    gauge('last_index', 'Last index of the log', (current) => current.lastIndex);
+    gauge('commit_index', 'Last committed index', (current) => current.commitIndex);
+    gauge('applied_index', 'Last applied index', (current) => current.appliedIndex);
+    gauge(
+      'messages_refused_total',
+      'Peer messages that were malformed or not for us',
+      (current) => current.messagesRefused,
+    );
+    const lag = new Gauge({
+      name: `${PREFIX}raft_peer_lag_entries`,
+      help: 'Entries a peer lacks, as the leader knows it',
+      labelNames: ['peer'],
+      registers: [this.#registry],
+      collect() {
+        lag.reset();
+        for (const [peer, entries] of sample().peerLag) lag.set({ peer }, entries);
+      },
+    });
+  }
+
+  /** Prometheus text. */
+  async render(): Promise<{ readonly text: string; readonly contentType: string }> {
+    return { text: await this.#registry.metrics(), contentType: this.#registry.contentType };
+  }
+
+  #gauge(name: string, help: string, update: (gauge: Gauge) => void): void {
+    const gauge: Gauge = new Gauge({
+      name: PREFIX + name,
+      help,
+      registers: [this.#registry],
+      collect: () => update(gauge),
+    });
+  }
+}
