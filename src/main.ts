@@ -85,6 +85,8 @@ function stopOnSignals(controller: Controller, logger: Logger): void {
 }
 
 async function main(): Promise<void> {
+  // LevelDB, log and snapshots share libuv's threads; four of them can wait for one slow disk at once.
+  process.env['UV_THREADPOOL_SIZE'] ??= '16';
   const flags = readFlags();
   const file = flags.config === undefined ? null : readFile(flags.config);
   const config = loadConfig({ file, environment: process.env, flags: flags.set });

@@ -9,7 +9,7 @@ import { ApiError } from './errors.ts';
 import { limitBody } from './middleware/limits.ts';
 import { measureRequests } from './middleware/metrics.ts';
 import { redirectToLeader } from './middleware/redirect.ts';
-import { allowedMethods, type RouteTable } from './route-table.ts';
+import { findRoute, type RouteTable } from './route-table.ts';
 import { clusterRoutes } from './routes/clusters.ts';
 import { healthRoutes } from './routes/health.ts';
 import { migrationRoutes } from './routes/migrations.ts';
@@ -36,13 +36,20 @@ export function createApp(dependencies: ApiDependencies, raft: Hono): Hono {
   const table: RouteTable = [...own.routes, ...leaderOnly.routes];
   const known: Hono = new Hono()
     .route('/raft', raft)
-    .use(measureRequests(dependencies.metrics, () => dependencies.clock.monotonicMs()))
+    .use(
+      measureRequests({
+        metrics: dependencies.metrics,
+        clockMs: () => dependencies.clock.monotonicMs(),
+        templateOf: (path) => findRoute(table, path)?.template ?? null,
+      }),
+    )
     .use(async (context, next) => {
-      const allowed = allowedMethods(table, context.req.path);
-      if (allowed.length === 0) throw new ApiError('unknownRoute', `there is no route ${context.req.path}`);
-      if (!allowed.includes(context.req.method)) {
-        context.header('Allow', allowed.join(', '));
-        throw new ApiError('methodNotAllowed', `${context.req.path} takes ${allowed.join(', ')}`);
+      const { path, method } = context.req;
+      const route = findRoute(table, path);
+      if (route === null) throw new ApiError('unknownRoute', `there is no route ${path}`);
+      if (!route.methods.includes(method)) {
+        context.header('Allow', route.methods.join(', '));
+        throw new ApiError('methodNotAllowed', `${path} takes ${route.methods.join(', ')}`);
       }
       await next();
     })

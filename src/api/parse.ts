@@ -113,6 +113,8 @@ export function clustersRefusal(error: ClustersError): ApiError {
       return noLeader();
     case 'overloaded':
       return new ApiError('overloaded', 'too many requests are waiting, please retry later');
+    case 'tooLarge':
+      return new ApiError('tooLarge', `the cluster has become too large to be stored: ${error.reason}`);
     case 'unknown':
       return new ApiError(
         'unknownOutcome',

@@ -41,6 +41,7 @@ export type ClustersError =
     }
   | { readonly kind: 'notLeader' }
   | { readonly kind: 'overloaded' }
+  | { readonly kind: 'tooLarge'; readonly reason: string }
   | { readonly kind: 'unknown'; readonly reason: string };
 
 /** The stored namespaces and clusters. Reads are local: call `linearize` first. No call rejects. */

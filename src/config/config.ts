@@ -17,6 +17,7 @@ export interface Config {
     readonly peers: readonly NodeAddress[];
     readonly heartbeatIntervalMs: number;
     readonly electionTimeoutMs: number;
+    readonly snapshotEntries: number;
   };
   readonly failover: { readonly pingIntervalMs: number; readonly maxPingCount: number };
   readonly logLevel: RawConfig['log']['level'];
@@ -64,6 +65,7 @@ export function checkConfig(raw: RawConfig): Result<Config, Contradiction> {
       peers,
       heartbeatIntervalMs: raw.raft.heartbeat_interval_ms,
       electionTimeoutMs: raw.raft.election_timeout_ms,
+      snapshotEntries: raw.raft.snapshot_entries,
     },
     failover: {
       pingIntervalMs: Math.round(raw.controller.failover.ping_interval_seconds * 1000),

@@ -35,6 +35,12 @@ const raft = z.strictObject({
     .max(60_000)
     .default(500)
     .meta({ note: 'silence after which a follower campaigns; randomised between 1x and 2x' }),
+  snapshot_entries: z
+    .int()
+    .min(10)
+    .max(10_000_000)
+    .default(10_000)
+    .meta({ note: 'applied log entries after which a snapshot is made and the log is cut' }),
 });
 
 const failover = z.strictObject({

@@ -23,6 +23,7 @@ export const SETTINGS = {
   'raft.cluster_state': { parse: asText },
   'raft.heartbeat_interval_ms': { parse: asNumber },
   'raft.election_timeout_ms': { parse: asNumber },
+  'raft.snapshot_entries': { parse: asNumber },
   'controller.failover.ping_interval_seconds': { parse: asNumber },
   'controller.failover.max_ping_count': { parse: asNumber },
   'log.level': { parse: asText },

@@ -1,9 +1,9 @@
 // What the supervisors need of the world. `server.ts` gives them the adapters.
 
 import type { Result } from '../base/result.ts';
-import type { NodeError, ProbeResult } from '../control/observation.ts';
-import type { ClusterVersion, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
 import type { Secret } from '../base/secret.ts';
+import type { NodeError, ProbeResult } from '../control/observation.ts';
+import type { Cluster, ClusterVersion, Name, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
 
 /** Whom to talk to. A changed address or password means another connection. */
 export interface NodeEndpoint {
@@ -11,7 +11,14 @@ export interface NodeEndpoint {
   readonly password: Secret;
 }
 
-/** The commands a supervisor sends. Each has its own hard deadline, resolves always and never rejects. */
+export interface TopologyPush {
+  /** Null when the node already has the right id. */
+  readonly id: NodeId | null;
+  readonly text: string;
+  readonly version: ClusterVersion;
+}
+
+/** The commands a supervisor sends. Each has its own hard deadline in milliseconds, resolves always and never rejects. */
 export interface NodeClient {
   /** One look; `deadlineMs` covers connecting, authentication and all replies. */
   probe(endpoint: NodeEndpoint, deadlineMs: number): Promise<ProbeResult>;
@@ -19,15 +26,70 @@ export interface NodeClient {
    * SETNODEID (only when `id` is given) and SETNODES in one write. May take over 10 s and stalls the node meanwhile
    * (facts section 3.6), hence a connection of its own. A timeout is "unknown".
    */
-  setTopology(endpoint: NodeEndpoint, push: TopologyPush, deadlineMs: number): Promise<Result<void, NodeError>>;
+  setTopology(
+    endpoint: NodeEndpoint,
+    push: TopologyPush,
+    deadlineMs: number,
+  ): Promise<Result<void, NodeError>>;
   /** CLUSTERX MIGRATE, asynchronous: success means queued, nothing more. */
-  migrate(endpoint: NodeEndpoint, range: SlotRange, target: NodeId, deadlineMs: number): Promise<Result<void, NodeError>>;
-  /** Closes the connections to nodes not in `keep`. */
-  retain(keep: ReadonlySet<NodeAddress>): void;
+  migrate(
+    endpoint: NodeEndpoint,
+    range: SlotRange,
+    target: NodeId,
+    deadlineMs: number,
+  ): Promise<Result<void, NodeError>>;
+  /** Closes the lasting connection to a node that is not watched any more. */
+  release(address: NodeAddress): void;
+  /** Closes everything; what is under way resolves at once as `connectionLost`. */
+  close(): void;
 }
 
-export interface TopologyPush {
-  readonly id: NodeId | null;
-  readonly text: string;
-  readonly version: ClusterVersion;
+/** A cluster as committed and applied here, with the revision a change is compared against. */
+export interface ClusterRecord {
+  readonly namespace: Name;
+  readonly cluster: Cluster;
+  readonly revision: number;
+}
+
+/** Why a change of a record did not happen, or may have happened (`unknown`). The registry's refusals as they are. */
+export type CommitError =
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'exists' }
+  | { readonly kind: 'conflict' }
+  | { readonly kind: 'namespaceNotEmpty' }
+  | {
+      readonly kind: 'addressTaken';
+      readonly address: NodeAddress;
+      readonly namespace: Name;
+      readonly cluster: Name;
+    }
+  | { readonly kind: 'tooLarge'; readonly reason: string }
+  | { readonly kind: 'notLeader' }
+  | { readonly kind: 'overloaded' }
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+/**
+ * The stored clusters. Reads are local and immediate: on a leader that applied its own term's first entry they hold
+ * everything committed before it, and a stale one only makes a commit fail on its revision.
+ */
+export interface ClusterRecords {
+  allClusters(): readonly ClusterRecord[];
+  getCluster(namespace: Name, cluster: Name): ClusterRecord | null;
+  /** Commits `next` in place of `record`; refused unless this member leads `term` when it proposes. Never rejects. */
+  replaceCluster(
+    record: ClusterRecord,
+    next: Cluster,
+    fence: { readonly term: number },
+  ): Promise<Result<void, CommitError>>;
+  /** Calls `listener` after every applied change of any cluster, synchronously. Returns the way to stop. */
+  watch(listener: () => void): () => void;
+}
+
+/** Counts for `/metrics`; every label is a bounded set. */
+export interface LeaderMetrics {
+  probe(outcome: 'answered' | 'failed'): void;
+  push(outcome: 'accepted' | 'failed'): void;
+  migrate(outcome: 'accepted' | 'failed'): void;
+  /** `kind` is the kind of the plan, such as `failover`. */
+  commit(kind: string, outcome: 'committed' | 'refused'): void;
 }

@@ -21,7 +21,10 @@ export interface LogGroup {
 export interface DurableLog {
   /** One write and one fdatasync for the whole group; `done(null)` means durable. */
   write(group: LogGroup, done: Done): void;
-  /** The snapshot at `base` is durable: entries at or before it may be dropped. Entries after it stay. */
+  /**
+   * Entries at or before `base` may be dropped, entries after it stay. A snapshot at `base` *or later* is durable: the
+   * driver keeps a trailing window of entries before its newest snapshot. `base` lies in the log.
+   */
   compact(base: SnapshotMeta, done: Done): void;
   /** A snapshot from the leader replaces the whole log: nothing at or before, nothing after `base` stays. */
   reset(base: SnapshotMeta, done: Done): void;

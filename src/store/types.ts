@@ -19,7 +19,7 @@ export interface StoredValue {
  * `requestId` makes a retry after an unknown outcome harmless: the first outcome is returned again.
  */
 export interface Transaction {
-  /** 32 hexadecimal digits, new for every intent, the same for every retry of it. */
+  /** 32 lower-case hexadecimal digits, new for every intent, the same for every retry of it. */
   readonly requestId: string;
   readonly compare: readonly { readonly key: Key; readonly revision: Revision }[];
   readonly put: readonly { readonly key: Key; readonly value: Uint8Array }[];
@@ -30,14 +30,23 @@ export interface Transaction {
 export type TransactionOutcome =
   | { readonly kind: 'committed'; readonly revision: Revision }
   | { readonly kind: 'conflict'; readonly key: Key; readonly revision: Revision }
-  /** The entry could not be read as a transaction by this or any release; recorded, nothing changed. */
+  /** The entry could not be read as a transaction, by no release; recorded, nothing changed. */
   | { readonly kind: 'refused'; readonly reason: string };
 
 /**
  * Why a transaction or read got no outcome. `notLeader` and `overloaded`: certainly nothing happened.
  * `unknown`: it may have happened or may still happen; retry with the same `requestId` or read.
  */
-export type StoreUnavailable = { readonly kind: 'notLeader' } | { readonly kind: 'overloaded' } | { readonly kind: 'unknown'; readonly reason: string };
+export type StoreUnavailable =
+  | { readonly kind: 'notLeader' }
+  | { readonly kind: 'overloaded' }
+  | { readonly kind: 'unknown'; readonly reason: string };
+
+/** The transaction breaks a limit or a rule of `Transaction`; it was not proposed. A bug or too large an input, never a matter of time. */
+export interface TransactionInvalid {
+  readonly kind: 'invalid';
+  readonly reason: string;
+}
 
 export interface TransactOptions {
   /** Refuse as `notLeader` unless this member leads exactly this term when it proposes: the fence of `leader/`. */
@@ -60,7 +69,10 @@ export interface Store {
   /** Resolves once local state contains everything acknowledged before the call (ReadIndex). */
   linearize(deadlineMs: number): Promise<Result<void, StoreUnavailable>>;
   /** Resolves when the transaction is committed *and* applied here. Never rejects. */
-  transact(transaction: Transaction, options: TransactOptions): Promise<Result<TransactionOutcome, StoreUnavailable>>;
+  transact(
+    transaction: Transaction,
+    options: TransactOptions,
+  ): Promise<Result<TransactionOutcome, StoreUnavailable | TransactionInvalid>>;
   /** Calls `listener` after each applied change, in order, synchronously; it must not throw. Returns the way to stop. */
   watch(listener: (change: StoreChange) => void): () => void;
 }

@@ -22,6 +22,27 @@ export interface RaftSample {
   readonly messagesRefused: number;
 }
 
+/** One cluster as the leader's supervisor sees it at the moment of a scrape. */
+export interface ClusterSample {
+  readonly namespace: string;
+  readonly cluster: string;
+  readonly version: number;
+  readonly nodes: number;
+  /** Nodes that missed as many probes as the configuration allows. */
+  readonly nodesDown: number;
+  /** Nodes whose topology or role is not yet the committed one. */
+  readonly nodesNotConverged: number;
+  readonly migrations: number;
+}
+
+/** What the supervisors count. */
+export interface LeaderCounts {
+  probe(outcome: 'answered' | 'failed'): void;
+  push(outcome: 'accepted' | 'failed'): void;
+  migrate(outcome: 'accepted' | 'failed'): void;
+  commit(kind: string, outcome: 'committed' | 'refused'): void;
+}
+
 const PREFIX = 'kvrocks_controller_';
 const REQUEST_LABELS = ['host', 'uri', 'method', 'code'] as const;
 
@@ -32,6 +53,8 @@ export class Metrics {
   readonly #latency: Histogram<(typeof REQUEST_LABELS)[number]>;
   readonly #codes: Counter<(typeof REQUEST_LABELS)[number]>;
   readonly #payloads: Counter<(typeof REQUEST_LABELS)[number]>;
+  /** Counts of the leader's work; they stay where they are while this member does not lead. */
+  readonly leader: LeaderCounts;
 
   constructor(host: string) {
     this.#host = host;
@@ -56,6 +79,7 @@ export class Metrics {
       labelNames: REQUEST_LABELS,
       registers,
     });
+    this.leader = this.#leaderCounts();
   }
 
   observeRequest(labels: RequestLabels, elapsedMs: number, payloadBytes: number): void {
@@ -93,9 +117,59 @@ export class Metrics {
     });
   }
 
+  /** Registers gauges a cluster, read from `samples` at every scrape; empty on a member that does not lead. Call once. */
+  watchClusters(samples: () => readonly ClusterSample[]): void {
+    const gauge = (name: string, help: string, read: (sample: ClusterSample) => number): void => {
+      const target: Gauge<'namespace' | 'cluster'> = new Gauge({
+        name: `${PREFIX}cluster_${name}`,
+        help,
+        labelNames: ['namespace', 'cluster'],
+        registers: [this.#registry],
+        collect: () => {
+          target.reset();
+          for (const sample of samples()) {
+            target.set({ namespace: sample.namespace, cluster: sample.cluster }, read(sample));
+          }
+        },
+      });
+    };
+    gauge('version', 'Committed topology version', (sample) => sample.version);
+    gauge('nodes', 'Nodes of the cluster', (sample) => sample.nodes);
+    gauge('nodes_down', 'Nodes that count as down', (sample) => sample.nodesDown);
+    gauge(
+      'nodes_not_converged',
+      'Nodes without the committed topology or role',
+      (sample) => sample.nodesNotConverged,
+    );
+    gauge('migrations', 'Slot migrations under way', (sample) => sample.migrations);
+  }
+
   /** Prometheus text. */
   async render(): Promise<{ readonly text: string; readonly contentType: string }> {
     return { text: await this.#registry.metrics(), contentType: this.#registry.contentType };
+  }
+
+  #leaderCounts(): LeaderCounts {
+    const counter = <Label extends string>(
+      name: string,
+      help: string,
+      labelNames: readonly Label[],
+    ): Counter<Label> => new Counter({ name: PREFIX + name, help, labelNames, registers: [this.#registry] });
+    const probes = counter('probes_total', 'Looks at nodes, by outcome', ['outcome']);
+    const pushes = counter('pushes_total', 'Topologies pushed to nodes, by outcome', ['outcome']);
+    const migrates = counter('migrate_commands_total', 'CLUSTERX MIGRATE commands sent, by outcome', [
+      'outcome',
+    ]);
+    const commits = counter('decisions_total', 'Decisions committed by the leader, by kind', [
+      'kind',
+      'outcome',
+    ]);
+    return {
+      probe: (outcome) => probes.inc({ outcome }),
+      push: (outcome) => pushes.inc({ outcome }),
+      migrate: (outcome) => migrates.inc({ outcome }),
+      commit: (kind, outcome) => commits.inc({ kind, outcome }),
+    };
   }
 
   #gauge(name: string, help: string, update: (gauge: Gauge) => void): void {

@@ -48,10 +48,22 @@ export interface Node {
   readonly createdAtSeconds: number;
 }
 
+/**
+ * How far a migration is, as far as it must outlive its leader. A node remembers its last job until the next one or a restart (facts
+ * section 5.2), so a `success` it reports may be of an earlier move of the same slots. It counts only in stage `started`, which is
+ * committed before the first MIGRATE is sent and only while the source reports no such success.
+ */
+export type MigrationStage =
+  /** No MIGRATE was ever sent for it. */
+  | { readonly kind: 'planned' }
+  /** A MIGRATE may have been sent. `isTargetMarked`: the target reported a success of these slots already before. */
+  | { readonly kind: 'started'; readonly isTargetMarked: boolean };
+
 /** A committed intention to move slots out of the shard that holds this. Not part of the pushed topology. */
 export interface Migration {
   readonly range: SlotRange;
   readonly target: ShardId;
+  readonly stage: MigrationStage;
   /** Seconds since the Unix epoch. */
   readonly startedAtSeconds: number;
 }

@@ -1,23 +1,27 @@
 // Measures every request under its route's template.
 
 import type { MiddlewareHandler } from 'hono';
-import { routePath } from 'hono/route';
 
 import type { RequestMetrics } from '../ports.ts';
 
-/** Records duration, status and payload. `clockMs` is monotonic milliseconds. */
-export function measureRequests(metrics: RequestMetrics, clockMs: () => number): MiddlewareHandler {
+export interface Measurement {
+  readonly metrics: RequestMetrics;
+  /** Monotonic milliseconds. */
+  readonly clockMs: () => number;
+  /** The template of the route a path names; null for none. */
+  readonly templateOf: (path: string) => string | null;
+}
+
+/** Records duration, status and size of the answer. */
+export function measureRequests({ metrics, clockMs, templateOf }: Measurement): MiddlewareHandler {
   return async (context, next) => {
     const startedMs = clockMs();
     await next();
+    const { method, path } = context.req;
+    const code = context.res.status;
     const payloadBytes = Number(context.res.headers.get('Content-Length') ?? 0);
-    const template = routePath(context, -1);
     metrics.observeRequest(
-      {
-        method: context.req.method,
-        uri: context.res.status === 404 && template.includes('*') ? '/not_found' : template,
-        code: context.res.status,
-      },
+      { method, uri: templateOf(path) ?? '/not_found', code },
       clockMs() - startedMs,
       payloadBytes,
     );

@@ -113,6 +113,7 @@ function failoverRefusal(refusal: FailoverRefusal): ApiError {
     case 'addressTaken':
     case 'notLeader':
     case 'overloaded':
+    case 'tooLarge':
     case 'unknown':
       return clustersRefusal(refusal);
     default:

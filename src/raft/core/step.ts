@@ -22,7 +22,10 @@ export type Input =
    * completion of an overwritten entry harmless.
    */
   | { readonly kind: 'persisted'; readonly last: LogPosition; readonly hardState: HardState }
-  /** A snapshot at `base` is durable and the log was cut up to it; `base.index` <= applied index. */
+  /**
+   * The log was durably cut up to `base`, which lies at or before a durable snapshot (the entries between the two are
+   * the trailing window for followers slightly behind); `base.index` <= applied index.
+   */
   | { readonly kind: 'compacted'; readonly base: SnapshotMeta }
   /** A whole, verified snapshot from the leader of `term` lies on disk, not yet installed. */
   | {
@@ -34,7 +37,12 @@ export type Input =
   /** The snapshot of an `installSnapshot` effect is now the durable base of the log and the applied state. */
   | { readonly kind: 'snapshotInstalled'; readonly snapshot: SnapshotMeta }
   /** A snapshot transfer to `to` ended. */
-  | { readonly kind: 'snapshotSent'; readonly to: MemberId; readonly index: LogIndex; readonly delivered: boolean }
+  | {
+      readonly kind: 'snapshotSent';
+      readonly to: MemberId;
+      readonly index: LogIndex;
+      readonly delivered: boolean;
+    }
   /** The transport failed to deliver to `peer`: stop streaming, probe. */
   | { readonly kind: 'unreachable'; readonly peer: MemberId };
 

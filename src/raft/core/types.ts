@@ -6,6 +6,12 @@ import type { Brand } from '../../base/brand.ts';
 /** A Raft term: an integer >= 0. At most one leader a term (Raft paper, figure 3: Election Safety). */
 export type Term = Brand<number, 'Term'>;
 
+/** No real group gets here; a message of a later term is dropped, so that terms can always be added to. */
+export const TERM_MAX = 2 ** 52;
+
+/** Likewise for a place in the log that somebody else names. */
+export const INDEX_MAX = 2 ** 52;
+
 /** A position in the log: an integer >= 0; the first entry has index 1, 0 is "before the first". */
 export type LogIndex = Brand<number, 'LogIndex'>;
 

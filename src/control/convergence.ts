@@ -1,0 +1,198 @@
+// Brings every node to the committed topology: whom to push to now, whom not, and when the version must be raised first.
+
+import { assert } from '../base/assert.ts';
+import { clusterWithVersion, migrationsOf, replicasOf } from '../topology/cluster.ts';
+import { setNodesText } from '../topology/setnodes-text.ts';
+import { containsRange, intersectionSlots, slotSetOf } from '../topology/slot.ts';
+import type { NodeId } from '../topology/types.ts';
+import type { PushAction } from './actions.ts';
+import type { Draft } from './failover.ts';
+import type { NodeMemory, RaiseMemory } from './memory.ts';
+import { isSettled, viewMigration } from './migration-status.ts';
+import { retryDelayMs } from './settings.ts';
+import { type NodeView, type Situation, isFresh, masterView, nodeName, viewOf } from './situation.ts';
+
+/** A push under way keeps later waves back no longer than this: one slow node must not keep the cluster on the old topology. */
+const WAVE_PATIENCE_MS = 2_000;
+
+/** Raises follow each other this slowly at most. */
+const RAISE_DELAY_MS_MAX = 60_000;
+
+/** After so long without a raise the count starts anew. */
+export const RAISE_QUIET_MS = 300_000;
+
+/** So many raises in a row without quiet mean that somebody else pushes, too. */
+export const RAISES_CONTESTED = 5;
+
+export interface PushPlan {
+  readonly pushes: readonly PushAction[];
+  /** When the next push becomes due by itself. */
+  readonly wakeAtMs: number;
+}
+
+export interface RaisePlan extends Draft {
+  readonly wakeAtMs: number;
+}
+
+/**
+ * Nodes that must not hear of a higher version now: both ends of every migration that is not settled, and both ends of a job that somebody
+ * else started (facts sections 5.4, 11). A node without a topology has no job and is never held.
+ */
+export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
+  const held = new Set<NodeId>();
+  for (const place of migrationsOf(situation.cluster)) {
+    const view = viewMigration(situation, place);
+    if (!isSettled(view)) {
+      held.add(view.source.node.id);
+      held.add(view.target.node.id);
+    }
+  }
+  for (const shard of situation.cluster.shards) {
+    const master = masterView(situation, shard);
+    const job = master.report?.sourceJob ?? null;
+    if (master.condition !== 'answering' || job?.state !== 'start') continue;
+    held.add(master.node.id);
+    held.add(job.destination);
+  }
+  for (const id of held) {
+    const version = situation.views.get(id)?.report?.version ?? 0;
+    if (version < 0) held.delete(id);
+  }
+  return held;
+}
+
+/**
+ * The pushes due now. One push a node at a time, each after a look younger than the last push; repeated with growing pauses for ever. Nodes that
+ * become masters or just received slots go first, then those that gave slots away, then all others at once.
+ */
+export function planPushes(situation: Situation, held: ReadonlySet<NodeId>): PushPlan {
+  const due: { readonly view: NodeView; readonly wave: number }[] = [];
+  let openWave = Infinity;
+  let wakeAtMs = Infinity;
+  for (const view of situation.views.values()) {
+    if (view.need.kind !== 'push' || held.has(view.node.id)) continue;
+    const { push } = view.memory;
+    if (push.inFlightSinceMs !== null) {
+      const patienceEndMs = push.inFlightSinceMs + WAVE_PATIENCE_MS;
+      if (situation.nowMs >= patienceEndMs) continue;
+      openWave = Math.min(openWave, waveOf(view));
+      wakeAtMs = Math.min(wakeAtMs, patienceEndMs);
+      continue;
+    }
+    if (!isLookCurrent(view.memory)) continue;
+    const nextAtMs = push.version === situation.cluster.version ? push.nextAtMs : -Infinity;
+    if (situation.nowMs < nextAtMs) {
+      wakeAtMs = Math.min(wakeAtMs, nextAtMs);
+      continue;
+    }
+    due.push({ view, wave: waveOf(view) });
+    openWave = Math.min(openWave, waveOf(view));
+  }
+  const now = due.filter(({ wave }) => wave === openWave);
+  const text = now.length === 0 ? '' : setNodesText(situation.cluster);
+  return { pushes: now.map(({ view }) => pushAction(situation, view, text)), wakeAtMs };
+}
+
+/** Taken from the node's own words, so that a new leader keeps the order, too. */
+function waveOf({ node, shard, report }: NodeView): number {
+  if (node.role !== 'master' || report === null) return 2;
+  const imported = report.targetJob;
+  if (report.role === 'replica') return 0;
+  if (imported?.state === 'success' && containsRange(shard.slots, imported.range)) return 0;
+  const exported = report.sourceJob;
+  if (exported?.state === 'success' && !containsRange(shard.slots, exported.range)) return 1;
+  return 2;
+}
+
+function pushAction(situation: Situation, view: NodeView, text: string): PushAction {
+  const { node, need } = view;
+  assert(need.kind === 'push', 'only nodes that need a push get one');
+  return {
+    kind: 'push',
+    node: node.id,
+    address: node.address,
+    id: need.id,
+    text,
+    version: situation.cluster.version,
+    why: `${nodeName(view)}: ${need.why}`,
+  };
+}
+
+/** The same topology under a version above every node's that cannot be brought into line by a push of the current one. */
+export function planRaise(situation: Situation, held: ReadonlySet<NodeId>): RaisePlan {
+  const { cluster } = situation;
+  const views = [...situation.views.values()].filter(
+    ({ node, memory }) => !held.has(node.id) && memory.push.inFlightSinceMs === null && isLookCurrent(memory),
+  );
+  let highest = 0;
+  const whys: string[] = [];
+  for (const view of views) {
+    if (view.need.kind !== 'raise') continue;
+    highest = Math.max(highest, view.need.version);
+    whys.push(`${nodeName(view)}: ${view.need.why}`);
+  }
+  if (whys.length === 0) return { cluster, reasons: [], wakeAtMs: Infinity };
+  const { nextAtMs } = situation.memory.raise;
+  if (situation.nowMs < nextAtMs) return { cluster, reasons: [], wakeAtMs: nextAtMs };
+  const raised = clusterWithVersion(cluster, highest + 1);
+  assert(raised.ok, 'versions of nodes are bounded far below the limit');
+  const text = whys.join('; ');
+  return {
+    cluster: raised.value,
+    reasons: [{ kind: 'versionRaised', from: cluster.version, to: raised.value.version, text }],
+    wakeAtMs: Infinity,
+  };
+}
+
+export function raiseMemoryAfter(before: RaiseMemory, nowMs: number): RaiseMemory {
+  const count = nowMs - before.lastAtMs > RAISE_QUIET_MS ? 1 : before.count + 1;
+  return { count, lastAtMs: nowMs, nextAtMs: nowMs + retryDelayMs(count, RAISE_DELAY_MS_MAX) };
+}
+
+/** Nodes worth another look at once rather than at the next interval: something that waits depends on their word. */
+export function expectantNodes(situation: Situation): ReadonlySet<NodeId> {
+  const expectant = new Set<NodeId>();
+  for (const { node, need, memory } of situation.views.values()) {
+    const isConverging = need.kind === 'push' || need.kind === 'raise';
+    if (isConverging && memory.push.inFlightSinceMs === null && !isLookCurrent(memory))
+      expectant.add(node.id);
+  }
+  for (const shard of situation.cluster.shards) {
+    const master = masterView(situation, shard);
+    if (master.condition !== 'down') continue;
+    for (const replica of replicasOf(shard)) {
+      if (isAwaited(viewOf(situation, replica.id), master)) expectant.add(replica.id);
+    }
+  }
+  for (const { source, target } of migrationsOf(situation.cluster)) {
+    expectant.add(masterView(situation, source).node.id);
+    expectant.add(masterView(situation, target).node.id);
+  }
+  return expectant;
+}
+
+/** The election waits for the replica (see `candidates.ts`). */
+function isAwaited(replica: NodeView, master: NodeView): boolean {
+  switch (replica.condition) {
+    case 'unknown':
+    case 'suspect':
+      return true;
+    case 'answering':
+      return !isFresh(replica, master.memory.silentSinceMs ?? -Infinity);
+    default:
+      return false;
+  }
+}
+
+/** The last look is younger than the last push: it shows what the push did. */
+function isLookCurrent({ look, push }: NodeMemory): boolean {
+  return look !== null && look.startedAtMs >= push.endedAtMs;
+}
+
+/** Slots of a master that it still counts as moved away although it owns them: writes get TRYAGAIN (facts section 5.4). */
+export function hasForbiddenSlots(view: NodeView): boolean {
+  const job = view.report?.sourceJob ?? null;
+  if (view.condition !== 'answering' || view.node.role !== 'master' || job?.state !== 'success') return false;
+  if (view.shard.migration?.stage.kind === 'started' || view.need.kind !== 'nothing') return false;
+  return intersectionSlots(view.shard.slots, slotSetOf([job.range])).length > 0;
+}

@@ -1,0 +1,194 @@
+// What to do about dead masters: promote, wait, or say why not; and how that settles a migration the shard takes part in.
+
+import { assert } from '../base/assert.ts';
+import { promote } from '../topology/change-nodes.ts';
+import { endMigration, finishMigration } from '../topology/change-slots.ts';
+import { type MigrationPlace, migrationOfShard, shardIndexOf } from '../topology/cluster.ts';
+import { printSlotRange } from '../topology/slot.ts';
+import type { Cluster, Shard } from '../topology/types.ts';
+import type { CommitReason } from './actions.ts';
+import { type Candidate, electCandidate } from './candidates.ts';
+import { type MigrationView, isTargetMarked, viewMigration } from './migration-status.ts';
+import type { Problem } from './problems.ts';
+import { failureWindowMs } from './settings.ts';
+import { type Situation, isFresh, masterView, nodeName } from './situation.ts';
+
+/**
+ * How long the source's word that it is still copying to a target we cannot reach holds the target's failover back. A source notices a dead
+ * or hung target within about 2 s (facts section 5.5), so a job that goes on means that the target lives.
+ */
+const LIVING_JOB_PATIENCE_MS = 15_000;
+
+/** A change in the making: several can go into one commit. */
+export interface Draft {
+  readonly cluster: Cluster;
+  readonly reasons: readonly CommitReason[];
+}
+
+export interface FailoverPlan extends Draft {
+  readonly problems: readonly Problem[];
+}
+
+type Resolution =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'wait' | 'finish' | 'giveUp'; readonly why: string };
+
+/** Looks at every shard; all masters that can be replaced now are replaced in one commit. */
+export function planFailovers(situation: Situation): FailoverPlan {
+  let draft: Draft = { cluster: situation.cluster, reasons: [] };
+  const problems: Problem[] = [];
+  for (const [shardIndex, shard] of situation.cluster.shards.entries()) {
+    const master = masterView(situation, shard);
+    if (master.condition !== 'down') continue;
+    const outcome = failOver(situation, draft, shard);
+    if (typeof outcome === 'string') {
+      const detail = `${nodeName(master)} missed ${master.memory.silentProbes} probes (${master.memory.error?.message ?? ''}). ${outcome}`;
+      problems.push({
+        kind: 'masterUnreachable',
+        shardIndex,
+        node: master.node.id,
+        address: master.node.address,
+        detail,
+      });
+    } else {
+      draft = outcome;
+    }
+  }
+  return { ...draft, problems };
+}
+
+/** The draft with the shard's master replaced, or the reason why it is not (yet). */
+function failOver(situation: Situation, draft: Draft, shard: Shard): Draft | string {
+  const election = electCandidate(situation, shard);
+  if (election.kind === 'wait') return `Waiting for ${election.why}.`;
+  if (election.kind === 'nobody') return `No eligible replica: ${election.refusals.join('; ')}.`;
+  const { candidate } = election;
+  const resolution = resolveMigration(situation, { draft, shard, candidate });
+  if (resolution.kind === 'wait') return `Waiting for the migration: ${resolution.why}.`;
+  const settled = settle(draft, shard, resolution);
+  const shardIndex = shardIndexOf(draft.cluster, shard.id);
+  const promoted = promote(settled.cluster, shardIndex, candidate.view.node.id);
+  assert(promoted.ok, 'a replica of a shard without a started migration can be promoted');
+  const master = masterView(situation, shard);
+  const reason: CommitReason = {
+    kind: 'failover',
+    shardIndex,
+    from: master.node.id,
+    to: candidate.view.node.id,
+    text:
+      `master ${nodeName(master)} missed ${master.memory.silentProbes} probes (${master.memory.error?.message ?? ''}); ` +
+      `replica ${nodeName(candidate.view)} takes over: ${candidate.why}`,
+  };
+  return { cluster: promoted.value, reasons: [...settled.reasons, reason] };
+}
+
+function settle(draft: Draft, shard: Shard, resolution: Resolution): Draft {
+  if (resolution.kind !== 'finish' && resolution.kind !== 'giveUp') return draft;
+  const place = migrationOfShard(draft.cluster, shard.id);
+  assert(place !== null, 'only a running migration is resolved');
+  const isFinish = resolution.kind === 'finish';
+  const next = isFinish
+    ? finishMigration(draft.cluster, place.sourceIndex)
+    : endMigration(draft.cluster, place.sourceIndex);
+  assert(next.ok, 'a running migration can be finished or ended');
+  const reason: CommitReason = {
+    kind: isFinish ? 'migrationFinished' : 'migrationGivenUp',
+    sourceIndex: place.sourceIndex,
+    targetIndex: place.targetIndex,
+    slots: printSlotRange(place.migration.range),
+    text: resolution.why,
+  };
+  return { cluster: next.value, reasons: [...draft.reasons, reason] };
+}
+
+interface FailoverCase {
+  readonly draft: Draft;
+  readonly shard: Shard;
+  readonly candidate: Candidate;
+}
+
+/**
+ * A started migration of the shard is settled before its master is replaced. The rule behind the cases: keep the copy of the slots that is
+ * known to be complete, and prefer the one that may have newer writes only if its completeness is proven.
+ */
+function resolveMigration(situation: Situation, { draft, shard, candidate }: FailoverCase): Resolution {
+  const place = startedMigration(draft.cluster, shard);
+  if (place === null) return { kind: 'none' };
+  const view = viewMigration(situation, place);
+  return place.source.id === shard.id
+    ? resolveWithoutSource(view)
+    : resolveWithoutTarget(situation, view, candidate);
+}
+
+function startedMigration(cluster: Cluster, shard: Shard): MigrationPlace | null {
+  const place = migrationOfShard(cluster, shard.id);
+  return place?.migration.stage.kind === 'started' ? place : null;
+}
+
+/** The source is down. Its replica has all data of the slots; the target has newer writes exactly if the hand-over took place. */
+function resolveWithoutSource(view: MigrationView): Resolution {
+  const { source, target } = view;
+  if (view.targetState === 'succeeded') {
+    return { kind: 'finish', why: 'the source died after the target had taken the slots over' };
+  }
+  if (target.condition === 'suspect' || target.condition === 'unknown') {
+    return { kind: 'wait', why: 'the target has not said yet whether it took the slots over' };
+  }
+  if (target.condition === 'answering') {
+    if (!isFresh(target, source.memory.silentSinceMs ?? -Infinity)) {
+      return { kind: 'wait', why: 'the target was not asked since the source failed' };
+    }
+    if (view.sourceState === 'succeeded') {
+      return { kind: 'finish', why: 'the source reported success before it died, and the target answers' };
+    }
+    return { kind: 'giveUp', why: 'the source died before the target had taken the slots over' };
+  }
+  return {
+    kind: 'giveUp',
+    why: 'the source died and the target cannot say whether it took the slots over; the copy at the source is complete',
+  };
+}
+
+/**
+ * The target is down. The slots go with it only if its replica is proven to have all that was imported: its sequence has reached the one
+ * the target reported together with its success. Else the source's copy is kept, complete up to the hand-over.
+ */
+function resolveWithoutTarget(situation: Situation, view: MigrationView, candidate: Candidate): Resolution {
+  const { source, target } = view;
+  if (view.sourceState === 'succeeded') {
+    const imported =
+      isTargetMarked(target, view.place) && view.targetState === 'succeeded'
+        ? (target.report?.sequence ?? null)
+        : null;
+    if (imported !== null && candidate.sequence >= imported) {
+      return {
+        kind: 'finish',
+        why: `the slots were handed over, and the new master of the target has all of them (sequence ${candidate.sequence} of ${imported})`,
+      };
+    }
+    return {
+      kind: 'giveUp',
+      why: 'the target died right after the hand-over and its replica is not known to have all data; the copy at the source is kept',
+    };
+  }
+  switch (source.condition) {
+    case 'suspect':
+    case 'unknown':
+      return { kind: 'wait', why: 'the source has not said yet how its job stands' };
+    case 'answering':
+      break;
+    default:
+      return {
+        kind: 'giveUp',
+        why: 'the target died and the source cannot say more; the copy at the source is complete',
+      };
+  }
+  const silentSinceMs = target.memory.silentSinceMs ?? situation.nowMs;
+  if (!isFresh(source, silentSinceMs))
+    return { kind: 'wait', why: 'the source was not asked since the target failed' };
+  const patienceMs = failureWindowMs(situation.settings) + LIVING_JOB_PATIENCE_MS;
+  if (view.sourceState === 'running' && situation.nowMs < silentSinceMs + patienceMs) {
+    return { kind: 'wait', why: 'the source still copies to the target, so the target lives for it' };
+  }
+  return { kind: 'giveUp', why: 'the target died before it had taken the slots over' };
+}

@@ -1,0 +1,107 @@
+// What both ends of a migration say about its job, and what may be concluded from it.
+
+import type { MigrationPlace } from '../topology/cluster.ts';
+import { equalRanges } from '../topology/slot.ts';
+import type { MigrationMemory } from './memory.ts';
+import { type NodeView, type Situation, isFresh, masterView } from './situation.ts';
+
+/**
+ * What a source's last report says of the job: `running`, `succeeded`, `failed` are of exactly these slots and this destination; `busy`: another
+ * job runs; `idle`: none of these, as after a restart; `unknown`: no report, or not one of a master.
+ */
+export type SourceState = 'unknown' | 'idle' | 'busy' | 'running' | 'succeeded' | 'failed';
+
+/** The same for the target, which does not know the source. `succeeded` only where it cannot be of an earlier move. */
+export type TargetState = 'unknown' | 'idle' | 'running' | 'succeeded' | 'failed';
+
+export interface MigrationView {
+  readonly place: MigrationPlace;
+  readonly memory: MigrationMemory;
+  readonly source: NodeView;
+  readonly target: NodeView;
+  readonly sourceState: SourceState;
+  readonly targetState: TargetState;
+  /** The source answered after the last MIGRATE ended, and none is on its way: what it says is of now. */
+  readonly isSourceCurrent: boolean;
+}
+
+/** Tells a migration from an earlier one of the same shard. */
+export function migrationKey({ migration }: MigrationPlace): string {
+  return `${migration.range.start}-${migration.range.stop}/${migration.target}/${migration.startedAtSeconds}`;
+}
+
+export function newMigrationMemory(key: string): MigrationMemory {
+  return { key, failures: 0, nextAtMs: -Infinity, request: null, sawTargetUnmarked: false, lastError: null };
+}
+
+export function viewMigration(situation: Situation, place: MigrationPlace): MigrationView {
+  const key = migrationKey(place);
+  const known = situation.memory.migrations.get(place.source.id);
+  const memory = known?.key === key ? known : newMigrationMemory(key);
+  const source = masterView(situation, place.source);
+  const target = masterView(situation, place.target);
+  const requestEndMs = memory.request === null ? -Infinity : memory.request.endedAtMs;
+  return {
+    place,
+    memory,
+    source,
+    target,
+    sourceState: sourceStateOf(source, target, place),
+    targetState: targetStateOf(target, place, memory),
+    isSourceCurrent: requestEndMs !== null && isFresh(source, requestEndMs),
+  };
+}
+
+function sourceStateOf(source: NodeView, target: NodeView, { migration }: MigrationPlace): SourceState {
+  const { report } = source;
+  if (report === null) return 'unknown';
+  const job = report.sourceJob;
+  if (job === null) return 'idle';
+  const isOurs = equalRanges(job.range, migration.range) && job.destination === target.node.id;
+  if (!isOurs) return job.state === 'start' ? 'busy' : 'idle';
+  switch (job.state) {
+    case 'start':
+      return 'running';
+    case 'success':
+      return 'succeeded';
+    case 'fail':
+      return 'failed';
+    default:
+      return 'idle';
+  }
+}
+
+/** Whether the target's last report shows a finished import of exactly these slots, of whatever time. */
+export function isTargetMarked(target: NodeView, { migration }: MigrationPlace): boolean {
+  const job = target.report?.targetJob ?? null;
+  return job !== null && job.state === 'success' && equalRanges(job.range, migration.range);
+}
+
+function targetStateOf(target: NodeView, place: MigrationPlace, memory: MigrationMemory): TargetState {
+  const { stage, range } = place.migration;
+  if (target.report === null) return 'unknown';
+  const job = target.report.targetJob;
+  if (job === null || !equalRanges(job.range, range)) return 'idle';
+  switch (job.state) {
+    case 'start':
+      return 'running';
+    case 'success':
+      return stage.kind === 'started' && (!stage.isTargetMarked || memory.sawTargetUnmarked)
+        ? 'succeeded'
+        : 'idle';
+    case 'error':
+      return 'failed';
+    default:
+      return 'idle';
+  }
+}
+
+/**
+ * Whether it is certain that no job runs and that no success waits to be recorded. Until then neither end may hear of a higher version:
+ * it ends a job at the target and undoes a success at the source (facts sections 5.4, 11).
+ */
+export function isSettled(view: MigrationView): boolean {
+  if (view.place.migration.stage.kind === 'planned') return true;
+  if (!view.isSourceCurrent || view.targetState === 'succeeded') return false;
+  return view.sourceState === 'idle' || view.sourceState === 'failed';
+}

@@ -1,0 +1,28 @@
+// The numbers decisions depend on: what people configure, and the waiting times between repeated attempts.
+
+/** From the configuration's `controller.failover`. */
+export interface ControlSettings {
+  /** Milliseconds between two probes of a node. */
+  readonly pingIntervalMs: number;
+  /** Probes in a row without any reply after which a node counts as down; at least 1. */
+  readonly maxPingCount: number;
+}
+
+/** The first repetition waits this long. */
+const RETRY_DELAY_MS_MIN = 200;
+
+/** Repetitions go on for ever, this far apart at most. */
+export const RETRY_DELAY_MS_MAX = 10_000;
+
+/**
+ * Milliseconds to wait after failure number `failures` (1 = the first), doubling up to `delayMsMax`. Without jitter on purpose: a decision is a
+ * function of its inputs, and what is retried here is one node or one record, not a crowd's common resource.
+ */
+export function retryDelayMs(failures: number, delayMsMax: number = RETRY_DELAY_MS_MAX): number {
+  return Math.min(delayMsMax, RETRY_DELAY_MS_MIN * 2 ** Math.min(Math.max(0, failures - 1), 32));
+}
+
+/** Milliseconds of silence after which a node is down at the latest. */
+export function failureWindowMs(settings: ControlSettings): number {
+  return settings.pingIntervalMs * settings.maxPingCount;
+}

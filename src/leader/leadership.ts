@@ -1,0 +1,152 @@
+// One term at the head of the group: a supervisor for every cluster, from the moment the lead stands until it is lost.
+
+import type { Clock, Timer } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Random } from '../base/random.ts';
+import { err, type Result } from '../base/result.ts';
+import type { Name, NodeId } from '../topology/types.ts';
+import type { ClusterRecord, ClusterRecords, LeaderMetrics, NodeClient } from './ports.ts';
+import type { ClusterStatus } from './status.ts';
+import { type FailoverRefusal, Supervisor } from './supervisor.ts';
+
+export interface LeadershipOptions {
+  /** Milliseconds between two looks at a node, at least 200. */
+  readonly pingIntervalMs: number;
+  /** Consecutive missed looks before a node counts as down. */
+  readonly maxPingCount: number;
+}
+
+export interface LeadershipPorts {
+  readonly records: ClusterRecords;
+  /** Owned by this object from now on: `stop` closes it. */
+  readonly client: NodeClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: LeaderMetrics;
+  /** Whether this member still leads exactly this term, as far as it knows. Local and immediate; asked before every act. */
+  readonly isCurrent: (term: number) => boolean;
+}
+
+export interface FailoverRequest {
+  readonly namespace: Name;
+  readonly cluster: Name;
+  readonly shardIndex: number;
+  /** Null: the best replica. */
+  readonly preferred: NodeId | null;
+}
+
+/**
+ * The supervisors of one term. Made when this member is the established leader of `term` and has applied that term's
+ * first entry; stopped for good when it loses the lead. The next term gets a new object and a new client, so nothing
+ * remembered or under way outlives the term that justified it.
+ */
+export class Leadership {
+  readonly term: number;
+  readonly #ports: LeadershipPorts;
+  readonly #options: LeadershipOptions;
+  readonly #supervisors = new Map<string, Supervisor>();
+  /** Supervisors of deleted clusters that have not ended yet. */
+  readonly #ending = new Set<Promise<void>>();
+  #unwatch: (() => void) | null = null;
+  #syncTimer: Timer | null = null;
+  #stopped: Promise<void> | null = null;
+
+  constructor(term: number, ports: LeadershipPorts, options: LeadershipOptions) {
+    this.term = term;
+    this.#ports = { ...ports, logger: ports.logger.child({ term }) };
+    this.#options = options;
+  }
+
+  /** Starts a supervisor a cluster and follows the records. Call once. */
+  start(): void {
+    this.#ports.logger.info('leadership.started', { clusters: this.#ports.records.allClusters().length });
+    this.#unwatch = this.#ports.records.watch(() => this.#scheduleSync());
+    this.#sync();
+  }
+
+  /** Ends everything under way and resolves when it has ended. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  /** Looks at the nodes of a cluster at once instead of at the next round. */
+  nudge(namespace: Name, cluster: Name): void {
+    this.#supervisors.get(keyOf(namespace, cluster))?.nudge();
+  }
+
+  /** What the supervisor of a cluster sees; null when there is none. */
+  status(namespace: Name, cluster: Name): ClusterStatus | null {
+    return this.#supervisors.get(keyOf(namespace, cluster))?.status() ?? null;
+  }
+
+  /** The status of every cluster, for metrics. */
+  statuses(): readonly ClusterStatus[] {
+    return [...this.#supervisors.values()].map((supervisor) => supervisor.status());
+  }
+
+  /**
+   * Promotes `preferred`, or the best replica, after fresh looks at the shard. Resolves when the change is committed
+   * and the new master was told, or a bounded time has passed. Never takes another node than `preferred`.
+   */
+  failover(request: FailoverRequest): Promise<Result<NodeId, FailoverRefusal>> {
+    if (this.#stopped !== null) return Promise.resolve(err({ kind: 'notLeader' }));
+    // The watcher may be a moment behind a route that just created the cluster.
+    this.#sync();
+    const supervisor = this.#supervisors.get(keyOf(request.namespace, request.cluster));
+    if (supervisor === undefined) return Promise.resolve(err({ kind: 'missing' }));
+    return supervisor.failover(request.shardIndex, request.preferred);
+  }
+
+  async #stop(): Promise<void> {
+    this.#unwatch?.();
+    this.#syncTimer?.cancel();
+    // Closing the client ends every look and push at once; what a node was already sent is a committed version.
+    const ending = [...this.#supervisors.values()].map((supervisor) => supervisor.stop());
+    this.#supervisors.clear();
+    this.#ports.client.close();
+    await Promise.all([...ending, ...this.#ending]);
+    this.#ports.logger.info('leadership.stopped');
+  }
+
+  /** Changes of many records in a row lead to one comparison. */
+  #scheduleSync(): void {
+    this.#syncTimer ??= this.#ports.clock.setTimer(0, () => this.#sync());
+  }
+
+  #sync(): void {
+    this.#syncTimer?.cancel();
+    this.#syncTimer = null;
+    if (this.#stopped !== null) return;
+    const gone = new Set(this.#supervisors.keys());
+    for (const record of this.#ports.records.allClusters()) {
+      const key = keyOf(record.namespace, record.cluster.name);
+      gone.delete(key);
+      const supervisor = this.#supervisors.get(key);
+      if (supervisor === undefined) this.#begin(key, record);
+      else supervisor.recordChanged(record);
+    }
+    for (const key of gone) this.#end(key);
+  }
+
+  #begin(key: string, record: ClusterRecord): void {
+    const supervisor = new Supervisor(record, { ...this.#ports, term: this.term }, this.#options);
+    this.#supervisors.set(key, supervisor);
+    supervisor.start();
+  }
+
+  #end(key: string): void {
+    const supervisor = this.#supervisors.get(key);
+    if (supervisor === undefined) return;
+    this.#supervisors.delete(key);
+    const ended = supervisor.stop();
+    this.#ending.add(ended);
+    void ended.then(() => this.#ending.delete(ended));
+  }
+}
+
+/** Names contain no slash, so one text is one cluster. */
+function keyOf(namespace: Name, cluster: Name): string {
+  return `${namespace}/${cluster}`;
+}

@@ -1,0 +1,139 @@
+// Turns decisions and their outcomes into log lines: one line a decision and one a change, never one an attempt.
+
+import type { Logger } from '../base/logger.ts';
+import type { Result } from '../base/result.ts';
+import type { CommitAction, CommitReason, MigrateAction, PushAction } from '../control/actions.ts';
+import type { NodeError } from '../control/observation.ts';
+import { type Problem, problemKey, PROBLEMS } from '../control/problems.ts';
+import { printSlotRange } from '../topology/slot.ts';
+import type { Cluster, NodeId } from '../topology/types.ts';
+import { ChangeGate } from './change-gate.ts';
+import type { FailoverRefusal } from './manual-failover.ts';
+import type { CommitError, LeaderMetrics } from './ports.ts';
+
+const REASON_EVENTS = {
+  failover: 'failover',
+  migrationStarted: 'migration.start',
+  migrationFinished: 'migration.finish',
+  migrationGivenUp: 'migration.giveup',
+  versionRaised: 'version.raise',
+} as const satisfies Record<CommitReason['kind'], string>;
+
+/** One cluster's log. Lasting faults are told when they begin, when they change their nature, and when they end. */
+export class Reporter {
+  readonly #logger: Logger;
+  readonly #metrics: LeaderMetrics;
+  readonly #pushFaults = new ChangeGate<NodeId>();
+  readonly #problems = new ChangeGate<string>();
+  #commitFault: string | null = null;
+
+  constructor(logger: Logger, metrics: LeaderMetrics) {
+    this.#logger = logger;
+    this.#metrics = metrics;
+  }
+
+  /** The problems of a decision: what is new, what is gone. Details that only count on are no news. */
+  problems(problems: readonly Problem[]): void {
+    const current = new Map(problems.map((problem) => [problemKey(problem), problem]));
+    for (const [key, problem] of current) {
+      if (!this.#problems.isNews(key, '')) continue;
+      const fields = {
+        problem: problem.kind,
+        severity: PROBLEMS[problem.kind].severity,
+        shard: problem.shardIndex,
+        node: problem.node,
+        addr: problem.address,
+        detail: problem.detail,
+      };
+      if (fields.severity === 'info') this.#logger.info('problem.found', fields);
+      else this.#logger.warn('problem.found', fields);
+    }
+    for (const key of this.#problems.keysBeside(current)) {
+      this.#problems.clear(key);
+      this.#logger.info('problem.gone', { problem: key });
+    }
+  }
+
+  /** What was decided, before it is committed. */
+  committing(action: CommitAction): void {
+    for (const reason of action.reasons) {
+      const event = `${REASON_EVENTS[reason.kind]}.started`;
+      this.#logger.info(event, { ...fieldsOf(reason), version: action.next.version });
+    }
+  }
+
+  migrating(action: MigrateAction): void {
+    this.#logger.info('migrate.sent', {
+      node: action.source,
+      addr: action.sourceAddress,
+      target: action.target,
+      slots: printSlotRange(action.range),
+      attempt: action.attempt,
+    });
+  }
+
+  /** Somebody asked for a failover and did not get it. */
+  failoverRefused(shardIndex: number, preferred: NodeId | null, refusal: FailoverRefusal): void {
+    const why = 'reason' in refusal ? refusal.reason : null;
+    this.#logger.info('failover.refused', { shardIndex, preferred, reason: refusal.kind, why });
+  }
+
+  /** Every node has the committed version and its role. */
+  converged(version: number, nodes: number): void {
+    this.#logger.info('cluster.converged', { version, nodes });
+  }
+
+  /** `isRepair`: the whole cluster had this version before, so this node had lost it. */
+  pushed(action: PushAction, result: Result<void, NodeError>, isRepair: boolean): void {
+    const fields = { node: action.node, addr: action.address, version: action.version };
+    this.#metrics.push(result.ok ? 'accepted' : 'failed');
+    if (result.ok) {
+      this.#pushFaults.clear(action.node);
+      if (isRepair) this.#logger.info('push.accepted', { ...fields, why: action.why });
+      else this.#logger.debug('push.accepted', { ...fields, why: action.why });
+    } else if (this.#pushFaults.isNews(action.node, `${result.error.kind} ${action.version}`)) {
+      this.#logger.warn('push.failed', {
+        ...fields,
+        reason: result.error.kind,
+        message: result.error.message,
+      });
+    }
+  }
+
+  migrateAnswered(action: MigrateAction, result: Result<void, NodeError>): void {
+    this.#metrics.migrate(result.ok ? 'accepted' : 'failed');
+    if (result.ok) return;
+    this.#logger.warn('migrate.failed', {
+      node: action.source,
+      addr: action.sourceAddress,
+      attempt: action.attempt,
+      reason: result.error.kind,
+      message: result.error.message,
+    });
+  }
+
+  committed(action: CommitAction, result: Result<void, CommitError>): void {
+    for (const reason of action.reasons) {
+      this.#metrics.commit(reason.kind, result.ok ? 'committed' : 'refused');
+      if (!result.ok) continue;
+      const event = `${REASON_EVENTS[reason.kind]}.committed`;
+      this.#logger.info(event, { ...fieldsOf(reason), version: action.next.version });
+    }
+    const fault = result.ok ? null : result.error.kind;
+    if (!result.ok && fault !== this.#commitFault) {
+      const why = result.error.kind === 'unknown' ? result.error.reason : null;
+      this.#logger.warn('commit.failed', { reason: result.error.kind, why, version: action.next.version });
+    }
+    this.#commitFault = fault;
+  }
+
+  /** Forgets nodes that left. */
+  follow(cluster: Cluster): void {
+    this.#pushFaults.keepOnly(new Set(cluster.shards.flatMap((shard) => shard.nodes.map((node) => node.id))));
+  }
+}
+
+function fieldsOf(reason: CommitReason): Record<string, string | number> {
+  const { kind: _kind, text, ...fields } = reason;
+  return { ...fields, why: text };
+}

@@ -1,0 +1,86 @@
+// What a supervisor sees, for logs, metrics and people.
+
+import { type Problem, PROBLEMS, type Severity } from '../control/problems.ts';
+import { type Condition, type NodeView, type Situation } from '../control/situation.ts';
+import type { Cluster, ClusterVersion, Name, NodeAddress, NodeId, NodeRole } from '../topology/types.ts';
+
+/** A problem with its place in the table. */
+export interface ProblemStatus extends Problem {
+  readonly severity: Severity;
+  readonly title: string;
+  readonly remedy: string;
+}
+
+/** Wanted and seen of one node, side by side. `seen` is the last answer, also when it does not answer now. */
+export interface NodeStatus {
+  readonly id: NodeId;
+  readonly address: NodeAddress;
+  readonly shardIndex: number;
+  readonly condition: Condition;
+  readonly wantedRole: NodeRole;
+  readonly seen: {
+    readonly role: NodeRole;
+    readonly version: number;
+    readonly link: 'up' | 'down' | null;
+    readonly sequence: number | null;
+    /** Milliseconds since that look began. */
+    readonly ageMs: number;
+  } | null;
+  /** Why the last look brought no report; null when it did. */
+  readonly error: string | null;
+  /** Answers, and has the committed version and role. */
+  readonly isConverged: boolean;
+}
+
+export interface ClusterStatus {
+  readonly namespace: Name;
+  readonly cluster: Name;
+  readonly version: ClusterVersion;
+  /** Every node is. */
+  readonly isConverged: boolean;
+  readonly nodes: readonly NodeStatus[];
+  readonly problems: readonly ProblemStatus[];
+}
+
+/** `situation` and `problems` are of the same decision. */
+export function clusterStatus(
+  place: { readonly namespace: Name; readonly cluster: Cluster },
+  situation: Situation,
+  problems: readonly Problem[],
+): ClusterStatus {
+  const nodes = [...situation.views.values()].map((view) => nodeStatus(view, situation.nowMs));
+  return {
+    namespace: place.namespace,
+    cluster: place.cluster.name,
+    version: place.cluster.version,
+    isConverged: nodes.every((node) => node.isConverged),
+    nodes,
+    problems: problems.map((problem) => {
+      const { severity, title, remedy } = PROBLEMS[problem.kind];
+      return { ...problem, severity, title, remedy };
+    }),
+  };
+}
+
+function nodeStatus(view: NodeView, nowMs: number): NodeStatus {
+  const { look, error } = view.memory;
+  return {
+    id: view.node.id,
+    address: view.node.address,
+    shardIndex: view.shardIndex,
+    condition: view.condition,
+    wantedRole: view.node.role,
+    seen:
+      look === null
+        ? null
+        : {
+            role: look.report.role,
+            version: look.report.version,
+            link: look.report.link,
+            sequence: look.report.sequence,
+            ageMs: nowMs - look.startedAtMs,
+          },
+    error: error?.message ?? null,
+    isConverged: view.need.kind === 'nothing',
+  };
+}

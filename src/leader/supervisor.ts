@@ -1,0 +1,299 @@
+// One cluster under this term: collects what happened, asks `control` what to do, and does it.
+
+import { unreachable } from '../base/assert.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Random } from '../base/random.ts';
+import { err, type Result } from '../base/result.ts';
+import { Secret } from '../base/secret.ts';
+import type { Action, CommitAction, MigrateAction, PushAction } from '../control/actions.ts';
+import { decide } from '../control/decide.ts';
+import {
+  type ControlEvent,
+  type ControlMemory,
+  forgetOthers,
+  NO_MEMORY,
+  observe,
+} from '../control/memory.ts';
+import type { NodeError } from '../control/observation.ts';
+import type { Problem } from '../control/problems.ts';
+import type { ControlSettings } from '../control/settings.ts';
+import { lookAt, type Situation } from '../control/situation.ts';
+import { allNodes, findNode } from '../topology/cluster.ts';
+import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
+import { type FailoverRefusal, ManualFailover } from './manual-failover.ts';
+import { NodeWatch } from './node-watch.ts';
+import type {
+  ClusterRecord,
+  ClusterRecords,
+  CommitError,
+  LeaderMetrics,
+  NodeClient,
+  NodeEndpoint,
+} from './ports.ts';
+import { Reporter } from './reporter.ts';
+import { type ClusterStatus, clusterStatus } from './status.ts';
+
+export type { FailoverRefusal } from './manual-failover.ts';
+
+export interface SupervisorContext {
+  readonly term: number;
+  readonly isCurrent: (term: number) => boolean;
+  readonly records: ClusterRecords;
+  readonly client: NodeClient;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: LeaderMetrics;
+}
+
+/** What happens within this time is decided about together: a round of looks at 1,000 nodes is a few decisions, not 1,000. */
+const GATHER_MS = 5;
+
+/** How often nodes are looked at of which something is expected. */
+const EXPECTANT_LOOK_MS = 100;
+
+/** SETNODES may wait 10 s for a sleeping replication thread (facts section 3.6). */
+const PUSH_DEADLINE_MS = 15_000;
+
+const MIGRATE_DEADLINE_MS = 5_000;
+
+/**
+ * The owner of one cluster's memory. Everything that happens becomes an event in a list; a turn takes the list, decides
+ * once, and starts what was decided, all in one go without an `await`, so a decision is never based on anything older
+ * than the events it was made from. The list is bounded by what is under way: one look and one push a node, one commit.
+ */
+export class Supervisor {
+  readonly #context: SupervisorContext;
+  readonly #settings: ControlSettings;
+  readonly #reporter: Reporter;
+  readonly #watch: NodeWatch;
+  readonly #manual: ManualFailover;
+  /** Pushes, commits and migrations that have not ended. */
+  readonly #acts = new Set<Promise<void>>();
+  #record: ClusterRecord;
+  #memory: ControlMemory = NO_MEMORY;
+  #events: ControlEvent[] = [];
+  #problems: readonly Problem[] = [];
+  #expectant: ReadonlySet<NodeId> = new Set();
+  /** The last version that every node was seen to have; a push of it after that repairs something. */
+  #convergedVersion: ClusterVersion | null = null;
+  #turnTimer: Timer | null = null;
+  #wakeTimer: Timer | null = null;
+  #expectantTimer: Timer | null = null;
+  #isStopped = false;
+
+  constructor(record: ClusterRecord, context: SupervisorContext, settings: ControlSettings) {
+    const { client, clock, random, metrics } = context;
+    const logger = context.logger.child({ namespace: record.namespace, cluster: record.cluster.name });
+    this.#record = record;
+    this.#context = { ...context, logger };
+    this.#settings = settings;
+    this.#reporter = new Reporter(logger, metrics);
+    this.#watch = new NodeWatch({
+      client,
+      clock,
+      random,
+      intervalMs: settings.pingIntervalMs,
+      onLook: (look) => {
+        metrics.probe(look.result.kind);
+        this.#happened({ kind: 'probed', node: look.id, ...look });
+      },
+    });
+    this.#manual = new ManualFailover({
+      clock,
+      lookNow: (ids) => this.#watch.lookNow(ids),
+      current: () => ({ record: this.#record, situation: this.#situation() }),
+      commit: (from, action) => this.#replace(from, action),
+    });
+  }
+
+  /** Begins with a look at every node. Call once. */
+  start(): void {
+    this.#watch.follow(nodesOf(this.#record.cluster));
+    this.#watch.start();
+    this.#turnSoon();
+  }
+
+  /** The committed record changed, by whomever. */
+  recordChanged(record: ClusterRecord): void {
+    if (this.#isStopped || record.revision === this.#record.revision) return;
+    this.#record = record;
+    this.#memory = forgetOthers(this.#memory, record.cluster);
+    this.#watch.follow(nodesOf(record.cluster));
+    this.#reporter.follow(record.cluster);
+    this.#turnSoon();
+  }
+
+  /** Looks at all nodes at once instead of at the next round. */
+  nudge(): void {
+    this.#watch.lookNow(nodesOf(this.#record.cluster).map((node) => node.id));
+    this.#turnSoon();
+  }
+
+  status(): ClusterStatus {
+    return clusterStatus(this.#record, this.#situation(), this.#problems);
+  }
+
+  /** See `Leadership.failover`. One at a time. */
+  async failover(shardIndex: number, preferred: NodeId | null): Promise<Result<NodeId, FailoverRefusal>> {
+    const answer = await this.#manual.run(shardIndex, preferred);
+    if (!answer.ok) this.#reporter.failoverRefused(shardIndex, preferred, answer.error);
+    return answer;
+  }
+
+  /** Nothing starts after this. Resolves when all that is under way has ended; closing the client ends it at once. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#turnTimer?.cancel();
+    this.#wakeTimer?.cancel();
+    this.#expectantTimer?.cancel();
+    this.#watch.follow([]);
+    this.#manual.stop();
+    await Promise.all([this.#watch.stop(), this.#manual.ended(), ...this.#acts]);
+  }
+
+  #happened(event: ControlEvent): void {
+    this.#events.push(event);
+    this.#turnSoon();
+  }
+
+  #turnSoon(): void {
+    if (this.#isStopped) return;
+    this.#turnTimer ??= this.#context.clock.setTimer(GATHER_MS, () => this.#turn());
+  }
+
+  /** One decision. Nothing in here waits, so what is checked at its beginning holds to its end. */
+  #turn(): void {
+    this.#turnTimer = null;
+    const { clock, term } = this.#context;
+    const events = this.#events;
+    this.#events = [];
+    this.#memory = observe(this.#memory, this.#record.cluster, events);
+    // Without the lead there is nothing to decide; whoever made this object is about to stop it.
+    if (this.#isStopped || !this.#context.isCurrent(term)) return;
+    const decision = decide({
+      cluster: this.#record.cluster,
+      memory: this.#memory,
+      settings: this.#settings,
+      nowMs: clock.monotonicMs(),
+    });
+    this.#memory = decision.memory;
+    this.#problems = decision.problems;
+    this.#reporter.problems(decision.problems);
+    for (const action of decision.actions) this.#act(action);
+    this.#wakeAt(decision.wakeAtMs);
+    this.#expect(decision.expectant);
+    this.#noteConvergence();
+    this.#manual.turned();
+  }
+
+  #noteConvergence(): void {
+    const { version } = this.#record.cluster;
+    if (this.#convergedVersion === version) return;
+    const { views } = this.#situation();
+    if (![...views.values()].every((view) => view.need.kind === 'nothing')) return;
+    this.#convergedVersion = version;
+    this.#reporter.converged(version, views.size);
+  }
+
+  #wakeAt(wakeAtMs: number): void {
+    this.#wakeTimer?.cancel();
+    this.#wakeTimer = null;
+    if (wakeAtMs === Infinity) return;
+    const delayMs = Math.max(0, wakeAtMs - this.#context.clock.monotonicMs());
+    this.#wakeTimer = this.#context.clock.setTimer(delayMs, () => this.#turnSoon());
+  }
+
+  /** Looks at the expectant nodes at a quick pace for as long as there are any. */
+  #expect(expectant: ReadonlySet<NodeId>): void {
+    this.#expectant = expectant;
+    if (expectant.size === 0) return;
+    this.#expectantTimer ??= this.#context.clock.setTimer(EXPECTANT_LOOK_MS, () => {
+      this.#expectantTimer = null;
+      this.#watch.lookNow([...this.#expectant]);
+      this.#expect(this.#expectant);
+    });
+  }
+
+  #act(action: Action): void {
+    const act = this.#begin(action);
+    this.#acts.add(act);
+    void act.then(() => this.#acts.delete(act));
+  }
+
+  #begin(action: Action): Promise<void> {
+    switch (action.kind) {
+      case 'push':
+        return this.#push(action);
+      case 'migrate':
+        return this.#migrate(action);
+      case 'commit':
+        return this.#commit(action);
+      default:
+        return unreachable(action);
+    }
+  }
+
+  /** `action` was decided from the committed record in this very turn: nothing else is ever pushed. */
+  async #push(action: PushAction): Promise<void> {
+    const { client, clock } = this.#context;
+    const { id, text, version } = action;
+    const endpoint = this.#endpoint(action.node, action.address);
+    const result = await client.setTopology(endpoint, { id, text, version }, PUSH_DEADLINE_MS);
+    this.#reporter.pushed(action, result, this.#convergedVersion === version);
+    this.#happened({ kind: 'pushed', node: action.node, endedAtMs: clock.monotonicMs(), result });
+    this.#watch.lookNow([action.node]);
+  }
+
+  async #migrate(action: MigrateAction): Promise<void> {
+    const { client, clock } = this.#context;
+    this.#reporter.migrating(action);
+    const endpoint = this.#endpoint(action.source, action.sourceAddress);
+    const result: Result<void, NodeError> = await client.migrate(
+      endpoint,
+      action.range,
+      action.target,
+      MIGRATE_DEADLINE_MS,
+    );
+    this.#reporter.migrateAnswered(action, result);
+    this.#happened({ kind: 'migrateAnswered', shard: action.shard, endedAtMs: clock.monotonicMs(), result });
+    this.#watch.lookNow([action.source, action.target]);
+  }
+
+  async #commit(action: CommitAction): Promise<void> {
+    const result = await this.#replace(this.#record, action);
+    const endedAtMs = this.#context.clock.monotonicMs();
+    this.#happened({ kind: 'commitEnded', endedAtMs, isCommitted: result.ok });
+  }
+
+  /** Commits `action.next` in place of `from` under this term's fence, and takes over whatever is committed then. */
+  async #replace(from: ClusterRecord, action: CommitAction): Promise<Result<void, CommitError>> {
+    const { records, term, isCurrent } = this.#context;
+    if (this.#isStopped || !isCurrent(term)) return err({ kind: 'notLeader' });
+    this.#reporter.committing(action);
+    const result = await records.replaceCluster(from, action.next, { term });
+    this.#reporter.committed(action, result);
+    const current = records.getCluster(from.namespace, from.cluster.name);
+    if (current !== null) this.recordChanged(current);
+    return result;
+  }
+
+  #endpoint(id: NodeId, address: NodeAddress): NodeEndpoint {
+    const password = findNode(this.#record.cluster, id)?.node.password ?? Secret.none;
+    return { address, password };
+  }
+
+  #situation(): Situation {
+    return lookAt({
+      cluster: this.#record.cluster,
+      memory: this.#memory,
+      settings: this.#settings,
+      nowMs: this.#context.clock.monotonicMs(),
+    });
+  }
+}
+
+function nodesOf(cluster: Cluster): readonly Node[] {
+  return allNodes(cluster).map((place) => place.node);
+}

@@ -1,0 +1,62 @@
+// Starts a leadership when the lead stands and stops it when it is lost.
+
+import { err, type Result } from '../base/result.ts';
+import type { NodeId } from '../topology/types.ts';
+import type { FailoverRequest, Leadership } from './leadership.ts';
+import type { ClusterStatus } from './status.ts';
+import type { FailoverRefusal } from './supervisor.ts';
+
+/** What is known of the own place in the group. */
+export interface LeadView {
+  readonly term: number;
+  /** True when this member leads and has applied its own term's first entry. */
+  readonly established: boolean;
+}
+
+/** Owns at most one running leadership, and those that are still ending. */
+export class LeadershipTerms {
+  readonly #begin: (term: number) => Leadership;
+  readonly #ending = new Set<Promise<void>>();
+  #current: Leadership | null = null;
+
+  /** `begin` makes the leadership of a term; it is started here. */
+  constructor(begin: (term: number) => Leadership) {
+    this.#begin = begin;
+  }
+
+  /** To be told of every change. The end of an old term is not awaited: its term is its fence. */
+  follow(view: LeadView): void {
+    const wanted = view.established ? view.term : null;
+    if (wanted === (this.#current?.term ?? null)) return;
+    this.#end();
+    if (wanted === null) return;
+    this.#current = this.#begin(wanted);
+    this.#current.start();
+  }
+
+  /** The status of every cluster; empty on a member that does not lead. */
+  statuses(): readonly ClusterStatus[] {
+    return this.#current?.statuses() ?? [];
+  }
+
+  /** Manual failover by the leadership of the present term; `notLeader` where there is none. */
+  failover(request: FailoverRequest): Promise<Result<NodeId, FailoverRefusal>> {
+    if (this.#current === null) return Promise.resolve(err({ kind: 'notLeader' }));
+    return this.#current.failover(request);
+  }
+
+  /** Stops what runs and resolves when everything has ended. */
+  async close(): Promise<void> {
+    this.#end();
+    await Promise.all(this.#ending);
+  }
+
+  #end(): void {
+    const current = this.#current;
+    this.#current = null;
+    if (current === null) return;
+    const ended = current.stop();
+    this.#ending.add(ended);
+    void ended.then(() => this.#ending.delete(ended));
+  }
+}

@@ -1,0 +1,134 @@
+// What a leader knows of one follower: how far it has come, what to send next, and how boldly.
+
+import { assert } from '../../base/assert.ts';
+import { higherIndex, indexAfter, indexBefore, lowerIndex } from './log.ts';
+import type { LogIndex, MemberId } from './types.ts';
+
+/**
+ * `probe`: where the logs meet is not known; one request at a time. `replicate`: it is; requests are pipelined and
+ * `next` runs ahead of `match`. `snapshot`: the follower needs what the log no longer holds; nothing is sent meanwhile.
+ */
+export type ReplicationState =
+  | { readonly kind: 'probe'; readonly awaiting: boolean }
+  /** Last indexes of the append requests under way, oldest first. */
+  | { readonly kind: 'replicate'; readonly inflight: LogIndex[] }
+  | { readonly kind: 'snapshot' };
+
+export class Progress {
+  readonly member: MemberId;
+  #match: LogIndex;
+  #next: LogIndex;
+  #state: ReplicationState = { kind: 'probe', awaiting: false };
+  /** The tick of the leadership in which the member was last heard. */
+  heardAtTick = 0;
+  /** The tick in which it was last sent an append request or a snapshot. */
+  sentAtTick = 0;
+  /** The highest heartbeat round it has answered. */
+  readRound = 0;
+  /** The highest commit index it was told. */
+  commitSent: LogIndex;
+
+  constructor(member: MemberId, nothing: LogIndex, next: LogIndex) {
+    this.member = member;
+    this.#match = nothing;
+    this.#next = next;
+    this.commitSent = nothing;
+  }
+
+  /** The member's log is durably equal to the leader's up to here. */
+  get match(): LogIndex {
+    return this.#match;
+  }
+
+  /** The index of the next entry to send; always above `match`. */
+  get next(): LogIndex {
+    return this.#next;
+  }
+
+  get state(): ReplicationState {
+    return this.#state;
+  }
+
+  get inflightCount(): number {
+    return this.#state.kind === 'replicate' ? this.#state.inflight.length : 0;
+  }
+
+  /** Starts over from `next`, one request at a time. `awaiting` holds it back until the member is heard again. */
+  becomeProbe(next: LogIndex, awaiting: boolean): void {
+    this.#setNext(next);
+    this.#state = { kind: 'probe', awaiting };
+  }
+
+  becomeSnapshot(): void {
+    this.#state = { kind: 'snapshot' };
+  }
+
+  /** The member holds the log up to `matched`. `base` is the index of the leader's log base. Returns whether this was news. */
+  accepted(matched: LogIndex, base: LogIndex): boolean {
+    const news = matched > this.#match;
+    this.#match = higherIndex(this.#match, matched);
+    if (this.#next <= this.#match) this.#setNext(indexAfter(this.#match));
+    switch (this.#state.kind) {
+      case 'probe':
+        if (matched === this.#match) this.#becomeReplicate();
+        return news;
+      case 'snapshot':
+        // Whatever brought it here, the log reaches it again.
+        if (this.#match >= base) this.#becomeReplicate();
+        return news;
+      case 'replicate': {
+        const { inflight } = this.#state;
+        const open = inflight.findIndex((index) => index > this.#match);
+        inflight.splice(0, open === -1 ? inflight.length : open);
+        return news;
+      }
+    }
+  }
+
+  /**
+   * The request whose previous index was `probed` did not fit; `meeting` is the next place where the logs may meet.
+   * Returns false when the refusal is stale: it contradicts `match` or does not answer the outstanding probe.
+   */
+  rejected(probed: LogIndex, meeting: LogIndex): boolean {
+    if (probed <= this.#match) return false;
+    switch (this.#state.kind) {
+      case 'snapshot':
+        return false;
+      case 'probe':
+        if (!this.#state.awaiting || probed !== indexBefore(this.#next)) return false;
+        break;
+      case 'replicate':
+        if (probed >= this.#next) return false;
+        break;
+    }
+    const next = lowerIndex(probed, indexAfter(meeting));
+    this.becomeProbe(higherIndex(next, indexAfter(this.#match)), false);
+    return true;
+  }
+
+  /** An append request left that ends at `last`; `last` is null for one without entries. */
+  sent(last: LogIndex | null): void {
+    switch (this.#state.kind) {
+      case 'probe':
+        this.#state = { kind: 'probe', awaiting: true };
+        return;
+      case 'replicate':
+        if (last === null) return;
+        this.#state.inflight.push(last);
+        this.#setNext(indexAfter(last));
+        return;
+      case 'snapshot':
+        assert(false, 'nothing is appended while a snapshot is under way');
+    }
+  }
+
+  #becomeReplicate(): void {
+    this.#setNext(indexAfter(this.#match));
+    this.#state = { kind: 'replicate', inflight: [] };
+  }
+
+  #setNext(next: LogIndex): void {
+    assert(next > this.#match, 'next is always above match');
+    this.#next = next;
+  }
+}

@@ -1,0 +1,408 @@
+// The core's front door: which input goes where, the term rules of messages, and the checks after every step.
+
+import { assert, unreachable } from '../../base/assert.ts';
+import {
+  becomeFollower,
+  followLeader,
+  hearsQuorum,
+  inLease,
+  onHardStateDurable,
+  onPreVoteReply,
+  onPreVoteRequest,
+  onVoteReply,
+  onVoteRequest,
+  refuseOrGrantVote,
+  tickElection,
+} from './election.ts';
+import { onHeartbeat, sendHeartbeatRound } from './heartbeat.ts';
+import { RaftLog, indexAfter } from './log.ts';
+import { isMember } from './membership.ts';
+import type { Message } from './messages.ts';
+import { Outbox } from './outbox.ts';
+import type { ReplicationState } from './progress.ts';
+import { confirm, onRead, onRoundAnswered } from './reads.ts';
+import {
+  advanceCommit,
+  onAppendAccepted,
+  onAppendRejected,
+  onAppendRequest,
+  propose,
+  resume,
+} from './replication.ts';
+import { onSnapshotInstalled, onSnapshotReceived, onSnapshotSent } from './snapshot.ts';
+import { envelope, roleView } from './state.ts';
+import type { CoreState, Leadership } from './state.ts';
+import type { CoreOptions, Effects, Input, RoleView } from './step.ts';
+import { TERM_MAX, logIndex, term } from './types.ts';
+import type {
+  Entry,
+  HardState,
+  LogIndex,
+  LogPosition,
+  MemberId,
+  Membership,
+  RestoredState,
+  SnapshotMeta,
+} from './types.ts';
+
+/** What a leader knows of one peer, for status and metrics. */
+export interface PeerView {
+  readonly member: MemberId;
+  readonly state: ReplicationState['kind'];
+  readonly match: LogIndex;
+  readonly next: LogIndex;
+  readonly inflightCount: number;
+  /** Ticks since the peer was last heard. */
+  readonly silentTicks: number;
+}
+
+/** One member of the group. Deterministic: the same inputs give the same effects. */
+export class RaftCore {
+  readonly #core: CoreState;
+
+  /** Starts as a follower without a leader. Throws `AssertionError` on options or a restored state that make no sense. */
+  constructor(options: CoreOptions, restored: RestoredState) {
+    checkOptions(options);
+    this.#core = {
+      options,
+      log: new RaftLog(restored),
+      hardState: restored.hardState,
+      membership: restored.base.membership,
+      role: { kind: 'follower' },
+      leader: null,
+      electionElapsed: 0,
+      electionTimeout: null,
+      installing: null,
+      snapshotTransfers: new Set(),
+      out: new Outbox(),
+    };
+  }
+
+  /** Takes one input and says what to do. Throws `AssertionError` only when this code or its driver is wrong. */
+  step(input: Input): Effects {
+    const core = this.#core;
+    const hardStateBefore = core.hardState;
+    const commitBefore = core.log.commitIndex;
+    const roleBefore = roleView(core);
+    core.out = new Outbox();
+    this.#handle(input);
+    const { hardState } = core;
+    checkStep(core, hardStateBefore, commitBefore);
+    const role = roleView(core);
+    const hardStateMoved = !sameHardState(hardState, hardStateBefore);
+    return core.out.effects(hardStateMoved ? hardState : null, sameRole(role, roleBefore) ? null : role);
+  }
+
+  get role(): RoleView {
+    return roleView(this.#core);
+  }
+
+  /** The newest hard state, durable or not. */
+  get hardState(): HardState {
+    return this.#core.hardState;
+  }
+
+  get last(): LogPosition {
+    return this.#core.log.last;
+  }
+
+  get lastIndex(): LogIndex {
+    return this.#core.log.lastIndex;
+  }
+
+  get commitIndex(): LogIndex {
+    return this.#core.log.commitIndex;
+  }
+
+  /** Up to here the own disk holds the log. The state made durable must not pass it. */
+  get durableIndex(): LogIndex {
+    return this.#core.log.durableIndex;
+  }
+
+  /** What the log starts after: (0, 0) at first, later the newest compaction or installation. */
+  get base(): SnapshotMeta {
+    return this.#core.log.base;
+  }
+
+  get membership(): Membership {
+    return this.#core.membership;
+  }
+
+  /** Payload bytes proposed and not committed; 0 unless leading. */
+  get uncommittedBytes(): number {
+    return this.#core.role.kind === 'leader' ? this.#core.role.uncommittedBytes : 0;
+  }
+
+  /** Entries `from..toInclusive` for the apply loop; `from` must be after the base, `toInclusive` not after the last. */
+  entries(from: LogIndex, toInclusive: LogIndex): readonly Entry[] {
+    return this.#core.log.range(from, toInclusive);
+  }
+
+  /** The term of the entry at `index`; null when it is before the base or after the last. */
+  termAt(index: LogIndex): HardState['term'] | null {
+    return this.#core.log.termAt(index);
+  }
+
+  /** Every peer as this leader sees it, in ascending order; empty unless leading. */
+  peers(): readonly PeerView[] {
+    const lead = this.#core.role;
+    if (lead.kind !== 'leader') return [];
+    return [...lead.peers.values()].map((peer) => ({
+      member: peer.member,
+      state: peer.state.kind,
+      match: peer.match,
+      next: peer.next,
+      inflightCount: peer.inflightCount,
+      silentTicks: lead.ticks - peer.heardAtTick,
+    }));
+  }
+
+  #handle(input: Input): void {
+    const core = this.#core;
+    switch (input.kind) {
+      case 'tick':
+        tick(core, input.entropy);
+        return;
+      case 'message':
+        receive(core, input.message);
+        return;
+      case 'propose':
+        propose(core, input.proposals);
+        return;
+      case 'read':
+        onRead(core, input.id);
+        return;
+      case 'persisted':
+        onPersisted(core, input.last, input.hardState);
+        return;
+      case 'compacted':
+        core.log.compactTo(input.base);
+        return;
+      case 'snapshotReceived':
+        onSnapshotReceived(core, input);
+        return;
+      case 'snapshotInstalled':
+        onSnapshotInstalled(core, input.snapshot);
+        return;
+      case 'snapshotSent':
+        onSnapshotSent(core, input);
+        return;
+      case 'unreachable':
+        onUnreachable(core, input.peer);
+        return;
+      default:
+        unreachable(input);
+    }
+  }
+}
+
+function tick(core: CoreState, entropy: number): void {
+  const lead = core.role;
+  if (lead.kind !== 'leader') {
+    tickElection(core, entropy);
+    return;
+  }
+  lead.ticks += 1;
+  if (!hearsQuorum(core, lead)) {
+    becomeFollower(core, core.hardState.term, null);
+    return;
+  }
+  lead.heartbeatElapsed += 1;
+  if (lead.heartbeatElapsed < core.options.heartbeatTicks) return;
+  sendHeartbeatRound(core, lead);
+  confirm(core, lead);
+}
+
+/**
+ * A completion of an earlier term says nothing about the log of this one: an entry can be overwritten and come back
+ * in between, with the overwriting still on its way to the disk. Within one term that cannot happen, since all
+ * changes come from one leader, whose log only grows. The first write of a term is never lost by this: it carries the term.
+ */
+function onPersisted(core: CoreState, last: LogPosition, hardState: HardState): void {
+  assert(hardState.term <= core.hardState.term, 'only what was handed out becomes durable');
+  if (hardState.term < core.hardState.term) return;
+  core.log.markDurable(last);
+  if (hardState.votedFor === core.hardState.votedFor) onHardStateDurable(core);
+  if (core.role.kind === 'leader') advanceCommit(core, core.role);
+}
+
+/** The stream to `peer` broke: whatever was under way is in doubt. A snapshot transfer reports its own end. */
+function onUnreachable(core: CoreState, member: MemberId): void {
+  if (core.role.kind !== 'leader') return;
+  const peer = core.role.peers.get(member);
+  if (peer?.state.kind === 'replicate') peer.becomeProbe(indexAfter(peer.match), false);
+}
+
+/** Messages that are not for us, not from a member or beyond any real term are dropped. */
+function receive(core: CoreState, message: Message): void {
+  const { self } = core.options;
+  if (message.to !== self || message.from === self || !isMember(core.membership, message.from)) return;
+  if (message.term > TERM_MAX) return;
+  if (message.term < core.hardState.term) {
+    answerLowerTerm(core, message);
+    return;
+  }
+  if (message.term > core.hardState.term && !admitHigherTerm(core, message)) return;
+  dispatch(core, message);
+}
+
+/**
+ * A higher term makes us a follower in it, except where it is only a question (pre-vote) or where a live leader speaks
+ * against it (thesis section 4.2.3). Returns whether to go on with the message.
+ */
+function admitHigherTerm(core: CoreState, message: Message): boolean {
+  switch (message.kind) {
+    case 'preVoteRequest':
+      return true;
+    case 'preVoteReply':
+      if (!message.granted) becomeFollower(core, message.term, null);
+      return message.granted;
+    case 'voteRequest':
+      if (inLease(core)) return false;
+      becomeFollower(core, message.term, null);
+      return true;
+    case 'appendRequest':
+    case 'heartbeat':
+      becomeFollower(core, message.term, message.from);
+      return true;
+    case 'voteReply':
+    case 'appendAccepted':
+    case 'appendRejected':
+    case 'heartbeatReply':
+      becomeFollower(core, message.term, null);
+      return true;
+    default:
+      return unreachable(message);
+  }
+}
+
+/**
+ * Tells a sender from the past the present term. For a leader this is the way out when a member is stuck in a higher
+ * term that it cannot win: the leader steps down, and the next election takes the stuck member along.
+ */
+function answerLowerTerm(core: CoreState, message: Message): void {
+  const head = envelope(core, message.from);
+  const { out } = core;
+  switch (message.kind) {
+    case 'preVoteRequest':
+      out.sendAfterPersist.push({ ...head, kind: 'preVoteReply', granted: false });
+      return;
+    case 'voteRequest':
+      refuseOrGrantVote(core, message.from, false);
+      return;
+    case 'appendRequest':
+      out.sendAfterPersist.push({
+        ...head,
+        kind: 'appendRejected',
+        probed: message.previous.index,
+        hint: NOWHERE,
+      });
+      return;
+    case 'heartbeat':
+      out.sendNow.push({ ...head, kind: 'heartbeatReply', readRound: 0 });
+      return;
+    case 'preVoteReply':
+    case 'voteReply':
+    case 'appendAccepted':
+    case 'appendRejected':
+    case 'heartbeatReply':
+      return;
+    default:
+      unreachable(message);
+  }
+}
+
+/** What a refusal names that is about the term and not about the log. */
+const NOWHERE: LogPosition = { index: logIndex(0), term: term(0) };
+
+/** A message of the present term, or a pre-vote of a later one. */
+function dispatch(core: CoreState, message: Message): void {
+  switch (message.kind) {
+    case 'preVoteRequest':
+      onPreVoteRequest(core, message);
+      return;
+    case 'preVoteReply':
+      onPreVoteReply(core, message);
+      return;
+    case 'voteRequest':
+      onVoteRequest(core, message);
+      return;
+    case 'voteReply':
+      onVoteReply(core, message);
+      return;
+    case 'appendRequest':
+      if (followLeader(core, message.from)) onAppendRequest(core, message);
+      return;
+    case 'heartbeat':
+      if (followLeader(core, message.from)) onHeartbeat(core, message);
+      return;
+    case 'appendAccepted':
+    case 'appendRejected':
+    case 'heartbeatReply':
+      if (core.role.kind === 'leader') hearFollower(core, core.role, message);
+      return;
+    default:
+      unreachable(message);
+  }
+}
+
+type FollowerMessage = Extract<Message, { kind: 'appendAccepted' | 'appendRejected' | 'heartbeatReply' }>;
+
+function hearFollower(core: CoreState, lead: Leadership, message: FollowerMessage): void {
+  const peer = lead.peers.get(message.from);
+  if (peer === undefined) return;
+  peer.heardAtTick = lead.ticks;
+  switch (message.kind) {
+    case 'appendAccepted':
+      onAppendAccepted(core, lead, message);
+      return;
+    case 'appendRejected':
+      onAppendRejected(core, lead, message);
+      return;
+    case 'heartbeatReply':
+      onRoundAnswered(core, lead, message);
+      resume(core, lead, peer);
+      return;
+    default:
+      unreachable(message);
+  }
+}
+
+function checkOptions(options: CoreOptions): void {
+  const { heartbeatTicks, electionTicks } = options;
+  assert(Number.isSafeInteger(heartbeatTicks) && heartbeatTicks >= 1, 'heartbeatTicks is an integer >= 1');
+  assert(Number.isSafeInteger(electionTicks), 'electionTicks is an integer');
+  assert(electionTicks >= 3 * heartbeatTicks, 'electionTicks is at least 3 * heartbeatTicks');
+  assert(options.appendEntriesMax >= 1, 'appendEntriesMax is at least 1');
+  assert(options.appendBytesMax >= 1, 'appendBytesMax is at least 1');
+  assert(options.inflightMax >= 1, 'inflightMax is at least 1');
+  assert(options.uncommittedBytesMax >= 0, 'uncommittedBytesMax is not negative');
+  assert(options.readsMax >= 0, 'readsMax is not negative');
+}
+
+/** What must hold after every step, whatever came in. */
+function checkStep(core: CoreState, before: HardState, commitBefore: LogIndex): void {
+  const { hardState, log, role } = core;
+  assert(hardState.term >= before.term, 'the term never falls');
+  const voteKept = before.votedFor === null || hardState.votedFor === before.votedFor;
+  assert(hardState.term > before.term || voteKept, 'one vote a term');
+  assert(log.commitIndex >= commitBefore, 'the commit index never falls');
+  assert(log.base.index <= log.commitIndex && log.commitIndex <= log.lastIndex, 'base <= commit <= last');
+  assert(log.durableIndex <= log.lastIndex, 'durable <= last');
+  assert(log.last.term <= hardState.term, 'no entry is of a later term');
+  assert((role.kind === 'leader') === (core.leader === core.options.self), 'a leader knows that it leads');
+  assert(role.kind !== 'leader' || core.out.truncateFrom === null, 'a leader never truncates');
+}
+
+function sameHardState(left: HardState, right: HardState): boolean {
+  return left.term === right.term && left.votedFor === right.votedFor;
+}
+
+function sameRole(left: RoleView, right: RoleView): boolean {
+  return (
+    left.role === right.role &&
+    left.term === right.term &&
+    left.leader === right.leader &&
+    left.established === right.established
+  );
+}

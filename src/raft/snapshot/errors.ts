@@ -1,0 +1,31 @@
+// Why a snapshot is not used.
+
+/** The file does not hold what was written, or was cut short. `offset` in bytes is where it stops making sense. */
+export class SnapshotDamaged extends Error {
+  override readonly name = 'SnapshotDamaged';
+  readonly code = 'snapshot_damaged';
+  readonly file: string;
+  readonly offset: number;
+
+  constructor(file: string, offset: number, reason: string) {
+    super(
+      `The snapshot ${file} is damaged at byte ${offset}: ${reason}. It is not used. Do not delete or edit files by hand; see docs/operations.md, "A damaged data directory".`,
+    );
+    this.file = file;
+    this.offset = offset;
+  }
+}
+
+/** The file is of a newer release. */
+export class SnapshotUnsupported extends Error {
+  override readonly name = 'SnapshotUnsupported';
+  readonly code = 'snapshot_unsupported';
+  readonly file: string;
+
+  constructor(file: string, what: string) {
+    super(
+      `The snapshot ${file} cannot be read by this release: ${what}. Start the release that wrote it, or a newer one.`,
+    );
+    this.file = file;
+  }
+}

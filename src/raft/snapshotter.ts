@@ -1,0 +1,172 @@
+// When the state is written out as a snapshot, and how far the log is cut behind it.
+
+import { assert, present } from '../base/assert.ts';
+import type { Logger } from '../base/logger.ts';
+import type { AppliedBatch } from './apply-loop.ts';
+import {
+  logIndex,
+  type Entry,
+  type LogIndex,
+  type LogPosition,
+  type Membership,
+  type SnapshotMeta,
+} from './core/types.ts';
+import type { SnapshotFile, SnapshotStore, StateMachine } from './ports.ts';
+
+export interface SnapshotPolicy {
+  readonly snapshotEntries: number;
+  readonly snapshotBytes: number;
+  readonly trailingEntries: number;
+}
+
+export interface SnapshotterParts {
+  readonly snapshots: SnapshotStore;
+  readonly stateMachine: StateMachine;
+  readonly logger: Logger;
+  readonly base: () => SnapshotMeta;
+  readonly membership: () => Membership;
+  readonly entries: (from: LogIndex, toInclusive: LogIndex) => readonly Entry[];
+  /** Queues the cut behind the groups already handed to the disk; `done` once durable. */
+  readonly compact: (base: SnapshotMeta, done: () => void) => void;
+  /** The cut is durable: the core may forget the entries. */
+  readonly onCompacted: (base: SnapshotMeta) => void;
+  readonly onError: (error: Error) => void;
+}
+
+/**
+ * Saves a snapshot at the applied index S, makes the state's own copy durable up to S, then cuts the log to the base
+ * B = S - trailing window. So always B <= S: whoever needs an entry at or before B is sent the snapshot at S and goes
+ * on with S + 1, which the log still has. A crash between any two of these steps leaves more than is needed, never less.
+ */
+export class Snapshotter {
+  readonly #policy: SnapshotPolicy;
+  readonly #parts: SnapshotterParts;
+  #entriesSince: number;
+  #bytesSince: number;
+  #busy = false;
+  #paused = false;
+  #whenIdle: (() => void)[] = [];
+
+  /** `since`: what was applied after the newest snapshot, in entries and payload bytes. */
+  constructor(
+    policy: SnapshotPolicy,
+    since: { readonly entries: number; readonly bytes: number },
+    parts: SnapshotterParts,
+  ) {
+    this.#policy = policy;
+    this.#parts = parts;
+    this.#entriesSince = since.entries;
+    this.#bytesSince = since.bytes;
+  }
+
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  /** Counts what was applied and starts a snapshot at `applied` when one is due and none is under way. */
+  onApplied(batch: AppliedBatch, applied: LogPosition): void {
+    this.#entriesSince += batch.entries.length;
+    for (const entry of batch.entries) this.#bytesSince += entry.data.byteLength;
+    const due =
+      this.#entriesSince >= this.#policy.snapshotEntries || this.#bytesSince >= this.#policy.snapshotBytes;
+    if (due && !this.#busy && !this.#paused) this.#take(applied);
+  }
+
+  /** Starts nothing until `resume`; calls `done` once what is under way has ended (at once when nothing is). */
+  pause(done: () => void): void {
+    this.#paused = true;
+    if (this.#busy) this.#whenIdle.push(done);
+    else done();
+  }
+
+  /** A snapshot from the leader was installed: counting starts anew behind it. */
+  resume(): void {
+    this.#paused = false;
+    this.#entriesSince = 0;
+    this.#bytesSince = 0;
+  }
+
+  #take(applied: LogPosition): void {
+    const { snapshots, stateMachine, logger } = this.#parts;
+    this.#busy = true;
+    this.#entriesSince = 0;
+    this.#bytesSince = 0;
+    const snapshot = stateMachine.snapshot();
+    assert(snapshot.index === applied.index, 'a snapshot is of the state as applied');
+    const meta: SnapshotMeta = {
+      index: applied.index,
+      term: applied.term,
+      membership: this.#parts.membership(),
+    };
+    snapshots.save(meta, snapshot.chunks, (result) => {
+      if (result instanceof Error) {
+        this.#fail(result);
+        return;
+      }
+      logger.info('raft.snapshot.saved', { index: meta.index, term: meta.term, bytes: result.bytes });
+      this.#flush(meta);
+    });
+  }
+
+  #flush(meta: SnapshotMeta): void {
+    this.#parts.stateMachine.flush((error) => {
+      if (error === null) this.#compact(meta);
+      else this.#fail(error);
+    });
+  }
+
+  #compact(meta: SnapshotMeta): void {
+    // Paused means that a received snapshot is about to be installed: its log must not be cut behind its reset, and its
+    // file must not be pruned for a still newer one that arrives meanwhile.
+    if (this.#paused) {
+      this.#end();
+      return;
+    }
+    const base = this.#trailingBase(meta);
+    if (base !== null) this.#parts.compact(base, () => this.#parts.onCompacted(base));
+    this.#parts.snapshots.prune((error) => {
+      if (error === null) this.#end();
+      else this.#fail(error);
+    });
+  }
+
+  /**
+   * The base that keeps the trailing window before the snapshot of `meta`, in entries and in payload bytes; null when
+   * the log is cut as far already, by an installed snapshot or because little was written.
+   */
+  #trailingBase(meta: SnapshotMeta): SnapshotMeta | null {
+    const from = this.#parts.base().index + 1;
+    if (from > meta.index) return null;
+    const entries = this.#parts.entries(logIndex(from), meta.index);
+    let keptCount = 0;
+    let keptBytes = 0;
+    for (const entry of entries.toReversed()) {
+      keptBytes += entry.data.byteLength;
+      if (keptCount >= this.#policy.trailingEntries || keptBytes > this.#policy.snapshotBytes) break;
+      keptCount += 1;
+    }
+    const entry = entries[entries.length - keptCount - 1];
+    // Membership does not change yet; once it does, this must be the one in force at the base, not at the snapshot.
+    return entry === undefined ? null : { index: entry.index, term: entry.term, membership: meta.membership };
+  }
+
+  #end(): void {
+    this.#busy = false;
+    const waiting = this.#whenIdle;
+    this.#whenIdle = [];
+    for (const done of waiting) done();
+  }
+
+  #fail(error: Error): void {
+    this.#paused = true;
+    this.#parts.onError(error);
+    this.#end();
+  }
+}
+
+/** The file a member behind the log is sent, or a restart falls back to; asserts the invariant that it exists. */
+export function snapshotCovering(base: LogPosition, snapshots: SnapshotStore): SnapshotFile {
+  const file = present(snapshots.newest(), 'a compacted log has a snapshot');
+  assert(file.meta.index >= base.index, 'the newest snapshot is never older than the base of the log');
+  return file;
+}

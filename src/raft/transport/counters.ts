@@ -1,0 +1,57 @@
+// What the transport counts, for metrics: plain numbers that only grow.
+
+/** Why a request from a peer was refused; the values of one metric label. */
+export type RefusalReason =
+  | 'notAFrame'
+  | 'version'
+  | 'unknownFrame'
+  | 'tooLarge'
+  | 'truncated'
+  | 'checksum'
+  | 'malformed'
+  | 'wrongRecipient'
+  | 'unknownSender'
+  | 'busy'
+  | 'aborted';
+
+export interface TransportCounters {
+  framesSent: number;
+  messagesSent: number;
+  bytesSent: number;
+  /** Posts that failed or were answered with anything but success. */
+  postsFailed: number;
+  /** Messages that did not fit a queue, or waited for or went to a peer that could not be reached. */
+  messagesDropped: number;
+  framesReceived: number;
+  messagesReceived: number;
+  snapshotsSent: number;
+  snapshotsReceived: number;
+  readonly refused: Record<RefusalReason, number>;
+}
+
+export function createTransportCounters(): TransportCounters {
+  return {
+    framesSent: 0,
+    messagesSent: 0,
+    bytesSent: 0,
+    postsFailed: 0,
+    messagesDropped: 0,
+    framesReceived: 0,
+    messagesReceived: 0,
+    snapshotsSent: 0,
+    snapshotsReceived: 0,
+    refused: {
+      notAFrame: 0,
+      version: 0,
+      unknownFrame: 0,
+      tooLarge: 0,
+      truncated: 0,
+      checksum: 0,
+      malformed: 0,
+      wrongRecipient: 0,
+      unknownSender: 0,
+      busy: 0,
+      aborted: 0,
+    },
+  };
+}

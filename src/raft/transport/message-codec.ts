@@ -1,0 +1,203 @@
+// Messages to bytes and back: one frame carries everything that waited for one peer.
+
+import { Packr } from 'msgpackr';
+
+import { assert, unreachable } from '../../base/assert.ts';
+import { err, ok, type Result } from '../../base/result.ts';
+import type { AppendRequest, Message, MessageKind } from '../core/messages.ts';
+import { logIndex, type Entry, type LogPosition, type MemberId, type Term } from '../core/types.ts';
+import {
+  entryKindCode,
+  MalformedError,
+  readBoolean,
+  readBytes,
+  readEntryKind,
+  readFields,
+  readIndex,
+  readMember,
+  readNumber,
+  readPosition,
+  readTerm,
+  type Fields,
+} from './fields.ts';
+import { openFrame, sealFrame, type FrameError } from './frame.ts';
+
+/** All messages of one frame go from one member to another. */
+export interface MessageBatch {
+  readonly from: MemberId;
+  readonly to: MemberId;
+  readonly messages: readonly Message[];
+}
+
+/**
+ * Records off: a record's names would live in the sender's and receiver's memory, and a lost frame would garble the next.
+ * Binaries are copied: an entry kept in the log must not pin, or change with, the buffer it arrived in.
+ */
+export const packr = new Packr({ useRecords: false, copyBuffers: true });
+
+/** Messages in one frame, at most. */
+const MESSAGES_MAX = 4096;
+
+/** Codes on the wire. Never reused; an unknown code refuses the whole frame. */
+const CODES = {
+  preVoteRequest: 1,
+  preVoteReply: 2,
+  voteRequest: 3,
+  voteReply: 4,
+  appendRequest: 5,
+  appendAccepted: 6,
+  appendRejected: 7,
+  heartbeat: 8,
+  heartbeatReply: 9,
+} as const satisfies Record<MessageKind, number>;
+
+/** The frame of `messages`, all of which go from `from` to `to`. Asserts that they do. */
+export function encodeMessages(from: MemberId, to: MemberId, messages: readonly Message[]): Buffer {
+  const body = packr.pack([
+    from,
+    to,
+    messages.map((message) => {
+      assert(message.from === from && message.to === to, 'one frame goes from one member to one other');
+      return messageFields(message);
+    }),
+  ]);
+  return sealFrame('messages', body);
+}
+
+/** Roughly the bytes `message` takes in a frame, for limits: payloads exactly, the rest rounded up. */
+export function messageBytes(message: Message): number {
+  if (message.kind !== 'appendRequest') return 64;
+  return message.entries.reduce((bytes, entry) => bytes + entry.data.byteLength + 24, 64);
+}
+
+/** Reads a frame of messages. Never throws: whatever a peer sends, the answer is a batch or a reason. */
+export function decodeMessages(frame: Uint8Array, bodyBytesMax: number): Result<MessageBatch, FrameError> {
+  const opened = openFrame(frame, bodyBytesMax);
+  if (!opened.ok) return opened;
+  if (opened.value.kind !== 'messages') return malformed('not a frame of messages');
+  return decodeBody(opened.value.body, readBatch);
+}
+
+/** Unpacks `body` and reads it with `read`; what either throws becomes a `malformed` error. */
+export function decodeBody<T>(body: Uint8Array, read: (value: unknown) => T): Result<T, FrameError> {
+  let value: unknown;
+  try {
+    value = packr.unpack(body);
+  } catch {
+    // Truncated, trailing or too deeply nested data: msgpackr throws plain errors and RangeErrors alike.
+    return malformed('the body is not MessagePack');
+  }
+  try {
+    return ok(read(value));
+  } catch (error) {
+    if (error instanceof MalformedError) return malformed(error.message);
+    throw error;
+  }
+}
+
+function malformed(reason: string): Result<never, FrameError> {
+  return err({ kind: 'malformed', reason });
+}
+
+function messageFields(message: Message): Fields {
+  const head = [CODES[message.kind], message.term];
+  switch (message.kind) {
+    case 'preVoteRequest':
+    case 'voteRequest':
+      return [...head, message.last.index, message.last.term];
+    case 'preVoteReply':
+    case 'voteReply':
+      return [...head, message.granted];
+    case 'appendRequest':
+      return [...head, message.previous.index, message.previous.term, message.commit, entryFields(message)];
+    case 'appendAccepted':
+      return [...head, message.matched];
+    case 'appendRejected':
+      return [...head, message.probed, message.hint.index, message.hint.term];
+    case 'heartbeat':
+      return [...head, message.commit, message.readRound];
+    case 'heartbeatReply':
+      return [...head, message.readRound];
+    default:
+      return unreachable(message);
+  }
+}
+
+/** Indexes are not sent: entries continue `previous` without a gap, so the receiver counts them itself. */
+function entryFields(message: AppendRequest): Fields {
+  return message.entries.map((entry, offset) => {
+    assert(entry.index === message.previous.index + 1 + offset, 'entries continue the previous one');
+    return [entryKindCode(entry.kind), entry.term, entry.data];
+  });
+}
+
+function readBatch(value: unknown): MessageBatch {
+  const [from, to, messages] = readFields(value, 3, 'batch');
+  const envelope = { from: readMember(from, 'sender'), to: readMember(to, 'recipient') };
+  const list = readFields(messages, 0, 'messages');
+  if (list.length > MESSAGES_MAX) throw new MalformedError(`more than ${MESSAGES_MAX} messages`);
+  return {
+    ...envelope,
+    messages: list.map((fields) => readMessage(readFields(fields, 3, 'message'), envelope)),
+  };
+}
+
+function readMessage(fields: Fields, envelope: { readonly from: MemberId; readonly to: MemberId }): Message {
+  const [code, termField, first, second, third, fourth] = fields;
+  const head = { ...envelope, term: readTerm(termField, 'term') };
+  switch (readNumber(code, 'message kind')) {
+    case CODES.preVoteRequest:
+      return { kind: 'preVoteRequest', ...head, last: readPosition(first, second, 'last') };
+    case CODES.preVoteReply:
+      return { kind: 'preVoteReply', ...head, granted: readBoolean(first, 'granted') };
+    case CODES.voteRequest:
+      return { kind: 'voteRequest', ...head, last: readPosition(first, second, 'last') };
+    case CODES.voteReply:
+      return { kind: 'voteReply', ...head, granted: readBoolean(first, 'granted') };
+    case CODES.appendRequest: {
+      const previous = readPosition(first, second, 'previous');
+      const entries = readEntries(fourth, previous, head.term);
+      return { kind: 'appendRequest', ...head, previous, entries, commit: readIndex(third, 'commit') };
+    }
+    case CODES.appendAccepted:
+      return { kind: 'appendAccepted', ...head, matched: readIndex(first, 'matched') };
+    case CODES.appendRejected: {
+      // A hint below the receiver's base names no known entry, so its term is not tied to its index.
+      const hint = { index: readIndex(second, 'hint index'), term: readTerm(third, 'hint term') };
+      return { kind: 'appendRejected', ...head, probed: readIndex(first, 'probed'), hint };
+    }
+    case CODES.heartbeat: {
+      const commit = readIndex(first, 'commit');
+      return { kind: 'heartbeat', ...head, commit, readRound: readNumber(second, 'read round') };
+    }
+    case CODES.heartbeatReply:
+      return { kind: 'heartbeatReply', ...head, readRound: readNumber(first, 'read round') };
+    default:
+      throw new MalformedError('message kind is unknown');
+  }
+}
+
+/** Terms along a log never fall, and no entry is younger than the leader that sends it. */
+function readEntries(value: unknown, previous: LogPosition, termMax: Term): Entry[] {
+  let index = previous.index as number;
+  let termMin: Term = previous.term;
+  return readFields(value, 0, 'entries').map((item) => {
+    const [kind, entryTerm, data] = readFields(item, 3, 'entry');
+    const read = readTerm(entryTerm, 'entry term');
+    if (read < termMin || read > termMax || read === 0)
+      throw new MalformedError('entry terms are out of order');
+    index += 1;
+    termMin = read;
+    return {
+      kind: readEntryKind(kind),
+      index: logIndex(checkedIndex(index)),
+      term: read,
+      data: readBytes(data, 'entry data'),
+    };
+  });
+}
+
+function checkedIndex(index: number): number {
+  if (!Number.isSafeInteger(index)) throw new MalformedError('entry index is beyond 2^53-1');
+  return index;
+}

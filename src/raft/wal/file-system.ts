@@ -1,0 +1,48 @@
+// What the log and the snapshots need of a disk: a port small enough for a simulated disk to be strict about.
+
+import type { Done } from '../ports.ts';
+
+/** Called exactly once, never from inside the call that was given it. */
+export type Outcome<T> = (result: T | Error) => void;
+
+/**
+ * `create`: must not exist yet, read and write. `replace`: created, or emptied when it exists, read and write.
+ * `update`: must exist, read and write. `read`: must exist.
+ */
+export type OpenMode = 'create' | 'replace' | 'update' | 'read';
+
+/** An open file. One call at a time. */
+export interface OpenFile {
+  /** Reads up to `into.length` bytes at byte `position`; the result is the count of bytes read, 0 at the end. */
+  read(into: Uint8Array, position: number, done: Outcome<number>): void;
+  /** Writes all of `bytes` at byte `position`, or fails; the file grows when they reach beyond its end. */
+  write(bytes: Uint8Array, position: number, done: Done): void;
+  /** Makes everything written so far durable, and the size with it; the file's *name* is `syncDirectory`'s business. */
+  datasync(done: Done): void;
+  sizeBytes(done: Outcome<number>): void;
+  close(done: Done): void;
+}
+
+/**
+ * A disk. Until the matching sync has succeeded, a crash may keep or lose each 512-byte sector written and each
+ * name created, renamed or removed, in any combination. A single sector is written whole or not at all.
+ */
+export interface FileSystem {
+  /** Creates the directory and its missing parents and makes their names durable. */
+  ensureDirectory(path: string, done: Done): void;
+  /** The names in a directory, in no particular order. */
+  list(directory: string, done: Outcome<readonly string[]>): void;
+  open(path: string, mode: OpenMode, done: Outcome<OpenFile>): void;
+  /** Replaces `to` when it exists. Both in one directory. */
+  rename(from: string, to: string, done: Done): void;
+  remove(path: string, done: Done): void;
+  /** Makes all creations, renames and removals in this directory durable. */
+  syncDirectory(path: string, done: Done): void;
+  /** Calls `callback` soon, never from inside this call: how an answer known at once keeps the contract of `Done`. */
+  defer(callback: () => void): void;
+}
+
+/** Space ran out: the one disk error that says nothing about the health of what is already written. */
+export function isOutOfSpace(error: Error): boolean {
+  return 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+}

@@ -1,0 +1,203 @@
+// The log's background work, one thing at a time: the next segment made ready, old segments removed, files closed.
+
+import { join } from 'node:path';
+
+import { assert } from '../../base/assert.ts';
+import type { Done } from '../ports.ts';
+import { type FileSystem, type OpenFile, type Outcome, isOutOfSpace } from './file-system.ts';
+import { segmentName } from './format.ts';
+import { type Task, completion, outcome, runSteps } from './task.ts';
+
+/** Zeroes are written and synced in steps of this size, so that no group write waits long behind them on the disk. */
+const FILL_STEP_BYTES = 256 * 1024;
+const ZEROES = Buffer.alloc(FILL_STEP_BYTES);
+/** After space ran out, try again each time another such part of the segment in use has been filled. */
+const RETRY_PARTS = 8;
+
+/** An open, zero-filled, durable segment file that nothing was written to yet. */
+export interface SpareSegment {
+  readonly number: number;
+  readonly file: OpenFile;
+  readonly capacityBytes: number;
+}
+
+export interface HousekeepingOptions {
+  readonly fileSystem: FileSystem;
+  /** The folder of the segments. */
+  readonly directory: string;
+  readonly segmentBytes: number;
+  /** A disk error that ends the log's life. Called at most once. */
+  readonly onFailure: (error: Error) => void;
+  /** The next segment cannot be made for want of space. */
+  readonly onSpaceLow: (error: Error) => void;
+  readonly onSpaceRecovered: () => void;
+}
+
+/** `noSpace`: tried and failed; tried again when the segment in use is filled up to `retryAtBytes`. */
+type SpareState =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'preparing' }
+  | { readonly kind: 'ready'; readonly spare: SpareSegment }
+  | { readonly kind: 'noSpace'; readonly retryAtBytes: number };
+
+/** Owns the spare segment and everything that happens to files outside a group write. */
+export class Housekeeping {
+  readonly #options: HousekeepingOptions;
+  readonly #queue: Task<unknown>[] = [];
+  #running = false;
+  #failure: Error | null = null;
+  #spare: SpareState = { kind: 'none' };
+  #spareNumber = 0;
+  /** Bytes written to the segment in use; paces the retries. */
+  #usedBytes = 0;
+  #spaceLow = false;
+  #waiter: Outcome<SpareSegment> | null = null;
+  #onIdle: (() => void) | null = null;
+
+  constructor(options: HousekeepingOptions) {
+    this.#options = options;
+  }
+
+  /** Starts making segment `number` ready; the one before it is in use and durable. */
+  prepare(number: number): void {
+    assert(this.#spare.kind === 'none', 'one spare segment at a time');
+    this.#spareNumber = number;
+    this.#usedBytes = 0;
+    this.#startPreparing();
+  }
+
+  /** The segment in use is filled up to `usedBytes`: a preparation that lacked space may be tried again. */
+  noteUse(usedBytes: number): void {
+    this.#usedBytes = usedBytes;
+    if (this.#spare.kind === 'noSpace' && usedBytes >= this.#spare.retryAtBytes) this.#startPreparing();
+  }
+
+  /** Hands the spare segment out, waiting for it if need be. An error here is final. May call back at once. */
+  take(done: Outcome<SpareSegment>): void {
+    assert(this.#waiter === null, 'one taker at a time');
+    if (this.#failure !== null) {
+      done(this.#failure);
+      return;
+    }
+    if (this.#spare.kind === 'ready') {
+      const { spare } = this.#spare;
+      this.#spare = { kind: 'none' };
+      done(spare);
+      return;
+    }
+    this.#waiter = done;
+    if (this.#spare.kind === 'noSpace') this.#startPreparing();
+  }
+
+  /**
+   * Removes segments, oldest first, each durably before the next: a crash on the way leaves a shorter prefix, never a
+   * hole, so that a missing segment is always damage.
+   */
+  remove(numbers: readonly number[]): void {
+    for (const number of numbers) this.#enqueue(this.#remove(number));
+  }
+
+  /** Closes a segment file that is full. */
+  retire(file: OpenFile): void {
+    this.#enqueue(completion((done) => file.close(done)));
+  }
+
+  /** Waits for the work under way, drops the rest and closes the spare. What was dropped is done at the next start. */
+  close(done: Done): void {
+    this.#queue.length = 0;
+    const finish = (): void => {
+      if (this.#spare.kind === 'ready') this.#spare.spare.file.close(done);
+      else done(null);
+    };
+    if (this.#running) this.#onIdle = finish;
+    else finish();
+  }
+
+  #startPreparing(): void {
+    this.#spare = { kind: 'preparing' };
+    this.#enqueue(this.#prepare(this.#spareNumber));
+  }
+
+  #enqueue(task: Task<unknown>): void {
+    if (this.#failure !== null || this.#onIdle !== null) return;
+    this.#queue.push(task);
+    if (!this.#running) this.#next();
+  }
+
+  #next(): void {
+    const task = this.#queue.shift();
+    this.#running = task !== undefined;
+    if (task === undefined) {
+      this.#onIdle?.();
+      return;
+    }
+    runSteps(task, (error) => {
+      if (error !== null) this.#fail(error);
+      this.#next();
+    });
+  }
+
+  #fail(error: Error): void {
+    this.#failure = error;
+    this.#queue.length = 0;
+    this.#options.onFailure(error);
+    const waiter = this.#waiter;
+    this.#waiter = null;
+    waiter?.(error);
+  }
+
+  *#prepare(number: number): Task<void> {
+    const { fileSystem, directory, segmentBytes, onSpaceRecovered } = this.#options;
+    const path = join(directory, segmentName(number));
+    let file: OpenFile | null = null;
+    try {
+      file = yield* outcome<OpenFile>((done) => fileSystem.open(path, 'create', done));
+      yield* fillWithZeroes(file, segmentBytes);
+    } catch (error) {
+      if (!(error instanceof Error) || !isOutOfSpace(error)) throw error;
+      if (file !== null) yield* discard(fileSystem, path, file);
+      this.#outOfSpace(error);
+      return;
+    }
+    yield* completion((done) => fileSystem.syncDirectory(directory, done));
+    if (this.#spaceLow) onSpaceRecovered();
+    this.#spaceLow = false;
+    this.#spare = { kind: 'ready', spare: { number, file, capacityBytes: segmentBytes } };
+    const waiter = this.#waiter;
+    this.#waiter = null;
+    if (waiter !== null) this.take(waiter);
+  }
+
+  /** With a write waiting there is no room left to wait in: the failure becomes final. */
+  #outOfSpace(error: Error): void {
+    if (this.#waiter !== null) throw error;
+    this.#spare = {
+      kind: 'noSpace',
+      retryAtBytes: this.#usedBytes + this.#options.segmentBytes / RETRY_PARTS,
+    };
+    if (!this.#spaceLow) this.#options.onSpaceLow(error);
+    this.#spaceLow = true;
+  }
+
+  *#remove(number: number): Task<void> {
+    const { fileSystem, directory } = this.#options;
+    yield* completion((done) => fileSystem.remove(join(directory, segmentName(number)), done));
+    yield* completion((done) => fileSystem.syncDirectory(directory, done));
+    if (this.#spare.kind === 'noSpace') this.#startPreparing();
+  }
+}
+
+function* discard(fileSystem: FileSystem, path: string, file: OpenFile): Task<void> {
+  yield* completion((done) => file.close(done));
+  yield* completion((done) => fileSystem.remove(path, done));
+}
+
+/** Gives a new file its size: blocks that are written once need no allocation, and so no metadata, in a later sync. */
+export function* fillWithZeroes(file: OpenFile, bytes: number): Task<void> {
+  for (let position = 0; position < bytes; position += FILL_STEP_BYTES) {
+    const step = ZEROES.subarray(0, Math.min(FILL_STEP_BYTES, bytes - position));
+    const at = position;
+    yield* completion((done) => file.write(step, at, done));
+    yield* completion((done) => file.datasync(done));
+  }
+}

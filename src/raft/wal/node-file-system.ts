@@ -1,0 +1,109 @@
+// The real disk: `node:fs` behind the port.
+
+import fs from 'node:fs';
+import { dirname, resolve } from 'node:path';
+
+import type { Done } from '../ports.ts';
+import type { FileSystem, OpenFile, OpenMode } from './file-system.ts';
+import { completion, outcome, runTask, type Task } from './task.ts';
+
+const OPEN_FLAGS: Readonly<Record<OpenMode, string>> = {
+  create: 'wx+',
+  replace: 'w+',
+  update: 'r+',
+  read: 'r',
+};
+
+/** Data files are for the controller's own user: they hold the passwords of the managed servers. */
+const FILE_MODE = 0o600;
+const DIRECTORY_MODE = 0o700;
+
+/** The disk of this machine. */
+export const nodeFileSystem: FileSystem = {
+  ensureDirectory(path, done) {
+    runTask(ensureDirectory(resolve(path)), (result) => done(result instanceof Error ? result : null));
+  },
+  list(directory, done) {
+    fs.readdir(directory, (error, names) => done(error ?? names));
+  },
+  open(path, mode, done) {
+    fs.open(path, OPEN_FLAGS[mode], FILE_MODE, (error, descriptor) => done(error ?? openFile(descriptor)));
+  },
+  rename(from, to, done) {
+    fs.rename(from, to, done);
+  },
+  remove(path, done) {
+    fs.unlink(path, done);
+  },
+  syncDirectory(path, done) {
+    runTask(syncDirectory(path), (result) => done(result instanceof Error ? result : null));
+  },
+  defer(callback) {
+    setImmediate(callback);
+  },
+};
+
+function openFile(descriptor: number): OpenFile {
+  return {
+    read(into, position, done) {
+      fs.read(descriptor, into, 0, into.length, position, (error, count) => done(error ?? count));
+    },
+    write(bytes, position, done) {
+      writeAll({ descriptor, bytes, written: 0, position }, done);
+    },
+    datasync(done) {
+      fs.fdatasync(descriptor, done);
+    },
+    sizeBytes(done) {
+      fs.fstat(descriptor, (error, stats) => done(error ?? stats.size));
+    },
+    close(done) {
+      fs.close(descriptor, (error) => done(error ?? null));
+    },
+  };
+}
+
+interface PendingWrite {
+  readonly descriptor: number;
+  readonly bytes: Uint8Array;
+  readonly written: number;
+  readonly position: number;
+}
+
+/** A write may be cut short without an error (a full disk, a quota): the rest is asked for until it fails or fits. */
+function writeAll(pending: PendingWrite, done: Done): void {
+  const { descriptor, bytes, written, position } = pending;
+  fs.write(descriptor, bytes, written, bytes.length - written, position + written, (error, count) => {
+    if (error !== null) done(error);
+    else if (written + count === bytes.length) done(null);
+    else if (count === 0) done(new Error(`the disk took ${written} of ${bytes.length} bytes and no more`));
+    else writeAll({ ...pending, written: written + count }, done);
+  });
+}
+
+function* syncDirectory(path: string): Task<true> {
+  const descriptor = yield* outcome<number>((done) =>
+    fs.open(path, 'r', (error, opened) => done(error ?? opened)),
+  );
+  try {
+    yield* completion((done) => fs.fsync(descriptor, done));
+  } finally {
+    yield* completion((done) => fs.close(descriptor, (error) => done(error ?? null)));
+  }
+  return true;
+}
+
+/** `mkdir` reports the topmost directory it made: every parent from there down has a new name to make durable. */
+function* ensureDirectory(path: string): Task<true> {
+  const topmost = yield* outcome<string | null>((done) =>
+    fs.mkdir(path, { recursive: true, mode: DIRECTORY_MODE }, (error, made: string | undefined) =>
+      done(error ?? made ?? null),
+    ),
+  );
+  if (topmost === null) return true;
+  const end = dirname(topmost);
+  for (let parent = dirname(path); ; parent = dirname(parent)) {
+    yield* syncDirectory(parent);
+    if (parent === end) return true;
+  }
+}

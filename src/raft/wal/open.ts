@@ -1,0 +1,198 @@
+// Start-up of the durable log: identity, recovery scan, repair of a torn tail, or the making of a new log.
+
+import { join } from 'node:path';
+
+import { assert } from '../../base/assert.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Random } from '../../base/random.ts';
+import { type MemberId, type RestoredState, type SnapshotMeta, term } from '../core/types.ts';
+import type { DurableLog } from '../ports.ts';
+import { type LogResumption, SegmentedLog, type WalEvent, beginLog } from './durable-log.ts';
+import { IdentityRefused } from './errors.ts';
+import type { FileSystem, OpenFile } from './file-system.ts';
+import { SECTOR_BYTES, parseSegmentName, segmentName } from './format.ts';
+import { fillWithZeroes } from './housekeeping.ts';
+import { IDENTITY_FILE, type Identity, createIdentity, readIdentity, writeIdentity } from './identity.ts';
+import { LogOutline } from './outline.ts';
+import { type Cut, LogScanner, type LogTail, type ScanResult } from './scan.ts';
+import { type Task, completion, outcome, taskPromise } from './task.ts';
+
+/** The folder of the segments in a data directory. */
+const LOG_FOLDER = 'wal';
+const SEGMENT_BYTES_MIN = 4096;
+const SEGMENT_BYTES_MAX = 1024 * 1024 * 1024;
+/** 16 MiB: prepared in a fraction of a second, and a tenth of a per mille of its groups pay for a segment change. */
+const SEGMENT_BYTES_DEFAULT = 16 * 1024 * 1024;
+const READ_STEP_BYTES = 1024 * 1024;
+
+export interface WalOptions {
+  readonly fileSystem: FileSystem;
+  /** The member's data directory; made when missing. The caller holds it exclusively: see the README. */
+  readonly directory: string;
+  readonly memberId: MemberId;
+  /** What a brand-new log starts from: index 0, term 0, the membership of the configuration. */
+  readonly initialBase: SnapshotMeta;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** 4 KiB to 1 GiB, a multiple of 512; 16 MiB when absent. Segments made earlier keep their size. */
+  readonly segmentBytes?: number;
+  readonly onEvent?: (event: WalEvent) => void;
+}
+
+export interface OpenedWal {
+  readonly log: DurableLog;
+  readonly restored: RestoredState;
+  readonly identity: Identity;
+  /** The directory was empty: this member has never run before. */
+  readonly firstBoot: boolean;
+  /** Torn writes that were forgotten; worth a line in the log of the process. */
+  readonly cuts: readonly Cut[];
+}
+
+/** Where everything is, once the options are checked. */
+interface Place {
+  readonly fileSystem: FileSystem;
+  readonly directory: string;
+  readonly logFolder: string;
+  readonly segmentBytes: number;
+}
+
+/**
+ * Opens the member's log, or makes it at first boot. Rejects with `WalDamaged`, `WalUnsupported` or `IdentityRefused`,
+ * each with a line for the operator, or with the disk's own error. Everything restored is durable again before this
+ * resolves, even where an earlier sync had failed.
+ */
+export function openWal(options: WalOptions): Promise<OpenedWal> {
+  return taskPromise(openWalTask(options));
+}
+
+/** `openWal` for a caller that owns the order of events, such as a simulator. */
+export function* openWalTask(options: WalOptions): Task<OpenedWal> {
+  const place = placeOf(options);
+  const { fileSystem, directory, logFolder } = place;
+  yield* completion((done) => fileSystem.ensureDirectory(directory, done));
+  yield* completion((done) => fileSystem.ensureDirectory(logFolder, done));
+  // A process that was killed may have renamed the identity without having synced the name; this one relies on it.
+  yield* completion((done) => fileSystem.syncDirectory(directory, done));
+  const identity = yield* readIdentity(fileSystem, directory, options.memberId);
+  const segments = yield* listSegments(place);
+  const identityPath = join(directory, IDENTITY_FILE);
+  if (identity === null && segments.length > 0) {
+    throw new IdentityRefused(
+      identityPath,
+      'missing',
+      `the file is missing, though ${logFolder} holds a log.`,
+    );
+  }
+  if (identity?.state !== 'ready') return yield* firstBoot(options, place, identity);
+  if (segments.length === 0) {
+    throw new IdentityRefused(
+      identityPath,
+      'logMissing',
+      `the log of this member is missing from ${logFolder}.`,
+    );
+  }
+  const incarnation = Buffer.from(identity.incarnation, 'hex');
+  const scan = yield* scanSegments(place, segments, incarnation);
+  const file = yield* repairTail(place, scan);
+  const active = { ...scan.tail, file };
+  const { outline, sealed, nextOrdinal, chain, restored, cuts } = scan;
+  const log = startLog(options, place, { incarnation, outline, sealed, active, nextOrdinal, chain });
+  return { log, restored, identity, firstBoot: false, cuts };
+}
+
+/** Nothing was promised before `ready`: what an interrupted first boot left is removed and made anew. */
+function* firstBoot(options: WalOptions, place: Place, found: Identity | null): Task<OpenedWal> {
+  const { fileSystem, directory, logFolder, segmentBytes } = place;
+  const identity = found ?? createIdentity(options.memberId, options);
+  if (found === null) yield* writeIdentity(fileSystem, directory, identity);
+  const leftovers = yield* listSegments(place);
+  yield* removeFiles(place, leftovers.map(segmentName));
+  const path = join(logFolder, segmentName(1));
+  const file = yield* outcome<OpenFile>((done) => fileSystem.open(path, 'create', done));
+  yield* fillWithZeroes(file, segmentBytes);
+  yield* completion((done) => fileSystem.syncDirectory(logFolder, done));
+  const hardState = { term: term(0), votedFor: null };
+  const outline = LogOutline.empty(hardState, options.initialBase);
+  const incarnation = Buffer.from(identity.incarnation, 'hex');
+  const resumption = yield* beginLog(incarnation, { number: 1, file, capacityBytes: segmentBytes }, outline);
+  const ready = { ...identity, state: 'ready' } satisfies Identity;
+  yield* writeIdentity(fileSystem, directory, ready);
+  const log = startLog(options, place, resumption);
+  const restored = { hardState, base: options.initialBase, entries: [] };
+  return { log, restored, identity: ready, firstBoot: true, cuts: [] };
+}
+
+function startLog(options: WalOptions, place: Place, resumption: LogResumption): DurableLog {
+  const { fileSystem, logFolder, segmentBytes } = place;
+  const onEvent = options.onEvent ?? ((): void => undefined);
+  return new SegmentedLog({ fileSystem, directory: logFolder, segmentBytes, onEvent }, resumption);
+}
+
+function* scanSegments(place: Place, segments: readonly number[], incarnation: Uint8Array): Task<ScanResult> {
+  const scanner = new LogScanner(incarnation);
+  for (const number of segments) {
+    const name = segmentName(number);
+    const bytes = yield* readWhole(place.fileSystem, join(place.logFolder, name));
+    scanner.add({ name, number, bytes });
+  }
+  return scanner.finish();
+}
+
+/**
+ * Makes the tail what the scan says it is. The last write is written again, byte for byte: when its sync had failed,
+ * the system may hold it in memory, marked clean, and another sync alone would prove nothing. What was torn behind
+ * it becomes zeroes. Segments behind the tail go; a fresh one is prepared when the log runs.
+ */
+function* repairTail(place: Place, scan: ScanResult): Task<OpenFile> {
+  const { fileSystem, logFolder } = place;
+  const { name, lastWrite, offset, contentEnd }: LogTail = scan.tail;
+  const path = join(logFolder, name);
+  const file = yield* outcome<OpenFile>((done) => fileSystem.open(path, 'update', done));
+  yield* completion((done) => file.write(lastWrite.bytes, lastWrite.offset, done));
+  if (contentEnd > offset) {
+    const zeroes = Buffer.alloc(contentEnd - offset);
+    yield* completion((done) => file.write(zeroes, offset, done));
+  }
+  yield* completion((done) => file.datasync(done));
+  yield* removeFiles(place, scan.unused);
+  return file;
+}
+
+/** The directory is synced in any case: names the last process made may not be durable yet. */
+function* removeFiles(place: Place, names: readonly string[]): Task<void> {
+  const { fileSystem, logFolder } = place;
+  for (const name of names) yield* completion((done) => fileSystem.remove(join(logFolder, name), done));
+  yield* completion((done) => fileSystem.syncDirectory(logFolder, done));
+}
+
+/** The numbers of the segments on disk, ascending. */
+function* listSegments(place: Place): Task<number[]> {
+  const names = yield* outcome<readonly string[]>((done) => place.fileSystem.list(place.logFolder, done));
+  const numbers = names.map(parseSegmentName).filter((number) => number !== null);
+  return numbers.sort((left, right) => left - right);
+}
+
+function* readWhole(fileSystem: FileSystem, path: string): Task<Buffer> {
+  const file = yield* outcome<OpenFile>((done) => fileSystem.open(path, 'read', done));
+  const size = yield* outcome<number>((done) => file.sizeBytes(done));
+  const bytes = Buffer.alloc(size);
+  let filled = 0;
+  while (filled < size) {
+    const into = bytes.subarray(filled, Math.min(size, filled + READ_STEP_BYTES));
+    const at = filled;
+    const count = yield* outcome<number>((done) => file.read(into, at, done));
+    if (count === 0) break;
+    filled += count;
+  }
+  yield* completion((done) => file.close(done));
+  return bytes.subarray(0, filled);
+}
+
+function placeOf(options: WalOptions): Place {
+  const { fileSystem, directory, initialBase, segmentBytes = SEGMENT_BYTES_DEFAULT } = options;
+  assert(initialBase.index === 0 && initialBase.term === 0, 'a new log starts from index 0, term 0');
+  const sizeFits = segmentBytes >= SEGMENT_BYTES_MIN && segmentBytes <= SEGMENT_BYTES_MAX;
+  assert(sizeFits && segmentBytes % SECTOR_BYTES === 0, 'segments have 4 KiB to 1 GiB, in whole sectors');
+  return { fileSystem, directory, logFolder: join(directory, LOG_FOLDER), segmentBytes };
+}

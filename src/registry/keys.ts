@@ -1,0 +1,42 @@
+// Where each record lies in the store.
+
+import type { Key } from '../store/types.ts';
+import { parseName } from '../topology/name.ts';
+import type { Name, NodeAddress } from '../topology/types.ts';
+import { readable } from './unreadable-record.ts';
+import type { ClusterPlace } from './types.ts';
+
+/** Names and addresses have no slash (`parseName`, `parseAddress`), so keys split in one way only. */
+export const NAMESPACE_PREFIX = 'namespace/';
+export const CLUSTER_PREFIX = 'cluster/';
+const ADDRESS_PREFIX = 'address/';
+
+export function namespaceKey(namespace: Name): Key {
+  return NAMESPACE_PREFIX + namespace;
+}
+
+export function clusterKey({ namespace, cluster }: ClusterPlace): Key {
+  return clustersPrefix(namespace) + cluster;
+}
+
+/** What the keys of all clusters of a namespace start with. */
+export function clustersPrefix(namespace: Name): string {
+  return `${CLUSTER_PREFIX}${namespace}/`;
+}
+
+/** The key that a cluster holds for each of its addresses: its existence is what makes an address unique. */
+export function addressKey(address: NodeAddress): Key {
+  return ADDRESS_PREFIX + address;
+}
+
+/** The namespace of a namespace key. */
+export function namespaceOf(key: Key): Name {
+  return readable(key, parseName(key.slice(NAMESPACE_PREFIX.length)));
+}
+
+/** The place a cluster key names; null for other keys. */
+export function placeOf(key: Key): ClusterPlace | null {
+  if (!key.startsWith(CLUSTER_PREFIX)) return null;
+  const [namespace = '', cluster = ''] = key.slice(CLUSTER_PREFIX.length).split('/');
+  return { namespace: readable(key, parseName(namespace)), cluster: readable(key, parseName(cluster)) };
+}

@@ -1,0 +1,165 @@
+// Snapshots as bytes: one stream of framed records, cut into chunks; the same state gives the same bytes on every member.
+
+import { type Result, err } from '../base/result.ts';
+import {
+  isCount,
+  pack,
+  parseHash,
+  parseRequest,
+  parseStored,
+  requestToFields,
+  storedToFields,
+  unpackArray,
+} from './codec.ts';
+import type { StateCut } from './durable-copy.ts';
+import { assembleState } from './state/assemble.ts';
+import type { StateHash } from './state/hash.ts';
+import type { KeyValueState } from './state/key-value-state.ts';
+import type { RequestRecord } from './state/request-table.ts';
+import type { StoredValue } from './types.ts';
+
+const FORMAT = 'kvrocks-controller state';
+const SNAPSHOT_VERSION = 1;
+const LENGTH_BYTES = 4;
+const DAMAGED = 'a record of the snapshot is damaged';
+
+/** Largest chunk in bytes: 64 KiB. */
+export const CHUNK_BYTES_MAX = 64 * 1024;
+
+/**
+ * The chunks of a snapshot, encoded as they are pulled; may be iterated again. The stream is a header, the values in key
+ * order and the requests in log order, each a 4-byte big-endian length and a msgpack array; chunks ignore record borders.
+ */
+export function snapshotChunks(cut: StateCut): Iterable<Uint8Array> {
+  return { [Symbol.iterator]: () => chunks(cut) };
+}
+
+function* chunks(cut: StateCut): Generator<Uint8Array, undefined> {
+  let chunk = new Uint8Array(CHUNK_BYTES_MAX);
+  let filled = 0;
+  for (const record of framedRecords(cut)) {
+    let taken = 0;
+    while (taken < record.length) {
+      const bytes = Math.min(record.length - taken, CHUNK_BYTES_MAX - filled);
+      chunk.set(record.subarray(taken, taken + bytes), filled);
+      taken += bytes;
+      filled += bytes;
+      if (filled < CHUNK_BYTES_MAX) continue;
+      yield chunk;
+      chunk = new Uint8Array(CHUNK_BYTES_MAX);
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield chunk.subarray(0, filled);
+}
+
+function* framedRecords({ position, hash, contents }: StateCut): Generator<Uint8Array> {
+  const { stored, requests } = contents;
+  const counts = [stored.length, requests.length];
+  yield framed([FORMAT, SNAPSHOT_VERSION, position.index, ...counts, hash.high, hash.low]);
+  for (const value of stored) yield framed(storedToFields(value));
+  for (const request of requests) yield framed(requestToFields(request));
+}
+
+function framed(fields: readonly unknown[]): Uint8Array {
+  const body = pack(fields);
+  const record = new Uint8Array(LENGTH_BYTES + body.length);
+  new DataView(record.buffer).setUint32(0, body.length);
+  record.set(body, LENGTH_BYTES);
+  return record;
+}
+
+interface Header {
+  readonly index: number;
+  readonly storedCount: number;
+  readonly requestCount: number;
+  readonly hash: StateHash;
+}
+
+/** Reads a snapshot's chunks in order. Bytes are copied; the first fault is kept and reported by `finish`. */
+export class SnapshotDecoder {
+  /** Bytes of the record not yet whole. */
+  #parts: Uint8Array[] = [];
+  #partBytes = 0;
+  /** Bytes the record needs, its length included; null until the length is there. */
+  #recordBytes: number | null = null;
+  #header: Header | null = null;
+  readonly #stored: StoredValue[] = [];
+  readonly #requests: RequestRecord[] = [];
+  #fault: string | null = null;
+
+  chunk(bytes: Uint8Array): void {
+    let taken = 0;
+    while (this.#fault === null && taken < bytes.length) {
+      const wanted = (this.#recordBytes ?? LENGTH_BYTES) - this.#partBytes;
+      const part = bytes.slice(taken, taken + wanted);
+      this.#parts.push(part);
+      this.#partBytes += part.length;
+      taken += part.length;
+      if (part.length === wanted) this.#advance();
+    }
+  }
+
+  /** The state at `index`, or why the chunks are not a whole snapshot of it. */
+  finish(index: number): Result<KeyValueState, string> {
+    if (this.#fault !== null) return err(this.#fault);
+    const header = this.#header;
+    if (header === null || this.#partBytes > 0) return err('the snapshot ends early');
+    if (this.#stored.length < header.storedCount || this.#requests.length < header.requestCount) {
+      return err('the snapshot ends early');
+    }
+    if (header.index !== index) return err(`the snapshot is of entry ${header.index}, not of ${index}`);
+    return assembleState(header, { stored: this.#stored, requests: this.#requests });
+  }
+
+  /** Called when the length or the whole record is there. */
+  #advance(): void {
+    const bytes = concatenate(this.#parts, this.#partBytes);
+    if (this.#recordBytes === null) {
+      this.#recordBytes = LENGTH_BYTES + new DataView(bytes.buffer).getUint32(0);
+      this.#parts = [bytes];
+      return;
+    }
+    this.#parts = [];
+    this.#partBytes = 0;
+    this.#recordBytes = null;
+    const fields = unpackArray(bytes.subarray(LENGTH_BYTES));
+    this.#fault = fields === null ? DAMAGED : this.#take(fields);
+  }
+
+  /** Why the record does not belong here; null when it does. */
+  #take(fields: readonly unknown[]): string | null {
+    if (this.#header === null) {
+      this.#header = parseHeader(fields);
+      return this.#header === null ? 'the snapshot is of another format or version' : null;
+    }
+    if (this.#stored.length < this.#header.storedCount) {
+      const stored = parseStored(fields);
+      if (stored === null) return DAMAGED;
+      this.#stored.push(stored);
+      return null;
+    }
+    const request = parseRequest(fields);
+    if (request === null || this.#requests.length === this.#header.requestCount) return DAMAGED;
+    this.#requests.push(request);
+    return null;
+  }
+}
+
+function parseHeader(fields: readonly unknown[]): Header | null {
+  const [format, version, index, storedCount, requestCount, high, low] = fields;
+  if (format !== FORMAT || version !== SNAPSHOT_VERSION) return null;
+  const hash = parseHash(high, low);
+  if (hash === null || !isCount(index) || !isCount(storedCount) || !isCount(requestCount)) return null;
+  return { index, storedCount, requestCount, hash };
+}
+
+function concatenate(parts: readonly Uint8Array[], bytes: number): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(bytes);
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
+}

@@ -1,0 +1,138 @@
+// The replicated state: keys with values and revisions, the request table, and the hash over both.
+
+import { present } from '../../base/assert.ts';
+import type { Key, Revision, StoredValue, Transaction, TransactionOutcome } from '../types.ts';
+import { EMPTY_HASH, type StateHash, addHash, hashRequest, hashStored, subtractHash } from './hash.ts';
+import { OrderedKeys } from './ordered-keys.ts';
+import { REQUEST_TABLE_LIMIT, type RequestRecord, RequestTable } from './request-table.ts';
+
+/** One record that an applied entry changed; what the durable copy has to write. */
+export type StateChange =
+  | { readonly kind: 'put'; readonly stored: StoredValue }
+  | { readonly kind: 'removed'; readonly key: Key }
+  | { readonly kind: 'recorded'; readonly request: RequestRecord }
+  | { readonly kind: 'forgotten'; readonly request: RequestRecord };
+
+/** What applying one entry did: the answer for whoever proposed it, and the records changed, in order. */
+export interface Applied {
+  readonly outcome: TransactionOutcome;
+  readonly changes: readonly StateChange[];
+}
+
+/** A whole state as a value: `stored` in key order, `requests` in log order. Shares the values, which are never modified. */
+export interface StateContents {
+  readonly stored: readonly StoredValue[];
+  readonly requests: readonly RequestRecord[];
+}
+
+export const EMPTY_CONTENTS: StateContents = { stored: [], requests: [] };
+
+/**
+ * Changed only by `apply` and `refuse`, which are deterministic and total: the same calls give the same state, hash and
+ * outcomes on every member, in every release. One owner; nothing here waits or fails.
+ */
+export class KeyValueState {
+  readonly #values = new Map<Key, StoredValue>();
+  readonly #keys: OrderedKeys;
+  readonly #requests: RequestTable;
+  #hash: StateHash = EMPTY_HASH;
+
+  /** The state with `contents`. `requestLimit` differs from the replicated constant only in tests. */
+  constructor(contents: StateContents, requestLimit: number = REQUEST_TABLE_LIMIT) {
+    for (const stored of contents.stored) {
+      this.#values.set(stored.key, stored);
+      this.#hash = addHash(this.#hash, hashStored(stored));
+    }
+    this.#keys = new OrderedKeys(this.#values.keys());
+    this.#requests = new RequestTable(requestLimit);
+    for (const request of contents.requests) this.#record(request);
+  }
+
+  /** The sum over all records, kept up to date with every change. */
+  get hash(): StateHash {
+    return this.#hash;
+  }
+
+  get(key: Key): StoredValue | null {
+    return this.#values.get(key) ?? null;
+  }
+
+  /** All values whose key starts with `prefix`, in code unit order of the keys. */
+  list(prefix: string): readonly StoredValue[] {
+    return this.#keys
+      .withPrefix(prefix)
+      .map((key) => present(this.get(key), 'every ordered key has a value'));
+  }
+
+  /**
+   * Applies the transaction of the log entry at `index`. Removals come after puts. A request id still in the table answers
+   * with its first outcome and changes nothing.
+   */
+  apply(index: number, transaction: Transaction): Applied {
+    const known = this.#requests.find(transaction.requestId);
+    if (known !== null) return { outcome: known, changes: [] };
+    const conflict = this.#firstConflict(transaction);
+    const outcome: TransactionOutcome = conflict ?? { kind: 'committed', revision: index };
+    const changes: StateChange[] = [];
+    if (conflict === null) {
+      for (const { key, value } of transaction.put) {
+        const stored = { key, value, revision: index };
+        this.#put(stored);
+        changes.push({ kind: 'put', stored });
+      }
+      for (const key of transaction.remove) {
+        if (this.#remove(key)) changes.push({ kind: 'removed', key });
+      }
+    }
+    changes.push(...this.#record({ requestId: transaction.requestId, index, outcome }));
+    return { outcome, changes };
+  }
+
+  /** Records that the entry at `index` is no transaction. It has no readable id, so the table line is named by the index. */
+  refuse(index: number, reason: string): Applied {
+    const outcome: TransactionOutcome = { kind: 'refused', reason };
+    return { outcome, changes: this.#record({ requestId: `unreadable-${index}`, index, outcome }) };
+  }
+
+  /** A consistent copy: stays as it is while further entries are applied. O(keys) pointers, no value is copied. */
+  contents(): StateContents {
+    return { stored: this.list(''), requests: this.#requests.lines() };
+  }
+
+  #firstConflict(transaction: Transaction): (TransactionOutcome & { kind: 'conflict' }) | null {
+    for (const { key, revision } of transaction.compare) {
+      const current: Revision = this.#values.get(key)?.revision ?? 0;
+      if (current !== revision) return { kind: 'conflict', key, revision: current };
+    }
+    return null;
+  }
+
+  #put(stored: StoredValue): void {
+    const previous = this.#values.get(stored.key);
+    if (previous === undefined) this.#keys.add(stored.key);
+    else this.#hash = subtractHash(this.#hash, hashStored(previous));
+    this.#values.set(stored.key, stored);
+    this.#hash = addHash(this.#hash, hashStored(stored));
+  }
+
+  /** False when there is no such key. */
+  #remove(key: Key): boolean {
+    const previous = this.#values.get(key);
+    if (previous === undefined) return false;
+    this.#values.delete(key);
+    this.#keys.remove(key);
+    this.#hash = subtractHash(this.#hash, hashStored(previous));
+    return true;
+  }
+
+  #record(request: RequestRecord): readonly StateChange[] {
+    const evicted = this.#requests.add(request);
+    this.#hash = addHash(this.#hash, hashRequest(request));
+    if (evicted === null) return [{ kind: 'recorded', request }];
+    this.#hash = subtractHash(this.#hash, hashRequest(evicted));
+    return [
+      { kind: 'recorded', request },
+      { kind: 'forgotten', request: evicted },
+    ];
+  }
+}

@@ -1,0 +1,128 @@
+// Changes of who is in a cluster and in which role. Each gives the next version or the reason against it.
+
+import type { Random } from '../base/random.ts';
+import { type Result, err } from '../base/result.ts';
+import type { Secret } from '../base/secret.ts';
+import {
+  allNodes,
+  masterOf,
+  migrationOfShard,
+  migrationsOf,
+  nextVersion,
+  runningMigration,
+  shardAt,
+  withShard,
+} from './cluster.ts';
+import { makeShardNodes } from './create-cluster.ts';
+import type { TopologyError } from './errors.ts';
+import { type NewNode, makeNode } from './node.ts';
+import { NO_SLOTS, countSlots } from './slot.ts';
+import type { Cluster, Node, NodeAddress, NodeId, NodeRole, Shard } from './types.ts';
+
+export interface ShardPlan {
+  /** The first becomes the master. */
+  readonly addresses: readonly NodeAddress[];
+  readonly password: Secret;
+  readonly random: Random;
+  /** Seconds since the Unix epoch. */
+  readonly nowSeconds: number;
+}
+
+/** Appends a shard without slots. Refused while a migration runs, because its target would hear of it (facts section 5.4). */
+export function addShard(cluster: Cluster, plan: ShardPlan): Result<Cluster, TopologyError> {
+  const running = runningMigration(migrationsOf(cluster));
+  if (running !== null) return err(running);
+  if (plan.addresses.length === 0) {
+    return err({
+      kind: 'invalidCount',
+      field: 'nodes',
+      count: 0,
+      why: 'are too few, at least one is needed',
+    });
+  }
+  const shard: Shard = {
+    id: cluster.nextShardId,
+    nodes: makeShardNodes(plan.addresses, plan),
+    slots: NO_SLOTS,
+    migration: null,
+  };
+  return nextVersion(cluster, [...cluster.shards, shard], cluster.nextShardId + 1);
+}
+
+/** Removes a shard that owns no slots. Indexes of the shards behind it go down by one; ids stay. */
+export function removeShard(cluster: Cluster, shardIndex: number): Result<Cluster, TopologyError> {
+  const shard = shardAt(cluster, shardIndex);
+  if (!shard.ok) return shard;
+  const running = runningMigration(migrationsOf(cluster));
+  if (running !== null) return err(running);
+  const slotCount = countSlots(shard.value.slots);
+  if (slotCount > 0) return err({ kind: 'shardOwnsSlots', shardIndex, slotCount });
+  if (cluster.shards.length === 1) return err({ kind: 'lastShard' });
+  return nextVersion(
+    cluster,
+    cluster.shards.filter((other) => other.id !== shard.value.id),
+  );
+}
+
+/** Adds a replica. A second master is refused: a shard has one already. */
+export function addNode(
+  cluster: Cluster,
+  shardIndex: number,
+  fresh: NewNode & { readonly role: NodeRole },
+): Result<Cluster, TopologyError> {
+  const shard = shardAt(cluster, shardIndex);
+  if (!shard.ok) return shard;
+  const running = runningMigration(migrationsOf(cluster));
+  if (running !== null) return err(running);
+  const { role, ...node } = fresh;
+  if (role === 'master') return err({ kind: 'masterExists', shardIndex, id: masterOf(shard.value).id });
+  if (allNodes(cluster).some((place) => place.node.address === node.address)) {
+    return err({ kind: 'duplicateAddress', address: node.address });
+  }
+  const nodes = [...shard.value.nodes, makeNode(node, role)];
+  return nextVersion(cluster, withShard(cluster.shards, { ...shard.value, nodes }));
+}
+
+/** Removes a replica. The node itself is not told: it stays as it is (facts section 2.4). */
+export function removeNode(cluster: Cluster, shardIndex: number, id: NodeId): Result<Cluster, TopologyError> {
+  const found = nodeIn(cluster, shardIndex, id);
+  if (!found.ok) return found;
+  const running = runningMigration(migrationsOf(cluster));
+  if (running !== null) return err(running);
+  const { shard, node } = found.value;
+  if (node.role === 'master') return err({ kind: 'masterRemoval', id });
+  const nodes = shard.nodes.filter((other) => other.id !== id);
+  return nextVersion(cluster, withShard(cluster.shards, { ...shard, nodes }));
+}
+
+/**
+ * Makes the replica `id` the master of its shard and the old master a replica. Possible while *other* shards migrate; a
+ * started migration of this shard must be ended or finished first (in the same commit if need be), so that no slot is left between two
+ * nodes. A planned one goes on with the new master.
+ */
+export function promote(cluster: Cluster, shardIndex: number, id: NodeId): Result<Cluster, TopologyError> {
+  const found = nodeIn(cluster, shardIndex, id);
+  if (!found.ok) return found;
+  const { shard, node } = found.value;
+  if (node.role === 'master') return err({ kind: 'alreadyMaster', id });
+  const own = migrationOfShard(cluster, shard.id);
+  const running = own?.migration.stage.kind === 'started' ? runningMigration([own]) : null;
+  if (running !== null) return err(running);
+  const nodes = shard.nodes.map((other): Node => ({
+    ...other,
+    role: other.id === id ? 'master' : 'replica',
+  }));
+  return nextVersion(cluster, withShard(cluster.shards, { ...shard, nodes }));
+}
+
+function nodeIn(
+  cluster: Cluster,
+  shardIndex: number,
+  id: NodeId,
+): Result<{ readonly shard: Shard; readonly node: Node }, TopologyError> {
+  const shard = shardAt(cluster, shardIndex);
+  if (!shard.ok) return shard;
+  const node = shard.value.nodes.find((candidate) => candidate.id === id);
+  if (node === undefined) return err({ kind: 'unknownNode', id });
+  return { ok: true, value: { shard: shard.value, node } };
+}

@@ -1,0 +1,231 @@
+// The text of CLUSTER NODES, as a node tells it, and the cluster it describes. Everything here may be hostile.
+
+import { type Result, err, ok } from '../base/result.ts';
+import type { Secret } from '../base/secret.ts';
+import { FIRST_SHARD_ID, FIRST_VERSION, makeCluster, shardIdAt } from './cluster.ts';
+import type { TopologyError } from './errors.ts';
+import { addressFromParts, makeNode, parseNodeId, parseRole } from './node.ts';
+import { parseSlotSet } from './slot.ts';
+import {
+  type Cluster,
+  type Name,
+  type Node,
+  type NodeAddress,
+  type NodeId,
+  type NodeRole,
+  SLOT_COUNT,
+  type Shard,
+  type SlotSet,
+} from './types.ts';
+
+/** Longer texts are refused unread: 100 masters with single slots take 94 kB (facts section 2.4), so this is a cluster of thousands. */
+const TEXT_LENGTH_MAX = 8 * 1024 * 1024;
+
+/** A flag list has a role and perhaps `myself` and states; more are nonsense. */
+const FLAG_COUNT_MAX = 8;
+
+/** One line of the text. */
+export interface NodesLine {
+  readonly id: NodeId;
+  readonly address: NodeAddress;
+  readonly role: NodeRole;
+  /** Whether the node that answered described itself here. */
+  readonly isMyself: boolean;
+  /** The master's id on a replica's line; null on a master's. */
+  readonly masterId: NodeId | null;
+  /** The node's topology version, which it prints on every line. */
+  readonly version: number;
+  readonly slots: SlotSet;
+}
+
+/** What to add to the text to make a cluster of it. */
+export interface ImportPlan {
+  readonly name: Name;
+  readonly password: Secret;
+  /** Seconds since the Unix epoch. */
+  readonly nowSeconds: number;
+}
+
+/**
+ * The lines of a CLUSTER NODES reply, in the node's (random) order. States such as `fail` and job marks such as `[1000->-<id>]` are
+ * read over; the field behind `@` too. A line that is anything else than recorded in facts section 2.4 is an error that names it.
+ */
+export function parseClusterNodes(text: string): Result<readonly NodesLine[], TopologyError> {
+  if (text.length > TEXT_LENGTH_MAX) {
+    return err({
+      kind: 'invalidCount',
+      field: 'CLUSTER NODES',
+      count: text.length,
+      why: `characters are too many, at most ${TEXT_LENGTH_MAX}`,
+    });
+  }
+  const lines: NodesLine[] = [];
+  for (const [index, row] of text.split('\n').entries()) {
+    const trimmed = row.trim();
+    if (trimmed === '') continue;
+    const line = parseLine(trimmed, `CLUSTER NODES line ${index + 1}`);
+    if (!line.ok) return line;
+    lines.push(line.value);
+  }
+  if (lines.length === 0)
+    return err({
+      kind: 'invalidCount',
+      field: 'CLUSTER NODES',
+      count: 0,
+      why: 'nodes in the text, a cluster has at least one',
+    });
+  return ok(lines);
+}
+
+function parseLine(row: string, field: string): Result<NodesLine, TopologyError> {
+  const [idText, addressText, flagsText, masterText, ping, pong, versionText, link, ...slotTexts] =
+    row.split(/ +/);
+  if (
+    idText === undefined ||
+    addressText === undefined ||
+    flagsText === undefined ||
+    masterText === undefined
+  ) {
+    return err({ kind: 'invalidText', field, text: row, why: 'has too few fields' });
+  }
+  if (ping === undefined || pong === undefined || versionText === undefined || link === undefined) {
+    return err({ kind: 'invalidText', field, text: row, why: 'has too few fields' });
+  }
+  const id = parseNodeId(idText, `${field}, id`);
+  if (!id.ok) return id;
+  const address = parseHostPort(addressText, `${field}, address`);
+  if (!address.ok) return address;
+  const flags = parseFlags(flagsText, `${field}, flags`);
+  if (!flags.ok) return flags;
+  const masterId = parseMasterId(masterText, flags.value.role, `${field}, master id`);
+  if (!masterId.ok) return masterId;
+  const version = parseVersion(versionText, `${field}, version`);
+  if (!version.ok) return version;
+  const slots = parseSlotSet(
+    slotTexts.filter((slotText) => !slotText.startsWith('[')),
+    `${field}, slots`,
+  );
+  if (!slots.ok) return slots;
+  const counted = slotTexts.length > SLOT_COUNT;
+  if (counted || (flags.value.role === 'replica' && slots.value.length > 0)) {
+    return err({ kind: 'invalidText', field, text: row, why: 'owns slots it cannot own' });
+  }
+  return ok({
+    id: id.value,
+    address: address.value,
+    ...flags.value,
+    masterId: masterId.value,
+    version: version.value,
+    slots: slots.value,
+  });
+}
+
+/** `host:port@busport[,hostname]`, the host bare even when it is IPv6 (facts section 2.4). */
+function parseHostPort(text: string, field: string): Result<NodeAddress, TopologyError> {
+  const at = text.indexOf('@');
+  const hostPort = at === -1 ? text : text.slice(0, at);
+  const colon = hostPort.lastIndexOf(':');
+  if (colon === -1) return err({ kind: 'invalidText', field, text, why: 'is not host:port' });
+  return addressFromParts(hostPort.slice(0, colon), hostPort.slice(colon + 1), field);
+}
+
+function parseFlags(
+  text: string,
+  field: string,
+): Result<{ readonly role: NodeRole; readonly isMyself: boolean }, TopologyError> {
+  const flags = text.split(',');
+  const roles = flags.filter((flag) => parseRole(flag).ok);
+  const [roleText] = roles;
+  if (roleText === undefined || roles.length !== 1 || flags.length > FLAG_COUNT_MAX) {
+    return err({
+      kind: 'invalidText',
+      field,
+      text,
+      why: 'does not say whether the node is a master or a slave',
+    });
+  }
+  const role = parseRole(roleText);
+  return role.ok ? ok({ role: role.value, isMyself: flags.includes('myself') }) : role;
+}
+
+function parseMasterId(text: string, role: NodeRole, field: string): Result<NodeId | null, TopologyError> {
+  if (role === 'replica') return parseNodeId(text, field);
+  return text === '-'
+    ? ok(null)
+    : err({ kind: 'invalidText', field, text, why: 'is on the line of a master' });
+}
+
+function parseVersion(text: string, field: string): Result<number, TopologyError> {
+  const version = Number(text);
+  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(version)) {
+    return err({ kind: 'invalidText', field, text, why: 'is not a topology version' });
+  }
+  return ok(version);
+}
+
+/**
+ * The cluster the lines describe, at the version they carry (0 becomes 1). One set of lines gives one cluster, whatever their order:
+ * shards by their first slot, those without slots last by the master's id; a shard's master first, then its replicas by id. So two nodes
+ * agree exactly when their clusters print the same SETNODES text.
+ */
+export function clusterFromNodes(
+  lines: readonly NodesLine[],
+  plan: ImportPlan,
+): Result<Cluster, TopologyError> {
+  const versions = new Set(lines.map((line) => line.version));
+  const [version] = versions;
+  if (version === undefined || versions.size !== 1) {
+    return err({
+      kind: 'invalidCount',
+      field: 'CLUSTER NODES',
+      count: versions.size,
+      why: 'different versions in one text',
+    });
+  }
+  const replicas = new Map<NodeId, NodesLine[]>();
+  const masters = lines.filter((line) => line.role === 'master').toSorted(byFirstSlot);
+  for (const master of masters) replicas.set(master.id, []);
+  for (const line of lines.toSorted(byId)) {
+    if (line.masterId === null) continue;
+    const siblings = replicas.get(line.masterId);
+    if (siblings === undefined) {
+      return err({
+        kind: 'invalidText',
+        field: `node ${line.id}, master id`,
+        text: line.masterId,
+        why: 'is not the id of a master',
+      });
+    }
+    siblings.push(line);
+  }
+  const shards = masters.map((master, index): Shard => {
+    const members = [master, ...(replicas.get(master.id) ?? [])];
+    return {
+      id: shardIdAt(index),
+      nodes: members.map((line) => nodeFromLine(line, plan)),
+      slots: master.slots,
+      migration: null,
+    };
+  });
+  return makeCluster({
+    name: plan.name,
+    version: Math.max(FIRST_VERSION, version),
+    shards,
+    nextShardId: FIRST_SHARD_ID + shards.length,
+  });
+}
+
+function nodeFromLine(line: NodesLine, plan: ImportPlan): Node {
+  const { id, address, role } = line;
+  return makeNode({ id, address, password: plan.password, createdAtSeconds: plan.nowSeconds }, role);
+}
+
+function byId(left: NodesLine, right: NodesLine): number {
+  return left.id < right.id ? -1 : Number(left.id > right.id);
+}
+
+function byFirstSlot(left: NodesLine, right: NodesLine): number {
+  const leftFirst = left.slots[0]?.start ?? SLOT_COUNT;
+  const rightFirst = right.slots[0]?.start ?? SLOT_COUNT;
+  return leftFirst - rightFirst || byId(left, right);
+}

@@ -1,0 +1,90 @@
+// One client connection: requests in order, replies in one write a chunk, nothing acknowledged before it is on disk.
+
+import type { Socket } from 'node:net';
+
+import { dispatch } from './dispatch.ts';
+import type { SimulatedNode } from './node.ts';
+import { createRequestParser, encodeReply, type Reply } from './resp.ts';
+import type { Session } from './session.ts';
+import { sleep } from './timing.ts';
+
+/** Serves `socket` until it closes. Requests that arrived are executed even if the client is gone (facts section 8). */
+export function serveConnection(node: SimulatedNode, socket: Socket, id: number): void {
+  const requests: (readonly string[])[] = [];
+  let draining = false;
+  let closing = false;
+  let pending = '';
+  const session = createSession(socket, id, () => {
+    closing = true;
+  });
+
+  const flush = (): void => {
+    node.keyspace.flush();
+    if (pending !== '' && socket.writable) socket.write(pending, 'latin1');
+    pending = '';
+    if (closing) socket.end();
+  };
+  const answer = (reply: Reply): void => {
+    pending += encodeReply(reply, session.protocol);
+  };
+  const drain = async (): Promise<void> => {
+    draining = true;
+    for (let args = requests.shift(); args !== undefined; args = requests.shift()) {
+      if (node.gate.held || node.faults.delayMs > 0) {
+        flush();
+        if (node.faults.delayMs > 0) await sleep(node.faults.delayMs);
+        // Another waiter may have taken the lock before this one runs.
+        while (node.gate.held) await node.gate.released();
+      }
+      const reply = dispatch({ node, session, args });
+      if (reply instanceof Promise) {
+        flush();
+        answer(await reply);
+      } else answer(reply);
+    }
+    flush();
+    draining = false;
+  };
+
+  const parse = createRequestParser(
+    (args) => requests.push(args),
+    () => socket.destroy(),
+  );
+  socket.on('data', (chunk) => {
+    parse(chunk);
+    if (!draining) void drain();
+  });
+  socket.on('error', () => undefined);
+  socket.on('close', () => {
+    node.sessions.delete(session);
+    for (const listener of session.closeListeners) listener();
+  });
+  node.sessions.add(session);
+  node.connectionsReceived += 1;
+}
+
+function createSession(socket: Socket, id: number, onEnd: () => void): Session {
+  const now = Date.now();
+  return {
+    id,
+    peer: `${socket.remoteAddress}:${socket.remotePort}`,
+    peerIp: socket.remoteAddress ?? '',
+    connectedAtMs: now,
+    lastCommandAtMs: now,
+    lastCommand: '',
+    name: '',
+    authenticated: false,
+    protocol: 2,
+    readOnly: false,
+    asking: false,
+    importing: false,
+    replica: false,
+    listeningPort: 0,
+    transaction: null,
+    closeListeners: [],
+    send: (bytes) => socket.write(bytes, 'latin1'),
+    onDrain: (callback) => socket.once('drain', callback),
+    end: onEnd,
+    destroy: () => socket.destroy(),
+  };
+}

@@ -1,0 +1,68 @@
+// Command line and life of one simulated node: flags, conf file, listening, orderly stop.
+
+import { createServer, type Server } from 'node:net';
+import { parseArgs } from 'node:util';
+
+import { Config } from './config.ts';
+import { serveConnection } from './connection.ts';
+import { SimulatedNode } from './node.ts';
+
+const FLAGS = [
+  'port',
+  'bind',
+  'dir',
+  'requirepass',
+  'masterauth',
+  'cluster-enabled',
+  'migrate-speed',
+  'persist-cluster-nodes-enabled',
+] as const;
+
+/** Without a conf file the node is in cluster mode: that is what it is for. */
+function readConfig(): Config {
+  const options = Object.fromEntries(FLAGS.map((flag) => [flag, { type: 'string' as const }]));
+  const { values } = parseArgs({ options: { ...options, config: { type: 'string', short: 'c' } } });
+  const { config: file, ...flags } = values;
+  const overrides = new Map<string, string>(file === undefined ? [['cluster-enabled', 'yes']] : []);
+  for (const [flag, value] of Object.entries(flags)) {
+    if (typeof value === 'string') overrides.set(flag, value);
+  }
+  return new Config(file ?? null, overrides);
+}
+
+async function listen(node: SimulatedNode, host: string): Promise<Server> {
+  const server = createServer({ noDelay: true }, (socket) => {
+    serveConnection(node, socket, node.connectionsReceived + 1);
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(node.config.count('port'), host, () => {
+      server.off('error', reject);
+      resolve(server);
+    });
+  });
+}
+
+/** Starts the node, or prints the server's line about why not and exits with 1. */
+export async function start(): Promise<void> {
+  try {
+    await run();
+  } catch (cause) {
+    console.log(`Failed to start server: ${cause instanceof Error ? cause.message : String(cause)}`);
+    process.exit(1);
+  }
+}
+
+async function run(): Promise<void> {
+  const node = new SimulatedNode(readConfig());
+  const loaded = await node.load();
+  if (!loaded.ok) throw new Error(loaded.error);
+  const servers = await Promise.all(node.config.binds().map(async (host) => listen(node, host)));
+  node.log('[server] Ready to accept connections');
+  const stop = (): void => {
+    for (const server of servers) server.close();
+    void node.stop().then(() => process.exit(0));
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+}

@@ -1,0 +1,42 @@
+// Ports for servers that tests start, stop and start again on the same port.
+
+import { createServer } from 'node:net';
+
+import { randomBelow } from '../../src/base/random.ts';
+import { createSystemRandom } from '../../src/system/random.ts';
+
+/**
+ * Below the range that the system gives to outgoing connections (32768 and up on Linux): a port of that range could be
+ * taken by any client while the server that had it is restarted. Also low enough for the printed bus port (+10000).
+ */
+const PORT_MIN = 20_000;
+const PORT_COUNT = 12_000;
+const ATTEMPTS = 1_000;
+
+const random = createSystemRandom();
+const given = new Set<number>();
+
+/** A port of 127.0.0.1 that nobody listens on, never given twice by this process. */
+export async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const port = PORT_MIN + randomBelow(random, PORT_COUNT);
+    if (given.has(port)) continue;
+    // Before the check: two callers at once must not both get it.
+    given.add(port);
+    if (await canListen(port)) return port;
+  }
+  throw new Error(`no free port found in ${ATTEMPTS} attempts`);
+}
+
+/** `count` different ones. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  return Promise.all(Array.from({ length: count }, async () => freePort()));
+}
+
+async function canListen(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}

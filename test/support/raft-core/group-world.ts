@@ -1,0 +1,247 @@
+// A group of cores over a network that loses, repeats, delays and reorders, with slow disks and crashes; all from one seed.
+
+import { assert } from '../../../src/base/assert.ts';
+import { createSeededRandom, randomBelow } from '../../../src/base/random.ts';
+import type { Random } from '../../../src/base/random.ts';
+import type { Message } from '../../../src/raft/core/messages.ts';
+import type { CoreOptions, Effects, Input } from '../../../src/raft/core/step.ts';
+import { logIndex, memberId } from '../../../src/raft/core/types.ts';
+import type { MemberId, SnapshotMeta, Term } from '../../../src/raft/core/types.ts';
+import { bytes, restored } from './builders.ts';
+import { DurableMember } from './durable-member.ts';
+import type { MemberListener } from './durable-member.ts';
+import { GroupInvariants } from './group-invariants.ts';
+
+/** How a run goes; everything else follows from the seed. Percentages are 0..100. */
+export interface WorldOptions {
+  readonly seed: number;
+  readonly members: number;
+  readonly lossPercent: number;
+  readonly repeatPercent: number;
+  readonly crashes: boolean;
+  readonly partitions: boolean;
+  readonly compactions: boolean;
+  readonly core: Omit<CoreOptions, 'self'>;
+}
+
+type Parcel =
+  | { readonly kind: 'message'; readonly message: Message }
+  | {
+      readonly kind: 'snapshot';
+      readonly from: MemberId;
+      readonly to: MemberId;
+      readonly term: Term;
+      readonly snapshot: SnapshotMeta;
+    };
+
+const PAST_MESSAGES_MAX = 200;
+
+export class GroupWorld implements MemberListener {
+  readonly members: readonly DurableMember[];
+  readonly invariants: GroupInvariants;
+  readonly #options: WorldOptions;
+  readonly #random: Random;
+  #parcels: Parcel[] = [];
+  readonly #past: Message[] = [];
+  /** Directed links that are cut, `from>to`. */
+  readonly #cut = new Set<string>();
+  #nextId = 0;
+  #healed = false;
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    this.#random = createSeededRandom(options.seed);
+    const ids = Array.from({ length: options.members }, (_, position) => position + 1);
+    const initial = restored({ voters: ids });
+    this.members = ids.map((id) => new DurableMember({ ...options.core, self: memberId(id) }, initial, this));
+    this.invariants = new GroupInvariants(this.members);
+  }
+
+  onStep(member: DurableMember, input: Input, effects: Effects): void {
+    this.invariants.onStep(member, input, effects);
+  }
+
+  onMessages(member: DurableMember, messages: readonly Message[], afterPersist: boolean): void {
+    this.invariants.onMessages(member, messages, afterPersist);
+    for (const message of messages) {
+      this.#parcels.push({ kind: 'message', message });
+      this.#past[this.#below(PAST_MESSAGES_MAX)] = message;
+    }
+  }
+
+  onSendSnapshot(member: DurableMember, to: MemberId): void {
+    const { base } = member.durable;
+    this.#parcels.push({
+      kind: 'snapshot',
+      from: member.id,
+      to,
+      term: member.core.role.term,
+      snapshot: base,
+    });
+  }
+
+  /** Lets `count` things happen. */
+  run(count: number): void {
+    for (let done = 0; done < count; done += 1) this.#something();
+  }
+
+  /** Ends all faults and requires the group to work again within a bounded time. */
+  healAndRequireProgress(): void {
+    this.#healed = true;
+    this.#cut.clear();
+    for (const member of this.members) if (!member.running) this.#restart(member);
+    const rounds = 60 * this.#options.core.electionTicks;
+    let text: string | null = null;
+    for (let round = 0; round < rounds; round += 1) {
+      for (const member of this.members) this.#tick(member);
+      this.#settle();
+      const leader = this.members.find((member) => member.core.role.established);
+      if (leader === undefined) continue;
+      if (text === null) {
+        text = 'after healing';
+        this.#propose(leader, text);
+        this.#read(leader);
+      } else if (this.#converged()) {
+        return;
+      }
+    }
+    assert(false, 'the healed group makes progress');
+  }
+
+  #converged(): boolean {
+    const [first, ...others] = this.members;
+    if (first === undefined) return true;
+    const { last, commitIndex } = first.core;
+    if (commitIndex !== last.index || this.invariants.committedMax !== commitIndex) return false;
+    return others.every(({ core }) => core.lastIndex === last.index && core.commitIndex === commitIndex);
+  }
+
+  /** Delivers and writes until nothing moves; bounded, since every message leads to a bounded exchange. */
+  #settle(): void {
+    for (let guard = 0; guard < 20_000; guard += 1) {
+      const parcel = this.#parcels.shift();
+      if (parcel !== undefined) {
+        this.#deliver(parcel);
+        continue;
+      }
+      const busy = this.members.filter((member) => member.pendingOperations > 0);
+      if (busy.length === 0) return;
+      for (const member of busy) member.completeOldest();
+    }
+    assert(false, 'the exchange comes to rest');
+  }
+
+  #something(): void {
+    const member = this.members[this.#below(this.members.length)];
+    if (member === undefined) return;
+    const die = this.#below(1000);
+    if (!member.running) {
+      if (die < 60) this.#restart(member);
+      else this.#deliverAny();
+      return;
+    }
+    if (die < 200) this.#tick(member);
+    else if (die < 640) this.#deliverAny();
+    else if (die < 840) member.completeOldest();
+    else if (die < 870) member.mergeWrites();
+    else if (die < 920) this.#propose(member, `c${this.#nextId}`);
+    else if (die < 945) this.#read(member);
+    else if (die < 955) this.#redeliverPast();
+    else if (die < 965) this.#unreachable(member);
+    else if (die < 980) this.#compact(member);
+    else if (die < 988) this.#crash(member);
+    else this.#partition(die);
+  }
+
+  #tick(member: DurableMember): void {
+    member.step({ kind: 'tick', entropy: this.#random.uint32() });
+  }
+
+  #propose(member: DurableMember, text: string): void {
+    this.#nextId += 1;
+    member.step({ kind: 'propose', proposals: [{ id: this.#nextId, data: bytes(text) }] });
+  }
+
+  #read(member: DurableMember): void {
+    this.#nextId += 1;
+    this.invariants.onReadAsked(member, this.#nextId);
+    member.step({ kind: 'read', id: this.#nextId });
+  }
+
+  #unreachable(member: DurableMember): void {
+    const peer = this.members[this.#below(this.members.length)];
+    if (peer !== undefined && peer !== member) member.step({ kind: 'unreachable', peer: peer.id });
+  }
+
+  #compact(member: DurableMember): void {
+    if (!this.#options.compactions) return;
+    const { base, entries } = member.durable;
+    const upTo = Math.min(member.core.commitIndex, base.index + entries.length);
+    const index = logIndex(base.index + this.#below(upTo - base.index + 1));
+    const inMemory = member.core.termAt(index);
+    // What is durable and committed may differ from memory while an overwriting is on its way to the disk.
+    if (inMemory === null || index <= member.core.base.index) return;
+    if (member.holdsDurably({ index, term: inMemory })) member.compact(index);
+  }
+
+  #crash(member: DurableMember): void {
+    if (!this.#options.crashes) return;
+    member.crash(this.#below(member.pendingOperations + 1));
+    this.invariants.mark('crash');
+  }
+
+  #restart(member: DurableMember): void {
+    member.restart();
+    this.invariants.onRestart(member);
+  }
+
+  #partition(die: number): void {
+    if (!this.#options.partitions) return;
+    this.#cut.clear();
+    if (die < 994) return;
+    for (const from of this.members) {
+      for (const to of this.members) {
+        if (from !== to && this.#below(100) < 35) this.#cut.add(`${from.id}>${to.id}`);
+      }
+    }
+    this.invariants.mark('partition');
+  }
+
+  /** A message from the past arrives once more, however old. */
+  #redeliverPast(): void {
+    const message = this.#past[this.#below(PAST_MESSAGES_MAX)];
+    if (message !== undefined) this.#deliver({ kind: 'message', message });
+  }
+
+  /** Any parcel under way is next: order means nothing. */
+  #deliverAny(): void {
+    const at = this.#below(Math.max(1, this.#parcels.length));
+    const parcel = this.#parcels[at];
+    if (parcel === undefined) return;
+    const last = this.#parcels.pop();
+    if (last !== undefined && last !== parcel) this.#parcels[at] = last;
+    if (this.#below(100) < this.#options.repeatPercent) this.#parcels.push(parcel);
+    this.#deliver(parcel);
+  }
+
+  #deliver(parcel: Parcel): void {
+    const { from, to } = parcel.kind === 'message' ? parcel.message : parcel;
+    const lost =
+      !this.#healed && (this.#cut.has(`${from}>${to}`) || this.#below(100) < this.#options.lossPercent);
+    const receiver = this.members[to - 1];
+    const arrives = !lost && receiver !== undefined && receiver.running;
+    if (parcel.kind === 'message') {
+      if (arrives) receiver.step({ kind: 'message', message: parcel.message });
+      return;
+    }
+    const { term, snapshot } = parcel;
+    if (arrives) receiver.step({ kind: 'snapshotReceived', from, term, snapshot });
+    const sender = this.members[from - 1];
+    if (sender === undefined || !sender.running) return;
+    sender.step({ kind: 'snapshotSent', to, index: snapshot.index, delivered: arrives });
+  }
+
+  #below(bound: number): number {
+    return randomBelow(this.#random, bound);
+  }
+}

@@ -1,0 +1,191 @@
+// One test's own namespace, Kvrocks nodes and clusters, all gone when the test ends.
+
+import type { ApiClient, Answer } from './api-client.ts';
+import { type KvrocksNode, type KvrocksReply, startKvrocksNode } from './kvrocks-node.ts';
+import { ask, askAll, askCluster, type Command, fieldsOf, type NodeState, stateOf } from './node-commands.ts';
+import { notYet, waitUntil } from './wait-until.ts';
+
+export interface NodeView {
+  readonly id: string;
+  readonly addr: string;
+  readonly role: 'master' | 'slave';
+}
+
+export interface ShardView {
+  readonly nodes: readonly NodeView[];
+  readonly slot_ranges: readonly string[] | null;
+  readonly migrating_slot: number | string;
+  readonly import_slot: number | string;
+  readonly target_shard_index: number;
+}
+
+export interface ClusterView {
+  readonly name: string;
+  readonly version: number;
+  readonly shards: readonly ShardView[];
+}
+
+let scenes = 0;
+
+/** Tests get theirs from `useScenes`. Call `end` when done. */
+export class Scene {
+  readonly namespace: string;
+  readonly api: ApiClient;
+  readonly #nodes: KvrocksNode[] = [];
+  readonly #password: string;
+
+  constructor(api: ApiClient, options: { readonly password?: string } = {}) {
+    scenes += 1;
+    this.namespace = `scene-${scenes}`;
+    this.api = api;
+    this.#password = options.password ?? '';
+  }
+
+  /** Starts nodes on ports of their own, which they keep when restarted. */
+  async nodes(count: number): Promise<readonly KvrocksNode[]> {
+    const password = this.#password === '' ? {} : { password: this.#password };
+    const nodes = await Promise.all(Array.from({ length: count }, () => startKvrocksNode(password)));
+    this.#nodes.push(...nodes);
+    return nodes;
+  }
+
+  nodeAt(address: string): KvrocksNode {
+    const node = this.#nodes.find((candidate) => candidate.address === address);
+    if (node === undefined) throw new Error(`no node at ${address}`);
+    return node;
+  }
+
+  path(cluster: string, rest = ''): string {
+    return `/api/v1/namespaces/${this.namespace}/clusters/${cluster}${rest}`;
+  }
+
+  /** Creates the namespace, unless it exists, and a cluster of `nodes`; waits until every node has its place. */
+  async cluster(
+    name: string,
+    nodes: readonly KvrocksNode[],
+    options: { readonly replicas?: number } = {},
+  ): Promise<ClusterView> {
+    await this.makeNamespace();
+    const answer = await this.api.post(`/api/v1/namespaces/${this.namespace}/clusters`, {
+      name,
+      nodes: nodes.map((node) => node.address),
+      replicas: options.replicas ?? 1,
+      password: this.#password,
+    });
+    expectStatus(answer, 201);
+    return this.converged(name);
+  }
+
+  async makeNamespace(): Promise<void> {
+    const answer = await this.api.post('/api/v1/namespaces', { namespace: this.namespace });
+    if (answer.status !== 409) expectStatus(answer, 201);
+  }
+
+  /** The cluster as the API shows it now. */
+  async view(cluster: string): Promise<ClusterView> {
+    const answer = await this.api.get(this.path(cluster));
+    expectStatus(answer, 200);
+    return answer.body.data.cluster as ClusterView;
+  }
+
+  /** Waits until the API shows a cluster for which `condition` holds, and returns it. */
+  async viewWhere(
+    cluster: string,
+    what: string,
+    condition: (view: ClusterView) => boolean,
+  ): Promise<ClusterView> {
+    return waitUntil(`the cluster to show: ${what}`, async () => {
+      const view = await this.view(cluster);
+      return condition(view) ? view : notYet(view);
+    });
+  }
+
+  /**
+   * Waits until every node but those at the addresses of `except` has the API's version, its id and its role, and every replica
+   * follows its shard's master over a working link. Returns the cluster it has converged to.
+   */
+  async converged(cluster: string, except: readonly string[] = []): Promise<ClusterView> {
+    return waitUntil(`all nodes of ${cluster} to converge`, async () => {
+      const view = await this.view(cluster);
+      for (const shard of view.shards) {
+        const master = masterOf(shard);
+        for (const node of shard.nodes) {
+          if (except.includes(node.addr)) continue;
+          const state = await stateOf(node.addr, this.#password);
+          const isRight =
+            state.id === node.id &&
+            state.version === view.version &&
+            state.role === node.role &&
+            (node.role === 'master' || (state.master === master.addr && state.linkUp));
+          if (!isRight) return notYet({ wanted: node, version: view.version, master: master.addr, state });
+        }
+      }
+      return view;
+    });
+  }
+
+  /** One command to one node. */
+  async ask(address: string, ...command: Command): Promise<KvrocksReply> {
+    return ask(address, command, this.#password);
+  }
+
+  /** What the node at `address` says about itself and its place. */
+  async state(address: string): Promise<NodeState> {
+    return stateOf(address, this.#password);
+  }
+
+  async askAll(address: string, commands: readonly Command[]): Promise<readonly KvrocksReply[]> {
+    return askAll(address, commands, this.#password);
+  }
+
+  /** One command about a key, as a cluster client sends it: redirected by MOVED, starting at `address`. */
+  async askCluster(address: string, ...command: Command): Promise<KvrocksReply> {
+    return askCluster(address, command, this.#password);
+  }
+
+  /** Waits until the replica has everything the master has. Nothing may write meanwhile. */
+  async inSync(master: string, replica: string): Promise<void> {
+    const sequence = async (address: string): Promise<string | undefined> =>
+      fieldsOf(String(await this.ask(address, 'INFO', 'replication'))).get('master_repl_offset');
+    await waitUntil(`${replica} to be in sync with ${master}`, async () => {
+      const both = [await sequence(master), await sequence(replica)];
+      return both[0] === both[1] ? true : notYet(both);
+    });
+  }
+
+  /** Waits until the node at `address` itself takes a write, and returns how long that took, milliseconds. */
+  async untilWritable(address: string, key: string, value: string): Promise<number> {
+    const startMs = performance.now();
+    await waitUntil(`a write of ${key} at ${address}`, () => this.ask(address, 'SET', key, value), {
+      intervalMs: 5,
+    });
+    return performance.now() - startMs;
+  }
+
+  /** Kills the nodes and deletes what the API holds of this scene. */
+  async end(): Promise<void> {
+    try {
+      const clusters = await this.api.get(`/api/v1/namespaces/${this.namespace}/clusters`);
+      for (const name of clusters.status === 200 ? (clusters.body.data.clusters as string[]) : [])
+        await this.api.delete(this.path(name));
+    } finally {
+      await Promise.all(this.#nodes.map((node) => node.kill()));
+    }
+  }
+}
+
+/** The master of a shard; the API never shows a shard without one. */
+export function masterOf(shard: ShardView): NodeView {
+  const master = shard.nodes.find((node) => node.role === 'master');
+  if (master === undefined) throw new Error(`no master in ${JSON.stringify(shard)}`);
+  return master;
+}
+
+export function replicasOf(shard: ShardView): readonly NodeView[] {
+  return shard.nodes.filter((node) => node.role === 'slave');
+}
+
+/** Throws with the whole answer unless it has `status`. */
+export function expectStatus(answer: Answer, status: number): void {
+  if (answer.status !== status) throw new Error(`expected ${status}, got ${answer.status}: ${answer.text}`);
+}

@@ -1,0 +1,217 @@
+import { expect, test } from 'vitest';
+
+import { NO_MEMORY } from '../../../src/control/memory.ts';
+import { PROBLEMS, problemKey } from '../../../src/control/problems.ts';
+import { retryDelayMs } from '../../../src/control/settings.ts';
+import { ADOPTED_VERSION_MAX } from '../../../src/control/situation.ts';
+import { removeSlots } from '../../../src/topology/change-slots.ts';
+import { setNodesText } from '../../../src/topology/setnodes-text.ts';
+import { parseSlotSet } from '../../../src/topology/slot.ts';
+import { sampleCluster, valueOf } from '../topology/arbitrary.ts';
+import { Scene, actionsOf, only } from './scene.ts';
+
+const FRESH = {
+  id: null,
+  version: -1,
+  role: 'master',
+  master: null,
+  link: null,
+  lastIoSeconds: null,
+  sequence: 0,
+} as const;
+
+test('nothing is done to a node nobody has seen, nor to a converged one', () => {
+  const scene = new Scene();
+  expect(scene.decide().actions).toEqual([]);
+  scene.rounds(2);
+  expect(scene.decide()).toMatchObject({ actions: [], problems: [], wakeAtMs: Infinity });
+  expect(scene.decide().expectant.size).toBe(0);
+});
+
+test('fresh nodes get their id and the whole topology, masters before nobody and all at once', () => {
+  const scene = new Scene();
+  for (const id of scene.answers.keys()) scene.set(id, FRESH);
+  scene.round();
+  const first = actionsOf(scene.decide(), 'push');
+  expect(first.map((push) => [push.node, push.id, push.version])).toEqual(
+    [...scene.answers.keys()].map((id) => [id, id, 1]),
+  );
+  expect(first.every((push) => push.text === setNodesText(scene.cluster))).toBe(true);
+});
+
+test('one push a node at a time; the next needs a look younger than the last push, and waits ever longer up to 10 s', () => {
+  const scene = new Scene();
+  const id = scene.id(1, 1);
+  scene.set(id, { version: 0 });
+  scene.round();
+  for (let attempt = 1; attempt <= 8; attempt += 1) {
+    const push = only(scene.decide(), 'push');
+    expect(scene.decide().actions).toEqual([]);
+    scene.endPush(push, 'refused');
+    expect(scene.decide().actions).toEqual([]);
+    expect(scene.decide().expectant).toContain(id);
+    scene.probe(id);
+    const paused = scene.decide();
+    expect(paused.actions).toEqual([]);
+    expect(paused.wakeAtMs).toBe(scene.nowMs - 5 + retryDelayMs(attempt));
+    expect(paused.expectant.size).toBe(0);
+    scene.nowMs = paused.wakeAtMs;
+  }
+  expect(scene.decide().problems.map((problem) => problem.kind)).toEqual(['notConverged']);
+  expect(retryDelayMs(50)).toBe(10_000);
+});
+
+test('a new version is pushed at once, whatever the pause of the old one, and convergence forgets the failures', () => {
+  const scene = new Scene();
+  const id = scene.id(1, 1);
+  scene.set(id, { version: 0 });
+  scene.round();
+  scene.endPush(only(scene.decide(), 'push'), 'timedOut');
+  scene.probe(id);
+  scene.cluster = {
+    ...scene.cluster,
+    version: valueOf(removeSlots(scene.cluster, 0, scene.cluster.shards[0]!.slots)).version,
+  };
+  const pushes = actionsOf(scene.decide(), 'push');
+  expect(pushes).toHaveLength(4);
+  for (const push of pushes) scene.takePush(push);
+  scene.round();
+  expect(scene.decide().actions).toEqual([]);
+  expect(scene.memory.nodes.get(id)?.push).toMatchObject({ attempts: 0, error: null });
+});
+
+test('an accepted push that changed nothing is told to people, too', () => {
+  const scene = new Scene();
+  scene.set(scene.id(1, 1), { version: 0 });
+  scene.round();
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    scene.endPush(only(scene.decide(), 'push'));
+    scene.nowMs += 10_000;
+    scene.probe(scene.id(1, 1));
+  }
+  expect(scene.decide().problems[0]?.detail).toMatch(
+    /it has version 0 after 3 pushes, the last: the node accepted it/,
+  );
+});
+
+test('our version in the wrong role, with the wrong master or without an id needs a higher version (facts section 2.2)', () => {
+  for (const change of [{ role: 'master', master: null } as const, { master: null }, { id: null }]) {
+    const scene = new Scene();
+    scene.set(scene.id(1, 1), change);
+    scene.round();
+    const commit = scene.commit();
+    expect(commit.reasons).toMatchObject([{ kind: 'versionRaised', from: 1, to: 2 }]);
+    expect(commit.next.shards).toEqual(sampleCluster(2, 2).shards);
+    expect(actionsOf(scene.decide(), 'push')).toHaveLength(4);
+  }
+});
+
+test('what a look from before the end of a push shows is no reason to raise the version', () => {
+  const scene = new Scene();
+  const id = scene.id(1, 1);
+  scene.set(id, { version: 0, master: null });
+  scene.round();
+  const push = only(scene.decide(), 'push');
+  scene.set(id, { version: 1 });
+  scene.probe(id);
+  expect(scene.decide().actions).toEqual([]);
+  scene.takePush(push);
+  expect(scene.decide().actions).toEqual([]);
+  expect(scene.decide().expectant).toContain(id);
+  scene.probe(id);
+  expect(scene.decide().actions).toEqual([]);
+});
+
+test('a higher version is put below ours and never adopted', () => {
+  const scene = new Scene();
+  scene.set(scene.id(1, 1), { version: 41 });
+  scene.set(scene.id(0, 1), { version: 7 });
+  scene.round();
+  expect(scene.commit().next.version).toBe(42);
+  expect(actionsOf(scene.decide(), 'push')).toHaveLength(4);
+});
+
+test('raises follow each other ever more slowly and are told to people', () => {
+  const scene = new Scene();
+  const times: number[] = [];
+  for (let index = 0; index < 12; index += 1) {
+    scene.set(scene.id(1, 1), { version: scene.cluster.version + 5 });
+    scene.probe(scene.id(1, 1));
+    const decision = scene.decide();
+    if (actionsOf(decision, 'commit').length === 0) scene.nowMs = decision.wakeAtMs;
+    times.push(scene.nowMs);
+    scene.endCommit(only(actionsOf(decision, 'commit').length === 0 ? scene.decide() : decision, 'commit'));
+  }
+  const gaps = times.slice(1).map((time, index) => Math.round(time - (times[index] ?? 0)));
+  expect(gaps.slice(0, 3)).toEqual([200, 400, 800]);
+  expect(gaps.at(-1)).toBe(60_000);
+  expect(scene.problems()).toContain('versionContested');
+  scene.nowMs += 300_001;
+  expect(scene.problems()).not.toContain('versionContested');
+});
+
+test('another node with a topology, and a version beyond all bounds, are left alone and told', () => {
+  const other = new Scene();
+  other.set(other.id(1, 1), { id: other.id(0, 0), version: 1 });
+  other.round();
+  expect(other.decide()).toMatchObject({
+    actions: [],
+    problems: [{ kind: 'foreignNode', node: other.id(1, 1) }],
+  });
+  const wild = new Scene();
+  wild.set(wild.id(1, 1), { version: ADOPTED_VERSION_MAX + 1 });
+  wild.round();
+  expect(wild.decide()).toMatchObject({ actions: [], problems: [{ kind: 'foreignVersion' }] });
+});
+
+test('a node with another id but without a topology gets its id', () => {
+  const scene = new Scene();
+  scene.set(scene.id(1, 1), { ...FRESH, id: scene.id(0, 0) });
+  scene.round();
+  expect(only(scene.decide(), 'push').id).toBe(scene.id(1, 1));
+});
+
+test('a silent replica is a problem once it is down', () => {
+  const scene = new Scene();
+  scene.round();
+  scene.fail(scene.id(1, 1), 'hang');
+  scene.rounds(2);
+  expect(scene.problems()).toEqual([]);
+  scene.round();
+  expect(scene.problems()).toEqual(['replicaUnreachable']);
+});
+
+test('slots nobody owns are told', () => {
+  const scene = new Scene();
+  scene.cluster = valueOf(removeSlots(scene.cluster, 0, valueOf(parseSlotSet(['5', '7-9']))));
+  const { problems } = scene.decide();
+  expect(problems.map((problem) => [problemKey(problem), problem.detail])).toEqual([
+    ['slotsUncovered//', 'slots 5 7-9'],
+  ]);
+});
+
+test('events of nodes that left, moved or were never asked change nothing', () => {
+  const scene = new Scene();
+  const gone = sampleCluster(4, 4).shards[3]!.nodes[3]!;
+  const moved = scene.cluster.shards[0]!.nodes[0]!;
+  const result = { kind: 'failed', error: { kind: 'unreachable', message: 'x' } } as const;
+  const times = { startedAtMs: 1, endedAtMs: 2 };
+  scene.tell(
+    { kind: 'probed', node: gone.id, address: gone.address, ...times, result },
+    { kind: 'probed', node: moved.id, address: gone.address, ...times, result },
+    { kind: 'pushed', node: gone.id, endedAtMs: 2, result: { ok: true, value: undefined } },
+    {
+      kind: 'migrateAnswered',
+      shard: scene.cluster.nextShardId,
+      endedAtMs: 2,
+      result: { ok: true, value: undefined },
+    },
+  );
+  expect(scene.memory).toEqual(NO_MEMORY);
+});
+
+test('every problem has words for people', () => {
+  for (const entry of Object.values(PROBLEMS)) {
+    for (const text of [entry.title, entry.when, entry.remedy]) expect(text.length).toBeGreaterThan(10);
+  }
+});

@@ -1,0 +1,330 @@
+import { expect, test } from 'vitest';
+
+import type { NodeErrorKind } from '../../../src/control/observation.ts';
+import { masterOf } from '../../../src/topology/cluster.ts';
+import { INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
+
+/** A converged scene in which the master of shard 0 then falls silent for `rounds` rounds. */
+function sceneWithDeadMaster(rounds: number, groupSize = 2): Scene {
+  const scene = new Scene(2, groupSize);
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  scene.fail(scene.id(0, 0));
+  scene.rounds(rounds);
+  return scene;
+}
+
+function whyNot(scene: Scene): string {
+  const decision = scene.decide();
+  expect(decision.actions).toEqual([]);
+  const problem = decision.problems.find(({ kind }) => kind === 'masterUnreachable');
+  return problem?.detail ?? 'no problem';
+}
+
+test('a master that missed maxPingCount probes is replaced by its replica, and not before', () => {
+  const scene = sceneWithDeadMaster(2);
+  expect(scene.decide().actions).toEqual([]);
+  scene.round();
+  const action = scene.commit();
+  expect(action.next.version).toBe(2);
+  expect(masterOf(action.next.shards[0]!).id).toBe(scene.id(0, 1));
+  expect(action.reasons).toMatchObject([
+    { kind: 'failover', shardIndex: 0, from: scene.id(0, 0), to: scene.id(0, 1) },
+  ]);
+});
+
+test('a master that answered once more is not replaced', () => {
+  const scene = sceneWithDeadMaster(2);
+  scene.set(scene.id(0, 0), {});
+  scene.round();
+  scene.fail(scene.id(0, 0));
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+});
+
+test('a commit is made once; a refused one is made again after a pause, and not if the master is back by then', () => {
+  const scene = sceneWithDeadMaster(3);
+  const action = only(scene.decide(), 'commit');
+  expect(scene.decide().actions).toEqual([]);
+  scene.endCommit(action, false);
+  const paused = scene.decide();
+  expect(paused.actions).toEqual([]);
+  expect(paused.wakeAtMs).toBe(scene.nowMs + 200);
+  scene.nowMs += 200;
+  only(scene.decide(), 'commit');
+  scene.tell({ kind: 'commitEnded', endedAtMs: scene.nowMs, isCommitted: false });
+  scene.set(scene.id(0, 0), {});
+  scene.round();
+  expect(scene.decide().actions).toEqual([]);
+});
+
+test('a commit that keeps failing is told to people', () => {
+  const scene = sceneWithDeadMaster(3);
+  for (let index = 0; index < 3; index += 1) {
+    scene.endCommit(only(scene.decide(), 'commit'), false);
+    scene.nowMs += 10_000;
+  }
+  expect(scene.problems()).toContain('storeUnavailable');
+});
+
+test('faster probing does not make a node look dead sooner', () => {
+  const scene = new Scene();
+  scene.round();
+  scene.fail(scene.id(0, 0), 'hang');
+  for (let index = 0; index < 20; index += 1) {
+    scene.nowMs += 50;
+    scene.probe(scene.id(0, 0));
+    scene.probe(scene.id(0, 1));
+  }
+  expect(scene.decide().actions).toEqual([]);
+  scene.nowMs += INTERVAL_MS;
+  scene.probe(scene.id(0, 0));
+  scene.probe(scene.id(0, 1));
+  only(scene.decide(), 'commit');
+});
+
+test('all masters of a dead host are replaced in one commit', () => {
+  const scene = new Scene(3, 2);
+  scene.round();
+  scene.fail(scene.id(0, 0));
+  scene.fail(scene.id(2, 0));
+  scene.rounds(3);
+  const action = scene.commit();
+  expect(action.reasons.map((reason) => reason.kind)).toEqual(['failover', 'failover']);
+  expect(action.next.shards.map((shard) => masterOf(shard).id)).toEqual([
+    scene.id(0, 1),
+    scene.id(1, 0),
+    scene.id(2, 1),
+  ]);
+});
+
+test('the highest sequence wins, and order decides between equals', () => {
+  const scene = sceneWithDeadMaster(2, 4);
+  scene.set(scene.id(0, 1), { sequence: 90 });
+  scene.set(scene.id(0, 2), { sequence: 95 });
+  scene.set(scene.id(0, 3), { sequence: 95 });
+  scene.round();
+  expect(only(scene.decide(), 'commit').reasons).toMatchObject([{ to: scene.id(0, 2) }]);
+});
+
+test('the choice waits for a replica that has not answered yet, until it is down, too', () => {
+  const scene = sceneWithDeadMaster(2, 3);
+  scene.fail(scene.id(0, 2));
+  scene.round();
+  expect(whyNot(scene)).toMatch(/Waiting for replica .* answer is still to come/);
+  expect(scene.decide().expectant).toContain(scene.id(0, 2));
+  scene.rounds(2);
+  expect(only(scene.decide(), 'commit').reasons).toMatchObject([{ to: scene.id(0, 1) }]);
+});
+
+test('a replica is asked after the failure before it is chosen', () => {
+  const scene = new Scene();
+  scene.settings = { pingIntervalMs: INTERVAL_MS, maxPingCount: 1 };
+  scene.round();
+  scene.fail(scene.id(0, 0));
+  scene.nowMs += INTERVAL_MS;
+  scene.probe(scene.id(0, 0));
+  expect(whyNot(scene)).toMatch(/not asked since the failure/);
+  expect(scene.decide().expectant).toContain(scene.id(0, 1));
+  scene.probe(scene.id(0, 1));
+  only(scene.decide(), 'commit');
+});
+
+test('never a replica that loads, synchronises, is broken, unknown, fresh, a master or of another master', () => {
+  const cases: [(scene: Scene) => void, RegExp][] = [
+    [(scene) => scene.fail(scene.id(0, 1), 'loading'), /loading its data/],
+    [(scene) => scene.fail(scene.id(0, 1), 'masterDown'), /answers with an error: masterDown/],
+    [(scene) => scene.set(scene.id(0, 1), { syncInProgress: true }), /full synchronisation/],
+    [(scene) => scene.set(scene.id(0, 1), { sequence: null }), /position is unknown/],
+    [(scene) => scene.set(scene.id(0, 1), { id: null }), /does not know itself/],
+    [(scene) => scene.set(scene.id(0, 1), { version: 9 }), /foreign version 9/],
+    [(scene) => scene.set(scene.id(0, 1), { role: 'master', master: null }), /not a replica of anybody/],
+    [
+      (scene) => scene.set(scene.id(0, 1), { master: masterOf(scene.cluster.shards[1]!).address }),
+      /follows 127.0.0.1:7002, not the failed master/,
+    ],
+    [(scene) => scene.set(scene.id(0, 1), { master: null }), /follows nobody/],
+    [(scene) => scene.fail(scene.id(0, 1)), /does not answer either/],
+  ];
+  for (const [spoil, why] of cases) {
+    const scene = sceneWithDeadMaster(0);
+    spoil(scene);
+    scene.rounds(3);
+    const decision = scene.decide();
+    expect(actionsOf(decision, 'commit').filter(({ reasons }) => reasons[0]?.kind === 'failover')).toEqual(
+      [],
+    );
+    expect(decision.problems.find(({ kind }) => kind === 'masterUnreachable')?.detail).toMatch(why);
+  }
+});
+
+test('a shard without replicas is told to people', () => {
+  expect(whyNot(sceneWithDeadMaster(3, 1))).toMatch(
+    /missed 3 probes \(unreachable\)\. No eligible replica: the shard has no replica\./,
+  );
+});
+
+test('a link that was down while the master still answered excludes a replica; one that broke with the master does not', () => {
+  const before = new Scene();
+  before.set(before.id(0, 1), { link: 'down' });
+  before.rounds(2);
+  expect(before.problems()).toEqual(['replicaLinkDown']);
+  before.fail(before.id(0, 0));
+  before.set(before.id(0, 1), { link: 'up' });
+  before.rounds(3);
+  expect(whyNot(before)).toMatch(/its link was down while the master still answered/);
+  const after = sceneWithDeadMaster(0);
+  after.set(after.id(0, 1), { link: 'down' });
+  after.rounds(3);
+  only(after.decide(), 'commit');
+});
+
+test('a replica that followed another node while the master answered is excluded even if it follows it now', () => {
+  const scene = new Scene();
+  const right = masterOf(scene.cluster.shards[0]!).address;
+  scene.set(scene.id(0, 1), { master: masterOf(scene.cluster.shards[1]!).address, version: 0 });
+  scene.rounds(2);
+  scene.fail(scene.id(0, 0));
+  scene.set(scene.id(0, 1), { master: right, version: 1 });
+  scene.rounds(3);
+  expect(whyNot(scene)).toMatch(/did not follow the master/);
+});
+
+test('a new leader without memory trusts a replica whose last word from the master is about as old as the failure', () => {
+  const scene = new Scene();
+  scene.fail(scene.id(0, 0));
+  scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds: 12 });
+  scene.rounds(3);
+  only(scene.decide(), 'commit');
+});
+
+test('a new leader without memory refuses a replica that lost its master long ago, or says nothing about it', () => {
+  for (const [lastIoSeconds, why] of [
+    [600, /last heard from the master 600 s ago/],
+    [null, /nothing is known of its link/],
+  ] as const) {
+    const scene = new Scene();
+    scene.fail(scene.id(0, 0));
+    scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds });
+    scene.rounds(3);
+    expect(whyNot(scene)).toMatch(why);
+  }
+});
+
+test('sequence 0 is promoted only in a shard known to be empty', () => {
+  const full = sceneWithDeadMaster(0);
+  full.set(full.id(0, 1), { sequence: 0 });
+  full.rounds(3);
+  expect(whyNot(full)).toMatch(/sequence is 0 and the shard is not known to be empty/);
+
+  const empty = new Scene();
+  empty.set(empty.id(0, 0), { sequence: 0 });
+  empty.set(empty.id(0, 1), { sequence: 0 });
+  empty.round();
+  empty.fail(empty.id(0, 0));
+  empty.rounds(3);
+  only(empty.decide(), 'commit');
+
+  const forgotten = new Scene(2, 3);
+  forgotten.fail(forgotten.id(0, 0));
+  forgotten.set(forgotten.id(0, 1), { sequence: 0 });
+  forgotten.set(forgotten.id(0, 2), { sequence: 0 });
+  forgotten.rounds(3);
+  only(forgotten.decide(), 'commit');
+});
+
+test('a living but misconfigured master is a problem and no reason for failover', () => {
+  const kinds: [NodeErrorKind, string][] = [
+    ['loading', 'nodeLoading'],
+    ['passwordRequired', 'passwordRefused'],
+    ['wrongPassword', 'passwordRefused'],
+    ['passwordNotSet', 'passwordRefused'],
+    ['clusterDisabled', 'clusterDisabled'],
+    ['notKvrocks', 'notKvrocks'],
+    ['malformedReply', 'nodeRefuses'],
+    ['refused', 'nodeRefuses'],
+    ['masterDown', 'replicaRefusesStale'],
+  ];
+  for (const [kind, problem] of kinds) {
+    const scene = sceneWithDeadMaster(0);
+    scene.fail(scene.id(0, 0), kind);
+    scene.rounds(5);
+    const decision = scene.decide();
+    expect(decision.actions).toEqual([]);
+    expect(decision.problems.map((found) => found.kind)).toEqual([problem]);
+  }
+});
+
+test('probes that time out while our own SETNODES runs do not count, refused connections do (facts section 3.6)', () => {
+  for (const [how, isDown] of [
+    ['hang', false],
+    ['unreachable', true],
+  ] as const) {
+    const scene = new Scene();
+    scene.set(scene.id(0, 0), { version: 0 });
+    scene.round();
+    const push = only(scene.decide(), 'push');
+    expect(push.node).toBe(scene.id(0, 0));
+    scene.fail(scene.id(0, 0), how);
+    scene.rounds(4);
+    expect(actionsOf(scene.decide(), 'commit').length).toBe(isDown ? 1 : 0);
+  }
+});
+
+test('a push that timed out excuses nothing that comes after it, and none follows before the node answers', () => {
+  const scene = new Scene();
+  scene.set(scene.id(0, 0), { version: 0 });
+  scene.round();
+  const push = only(scene.decide(), 'push');
+  scene.fail(scene.id(0, 0), 'hang');
+  scene.round();
+  scene.endPush(push, 'timedOut');
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  scene.round();
+  expect(only(scene.decide(), 'commit').reasons).toMatchObject([{ kind: 'failover' }]);
+});
+
+test('after the promotion the new master is pushed first, then everybody else at once; the old master becomes a replica when it returns', () => {
+  const scene = sceneWithDeadMaster(3, 3);
+  scene.commit();
+  const first = only(scene.decide(), 'push');
+  expect([first.node, first.version, first.id]).toEqual([scene.id(0, 1), 2, null]);
+  expect(scene.decide().actions).toEqual([]);
+  scene.takePush(first);
+  scene.probe(first.node);
+  const others = actionsOf(scene.decide(), 'push');
+  expect(new Set(others.map((push) => push.node))).toEqual(
+    new Set([scene.id(0, 2), scene.id(1, 0), scene.id(1, 1), scene.id(1, 2)]),
+  );
+  for (const push of others) scene.takePush(push);
+  scene.round();
+  expect(scene.decide().actions).toEqual([]);
+  expect(scene.problems()).toEqual(['replicaUnreachable']);
+  scene.answers.set(scene.id(0, 0), {
+    ...scene.converged(scene.id(0, 0)),
+    role: 'master',
+    master: null,
+    version: 1,
+  });
+  scene.round();
+  const back = only(scene.decide(), 'push');
+  expect(back.node).toBe(scene.id(0, 0));
+  expect(back.text.split('\n')[1]).toBe(`${scene.id(0, 0)} 127.0.0.1 7000 slave ${scene.id(0, 1)}`);
+  scene.takePush(back);
+  scene.round();
+  expect(scene.decide()).toMatchObject({ actions: [], problems: [] });
+});
+
+test('a slow push to the new master holds the others back for a while only', () => {
+  const scene = sceneWithDeadMaster(3);
+  scene.commit();
+  only(scene.decide(), 'push');
+  const waiting = scene.decide();
+  expect(waiting.wakeAtMs).toBe(scene.nowMs + 2000);
+  scene.nowMs = waiting.wakeAtMs;
+  expect(actionsOf(scene.decide(), 'push').map((push) => push.node)).toEqual([
+    scene.id(1, 0),
+    scene.id(1, 1),
+  ]);
+});

@@ -1,0 +1,31 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+
+import { Fleet } from './fleet.ts';
+
+/** Steps of trouble, then steps to recover in. */
+const TROUBLE_STEPS = 60;
+const RECOVERY_STEPS = 150;
+
+function run(seed: number, shardCount: number, groupSize: number): Fleet {
+  const fleet = new Fleet(seed, shardCount, groupSize);
+  for (let step = 0; step < TROUBLE_STEPS; step += 1) fleet.step();
+  fleet.heal();
+  for (let step = 0; step < RECOVERY_STEPS && !fleet.isConverged(); step += 1) fleet.step();
+  return fleet;
+}
+
+test('whatever happened, a fleet whose faults stop converges, and on the way nothing uncommitted, unsafe or without its data was done', () => {
+  fc.assert(
+    fc.property(
+      fc.nat(),
+      fc.integer({ min: 2, max: 4 }),
+      fc.integer({ min: 1, max: 3 }),
+      (seed, shardCount, groupSize) => {
+        const fleet = run(seed, shardCount, groupSize);
+        expect(fleet.isConverged(), fleet.explain()).toBe(true);
+      },
+    ),
+    { numRuns: 300 },
+  );
+}, 60_000);

@@ -1,0 +1,51 @@
+import { describe, expect, it } from 'vitest';
+
+import { classifyErrorReply, connectionFailed, deadlinePassed } from '../../../src/kvrocks/errors.ts';
+
+describe('error replies', () => {
+  it.each([
+    ['LOADING kvrocks is restoring the db from backup', 'loading'],
+    ["MASTERDOWN Link with MASTER is down and slave-serve-stale-data is set to 'no'.", 'masterDown'],
+    ['NOAUTH Authentication required.', 'passwordRequired'],
+    ['ERR Invalid password', 'wrongPassword'],
+    ['WRONGPASS invalid username-password pair', 'wrongPassword'],
+    ['ERR Client sent AUTH, but no password is set', 'passwordNotSet'],
+    ['CLUSTERDOWN The cluster is not initialized', 'notInitialized'],
+    ['ERR CLUSTERDOWN The cluster is not initialized', 'notInitialized'],
+    ['ERR The cluster is not initialized', 'notInitialized'],
+    ['ERR Cluster mode is not enabled', 'clusterDisabled'],
+    ['ERR Invalid cluster version', 'invalidVersion'],
+    ['Invalid cluster version', 'invalidVersion'],
+    ['ERR There is already a migrating job', 'migrationRunning'],
+    ["ERR Can't migrate slot which has been migrated", 'alreadyMigrated'],
+    ["ERR Can't migrate slot which doesn't belong to me", 'refused'],
+    ['CLUSTERDOWN Hash slot not served', 'refused'],
+    ['', 'refused'],
+  ])('%j is %s', (text, kind) => {
+    expect(classifyErrorReply(text)).toEqual({ kind, message: text });
+  });
+
+  it('a text that quotes another node is not taken for the own state', () => {
+    const text =
+      'ERR failed to authenticate on destination node: got -ERR Client sent AUTH, but no password is set';
+    expect(classifyErrorReply(text).kind).toBe('refused');
+  });
+});
+
+describe('socket errors', () => {
+  it('before the connection stands nothing was executed, afterwards it is unknown', () => {
+    const refused = new Error('connect ECONNREFUSED 127.0.0.1:1');
+    expect(connectionFailed(refused, false).kind).toBe('unreachable');
+    expect(connectionFailed(new Error('read ECONNRESET'), true).kind).toBe('connectionLost');
+    expect(deadlinePassed(100, false).kind).toBe('unreachable');
+    expect(deadlinePassed(100, true).kind).toBe('timedOut');
+  });
+
+  it('an aggregate of several addresses is spelled out', () => {
+    const aggregate = new AggregateError([
+      new Error('connect ECONNREFUSED ::1:1'),
+      new Error('connect ECONNREFUSED 127.0.0.1:1'),
+    ]);
+    expect(connectionFailed(aggregate, false).message).toContain('ECONNREFUSED 127.0.0.1:1');
+  });
+});

@@ -1,0 +1,175 @@
+import { describe, expect, it } from 'vitest';
+
+import type { Result } from '../../../src/base/result.ts';
+import type { FailoverRefusal } from '../../../src/leader/supervisor.ts';
+import { addReplica } from './changes.ts';
+import { masterOf } from '../../../src/topology/cluster.ts';
+import { newNodeId } from '../../../src/topology/node.ts';
+import { createSeededRandom } from '../../../src/base/random.ts';
+import type { NodeId } from '../../../src/topology/types.ts';
+import { addressOf, nameOf, Scene } from './scene.ts';
+
+type Answer = Result<NodeId, FailoverRefusal>;
+
+/** Asks, and moves the clock until the answer is there: the answer and how long it took. */
+async function ask(
+  scene: Scene,
+  preferred: NodeId | null,
+  shardIndex = 0,
+): Promise<{ answer: Answer; tookMs: number }> {
+  let answer: Answer | null = null;
+  void scene.leadership
+    .failover({ namespace: scene.namespace, cluster: scene.name, shardIndex, preferred })
+    .then((given) => {
+      answer = given;
+    });
+  const tookMs = await scene.clock.until(() => answer !== null, 10_000);
+  return { answer: answer!, tookMs };
+}
+
+describe('a failover by hand', () => {
+  it('takes the replica that is furthest and answers when it has its role', async () => {
+    const scene = new Scene(1, 3);
+    await scene.settle();
+    scene.model(0, 2).sequence = 120;
+    const best = scene.node(0, 2);
+    const { answer, tookMs } = await ask(scene, null);
+    expect(answer).toEqual({ ok: true, value: best.id });
+    expect(scene.fleet.node(best.address).isMaster).toBe(true);
+    expect(masterOf(scene.cluster.shards[0]!).id).toBe(best.id);
+    expect(tookMs).toBeLessThan(100);
+    await scene.clock.until(() => scene.isConverged(), 1000);
+    await scene.leadership.stop();
+  });
+
+  it('takes the preferred node even if another is further', async () => {
+    const scene = new Scene(1, 3);
+    await scene.settle();
+    scene.model(0, 2).sequence = 120;
+    const preferred = scene.node(0, 1).id;
+    expect((await ask(scene, preferred)).answer).toEqual({ ok: true, value: preferred });
+    await scene.leadership.stop();
+  });
+
+  it('works while the master is dead and before the window has passed', async () => {
+    const scene = new Scene(1, 2);
+    await scene.settle();
+    scene.model(0, 0).state = 'dead';
+    const replica = scene.node(0, 1).id;
+    const { answer, tookMs } = await ask(scene, null);
+    expect(answer).toEqual({ ok: true, value: replica });
+    expect(tookMs).toBeLessThan(2000);
+    await scene.leadership.stop();
+  });
+
+  it('answers after a bounded time when the new master takes long to obey', async () => {
+    const scene = new Scene(1, 2);
+    await scene.settle();
+    scene.model(0, 1).pushMs = 12_000;
+    const { answer, tookMs } = await ask(scene, null);
+    expect(answer.ok).toBe(true);
+    expect(tookMs).toBeGreaterThan(4000);
+    expect(tookMs).toBeLessThan(6500);
+    scene.fleet.close();
+    await scene.leadership.stop();
+  });
+
+  it.each([
+    ['is hung', (scene: Scene) => (scene.model(0, 1).state = 'hung'), 'did not bring a report'],
+    ['is dead', (scene: Scene) => (scene.model(0, 1).state = 'dead'), 'did not bring a report'],
+    ['has no link', (scene: Scene) => (scene.model(0, 1).link = 'down'), 'has no link to the master'],
+    [
+      'is loading',
+      (scene: Scene) => (scene.model(0, 1).error = { kind: 'loading', message: 'LOADING' }),
+      'LOADING',
+    ],
+  ])('refuses a preferred node that %s, with the reason, and takes no other', async (_name, harm, reason) => {
+    const scene = new Scene(1, 3);
+    await scene.settle();
+    const preferred = scene.node(0, 1).id;
+    harm(scene);
+    const { answer } = await ask(scene, preferred);
+    expect(answer).toMatchObject({
+      ok: false,
+      error: { kind: 'refused', reason: expect.stringContaining(reason) },
+    });
+    expect(scene.cluster.version).toBe(1);
+    scene.fleet.close();
+    await scene.leadership.stop();
+  });
+
+  it('refuses the master itself, strangers, unknown shards and unknown clusters', async () => {
+    const scene = new Scene(1, 2);
+    await scene.settle();
+    const refusal = async (preferred: NodeId | null, shardIndex = 0): Promise<unknown> =>
+      (await ask(scene, preferred, shardIndex)).answer;
+    expect(await refusal(scene.node(0, 0).id)).toMatchObject({
+      error: { reason: expect.stringContaining('already the master') },
+    });
+    expect(await refusal(newNodeId(createSeededRandom(99)))).toMatchObject({
+      error: { reason: expect.stringContaining('not in this shard') },
+    });
+    expect(await refusal(null, 7)).toMatchObject({ error: { kind: 'missing' } });
+    const elsewhere = {
+      namespace: scene.namespace,
+      cluster: nameOf('other'),
+      shardIndex: 0,
+      preferred: null,
+    };
+    expect(await scene.leadership.failover(elsewhere)).toMatchObject({ error: { kind: 'missing' } });
+    await scene.leadership.stop();
+    const late = { namespace: scene.namespace, cluster: scene.name, shardIndex: 0, preferred: null };
+    expect(await scene.leadership.failover(late)).toMatchObject({ error: { kind: 'notLeader' } });
+  });
+
+  it('a shard without replicas is refused with that reason', async () => {
+    const scene = new Scene(2, 1);
+    await scene.settle();
+    expect((await ask(scene, null)).answer).toMatchObject({
+      error: { kind: 'refused', reason: expect.stringContaining('no replica') },
+    });
+    await scene.leadership.stop();
+  });
+
+  it('chooses anew when the record changed in between', async () => {
+    const scene = new Scene(1, 2);
+    await scene.settle();
+    scene.records.nextErrors.push({ kind: 'conflict' }, { kind: 'conflict' });
+    expect((await ask(scene, null)).answer.ok).toBe(true);
+    await scene.leadership.stop();
+  });
+
+  it('gives a store that cannot answer back as it is', async () => {
+    const scene = new Scene(1, 2);
+    await scene.settle();
+    scene.records.term = 2;
+    expect((await ask(scene, null)).answer).toEqual({ ok: false, error: { kind: 'notLeader' } });
+    await scene.leadership.stop();
+  });
+
+  it('runs one at a time, and a stop ends it', async () => {
+    const scene = new Scene(1, 2);
+    await scene.settle();
+    scene.model(0, 1).state = 'hung';
+    const request = { namespace: scene.namespace, cluster: scene.name, shardIndex: 0, preferred: null };
+    const first = scene.leadership.failover(request);
+    expect(await scene.leadership.failover(request)).toMatchObject({
+      error: { reason: expect.stringContaining('under way') },
+    });
+    await scene.leadership.stop();
+    expect(await first).toMatchObject({ error: { kind: 'notLeader' } });
+    expect(scene.clock.pendingCount).toBe(0);
+  });
+
+  it('a replica added a moment ago is judged by its own answers', async () => {
+    const scene = new Scene(1, 1);
+    await scene.settle();
+    const address = addressOf(7200);
+    scene.fleet.add(address);
+    const added = addReplica(scene.cluster, address);
+    scene.put(scene.namespace, added.cluster);
+    await scene.clock.advance(3000);
+    expect((await ask(scene, added.id)).answer).toEqual({ ok: true, value: added.id });
+    await scene.leadership.stop();
+  });
+});

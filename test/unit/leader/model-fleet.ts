@@ -1,0 +1,191 @@
+// A fleet of nodes as a model: what facts sections 2, 3, 5 and 8 say that matters to a supervisor, behind the NodeClient port.
+
+import type { Clock } from '../../../src/base/clock.ts';
+import { err, ok, type Result } from '../../../src/base/result.ts';
+import type { NodeError, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
+import type { NodeClient, NodeEndpoint, TopologyPush } from '../../../src/leader/ports.ts';
+import type { NodeAddress, NodeId, SlotRange } from '../../../src/topology/types.ts';
+
+const LATENCY_MS = 1;
+
+export class ModelNode {
+  readonly address: NodeAddress;
+  id: NodeId | null = null;
+  version = -1;
+  /** The last SETNODES text; empty on a fresh node. */
+  text = '';
+  sequence = 100;
+  state: 'up' | 'dead' | 'hung' = 'up';
+  link: 'up' | 'down' = 'up';
+  /** Replies to every command with this error while set. */
+  error: NodeError | null = null;
+  /** How long SETNODES takes. */
+  pushMs = LATENCY_MS;
+  /** SETNODES is refused with this error while set. */
+  pushError: NodeError | null = null;
+  sourceJob: NodeReport['sourceJob'] = null;
+  targetJob: NodeReport['targetJob'] = null;
+  readonly pushes: TopologyPush[] = [];
+  readonly migrates: { readonly range: SlotRange; readonly target: NodeId }[] = [];
+  probes = 0;
+
+  constructor(address: NodeAddress) {
+    this.address = address;
+  }
+
+  get #line(): readonly string[] | null {
+    return (
+      this.text
+        .split('\n')
+        .find((line) => line.startsWith(`${this.id} `))
+        ?.split(' ') ?? null
+    );
+  }
+
+  get isMaster(): boolean {
+    return this.#line?.[3] !== 'slave';
+  }
+
+  get masterAddress(): NodeAddress | null {
+    const masterId = this.isMaster ? null : this.#line?.[4];
+    const line = this.text
+      .split('\n')
+      .find((candidate) => candidate.startsWith(`${masterId} `))
+      ?.split(' ');
+    return line === undefined ? null : (`${line[1]}:${line[2]}` as NodeAddress);
+  }
+
+  report(): NodeReport {
+    const master = this.masterAddress;
+    return {
+      id: this.id,
+      version: this.version,
+      role: this.isMaster ? 'master' : 'replica',
+      master,
+      link: this.isMaster ? null : this.link,
+      lastIoSeconds: this.isMaster ? null : 0,
+      syncInProgress: false,
+      sequence: this.sequence,
+      sourceJob: this.isMaster ? this.sourceJob : null,
+      targetJob: this.isMaster ? this.targetJob : null,
+    };
+  }
+
+  apply(push: TopologyPush): Result<void, NodeError> {
+    if (this.pushError !== null) return err(this.pushError);
+    this.pushes.push(push);
+    if (push.id !== null) this.id = push.id;
+    if (push.version < this.version)
+      return err({ kind: 'invalidVersion', message: 'ERR Invalid cluster version' });
+    if (push.version > this.version) {
+      this.version = push.version;
+      this.text = push.text;
+    }
+    return ok(undefined);
+  }
+}
+
+export class ModelFleet implements NodeClient {
+  readonly nodes = new Map<NodeAddress, ModelNode>();
+  readonly released: NodeAddress[] = [];
+  readonly #clock: Clock;
+  readonly #abort = new Set<(error: NodeError) => void>();
+  /** Every push in the order in which they were sent. */
+  readonly pushOrder: { readonly address: NodeAddress; readonly version: number }[] = [];
+  /** Pushes sent before their topology was committed, as told by `isCommitted`. */
+  earlyPushes = 0;
+  isCommitted: (push: TopologyPush) => boolean = () => true;
+  isClosed = false;
+
+  constructor(clock: Clock, addresses: readonly NodeAddress[]) {
+    this.#clock = clock;
+    for (const address of addresses) this.add(address);
+  }
+
+  add(address: NodeAddress): void {
+    this.nodes.set(address, new ModelNode(address));
+  }
+
+  node(address: NodeAddress): ModelNode {
+    const node = this.nodes.get(address);
+    if (node === undefined) throw new Error(`no node at ${address}`);
+    return node;
+  }
+
+  async probe(endpoint: NodeEndpoint, deadlineMs: number): Promise<ProbeResult> {
+    const outcome = await this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
+      node.probes += 1;
+      return ok(node.report());
+    });
+    return outcome.ok
+      ? { kind: 'answered', report: outcome.value }
+      : { kind: 'failed', error: outcome.error };
+  }
+
+  setTopology(
+    endpoint: NodeEndpoint,
+    push: TopologyPush,
+    deadlineMs: number,
+  ): Promise<Result<void, NodeError>> {
+    const takesMs = this.nodes.get(endpoint.address)?.pushMs ?? LATENCY_MS;
+    this.pushOrder.push({ address: endpoint.address, version: push.version });
+    if (!this.isCommitted(push)) this.earlyPushes += 1;
+    return this.#command(endpoint, { deadlineMs, takesMs }, (node) => node.apply(push));
+  }
+
+  migrate(
+    endpoint: NodeEndpoint,
+    range: SlotRange,
+    target: NodeId,
+    deadlineMs: number,
+  ): Promise<Result<void, NodeError>> {
+    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
+      node.migrates.push({ range, target });
+      node.sourceJob = { range, destination: target, state: 'start' };
+      for (const other of this.nodes.values()) {
+        if (other.id === target) other.targetJob = { range, state: 'start' };
+      }
+      return ok(undefined);
+    });
+  }
+
+  release(address: NodeAddress): void {
+    this.released.push(address);
+  }
+
+  close(): void {
+    this.isClosed = true;
+    for (const abort of this.#abort) abort({ kind: 'connectionLost', message: 'closed by this controller' });
+  }
+
+  #command<T>(
+    endpoint: NodeEndpoint,
+    timing: { readonly deadlineMs: number; readonly takesMs: number },
+    execute: (node: ModelNode) => Result<T, NodeError>,
+  ): Promise<Result<T, NodeError>> {
+    const node = this.nodes.get(endpoint.address);
+    if (this.isClosed || node === undefined || node.state === 'dead') {
+      return Promise.resolve(
+        err({ kind: 'unreachable', message: `connect ECONNREFUSED ${endpoint.address}` }),
+      );
+    }
+    return new Promise((resolve) => {
+      const finish = (outcome: Result<T, NodeError>): void => {
+        this.#abort.delete(abort);
+        timer.cancel();
+        resolve(outcome);
+      };
+      const abort = (error: NodeError): void => finish(err(error));
+      const isLate = node.state === 'hung' || timing.takesMs > timing.deadlineMs;
+      const timer = this.#clock.setTimer(isLate ? timing.deadlineMs : timing.takesMs, () => {
+        // What is late is executed all the same when the node wakes up; the model lets a hung one sleep on.
+        if (isLate && node.state !== 'hung') execute(node);
+        if (isLate) finish(err({ kind: 'timedOut', message: 'no reply' }));
+        else if (node.state === 'dead') finish(err({ kind: 'connectionLost', message: 'read ECONNRESET' }));
+        else if (node.error === null) finish(execute(node));
+        else finish(err(node.error));
+      });
+      this.#abort.add(abort);
+    });
+  }
+}

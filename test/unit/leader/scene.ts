@@ -1,0 +1,150 @@
+// A leader, its records and a fleet, all on one clock.
+
+import type { LogFields, Logger } from '../../../src/base/logger.ts';
+import { createSeededRandom } from '../../../src/base/random.ts';
+import { Secret } from '../../../src/base/secret.ts';
+import { Leadership, type LeadershipOptions } from '../../../src/leader/leadership.ts';
+import type { LeaderMetrics } from '../../../src/leader/ports.ts';
+import { createCluster } from '../../../src/topology/create-cluster.ts';
+import { parseName } from '../../../src/topology/name.ts';
+import { parseAddress } from '../../../src/topology/node.ts';
+import type { Cluster, Name, Node, NodeAddress } from '../../../src/topology/types.ts';
+import { FakeClock } from './fake-clock.ts';
+import { ModelFleet, type ModelNode } from './model-fleet.ts';
+import { ModelRecords } from './model-records.ts';
+
+export const PING_INTERVAL_MS = 1000;
+export const OPTIONS: LeadershipOptions = { pingIntervalMs: PING_INTERVAL_MS, maxPingCount: 3 };
+
+export interface LogLine {
+  readonly level: string;
+  readonly event: string;
+  readonly fields: LogFields;
+}
+
+export class Scene {
+  readonly clock = new FakeClock();
+  readonly records = new ModelRecords(this.clock);
+  readonly log: LogLine[] = [];
+  readonly counts = new Map<string, number>();
+  readonly namespace = nameOf('ns');
+  readonly name = nameOf('c');
+  readonly fleet: ModelFleet;
+  leadership: Leadership;
+  /** The term this member believes to lead. */
+  currentTerm = 1;
+
+  /** One cluster of `shards` shards with `replicas` nodes each (the master included), stored and not yet pushed. */
+  constructor(shards: number, replicas: number) {
+    const addresses = Array.from({ length: shards * replicas }, (_, index) => addressOf(7000 + index));
+    this.fleet = new ModelFleet(this.clock, addresses);
+    this.put(this.namespace, makeCluster(this.name, addresses, replicas));
+    this.leadership = this.lead(this.currentTerm, this.fleet);
+  }
+
+  put(namespace: Name, cluster: Cluster): void {
+    this.records.put(namespace, cluster);
+  }
+
+  lead(term: number, client: ModelFleet): Leadership {
+    const ports = {
+      records: this.records,
+      client,
+      clock: this.clock,
+      random: createSeededRandom(term),
+      logger: this.#logger({}),
+      metrics: this.#metrics(),
+      isCurrent: (asked: number) => asked === this.currentTerm,
+    };
+    return new Leadership(term, ports, OPTIONS);
+  }
+
+  get cluster(): Cluster {
+    const record = this.records.getCluster(this.namespace, this.name);
+    if (record === null) throw new Error('no cluster');
+    return record.cluster;
+  }
+
+  node(shardIndex: number, nodeIndex: number): Node {
+    return this.cluster.shards[shardIndex]!.nodes[nodeIndex]!;
+  }
+
+  model(shardIndex: number, nodeIndex: number): ModelNode {
+    return this.fleet.node(this.node(shardIndex, nodeIndex).address);
+  }
+
+  /** Every node that is up has the committed version. */
+  isConverged(): boolean {
+    const { version } = this.cluster;
+    return [...this.fleet.nodes.values()].every((node) => node.state !== 'up' || node.version === version);
+  }
+
+  /** Starts and waits until all nodes have the topology and have been seen with it. */
+  async settle(): Promise<void> {
+    this.leadership.start();
+    await this.clock.until(
+      () => this.leadership.status(this.namespace, this.name)?.isConverged === true,
+      5000,
+    );
+    await this.clock.advance(2 * PING_INTERVAL_MS);
+  }
+
+  events(event: string): readonly LogLine[] {
+    return this.log.filter((line) => line.event === event);
+  }
+
+  #logger(bound: LogFields): Logger {
+    const at =
+      (level: string) =>
+      (event: string, fields: LogFields = {}) => {
+        this.log.push({ level, event, fields: { ...bound, ...fields } });
+      };
+    return {
+      debug: at('debug'),
+      info: at('info'),
+      warn: at('warn'),
+      error: at('error'),
+      child: (fields) => this.#logger({ ...bound, ...fields }),
+    };
+  }
+
+  #metrics(): LeaderMetrics {
+    const count = (key: string): void => {
+      this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
+    };
+    return {
+      probe: (outcome) => count(`probe ${outcome}`),
+      push: (outcome) => count(`push ${outcome}`),
+      migrate: (outcome) => count(`migrate ${outcome}`),
+      commit: (kind, outcome) => count(`commit ${kind} ${outcome}`),
+    };
+  }
+}
+
+export function nameOf(text: string): Name {
+  const name = parseName(text);
+  if (!name.ok) throw new Error(text);
+  return name.value;
+}
+
+export function addressOf(port: number): NodeAddress {
+  const address = parseAddress(`127.0.0.1:${port}`);
+  if (!address.ok) throw new Error(String(port));
+  return address.value;
+}
+
+let seed = 1;
+
+export function makeCluster(name: Name, addresses: readonly NodeAddress[], replicas: number): Cluster {
+  seed += 1;
+  const cluster = createCluster({
+    name,
+    addresses,
+    replicas,
+    password: Secret.none,
+    nowSeconds: 1,
+    random: createSeededRandom(seed),
+  });
+  if (!cluster.ok) throw new Error(JSON.stringify(cluster.error));
+  return cluster.value;
+}

@@ -1,0 +1,58 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { GroupWorld } from '../../../support/raft-core/group-world.ts';
+import type { WorldOptions } from '../../../support/raft-core/group-world.ts';
+
+/** More runs on demand: RAFT_GROUP_RUNS=5000 npx vitest run --project unit test/unit/raft/core/group.property.test.ts */
+const RUNS = Number(process.env['RAFT_GROUP_RUNS'] ?? 150);
+
+const worlds: fc.Arbitrary<{ readonly options: WorldOptions; readonly steps: number }> = fc.record({
+  steps: fc.integer({ min: 50, max: 6000 }),
+  options: fc.record({
+    seed: fc.integer({ min: 0, max: 0xffff_ffff }),
+    members: fc.constantFrom(1, 2, 3, 3, 3, 5, 5),
+    lossPercent: fc.constantFrom(0, 2, 10, 25),
+    repeatPercent: fc.constantFrom(0, 10, 40),
+    crashes: fc.boolean(),
+    partitions: fc.boolean(),
+    compactions: fc.boolean(),
+    core: fc.record({
+      heartbeatTicks: fc.constantFrom(1, 2),
+      electionTicks: fc.constantFrom(6, 10),
+      appendEntriesMax: fc.constantFrom(1, 2, 64),
+      appendBytesMax: fc.constantFrom(1, 1000),
+      inflightMax: fc.constantFrom(1, 2, 8),
+      uncommittedBytesMax: fc.constantFrom(20, 10_000),
+      readsMax: fc.constantFrom(2, 100),
+    }),
+  }),
+});
+
+describe('a group of cores under faults', () => {
+  test('keeps every safety invariant and makes progress after healing', { timeout: 3_600_000 }, () => {
+    const marks = new Map<string, number>();
+    fc.assert(
+      fc.property(worlds, ({ options, steps }) => {
+        const world = new GroupWorld(options);
+        world.run(steps);
+        world.healAndRequireProgress();
+        for (const [name, count] of world.invariants.marks) marks.set(name, (marks.get(name) ?? 0) + count);
+      }),
+      { numRuns: RUNS },
+    );
+    // A run in which these never happened would prove little.
+    for (const name of [
+      'leader elected',
+      'conflict truncated',
+      'snapshot installed',
+      'crash',
+      'partition',
+      'restart',
+      'read confirmed',
+      'read refused',
+    ]) {
+      expect(marks.get(name) ?? 0, name).toBeGreaterThan(0);
+    }
+    if (process.env['RAFT_GROUP_RUNS'] !== undefined) console.log(Object.fromEntries(marks));
+  });
+});

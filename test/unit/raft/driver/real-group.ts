@@ -1,0 +1,201 @@
+// A group of members in one process that is otherwise real: write-ahead logs and snapshots on disk, HTTP in between.
+
+import { join } from 'node:path';
+
+import { serve, type ServerType } from '@hono/node-server';
+import { Hono } from 'hono';
+
+import { present } from '../../../../src/base/assert.ts';
+import {
+  logIndex,
+  memberId,
+  term,
+  type Entry,
+  type LogIndex,
+  type MemberId,
+} from '../../../../src/raft/core/types.ts';
+import { openDriver, type RaftDriver } from '../../../../src/raft/driver.ts';
+import { driverOptions, type DriverOptions } from '../../../../src/raft/driver-options.ts';
+import type { Done, StateMachine, StateRestore } from '../../../../src/raft/ports.ts';
+import { eventLoopScheduler } from '../../../../src/raft/scheduler.ts';
+import { openSnapshots } from '../../../../src/raft/snapshot/directory.ts';
+import { createTransportCounters } from '../../../../src/raft/transport/counters.ts';
+import { HttpTransport } from '../../../../src/raft/transport/http-transport.ts';
+import { parsePeerAddress, type PeerOrigin } from '../../../../src/raft/transport/peer-address.ts';
+import { raftRoutes } from '../../../../src/raft/transport/routes.ts';
+import { nodeFileSystem } from '../../../../src/raft/wal/node-file-system.ts';
+import { openWal } from '../../../../src/raft/wal/open.ts';
+import { systemClock } from '../../../../src/system/clock.ts';
+import { createSystemRandom } from '../../../../src/system/random.ts';
+import { silentLogger } from './world.ts';
+
+/** Counts commands and keeps a running checksum of them; kept in memory only, so every start rebuilds it. */
+export class CountingMachine implements StateMachine {
+  applied: LogIndex = logIndex(0);
+  count = 0;
+  checksum = 0;
+
+  apply(entries: readonly Entry[]): readonly unknown[] {
+    return entries.map((entry) => {
+      this.applied = entry.index;
+      if (entry.kind !== 'command') return null;
+      this.count += 1;
+      for (const byte of entry.data) this.checksum = (Math.imul(this.checksum, 31) + byte) >>> 0;
+      return this.count;
+    });
+  }
+
+  flush(done: Done): void {
+    setImmediate(() => done(null));
+  }
+
+  snapshot(): { readonly index: LogIndex; readonly chunks: Iterable<Uint8Array> } {
+    return { index: this.applied, chunks: [Buffer.from(JSON.stringify([this.count, this.checksum]))] };
+  }
+
+  restore(meta: { readonly index: LogIndex }): StateRestore {
+    let text = '';
+    return {
+      chunk: (bytes) => {
+        text += Buffer.from(bytes).toString();
+      },
+      finish: (done) => {
+        const [count, checksum] = JSON.parse(text) as [number, number];
+        this.applied = meta.index;
+        this.count = count;
+        this.checksum = checksum;
+        setImmediate(() => done(null));
+      },
+      abort: () => undefined,
+    };
+  }
+}
+
+export interface RealMember {
+  readonly id: MemberId;
+  readonly driver: RaftDriver;
+  readonly machine: CountingMachine;
+  readonly transport: HttpTransport;
+  readonly server: ServerType;
+}
+
+/** Members 1..count with data under `folder`, each on a free port that it keeps over restarts. */
+export class RealGroup {
+  readonly running = new Map<MemberId, RealMember>();
+  readonly fatal: Error[] = [];
+  readonly #folder: string;
+  readonly #options: Partial<DriverOptions>;
+  readonly #ids: readonly MemberId[];
+  readonly #origins = new Map<MemberId, PeerOrigin>();
+
+  constructor(folder: string, count: number, options: Partial<DriverOptions> = {}) {
+    this.#folder = folder;
+    this.#options = options;
+    this.#ids = Array.from({ length: count }, (_, offset) => memberId(offset + 1));
+  }
+
+  /** Finds a port for everybody, then starts everybody. */
+  async start(): Promise<void> {
+    for (const id of this.#ids) {
+      const server = await listen(new Hono(), 0);
+      this.#origins.set(id, server.origin);
+      await closeServer(server.server);
+    }
+    for (const id of this.#ids) await this.boot(id);
+  }
+
+  /** Starts one member from what its folder holds. */
+  async boot(id: MemberId): Promise<RealMember> {
+    const directory = join(this.#folder, String(id));
+    const { log, restored } = await openWal({
+      fileSystem: nodeFileSystem,
+      directory,
+      memberId: id,
+      initialBase: {
+        index: logIndex(0),
+        term: term(0),
+        membership: { voterSets: [this.#ids], learners: [] },
+      },
+      clock: systemClock,
+      random: createSystemRandom(),
+    });
+    const { snapshots } = await openSnapshots({
+      fileSystem: nodeFileSystem,
+      directory: join(directory, 'snapshots'),
+    });
+    const machine = new CountingMachine();
+    const counters = createTransportCounters();
+    const peers = new Map([...this.#origins].filter(([peer]) => peer !== id));
+    const options = driverOptions({
+      self: id,
+      heartbeatIntervalMs: 50,
+      electionTimeoutMs: 500,
+      ...this.#options,
+    });
+    const common = { clock: systemClock, random: createSystemRandom(), logger: silentLogger };
+    const transport = new HttpTransport(
+      { self: id, peers, postDeadlineMs: options.electionTimeoutMs, snapshotIdleMs: 5000 },
+      { ...common, counters, snapshots, onUnreachable: (peer) => driver.onUnreachable(peer) },
+    );
+    const driver = await openDriver(
+      options,
+      {
+        ...common,
+        log,
+        snapshots,
+        stateMachine: machine,
+        transport,
+        scheduler: eventLoopScheduler,
+        onFatal: (error) => void this.fatal.push(error),
+      },
+      restored,
+    );
+    const routes = raftRoutes(
+      { self: id, isMember: (member) => this.#origins.has(member), snapshotIdleMs: 5000 },
+      { ...common, counters, handler: driver, sink: snapshots },
+    );
+    const port = Number(new URL(present(this.#origins.get(id), 'a port was found')).port);
+    const { server } = await listen(new Hono().route('/raft', routes), port);
+    const member = { id, driver, machine, transport, server };
+    this.running.set(id, member);
+    driver.start();
+    return member;
+  }
+
+  async stop(id: MemberId): Promise<void> {
+    const member = present(this.running.get(id), 'the member runs');
+    this.running.delete(id);
+    await member.driver.close();
+    await Promise.all([member.transport.close(), closeServer(member.server)]);
+  }
+
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.running.keys()].map((id) => this.stop(id)));
+  }
+
+  /** The established leader, if any. */
+  leader(): RealMember | null {
+    return [...this.running.values()].find(({ driver }) => driver.role.established) ?? null;
+  }
+}
+
+function listen(
+  app: Hono,
+  port: number,
+): Promise<{ readonly server: ServerType; readonly origin: PeerOrigin }> {
+  return new Promise((resolve, reject) => {
+    const server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port }, (info) => {
+      const origin = parsePeerAddress(`127.0.0.1:${info.port}`);
+      if (origin.ok) resolve({ server, origin: origin.value });
+      else reject(new Error(origin.error));
+    });
+    server.once('error', reject);
+  });
+}
+
+function closeServer(server: ServerType): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    if ('closeAllConnections' in server) server.closeAllConnections();
+  });
+}

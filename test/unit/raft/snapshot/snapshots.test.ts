@@ -1,0 +1,352 @@
+// Snapshots on disk: whole or not at all, verified to the last byte, in through the network and out again.
+
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { logIndex, memberId, term } from '../../../../src/raft/core/types.ts';
+import type { SnapshotMeta } from '../../../../src/raft/core/types.ts';
+import type { SnapshotFile } from '../../../../src/raft/ports.ts';
+import {
+  type OpenedSnapshots,
+  SnapshotDirectory,
+  openSnapshotsTask,
+} from '../../../../src/raft/snapshot/directory.ts';
+import { SnapshotDamaged, SnapshotUnsupported } from '../../../../src/raft/snapshot/errors.ts';
+import { runTask } from '../../../../src/raft/wal/task.ts';
+import { type PowerLoss, SimulatedDisk, diskError } from '../../../support/simulated-disk.ts';
+
+const DIRECTORY = '/data/snapshots';
+
+function meta(index: number, inTerm = 3): SnapshotMeta {
+  const membership = { voterSets: [[1, 2, 3].map(memberId)], learners: [memberId(9)] };
+  return { index: logIndex(index), term: term(inTerm), membership };
+}
+
+const CHUNKS = [new Uint8Array(700).fill(1), new Uint8Array(0), new Uint8Array(1500).fill(2)];
+
+function openOn(disk: SimulatedDisk): OpenedSnapshots {
+  const results: (OpenedSnapshots | Error)[] = [];
+  runTask(openSnapshotsTask({ fileSystem: disk, directory: DIRECTORY }), (result) => results.push(result));
+  disk.runUntilIdle();
+  const [opened] = results;
+  if (opened === undefined) throw new Error('the disk crashed');
+  if (opened instanceof Error) throw opened;
+  return opened;
+}
+
+/** Runs one call and lets everything settle; undefined when it never completed. */
+function settled<T>(disk: SimulatedDisk, start: (done: (result: T) => void) => void): T | undefined {
+  const results: T[] = [];
+  start((result) => results.push(result));
+  if (results.length > 0) throw new Error('completed inside the call');
+  disk.runUntilIdle();
+  if (results.length > 1) throw new Error('completed twice');
+  return results[0];
+}
+
+function save(
+  disk: SimulatedDisk,
+  snapshots: SnapshotDirectory,
+  of: SnapshotMeta,
+  chunks: Iterable<Uint8Array> = CHUNKS,
+): SnapshotFile | Error | undefined {
+  return settled(disk, (done) => snapshots.save(of, chunks, done));
+}
+
+function load(
+  disk: SimulatedDisk,
+  file: SnapshotFile,
+): { chunks: Buffer[]; error: Error | null | undefined } {
+  const { snapshots } = openOn(disk);
+  const chunks: Buffer[] = [];
+  const error = settled<Error | null>(disk, (done) =>
+    snapshots.load(file, (chunk) => chunks.push(Buffer.from(chunk)), done),
+  );
+  return { chunks, error };
+}
+
+function saved(disk: SimulatedDisk, of: SnapshotMeta): SnapshotFile {
+  const file = save(disk, openOn(disk).snapshots, of);
+  if (file === undefined || file instanceof Error) throw new Error('not saved', { cause: file });
+  return file;
+}
+
+describe('saving', () => {
+  it('keeps meta and chunks over a power loss', () => {
+    const disk = new SimulatedDisk();
+    const file = saved(disk, meta(10));
+    const restarted = disk.afterPowerLoss({ kind: 'lost' });
+    const { snapshots, damaged } = openOn(restarted);
+    expect(snapshots.newest()).toEqual(file);
+    expect(damaged).toEqual([]);
+    expect(load(restarted, file)).toEqual({ chunks: CHUNKS.map((chunk) => Buffer.from(chunk)), error: null });
+  });
+
+  it('takes a state without any chunk', () => {
+    const disk = new SimulatedDisk();
+    const file = save(disk, openOn(disk).snapshots, meta(1), []);
+    expect(openOn(disk.afterPowerLoss({ kind: 'lost' })).snapshots.newest()).toEqual(file);
+  });
+
+  it('asks for a chunk only when the one before is written', () => {
+    const disk = new SimulatedDisk();
+    const { snapshots } = openOn(disk);
+    const writes: number[] = [];
+    function* chunks(): Generator<Uint8Array> {
+      for (let chunk = 0; chunk < 3; chunk += 1) {
+        writes.push(disk.operations.filter(({ kind }) => kind === 'write').length);
+        yield new Uint8Array(10);
+      }
+    }
+    save(disk, snapshots, meta(1), chunks());
+    expect(writes).toEqual([0, 2, 3]);
+  });
+
+  it('whose chunks fail or are too large is reported and leaves nothing', () => {
+    const disk = new SimulatedDisk();
+    const { snapshots } = openOn(disk);
+    function* failing(): Generator<Uint8Array> {
+      yield new Uint8Array(10);
+      throw new Error('no state');
+    }
+    expect(save(disk, snapshots, meta(1), failing())).toMatchObject({ message: 'no state' });
+    expect(save(disk, snapshots, meta(1), [new Uint8Array(1024 * 1024 + 1)])).toBeInstanceOf(Error);
+    expect([...disk.files().keys()]).toEqual([]);
+    expect(snapshots.newest()).toBeNull();
+  });
+
+  it('on a full disk is reported, leaves nothing and may be tried again', () => {
+    const disk = new SimulatedDisk({ capacityBytes: 1000 });
+    const { snapshots } = openOn(disk);
+    expect(save(disk, snapshots, meta(1))).toMatchObject({ code: 'ENOSPC' });
+    expect([...disk.files().keys()]).toEqual([]);
+    disk.capacityBytes = 100_000;
+    expect(save(disk, snapshots, meta(1))).toEqual(snapshots.newest());
+  });
+
+  it('crashed at any disk operation leaves the old snapshot or the new one', () => {
+    const losses: readonly PowerLoss[] = [
+      { kind: 'lost' },
+      { kind: 'kept' },
+      { kind: 'torn', seed: 1 },
+      { kind: 'garbage', seed: 2 },
+    ];
+    for (const loss of losses) {
+      for (let crashAt = 1; ; crashAt += 1) {
+        const base = new SimulatedDisk();
+        const old = saved(base, meta(10));
+        const disk = base.afterPowerLoss({ kind: 'lost' });
+        disk.crashAt = disk.operations.length + crashAt + 1;
+        const { snapshots } = openOn(disk);
+        const result = save(disk, snapshots, meta(20));
+        const opened = openOn(disk.afterPowerLoss(loss));
+        expect(opened.damaged).toEqual([]);
+        const index = opened.snapshots.newest()?.meta.index;
+        if (result === undefined) expect([old.meta.index, 20]).toContain(index);
+        else expect(index).toBe(20);
+        if (!disk.crashed) break;
+      }
+    }
+  });
+
+  it('fails cleanly at any disk operation', () => {
+    for (let failing = 2; ; failing += 1) {
+      const disk = new SimulatedDisk();
+      disk.failure = ({ number }) => (number === failing ? diskError('EIO') : null);
+      const { snapshots } = openOn(disk);
+      const result = save(disk, snapshots, meta(20));
+      if (!(result instanceof Error)) break;
+      expect(snapshots.newest()).toBeNull();
+      expect([...disk.files().keys()].filter((path) => path.endsWith('.tmp'))).toEqual([]);
+    }
+  });
+});
+
+describe('the newest snapshot', () => {
+  it('is the one of the highest term and index, in whatever order they were saved', () => {
+    const disk = new SimulatedDisk();
+    const { snapshots } = openOn(disk);
+    for (const of of [meta(9, 2), meta(100, 11), meta(20, 9)]) save(disk, snapshots, of);
+    expect(snapshots.newest()?.meta.index).toBe(100);
+    expect(openOn(disk.afterPowerLoss({ kind: 'lost' })).snapshots.newest()?.meta.index).toBe(100);
+  });
+
+  it('alone survives pruning, with files in use and without temporary ones', () => {
+    const disk = new SimulatedDisk();
+    disk.plant(`${DIRECTORY}/writing-7.tmp`, new Uint8Array(5));
+    const { snapshots } = openOn(disk);
+    save(disk, snapshots, meta(1));
+    const newest = save(disk, snapshots, meta(2));
+    const incoming = snapshots.receive(meta(3));
+    settled(disk, (done) => incoming.write(new Uint8Array(3), done));
+    expect(settled(disk, (done) => snapshots.prune(done))).toBeNull();
+    const names = [...disk.files().keys()].map((path) => path.slice(DIRECTORY.length + 1));
+    expect(names.filter((name) => name.endsWith('.snap'))).toHaveLength(1);
+    expect(names.filter((name) => name.endsWith('.tmp'))).toHaveLength(1);
+    expect(snapshots.newest()).toEqual(newest);
+    expect(settled(disk, (done) => incoming.finish(done))).toMatchObject({ meta: meta(3) });
+  });
+
+  it('is passed over when damaged, reported, and kept by pruning', () => {
+    const disk = new SimulatedDisk();
+    const older = saved(disk, meta(1));
+    const newer = saved(disk, meta(2));
+    const content = disk.files().get(newer.path)!;
+    content[60] = content[60]! ^ 1;
+    disk.plant(newer.path, content);
+    const { snapshots, damaged } = openOn(disk);
+    expect(snapshots.newest()).toEqual(older);
+    expect(damaged).toEqual([expect.objectContaining({ name: 'SnapshotDamaged', file: newer.path })]);
+    settled(disk, (done) => snapshots.prune(done));
+    expect(disk.files().has(newer.path)).toBe(true);
+  });
+
+  it('under a name that is not its own is not used', () => {
+    const disk = new SimulatedDisk();
+    const file = saved(disk, meta(1));
+    disk.plant(file.path.replace('001.snap', '007.snap'), disk.files().get(file.path)!);
+    const { snapshots, damaged } = openOn(disk);
+    expect(snapshots.newest()?.meta.index).toBe(1);
+    expect(damaged).toHaveLength(1);
+  });
+
+  it('of a newer format is reported as that, not as damage', () => {
+    const disk = new SimulatedDisk();
+    const file = saved(disk, meta(1));
+    const content = disk.files().get(file.path)!;
+    content[8] = 2;
+    disk.plant(file.path, content);
+    expect(openOn(disk).damaged[0]).toBeInstanceOf(SnapshotUnsupported);
+  });
+});
+
+describe('loading', () => {
+  const disk = new SimulatedDisk();
+  const file = saved(disk, meta(10));
+  const content = disk.files().get(file.path)!;
+
+  function loadChanged(change: (bytes: Buffer) => Buffer): Error | null | undefined {
+    const other = new SimulatedDisk();
+    other.plant(file.path, change(Buffer.from(content)));
+    return load(other, file).error;
+  }
+
+  it('refuses any flipped bit', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: content.length * 8 - 1 }), (bit) => {
+        const error = loadChanged((bytes) => {
+          bytes[bit >> 3] = bytes[bit >> 3]! ^ (1 << (bit & 7));
+          return bytes;
+        });
+        expect(error instanceof SnapshotDamaged || error instanceof SnapshotUnsupported).toBe(true);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('refuses any other length', () => {
+    for (let length = 0; length < content.length; length += 1) {
+      expect(loadChanged((bytes) => bytes.subarray(0, length))).toBeInstanceOf(SnapshotDamaged);
+    }
+    expect(loadChanged((bytes) => Buffer.concat([bytes, Buffer.alloc(1)]))).toBeInstanceOf(SnapshotDamaged);
+  });
+
+  it('refuses arbitrary bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+        expect(loadChanged(() => Buffer.from(bytes))).toBeInstanceOf(SnapshotDamaged);
+      }),
+    );
+  });
+
+  it('refuses a file whose chunks were exchanged', () => {
+    const other = new SimulatedDisk();
+    const { snapshots } = openOn(other);
+    const equal = [new Uint8Array(50).fill(1), new Uint8Array(50).fill(2)];
+    const twins = save(other, snapshots, meta(10), equal);
+    if (twins === undefined || twins instanceof Error) throw new Error('not saved');
+    const bytes = other.files().get(twins.path)!;
+    const first = bytes.indexOf(Buffer.alloc(50, 1)) - 12;
+    const exchanged = Buffer.concat([
+      bytes.subarray(0, first),
+      bytes.subarray(first + 62, first + 124),
+      bytes.subarray(first, first + 62),
+      bytes.subarray(first + 124),
+    ]);
+    other.plant(twins.path, exchanged);
+    expect(load(other, twins).error).toBeInstanceOf(SnapshotDamaged);
+  });
+});
+
+describe('a snapshot from the network', () => {
+  it('goes from one member to another, chunk by chunk', async () => {
+    const source = new SimulatedDisk({ schedule: queueMicrotask });
+    const target = new SimulatedDisk();
+    const from = new SnapshotDirectory({ fileSystem: source, directory: DIRECTORY }, null);
+    const file = await new Promise<SnapshotFile | Error>((resolve) => {
+      from.save(meta(10), CHUNKS, resolve);
+    });
+    if (file instanceof Error) throw file;
+    const { snapshots } = openOn(target);
+    const incoming = snapshots.receive(file.meta);
+    for await (const chunk of from.read(file)) {
+      expect(settled<Error | null>(target, (done) => incoming.write(chunk, done))).toBeNull();
+      expect(snapshots.newest()).toBeNull();
+    }
+    const received = settled<SnapshotFile | Error>(target, (done) => incoming.finish(done));
+    expect(received).toEqual(file);
+    expect(snapshots.newest()).toEqual(file);
+    expect(target.files()).toEqual(source.files());
+  });
+
+  it('reading a damaged file throws at the damage and not before', async () => {
+    const disk = new SimulatedDisk({ schedule: queueMicrotask });
+    const snapshots = new SnapshotDirectory({ fileSystem: disk, directory: DIRECTORY }, null);
+    const file = await new Promise<SnapshotFile | Error>((resolve) => {
+      snapshots.save(meta(10), CHUNKS, resolve);
+    });
+    if (file instanceof Error) throw file;
+    const content = disk.files().get(file.path)!;
+    content[1500] = 77;
+    disk.plant(file.path, content);
+    const chunks: Uint8Array[] = [];
+    const reading = async (): Promise<void> => {
+      for await (const chunk of snapshots.read(file)) chunks.push(chunk);
+    };
+    await expect(reading()).rejects.toBeInstanceOf(SnapshotDamaged);
+    expect(chunks).toHaveLength(2);
+  });
+
+  it('that is given up leaves nothing, at once or when the write under way is over', () => {
+    const disk = new SimulatedDisk();
+    const { snapshots } = openOn(disk);
+    const idle = snapshots.receive(meta(1));
+    settled(disk, (done) => idle.write(new Uint8Array(9), done));
+    idle.abort();
+    idle.abort();
+    const busy = snapshots.receive(meta(2));
+    busy.write(new Uint8Array(9), () => undefined);
+    busy.abort();
+    snapshots.receive(meta(3)).abort();
+    disk.runUntilIdle();
+    expect([...disk.files().keys()]).toEqual([]);
+    expect(() => busy.write(new Uint8Array(1), () => undefined)).toThrow();
+  });
+
+  it('that the disk fails leaves nothing after the abort that follows', () => {
+    for (let failing = 1; ; failing += 1) {
+      const disk = new SimulatedDisk();
+      const { snapshots } = openOn(disk);
+      const first = disk.operations.length + failing;
+      disk.failure = ({ number }) => (number === first ? diskError('EIO') : null);
+      const incoming = snapshots.receive(meta(5));
+      const written = settled<Error | null>(disk, (done) => incoming.write(new Uint8Array(9), done));
+      if (written instanceof Error) incoming.abort();
+      else if (!(settled<SnapshotFile | Error>(disk, (done) => incoming.finish(done)) instanceof Error))
+        break;
+      disk.runUntilIdle();
+      expect(snapshots.newest()).toBeNull();
+      expect([...disk.files().keys()].filter((path) => path.endsWith('.tmp'))).toEqual([]);
+    }
+  });
+});
