@@ -49,7 +49,8 @@ export class Committer {
   /**
    * Commits what `plan` makes of the local state. `plan` checks everything the change relies on and puts it into the
    * comparisons; it is called again, on the newer state, each time others were faster, until the deadline. Its refusal is the
-   * answer. With `term`, nothing is proposed unless this member leads exactly that term.
+   * answer once it was made on a linearizable read: a deposed leader must not refuse on what it no longer knows. With `term`,
+   * nothing is proposed unless this member leads exactly that term.
    */
   async commit<E>(
     plan: () => Result<TransactionPlan, E>,
@@ -57,9 +58,16 @@ export class Committer {
   ): Promise<Result<void, E | CommitError>> {
     const { clock, deadlineMs } = this.#options;
     const limits: Limits = { deadlineAtMs: clock.monotonicMs() + deadlineMs, term };
+    let isCurrent = false;
     do {
       const planned = plan();
-      if (!planned.ok) return planned;
+      if (!planned.ok) {
+        if (isCurrent) return planned;
+        const read = await this.#options.store.linearize(limits.deadlineAtMs - clock.monotonicMs());
+        if (!read.ok) return read;
+        isCurrent = true;
+        continue;
+      }
       const outcome = await this.#submit(planned.value, limits);
       if (!outcome.ok) return err(toCommitError(outcome.error));
       if (outcome.value.kind === 'committed') return ok(undefined);

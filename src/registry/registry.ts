@@ -86,7 +86,7 @@ export class Registry {
       const stored = this.#store.get(namespaceKey(namespace));
       if (stored === null) return err({ kind: 'missing' });
       if (this.#store.list(clustersPrefix(namespace)).length > 0) return err({ kind: 'namespaceNotEmpty' });
-      return ok({ compare: [], put: [], remove: [stored.key] });
+      return ok({ compare: [revisionOf(stored)], put: [], remove: [stored.key] });
     });
   }
 

@@ -76,11 +76,11 @@ function firstRepeated(keys: readonly Key[]): Key | null {
 function utf8Bytes(text: string): number {
   let bytes = 0;
   for (const character of text) {
-    const point = character.codePointAt(0) ?? 0;
-    if (point < 0x80) bytes += 1;
-    else if (point < 0x800) bytes += 2;
-    else if (point < 0x1_0000) bytes += 3;
-    else bytes += 4;
+    const unit = character.charCodeAt(0);
+    if (character.length === 2) bytes += 4;
+    else if (unit < 0x80) bytes += 1;
+    else if (unit < 0x800) bytes += 2;
+    else bytes += 3;
   }
   return bytes;
 }

@@ -1,5 +1,6 @@
 // The keys of the state in code unit order, so that a prefix is one contiguous range.
 
+import { present } from '../../base/assert.ts';
 import type { Key } from '../types.ts';
 
 /**
@@ -38,15 +39,14 @@ export class OrderedKeys {
     let high = this.#keys.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      const key = this.#keys[middle];
-      if (key !== undefined && key < bound) low = middle + 1;
+      if (present(this.#keys[middle], 'the middle lies within the array') < bound) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 }
 
+/** For distinct keys. */
 function byCodeUnit(a: Key, b: Key): number {
-  if (a === b) return 0;
   return a < b ? -1 : 1;
 }

@@ -61,7 +61,7 @@ class ModelTarget implements LevelTarget {
   }
 
   close(): Promise<void> {
-    return Promise.resolve();
+    return this.failAt === 0 ? Promise.reject(new Error('cannot close')) : Promise.resolve();
   }
 
   #remember(): void {
@@ -209,6 +209,13 @@ describe('LevelDB copy', () => {
     await copy.close();
     expect(verifyRecords([...target.records]).ok).toBe(true);
     expect(() => apply(put(2, 'a', 'x'))).toThrow('closed');
+  });
+
+  it('a failure to close is reported like a failed write', async () => {
+    const { target, faults, copy } = scene();
+    target.failAt = 0;
+    await copy.close();
+    expect(faults.map(({ message }) => message)).toEqual(['cannot close']);
   });
 });
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -282,6 +282,16 @@ describe('state machine on LevelDB', () => {
     expect(again.verdict).toEqual({ kind: 'verified' });
     expect(again.machine.applied).toBe(1);
     await again.machine.close();
+  });
+
+  it('sets a copy aside that LevelDB itself refuses to open', async () => {
+    const directory = join(temporaryDirectory(), 'state');
+    await withOneKey(directory);
+    writeFileSync(join(directory, 'CURRENT'), 'MANIFEST-999999\n');
+    const { machine, verdict } = await openMachine(directory);
+    expect(verdict.kind).toBe('unusable');
+    expect(machine.applied).toBe(0);
+    await machine.close();
   });
 
   it('keeps one unusable copy only', async () => {

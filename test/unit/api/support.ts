@@ -1,0 +1,120 @@
+// The application over a real registry in a group of one, and a fleet of nodes that answers what it is told.
+
+import type { Hono } from 'hono';
+
+import { createApp } from '../../../src/api/app.ts';
+import type {
+  FailoverRefusal,
+  FailoverRequest,
+  GroupStatus,
+  NodeInspection,
+  RequestLabels,
+} from '../../../src/api/ports.ts';
+import { createSeededRandom } from '../../../src/base/random.ts';
+import { err, ok, type Result } from '../../../src/base/result.ts';
+import type { NodeError } from '../../../src/control/observation.ts';
+import { Registry } from '../../../src/registry/registry.ts';
+import { ReplicatedStore } from '../../../src/store/replicated-store.ts';
+import type { NodeAddress, NodeId } from '../../../src/topology/types.ts';
+import { GroupOfOne, JumpingClock } from '../registry/support.ts';
+import { silentLogger } from '../../support/silent-logger.ts';
+import { Hono as HonoApp } from 'hono';
+
+/** Nodes by address; one that is not listed cannot be reached. */
+export class ModelFleet {
+  readonly nodes = new Map<string, { inspection: Result<NodeInspection, NodeError>; topology: string }>();
+
+  add(...addresses: string[]): void {
+    for (const address of addresses)
+      this.nodes.set(address, { inspection: ok({ id: null, version: -1 }), topology: '' });
+  }
+
+  set(address: string, inspection: Result<NodeInspection, NodeError>, topology = ''): void {
+    this.nodes.set(address, { inspection, topology });
+  }
+
+  inspect(address: NodeAddress): Promise<Result<NodeInspection, NodeError>> {
+    const node = this.nodes.get(address);
+    return Promise.resolve(node?.inspection ?? err({ kind: 'unreachable', message: 'connect ECONNREFUSED' }));
+  }
+
+  clusterNodes(address: NodeAddress): Promise<Result<string, NodeError>> {
+    return Promise.resolve(ok(this.nodes.get(address)?.topology ?? ''));
+  }
+}
+
+export interface TestApi {
+  readonly app: Hono;
+  readonly group: GroupOfOne;
+  readonly fleet: ModelFleet;
+  readonly registry: Registry;
+  readonly requests: RequestLabels[];
+  status: GroupStatus;
+  failover: (request: FailoverRequest) => Promise<Result<NodeId, FailoverRefusal>>;
+  call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: unknown;
+}
+
+export const SELF = '127.0.0.1:9379' as NodeAddress;
+
+export function testApi(): TestApi {
+  const clock = new JumpingClock();
+  const random = createSeededRandom(1);
+  const group = new GroupOfOne();
+  const fleet = new ModelFleet();
+  const requests: RequestLabels[] = [];
+  const registry = new Registry({
+    store: new ReplicatedStore(group, group.machine),
+    clock,
+    random,
+    deadlineMs: 5000,
+  });
+  const api: TestApi = {
+    app: createApp(
+      {
+        group: { current: () => api.status, peers: () => new Map([[1, SELF]]) },
+        clusters: registry,
+        inspector: fleet,
+        failovers: { failover: (request) => api.failover(request) },
+        metrics: {
+          observeRequest: (labels) => requests.push(labels),
+          render: () => Promise.resolve({ text: 'metric 1\n', contentType: 'text/plain' }),
+        },
+        clock,
+        random,
+        logger: silentLogger,
+      },
+      new HonoApp(),
+    ),
+    group,
+    fleet,
+    registry,
+    requests,
+    status: { self: 1, term: 1, leader: { id: 1, address: SELF }, notReady: null },
+    failover: () => Promise.resolve(err({ kind: 'refused', reason: 'no replica' })),
+    async call(method, path, body, headers = {}) {
+      const text = typeof body === 'string' ? body : JSON.stringify(body);
+      // What a client on a socket would send along.
+      const length = text === undefined ? {} : { 'Content-Length': String(text.length) };
+      const init = {
+        method,
+        headers: { ...headers, ...length },
+        ...(text === undefined ? {} : { body: text }),
+      };
+      const response = await api.app.request(path, init);
+      const answer = await response.text();
+      const parsed: unknown = answer.startsWith('{') ? JSON.parse(answer) : answer;
+      return { status: response.status, headers: response.headers, body: parsed };
+    },
+  };
+  return api;
+}
+
+export function failure(message: unknown): unknown {
+  return { error: { message } };
+}
