@@ -1,38 +1,67 @@
-// Measures what watching many nodes costs this process: CPU and memory while every node is probed at an interval.
-// Usage: node scripts/bench-probe.ts [nodes=1000] [seconds=20] [intervalMs=1000]
+// Measures what watching many nodes costs a leader: CPU and memory while supervisors probe every node at an interval.
+// Usage: node scripts/bench-probe.ts [nodes=1000] [clusters=10] [seconds=20] [intervalMs=1000]
 
 import { fork } from 'node:child_process';
-import { createServer, type AddressInfo, type Server } from 'node:net';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+import type { Logger } from '../src/base/logger.ts';
 import { Secret } from '../src/base/secret.ts';
 import { KvrocksClient } from '../src/kvrocks/client.ts';
+import { Leadership } from '../src/leader/leadership.ts';
+import type { ClusterRecord, ClusterRecords } from '../src/leader/ports.ts';
 import { systemClock } from '../src/system/clock.ts';
+import { createSystemRandom } from '../src/system/random.ts';
+import { createCluster } from '../src/topology/create-cluster.ts';
+import { parseName } from '../src/topology/name.ts';
 import { parseAddress } from '../src/topology/node.ts';
-import type { NodeAddress } from '../src/topology/types.ts';
+import type { Cluster } from '../src/topology/types.ts';
 
-const DEADLINE_MS = 500;
+const REPLICAS = 2;
 const CRLF = '\r\n';
 
-const CLUSTER_INFO = [
+/** What one node of the child says about itself. */
+interface Face {
+  readonly port: number;
+  readonly id: string;
+  /** Null on a master. */
+  readonly masterPort: number | null;
+}
+
+const CLUSTER_INFO = bulk([
   'cluster_state:ok',
   'cluster_slots_assigned:16384',
   'cluster_slots_ok:16384',
   'cluster_slots_pfail:0',
   'cluster_slots_fail:0',
-  'cluster_known_nodes:1000',
-  'cluster_size:500',
-  'cluster_current_epoch:7',
-  'cluster_my_epoch:7',
-  '',
-].join(CRLF);
+  'cluster_known_nodes:100',
+  'cluster_size:50',
+  'cluster_current_epoch:1',
+  'cluster_my_epoch:1',
+]);
 
-const REPLICATION = (sequence: number): string =>
-  [
+function bulk(lines: readonly string[]): string {
+  const text = lines.map((line) => line + CRLF).join('');
+  return `$${text.length}${CRLF}${text}${CRLF}`;
+}
+
+function replicationInfo(face: Face, sequence: number): string {
+  if (face.masterPort === null) {
+    return bulk([
+      '# Replication',
+      'role:master',
+      'connected_slaves:1',
+      `slave0:ip=127.0.0.1,port=1,offset=${sequence},lag=0`,
+      `master_repl_offset:${sequence}`,
+    ]);
+  }
+  return bulk([
     '# Replication',
     'role:slave',
     'master_host:127.0.0.1',
-    'master_port:16021',
+    `master_port:${face.masterPort}`,
     'master_link_status:up',
     'master_sync_unrecoverable_error:no',
     'master_sync_in_progress:0',
@@ -41,82 +70,156 @@ const REPLICATION = (sequence: number): string =>
     'slave_priority:100',
     'connected_slaves:0',
     `master_repl_offset:${sequence}`,
-    '',
-  ].join(CRLF);
-
-function bulk(text: string): string {
-  return `$${text.length}${CRLF}${text}${CRLF}`;
+  ]);
 }
 
-/** The child: one port a node, each answering whatever arrives with the three replies of a probe. */
+/** The child: one port a node, each answering whatever arrives with the three replies of a probe; sequences always move. */
 async function serve(nodeCount: number): Promise<void> {
-  let sequence = 0;
+  const faces = new Map<number, Face>();
+  let sequence = 1000;
   const servers: Server[] = [];
   for (let count = 0; count < nodeCount; count += 1) {
     const server = createServer((socket) => {
+      const face = faces.get(socket.localPort ?? 0);
+      socket.on('error', () => socket.destroy());
       socket.on('data', () => {
         sequence += 1;
-        socket.write(bulk(CLUSTER_INFO) + bulk('a'.repeat(40)) + bulk(REPLICATION(sequence)));
+        if (face === undefined) socket.destroy();
+        else socket.write(CLUSTER_INFO + `$40${CRLF}${face.id}${CRLF}` + replicationInfo(face, sequence));
       });
-      socket.on('error', () => socket.destroy());
     });
-    await new Promise<void>((resolve) => {
-      server.listen(0, '127.0.0.1', resolve);
-    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
     servers.push(server);
   }
-  process.send?.(servers.map((server) => (server.address() as AddressInfo).port));
   process.on('disconnect', () => process.exit(0));
+  process.on('message', (message) => {
+    for (const face of message as Face[]) faces.set(face.port, face);
+    process.send?.('ready');
+  });
+  process.send?.(servers.map((server) => (server.address() as AddressInfo).port));
 }
 
-async function startNodes(nodeCount: number): Promise<{ addresses: NodeAddress[]; stop: () => void }> {
-  const child = fork(fileURLToPath(import.meta.url), ['--serve', String(nodeCount)]);
-  const ports = await new Promise<number[]>((resolve) => {
-    child.once('message', (message) => resolve(message as number[]));
-  });
-  const addresses = ports.flatMap((port) => {
-    const address = parseAddress(`127.0.0.1:${port}`);
-    return address.ok ? [address.value] : [];
-  });
-  return { addresses, stop: () => child.disconnect() };
+/** The value of a parse that cannot fail here. */
+function valid<T>(
+  result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown },
+): T {
+  if (!result.ok) throw new Error(JSON.stringify(result.error));
+  return result.value;
 }
 
-async function measure(nodeCount: number, seconds: number, intervalMs: number): Promise<void> {
-  const { addresses, stop } = await startNodes(nodeCount);
-  const client = new KvrocksClient(systemClock);
-  let answered = 0;
-  let failed = 0;
-  let isRunning = true;
-  const look = async (address: NodeAddress): Promise<void> => {
-    if (!isRunning) return;
-    systemClock.setTimer(intervalMs, () => void look(address));
-    const result = await client.probe({ address, password: Secret.none }, DEADLINE_MS);
-    if (result.kind === 'answered') answered += 1;
-    else failed += 1;
-  };
-  // Spread over the interval, as supervisors of many clusters are.
-  for (const [index, address] of addresses.entries()) {
-    systemClock.setTimer((Math.floor((index * 10) / nodeCount) * intervalMs) / 10, () => void look(address));
-  }
-  await new Promise((resolve) => setTimeout(resolve, 2 * intervalMs));
-  answered = 0;
-  failed = 0;
-  const cpuBefore = process.cpuUsage();
-  const startedAtMs = systemClock.monotonicMs();
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  const cpu = process.cpuUsage(cpuBefore);
-  const elapsedMs = systemClock.monotonicMs() - startedAtMs;
-  const cpuPercent = (cpu.user + cpu.system) / 10 / elapsedMs;
-  isRunning = false;
-  client.close();
-  stop();
-  console.log(
-    `${nodeCount} nodes every ${intervalMs} ms: ${cpuPercent.toFixed(1)} % of a core ` +
-      `(${Math.round((cpu.user + cpu.system) / Math.max(1, answered + failed))} us a probe), ` +
-      `${answered} answered, ${failed} failed, ${Math.round(process.memoryUsage.rss() / 1e6)} MB`,
+function makeClusters(ports: readonly number[], clusterCount: number): Cluster[] {
+  const size = Math.floor(ports.length / clusterCount / REPLICAS) * REPLICAS;
+  return Array.from({ length: clusterCount }, (_, index) =>
+    valid(
+      createCluster({
+        name: valid(parseName(`c${index}`)),
+        addresses: ports
+          .slice(index * size, (index + 1) * size)
+          .map((port) => valid(parseAddress(`127.0.0.1:${port}`))),
+        replicas: REPLICAS,
+        password: Secret.none,
+        random: createSystemRandom(),
+        nowSeconds: 0,
+      }),
+    ),
   );
 }
 
-const [first, second, third] = process.argv.slice(2);
-if (first === '--serve') await serve(Number(second));
-else await measure(Number(first ?? 1000), Number(second ?? 20), Number(third ?? 1000));
+function facesOf(cluster: Cluster): Face[] {
+  return cluster.shards.flatMap((shard) => {
+    const ports = shard.nodes.map((node) => Number(node.address.split(':')[1]));
+    return shard.nodes.map((node, index) => ({
+      port: ports[index] ?? 0,
+      id: node.id,
+      masterPort: index === 0 ? null : (ports[0] ?? 0),
+    }));
+  });
+}
+
+const silent: Logger = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: (event, fields) => console.log(event, fields),
+  error: (event, fields) => console.log(event, fields),
+  child: () => silent,
+};
+
+/** Nothing changes during the measurement, so the records are a list. */
+function recordsOf(clusters: readonly Cluster[]): ClusterRecords {
+  const namespace = valid(parseName('bench'));
+  const records: ClusterRecord[] = clusters.map((cluster) => ({ namespace, cluster, revision: 1 }));
+  return {
+    allClusters: () => records,
+    getCluster: (_, name) => records.find((record) => record.cluster.name === name) ?? null,
+    replaceCluster: () => Promise.resolve({ ok: false, error: { kind: 'notLeader' } }),
+    watch: () => () => undefined,
+  };
+}
+
+async function measure(options: {
+  nodes: number;
+  clusters: number;
+  seconds: number;
+  intervalMs: number;
+}): Promise<void> {
+  const { nodes, seconds, intervalMs } = options;
+  const child = fork(fileURLToPath(import.meta.url), ['--serve', String(nodes)]);
+  const [ports] = (await once(child, 'message')) as [number[]];
+  const clusters = makeClusters(ports, options.clusters);
+  child.send(clusters.flatMap((cluster) => facesOf(cluster)));
+  await once(child, 'message');
+  const looks = { answered: 0, failed: 0 };
+  const leadership = new Leadership(
+    1,
+    {
+      records: recordsOf(clusters),
+      client: new KvrocksClient(systemClock),
+      clock: systemClock,
+      random: createSystemRandom(),
+      logger: silent,
+      metrics: {
+        probe: (outcome) => {
+          looks[outcome] += 1;
+        },
+        push: () => undefined,
+        migrate: () => undefined,
+        commit: () => undefined,
+      },
+      isCurrent: () => true,
+    },
+    { pingIntervalMs: intervalMs, maxPingCount: 5 },
+  );
+  leadership.start();
+  await delay(3 * intervalMs);
+  looks.answered = 0;
+  looks.failed = 0;
+  const cpuBefore = process.cpuUsage();
+  const startedAtMs = systemClock.monotonicMs();
+  await delay(seconds * 1000);
+  const cpu = process.cpuUsage(cpuBefore);
+  const elapsedMs = systemClock.monotonicMs() - startedAtMs;
+  const converged = leadership.statuses().filter((status) => status.isConverged).length;
+  const rssMegabytes = Math.round(process.memoryUsage.rss() / 1e6);
+  await leadership.stop();
+  child.disconnect();
+  const cpuMicroseconds = cpu.user + cpu.system;
+  console.log(
+    `${nodes} nodes in ${clusters.length} clusters every ${intervalMs} ms: ` +
+      `${(cpuMicroseconds / 10 / elapsedMs).toFixed(1)} % of a core ` +
+      `(${Math.round(cpuMicroseconds / Math.max(1, looks.answered + looks.failed))} us a look), ` +
+      `${looks.answered} answered, ${looks.failed} failed, ${converged} clusters converged, ${rssMegabytes} MB`,
+  );
+}
+
+const [first, second, third, fourth] = process.argv.slice(2);
+if (first === '--serve') {
+  await serve(Number(second));
+} else {
+  await measure({
+    nodes: Number(first ?? 1000),
+    clusters: Number(second ?? 10),
+    seconds: Number(third ?? 20),
+    intervalMs: Number(fourth ?? 1000),
+  });
+}

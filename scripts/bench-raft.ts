@@ -68,7 +68,7 @@ async function main(): Promise<void> {
     }
     for (const error of group.fatal) console.error(error);
   } finally {
-    await group.stopAll();
+    await group.end();
     await rm(folder, { recursive: true, force: true });
   }
 }

@@ -5,7 +5,16 @@ import { masterOf, replicasOf } from '../topology/cluster.ts';
 import type { Shard } from '../topology/types.ts';
 import type { NodeReport } from './observation.ts';
 import { failureWindowMs } from './settings.ts';
-import { type NodeView, type Situation, isFresh, masterView, nodeName, viewOf } from './situation.ts';
+import {
+  type NodeView,
+  type Situation,
+  errorText,
+  isFresh,
+  masterView,
+  nodeName,
+  silentSinceMs,
+  viewOf,
+} from './situation.ts';
 
 /**
  * How much older than this leader's own sight of the failure a replica's last word from its master may be, when there is no memory from
@@ -53,21 +62,21 @@ export function electCandidate(situation: Situation, shard: Shard): Election {
 }
 
 function judge(situation: Situation, shard: Shard, view: NodeView): Verdict {
-  const silentSinceMs = masterView(situation, shard).memory.silentSinceMs ?? -Infinity;
   switch (view.condition) {
     case 'down':
       return refused('it does not answer either');
     case 'loading':
       return refused('it is loading its data');
     case 'impaired':
-      return refused(`it answers with an error: ${view.memory.error?.message ?? ''}`);
+      return refused(`it answers with an error: ${errorText(view.memory)}`);
     case 'unknown':
     case 'suspect':
       return { kind: 'wait', why: 'its answer is still to come' };
     default:
       break;
   }
-  if (!isFresh(view, silentSinceMs)) return { kind: 'wait', why: 'it was not asked since the failure' };
+  if (!isFresh(view, silentSinceMs(masterView(situation, shard))))
+    return { kind: 'wait', why: 'it was not asked since the failure' };
   const { report } = view;
   assert(report !== null, 'a node that answers has a report');
   return judgeReport(situation, shard, { view, report });
@@ -113,7 +122,8 @@ function linkBefore(situation: Situation, shard: Shard, view: NodeView): string 
   }
   const lastIoSeconds = view.report?.lastIoSeconds ?? null;
   if (lastIoSeconds === null) return 'nothing is known of its link before the failure';
-  const silentMs = situation.nowMs - (master.memory.silentSinceMs ?? situation.nowMs);
+  const { silence } = master.memory;
+  const silentMs = silence === null ? 0 : situation.nowMs - silence.sinceMs;
   if (lastIoSeconds * 1000 > silentMs + LAST_WORD_SLACK_MS) {
     return `it last heard from the master ${lastIoSeconds} s ago, long before the failure was seen ${Math.round(silentMs / 1000)} s ago`;
   }

@@ -3,14 +3,22 @@
 import { assert } from '../base/assert.ts';
 import { clusterWithVersion, migrationsOf, replicasOf } from '../topology/cluster.ts';
 import { setNodesText } from '../topology/setnodes-text.ts';
-import { containsRange, intersectionSlots, slotSetOf } from '../topology/slot.ts';
+import { containsRange } from '../topology/slot.ts';
 import type { NodeId } from '../topology/types.ts';
 import type { PushAction } from './actions.ts';
 import type { Draft } from './failover.ts';
 import type { NodeMemory, RaiseMemory } from './memory.ts';
 import { isSettled, viewMigration } from './migration-status.ts';
 import { retryDelayMs } from './settings.ts';
-import { type NodeView, type Situation, isFresh, masterView, nodeName, viewOf } from './situation.ts';
+import {
+  type NodeView,
+  type Situation,
+  isFresh,
+  masterView,
+  nodeName,
+  silentSinceMs,
+  viewOf,
+} from './situation.ts';
 
 /** A push under way keeps later waves back no longer than this: one slow node must not keep the cluster on the old topology. */
 const WAVE_PATIENCE_MS = 2_000;
@@ -178,7 +186,7 @@ function isAwaited(replica: NodeView, master: NodeView): boolean {
     case 'suspect':
       return true;
     case 'answering':
-      return !isFresh(replica, master.memory.silentSinceMs ?? -Infinity);
+      return !isFresh(replica, silentSinceMs(master));
     default:
       return false;
   }
@@ -187,12 +195,4 @@ function isAwaited(replica: NodeView, master: NodeView): boolean {
 /** The last look is younger than the last push: it shows what the push did. */
 function isLookCurrent({ look, push }: NodeMemory): boolean {
   return look !== null && look.startedAtMs >= push.endedAtMs;
-}
-
-/** Slots of a master that it still counts as moved away although it owns them: writes get TRYAGAIN (facts section 5.4). */
-export function hasForbiddenSlots(view: NodeView): boolean {
-  const job = view.report?.sourceJob ?? null;
-  if (view.condition !== 'answering' || view.node.role !== 'master' || job?.state !== 'success') return false;
-  if (view.shard.migration?.stage.kind === 'started' || view.need.kind !== 'nothing') return false;
-  return intersectionSlots(view.shard.slots, slotSetOf([job.range])).length > 0;
 }

@@ -1,7 +1,8 @@
 // The decision: what is wanted, what was seen and what time it is go in; what to do, what to remember and what is wrong come out.
 
+import { present } from '../base/assert.ts';
 import type { Cluster, NodeId } from '../topology/types.ts';
-import type { Action, PushAction } from './actions.ts';
+import type { Action, MigrateAction, PushAction } from './actions.ts';
 import { expectantNodes, heldNodes, planPushes, planRaise, raiseMemoryAfter } from './convergence.ts';
 import { diagnose } from './diagnosis.ts';
 import { type Draft, planFailovers } from './failover.ts';
@@ -39,8 +40,10 @@ export function decide(input: ControlInput): Decision {
   const { cluster, settings, nowMs } = input;
   const known = forgetOthers(input.memory, cluster);
   const seen = lookAt({ cluster, memory: known, settings, nowMs });
-  const memory = { ...settledPushes(seen), migrations: reviewMigrations(seen) };
-  const situation = lookAt({ cluster, memory, settings, nowMs });
+  const settled = settledPushes(seen);
+  const memory = { ...settled, migrations: reviewMigrations(seen) };
+  const views = settled === known ? seen.views : lookAt({ cluster, memory, settings, nowMs }).views;
+  const situation: Situation = { ...seen, memory, views };
   const failover = planFailovers(situation);
   const migration = planMigrations(situation, failover);
   const held = heldNodes(situation);
@@ -60,7 +63,7 @@ export function decide(input: ControlInput): Decision {
     raise.wakeAtMs,
     draft === undefined ? Infinity : memory.commit.nextAtMs,
   );
-  const actions: Action[] = [...pushes.pushes, ...requests];
+  const actions = [...pushes.pushes, ...requests];
   return { actions, memory: withActions(situation, actions), ...rest, wakeAtMs };
 }
 
@@ -97,20 +100,18 @@ function settledPushes(situation: Situation): ControlMemory {
 }
 
 /** Notes what is under way from now on. */
-function withActions(situation: Situation, actions: readonly Action[]): ControlMemory {
+function withActions(situation: Situation, actions: readonly (PushAction | MigrateAction)[]): ControlMemory {
   const { memory, nowMs } = situation;
   if (actions.length === 0) return memory;
   const nodes = new Map(memory.nodes);
   const migrations = new Map(memory.migrations);
   for (const action of actions) {
     if (action.kind === 'push') {
-      const before = nodes.get(action.node);
-      if (before !== undefined)
-        nodes.set(action.node, { ...before, push: pushBegun(before.push, action, nowMs) });
-    } else if (action.kind === 'migrate') {
-      const before = migrations.get(action.shard);
-      if (before !== undefined)
-        migrations.set(action.shard, { ...before, request: { endedAtMs: null, error: null } });
+      const before = present(nodes.get(action.node), 'every node of the cluster is remembered');
+      nodes.set(action.node, { ...before, push: pushBegun(before.push, action, nowMs) });
+    } else {
+      const before = present(migrations.get(action.shard), 'every migration of the cluster is remembered');
+      migrations.set(action.shard, { ...before, request: { endedAtMs: null, error: null } });
     }
   }
   return { ...memory, nodes, migrations };

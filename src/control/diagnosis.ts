@@ -1,12 +1,19 @@
 // The problems that show in nodes and slots themselves, each said once.
 
 import { unreachable } from '../base/assert.ts';
-import { ownedSlots } from '../topology/cluster.ts';
-import { ALL_SLOTS, differenceSlots, printSlotRange, printSlotSet } from '../topology/slot.ts';
-import { RAISES_CONTESTED, RAISE_QUIET_MS, hasForbiddenSlots } from './convergence.ts';
-import type { NodeError } from './observation.ts';
+import { masterOf, ownedSlots } from '../topology/cluster.ts';
+import {
+  ALL_SLOTS,
+  differenceSlots,
+  intersectionSlots,
+  printSlotRange,
+  printSlotSet,
+  slotSetOf,
+} from '../topology/slot.ts';
+import { RAISES_CONTESTED, RAISE_QUIET_MS } from './convergence.ts';
+import type { NodeError, SourceJob } from './observation.ts';
 import type { Problem, ProblemKind } from './problems.ts';
-import { type NodeView, type Situation, masterView, nodeName } from './situation.ts';
+import { type NodeView, type Situation, errorText, masterView, nodeName, silenceText } from './situation.ts';
 
 /** Pushes of one version that end without convergence before people hear of it. */
 const FAILED_PUSHES_TOLD = 3;
@@ -48,20 +55,14 @@ function nodeProblem(kind: ProblemKind, view: NodeView, detail: string): Problem
 }
 
 function conditionProblem(situation: Situation, view: NodeView): Problem[] {
-  const message = view.memory.error?.message ?? '';
+  const message = errorText(view.memory);
   switch (view.condition) {
     case 'unknown':
     case 'suspect':
       return [];
     case 'down':
       if (view.node.role === 'master') return [];
-      return [
-        nodeProblem(
-          'replicaUnreachable',
-          view,
-          `${view.memory.silentProbes} probes without reply (${message})`,
-        ),
-      ];
+      return [nodeProblem('replicaUnreachable', view, silenceText(view))];
     case 'loading':
       return [nodeProblem('nodeLoading', view, message)];
     case 'impaired':
@@ -75,8 +76,8 @@ function conditionProblem(situation: Situation, view: NodeView): Problem[] {
   }
 }
 
-function errorProblemKind(error: NodeError): ProblemKind {
-  switch (error.kind) {
+function errorProblemKind(error: NodeError | null): ProblemKind {
+  switch (error?.kind) {
     case 'passwordRequired':
     case 'wrongPassword':
     case 'passwordNotSet':
@@ -96,7 +97,7 @@ function linkProblem(situation: Situation, view: NodeView): Problem[] {
   const isLinkless =
     view.node.role === 'replica' && view.need.kind === 'nothing' && view.report?.link === 'down';
   if (!isLinkless || masterView(situation, view.shard).condition !== 'answering') return [];
-  return [nodeProblem('replicaLinkDown', view, `no link to ${view.report?.master ?? 'its master'}`)];
+  return [nodeProblem('replicaLinkDown', view, `no link to ${masterOf(view.shard).address}`)];
 }
 
 function convergenceProblem(view: NodeView): Problem[] {
@@ -127,12 +128,19 @@ function convergenceProblem(view: NodeView): Problem[] {
 }
 
 function jobProblem(view: NodeView): Problem[] {
-  const job = view.report?.sourceJob ?? null;
-  if (job === null || view.condition !== 'answering' || view.node.role !== 'master') return [];
-  const slots = printSlotRange(job.range);
-  if (hasForbiddenSlots(view))
+  if (view.condition !== 'answering' || view.node.role !== 'master' || view.report === null) return [];
+  const { sourceJob } = view.report;
+  if (sourceJob === null || view.shard.migration?.stage.kind === 'started') return [];
+  const slots = printSlotRange(sourceJob.range);
+  if (isStillForbidden(view, sourceJob)) {
     return [nodeProblem('slotsWriteForbidden', view, `it counts slots ${slots} as moved away`)];
-  const isRecorded = view.shard.migration?.stage.kind === 'started';
-  if (job.state !== 'start' || isRecorded) return [];
-  return [nodeProblem('unknownJob', view, `it moves slots ${slots} to ${job.destination}`)];
+  }
+  if (sourceJob.state !== 'start') return [];
+  return [nodeProblem('unknownJob', view, `it moves slots ${slots} to ${sourceJob.destination}`)];
+}
+
+/** Slots that a master still counts as moved away although it owns them again: writes get TRYAGAIN (facts section 5.4). */
+function isStillForbidden({ shard, need }: NodeView, job: SourceJob): boolean {
+  if (job.state !== 'success' || need.kind !== 'nothing') return false;
+  return intersectionSlots(shard.slots, slotSetOf([job.range])).length > 0;
 }

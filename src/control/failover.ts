@@ -8,10 +8,10 @@ import { printSlotRange } from '../topology/slot.ts';
 import type { Cluster, Shard } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
 import { type Candidate, electCandidate } from './candidates.ts';
-import { type MigrationView, isTargetMarked, viewMigration } from './migration-status.ts';
+import { type MigrationView, viewMigration } from './migration-status.ts';
 import type { Problem } from './problems.ts';
 import { failureWindowMs } from './settings.ts';
-import { type Situation, isFresh, masterView, nodeName } from './situation.ts';
+import { type Situation, isFresh, masterView, nodeName, silenceText, silentSinceMs } from './situation.ts';
 
 /**
  * How long the source's word that it is still copying to a target we cannot reach holds the target's failover back. A source notices a dead
@@ -42,7 +42,7 @@ export function planFailovers(situation: Situation): FailoverPlan {
     if (master.condition !== 'down') continue;
     const outcome = failOver(situation, draft, shard);
     if (typeof outcome === 'string') {
-      const detail = `${nodeName(master)} missed ${master.memory.silentProbes} probes (${master.memory.error?.message ?? ''}). ${outcome}`;
+      const detail = `${nodeName(master)} ${silenceText(master)}. ${outcome}`;
       problems.push({
         kind: 'masterUnreachable',
         shardIndex,
@@ -76,7 +76,7 @@ function failOver(situation: Situation, draft: Draft, shard: Shard): Draft | str
     from: master.node.id,
     to: candidate.view.node.id,
     text:
-      `master ${nodeName(master)} missed ${master.memory.silentProbes} probes (${master.memory.error?.message ?? ''}); ` +
+      `master ${nodeName(master)} ${silenceText(master)}; ` +
       `replica ${nodeName(candidate.view)} takes over: ${candidate.why}`,
   };
   return { cluster: promoted.value, reasons: [...settled.reasons, reason] };
@@ -135,7 +135,7 @@ function resolveWithoutSource(view: MigrationView): Resolution {
     return { kind: 'wait', why: 'the target has not said yet whether it took the slots over' };
   }
   if (target.condition === 'answering') {
-    if (!isFresh(target, source.memory.silentSinceMs ?? -Infinity)) {
+    if (!isFresh(target, silentSinceMs(source))) {
       return { kind: 'wait', why: 'the target was not asked since the source failed' };
     }
     if (view.sourceState === 'succeeded') {
@@ -156,10 +156,7 @@ function resolveWithoutSource(view: MigrationView): Resolution {
 function resolveWithoutTarget(situation: Situation, view: MigrationView, candidate: Candidate): Resolution {
   const { source, target } = view;
   if (view.sourceState === 'succeeded') {
-    const imported =
-      isTargetMarked(target, view.place) && view.targetState === 'succeeded'
-        ? (target.report?.sequence ?? null)
-        : null;
+    const imported = view.targetState === 'succeeded' ? (target.report?.sequence ?? null) : null;
     if (imported !== null && candidate.sequence >= imported) {
       return {
         kind: 'finish',
@@ -183,11 +180,11 @@ function resolveWithoutTarget(situation: Situation, view: MigrationView, candida
         why: 'the target died and the source cannot say more; the copy at the source is complete',
       };
   }
-  const silentSinceMs = target.memory.silentSinceMs ?? situation.nowMs;
-  if (!isFresh(source, silentSinceMs))
+  const sinceMs = silentSinceMs(target);
+  if (!isFresh(source, sinceMs))
     return { kind: 'wait', why: 'the source was not asked since the target failed' };
   const patienceMs = failureWindowMs(situation.settings) + LIVING_JOB_PATIENCE_MS;
-  if (view.sourceState === 'running' && situation.nowMs < silentSinceMs + patienceMs) {
+  if (view.sourceState === 'running' && situation.nowMs < sinceMs + patienceMs) {
     return { kind: 'wait', why: 'the source still copies to the target, so the target lives for it' };
   }
   return { kind: 'giveUp', why: 'the target died before it had taken the slots over' };

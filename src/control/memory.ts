@@ -2,7 +2,7 @@
 
 import { unreachable } from '../base/assert.ts';
 import type { Result } from '../base/result.ts';
-import { findNode, masterOf, replicasOf } from '../topology/cluster.ts';
+import { type NodePlace, allNodes, masterOf, replicasOf } from '../topology/cluster.ts';
 import type { Cluster, NodeAddress, NodeId, ShardId } from '../topology/types.ts';
 import type { NodeError, NodeReport, ProbeResult } from './observation.ts';
 import { retryDelayMs } from './settings.ts';
@@ -20,6 +20,15 @@ export interface Evidence {
   readonly masterId: NodeId;
   /** When the master answered. */
   readonly atMs: number;
+}
+
+/** Probes in a row without any reply. */
+export interface Silence {
+  readonly probes: number;
+  /** When the first of these began. */
+  readonly sinceMs: number;
+  /** When the last of these ended. */
+  readonly untilMs: number;
 }
 
 /** The pushes of one version to one node. */
@@ -43,12 +52,8 @@ export interface NodeMemory {
   readonly look: Look | null;
   /** Why the last probe brought no report; null when it did, and before the first probe. */
   readonly error: NodeError | null;
-  /** Probes in a row without any reply. */
-  readonly silentProbes: number;
-  /** When the first of these began. */
-  readonly silentSinceMs: number | null;
-  /** When the last of these ended. */
-  readonly silentUntilMs: number | null;
+  /** Null when the last probe brought any reply, and before the first one. */
+  readonly silence: Silence | null;
   readonly evidence: Evidence | null;
   readonly push: PushMemory;
 }
@@ -68,7 +73,8 @@ export interface MigrationMemory {
   readonly request: MigrateRequest | null;
   /** Whether the target was seen, as a master, without a finished import of these slots since the migration was started. */
   readonly sawTargetUnmarked: boolean;
-  readonly lastError: string | null;
+  /** Why the last attempt failed; empty when none has. */
+  readonly lastError: string;
 }
 
 export interface CommitMemory {
@@ -132,15 +138,13 @@ const NO_PUSH: PushMemory = {
   error: null,
 };
 
-const NOT_SILENT = { silentProbes: 0, silentSinceMs: null, silentUntilMs: null } as const;
-
 /** A node nobody has looked at yet. */
 export function unseenNode(address: NodeAddress): NodeMemory {
   return {
     address,
     look: null,
     error: null,
-    ...NOT_SILENT,
+    silence: null,
     evidence: null,
     push: NO_PUSH,
   };
@@ -156,11 +160,12 @@ export function observe(
   events: readonly ControlEvent[],
 ): ControlMemory {
   const nodes = new Map(memory.nodes);
+  const places = new Map(allNodes(cluster).map((place) => [place.node.id, place]));
   let { migrations, commit } = memory;
   for (const event of events) {
     switch (event.kind) {
       case 'probed':
-        addProbe(nodes, cluster, event);
+        addProbe(nodes, places.get(event.node), event);
         break;
       case 'pushed':
         addPush(nodes, event);
@@ -196,9 +201,12 @@ export function forgetOthers(memory: ControlMemory, cluster: Cluster): ControlMe
 
 type Event<K extends ControlEvent['kind']> = Extract<ControlEvent, { readonly kind: K }>;
 
-function addProbe(nodes: Map<NodeId, NodeMemory>, cluster: Cluster, event: Event<'probed'>): void {
-  const place = findNode(cluster, event.node);
-  if (place === null || place.node.address !== event.address) return;
+function addProbe(
+  nodes: Map<NodeId, NodeMemory>,
+  place: NodePlace | undefined,
+  event: Event<'probed'>,
+): void {
+  if (place === undefined || place.node.address !== event.address) return;
   const known = nodes.get(event.node);
   const before = known?.address === event.address ? known : unseenNode(event.address);
   const { result, startedAtMs, endedAtMs } = event;
@@ -207,7 +215,7 @@ function addProbe(nodes: Map<NodeId, NodeMemory>, cluster: Cluster, event: Event
     return;
   }
   const look: Look = { report: result.report, startedAtMs, endedAtMs };
-  nodes.set(event.node, { ...before, ...NOT_SILENT, look, error: null });
+  nodes.set(event.node, { ...before, silence: null, look, error: null });
   if (place.node.role === 'master' && result.report.role === 'master') {
     for (const replica of replicasOf(place.shard)) {
       const memory = nodes.get(replica.id);
@@ -236,18 +244,13 @@ function afterFailure(before: NodeMemory, error: NodeError, probe: Event<'probed
       return isExcused ? before : silent(before, error, probe);
     }
     default:
-      return { ...before, ...NOT_SILENT, error };
+      return { ...before, silence: null, error };
   }
 }
 
 function silent(before: NodeMemory, error: NodeError, probe: Event<'probed'>): NodeMemory {
-  return {
-    ...before,
-    error,
-    silentProbes: before.silentProbes + 1,
-    silentSinceMs: before.silentSinceMs ?? probe.startedAtMs,
-    silentUntilMs: probe.endedAtMs,
-  };
+  const { probes, sinceMs } = before.silence ?? { probes: 0, sinceMs: probe.startedAtMs };
+  return { ...before, error, silence: { probes: probes + 1, sinceMs, untilMs: probe.endedAtMs } };
 }
 
 function addPush(nodes: Map<NodeId, NodeMemory>, event: Event<'pushed'>): void {

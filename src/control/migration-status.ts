@@ -7,7 +7,7 @@ import { type NodeView, type Situation, isFresh, masterView } from './situation.
 
 /**
  * What a source's last report says of the job: `running`, `succeeded`, `failed` are of exactly these slots and this destination; `busy`: another
- * job runs; `idle`: none of these, as after a restart; `unknown`: no report, or not one of a master.
+ * job runs; `idle`: none of these, as after a restart; `unknown`: no report.
  */
 export type SourceState = 'unknown' | 'idle' | 'busy' | 'running' | 'succeeded' | 'failed';
 
@@ -31,7 +31,7 @@ export function migrationKey({ migration }: MigrationPlace): string {
 }
 
 export function newMigrationMemory(key: string): MigrationMemory {
-  return { key, failures: 0, nextAtMs: -Infinity, request: null, sawTargetUnmarked: false, lastError: null };
+  return { key, failures: 0, nextAtMs: -Infinity, request: null, sawTargetUnmarked: false, lastError: '' };
 }
 
 export function viewMigration(situation: Situation, place: MigrationPlace): MigrationView {

@@ -11,7 +11,7 @@ import type { MigrationMemory } from './memory.ts';
 import { type MigrationView, isTargetMarked, viewMigration } from './migration-status.ts';
 import type { Problem } from './problems.ts';
 import { retryDelayMs } from './settings.ts';
-import { type NodeView, type Situation, isFresh, nodeName } from './situation.ts';
+import { type NodeView, type Situation, isFresh, nodeName, silentSinceMs } from './situation.ts';
 
 /** A job that failed this often is given up; people can ask again. */
 export const MIGRATION_FAILURES_MAX = 3;
@@ -182,8 +182,8 @@ function stepOfStarted(situation: Situation, view: MigrationView): MigrationStep
     return { kind: 'finish', why: 'the target reports success and the source has forgotten its job' };
   }
   if (source.condition === 'down') return stepWithoutSource(view);
-  if (sourceState === 'running') return wait('the job runs');
   if (!view.isSourceCurrent) return wait('the word of the source is awaited');
+  if (sourceState === 'running') return wait('the job runs');
   if (sourceState === 'busy') return wait('another job runs at the source');
   return stepWhenSettled(situation, view);
 }
@@ -196,7 +196,7 @@ function hasForgotten({ source, sourceState, isSourceCurrent }: MigrationView): 
 /** The source is down and was not failed over. Its job died with it unless it only hangs; a target that ended the import settles that. */
 function stepWithoutSource(view: MigrationView): MigrationStep {
   const { source, target, targetState } = view;
-  if (isFresh(target, source.memory.silentSinceMs ?? -Infinity) && targetState !== 'running') {
+  if (isFresh(target, silentSinceMs(source)) && targetState !== 'running') {
     return {
       kind: 'giveUp',
       why: `the source ${nodeName(source)} does not answer and the target has not taken the slots over`,
@@ -209,14 +209,13 @@ function stepWithoutSource(view: MigrationView): MigrationStep {
 function stepWhenSettled(situation: Situation, view: MigrationView): MigrationStep {
   const { source, target, memory } = view;
   if (memory.failures >= MIGRATION_FAILURES_MAX)
-    return { kind: 'giveUp', why: `it failed: ${memory.lastError ?? ''}` };
+    return { kind: 'giveUp', why: `it failed: ${memory.lastError}` };
   if (target.condition === 'down')
     return { kind: 'giveUp', why: `the target ${nodeName(target)} does not answer` };
-  if (memory.request !== null) return wait('the word of the source is awaited');
   if (situation.nowMs < memory.nextAtMs) {
     return {
       kind: 'wait',
-      why: `attempt ${memory.failures} failed (${memory.lastError ?? ''}), the next follows`,
+      why: `attempt ${memory.failures} failed (${memory.lastError}), the next follows`,
       untilMs: memory.nextAtMs,
     };
   }

@@ -3,7 +3,7 @@
 import { assert } from '../base/assert.ts';
 import { type NodePlace, allNodes, masterOf } from '../topology/cluster.ts';
 import type { Cluster, NodeId, Shard } from '../topology/types.ts';
-import { type ControlMemory, type NodeMemory, unseenNode } from './memory.ts';
+import { type ControlMemory, type NodeMemory, type Silence, unseenNode } from './memory.ts';
 import type { NodeReport } from './observation.ts';
 import type { ControlSettings } from './settings.ts';
 
@@ -84,22 +84,35 @@ export function isFresh(view: NodeView, sinceMs: number): boolean {
   );
 }
 
+/** When the node was last not silent, as far as known: probes that began later are from after a failure. -Infinity while it is not silent. */
+export function silentSinceMs(view: NodeView): number {
+  return view.memory.silence?.sinceMs ?? -Infinity;
+}
+
+/** `missed 3 probes (connection refused)`, for people. */
+export function silenceText({ memory }: NodeView): string {
+  return `missed ${memory.silence?.probes ?? 0} probes (${errorText(memory)})`;
+}
+
+export function errorText({ error }: NodeMemory): string {
+  return error === null ? 'no error' : error.message;
+}
+
 /** `<id, shortened> at <address>`, for people. */
 export function nodeName(view: NodePlace): string {
   return `${view.node.id.slice(0, 8)} at ${view.node.address}`;
 }
 
 function conditionOf(memory: NodeMemory, settings: ControlSettings): Condition {
-  if (memory.silentProbes > 0) return isDown(memory, settings) ? 'down' : 'suspect';
+  if (memory.silence !== null) return isDown(memory.silence, settings) ? 'down' : 'suspect';
   if (memory.error !== null) return memory.error.kind === 'loading' ? 'loading' : 'impaired';
   return memory.look === null ? 'unknown' : 'answering';
 }
 
 /** Nodes are probed faster while something is expected of them; that must not make them look dead sooner. */
-function isDown(memory: NodeMemory, settings: ControlSettings): boolean {
-  const silentMs = (memory.silentUntilMs ?? 0) - (memory.silentSinceMs ?? 0);
+function isDown({ probes, sinceMs, untilMs }: Silence, settings: ControlSettings): boolean {
   const leastMs = (settings.maxPingCount - 1) * settings.pingIntervalMs * INTERVAL_TOLERANCE;
-  return memory.silentProbes >= settings.maxPingCount && silentMs >= leastMs;
+  return probes >= settings.maxPingCount && untilMs - sinceMs >= leastMs;
 }
 
 function needOf(cluster: Cluster, place: NodePlace, report: NodeReport): Need {

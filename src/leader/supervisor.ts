@@ -59,9 +59,10 @@ const PUSH_DEADLINE_MS = 15_000;
 const MIGRATE_DEADLINE_MS = 5_000;
 
 /**
- * The owner of one cluster's memory. Everything that happens becomes an event in a list; a turn takes the list, decides
- * once, and starts what was decided, all in one go without an `await`, so a decision is never based on anything older
- * than the events it was made from. The list is bounded by what is under way: one look and one push a node, one commit.
+ * The owner of one cluster's memory. Everything that happens becomes an event in a list; a turn reads the committed
+ * record, takes the list, decides once, and starts what was decided, all in one go without an `await`: nothing that was
+ * checked can change before it is used. The list is bounded by what is under way: one look and one push a node, a
+ * migrate a shard, one commit.
  */
 export class Supervisor {
   readonly #context: SupervisorContext;
@@ -163,15 +164,18 @@ export class Supervisor {
     this.#turnTimer ??= this.#context.clock.setTimer(GATHER_MS, () => this.#turn());
   }
 
-  /** One decision. Nothing in here waits, so what is checked at its beginning holds to its end. */
+  /** One decision, from the record as committed now. Nothing in here waits, so what is checked holds to the end. */
   #turn(): void {
+    const { clock, records, term } = this.#context;
+    const current = records.getCluster(this.#record.namespace, this.#record.cluster.name);
+    if (current !== null) this.recordChanged(current);
+    this.#turnTimer?.cancel();
     this.#turnTimer = null;
-    const { clock, term } = this.#context;
     const events = this.#events;
     this.#events = [];
     this.#memory = observe(this.#memory, this.#record.cluster, events);
-    // Without the lead there is nothing to decide; whoever made this object is about to stop it.
-    if (this.#isStopped || !this.#context.isCurrent(term)) return;
+    // Without the lead or the record nothing is decided: whoever made this object is about to stop it.
+    if (this.#isStopped || current === null || !this.#context.isCurrent(term)) return;
     const decision = decide({
       cluster: this.#record.cluster,
       memory: this.#memory,

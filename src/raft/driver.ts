@@ -25,6 +25,7 @@ import type {
 } from './ports.ts';
 import { ProposalTable } from './proposals.ts';
 import { ReadTable } from './reads.ts';
+import { Inbox } from './inbox.ts';
 import { lastPosition, recover, type RecoveredState } from './recovery.ts';
 import { RoleBoard } from './role-board.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -50,15 +51,9 @@ export interface DriverParts {
 /** `failed` after the first fault; `closed` from the call of `close` on. Neither is ever left. */
 type Life = 'created' | 'running' | 'failed' | 'closed';
 
-/** What waits for the next turn: an input for the core as it is, or a snapshot file with the input it means. */
-interface InboxItem {
-  readonly input: Input;
-  readonly file: SnapshotFile | null;
-}
-
 /**
- * Recovers and makes the driver of one member. The caller then hands it to the transport as its handler and calls
- * `start`. Rejects with `RecoveryRefused`, or with the error of the disk.
+ * Brings log, snapshot and state together and makes the driver of this member. The caller then makes it the handler of
+ * the transport and calls `start`. Rejects with `RecoveryRefused`, or with the disk's error.
  */
 export function openDriver(
   options: DriverOptions,
@@ -86,14 +81,10 @@ export class RaftDriver implements TransportHandler {
   readonly #reads: ReadTable;
   readonly #board: RoleBoard;
   readonly #ticks: TickSource;
+  readonly #inbox: Inbox;
   readonly #lastContactMs = new Map<MemberId, number>();
-  readonly #unreachable = new Set<MemberId>();
   #life: Life = 'created';
   #fault: Error | null = null;
-  #inbox: InboxItem[] = [];
-  #inboxMessages = 0;
-  #messagesDropped = 0;
-  #turnScheduled = false;
   #outbox: Message[] = [];
   #receivedFile: SnapshotFile | null = null;
   #diskStalled = false;
@@ -139,6 +130,7 @@ export class RaftDriver implements TransportHandler {
     this.#proposals = new ProposalTable(options);
     this.#reads = new ReadTable(options.readsMax);
     this.#board = new RoleBoard(this.#core.role);
+    this.#inbox = new Inbox(options.inboxMessagesMax, parts.scheduler, () => this.#guardedTurn());
     this.#ticks = new TickSource(tickMs(options), parts, () => this.#onTick());
   }
 
@@ -166,7 +158,7 @@ export class RaftDriver implements TransportHandler {
       return;
     }
     const expiresMs = this.#parts.clock.monotonicMs() + options.deadlineMs;
-    if (this.#proposals.add({ data, fence, expiresMs, done })) this.#schedule();
+    if (this.#proposals.add({ data, fence, expiresMs, done })) this.#inbox.wake();
     else done(err({ kind: 'overloaded' }));
   }
 
@@ -185,7 +177,7 @@ export class RaftDriver implements TransportHandler {
       return;
     }
     const expiresMs = this.#parts.clock.monotonicMs() + deadlineMs;
-    if (this.#reads.add({ expiresMs, done })) this.#schedule();
+    if (this.#reads.add({ expiresMs, done })) this.#inbox.wake();
     else done(err({ kind: 'overloaded' }));
   }
 
@@ -205,18 +197,11 @@ export class RaftDriver implements TransportHandler {
   onMessage(message: Message): void {
     if (this.#life !== 'running') return;
     this.#lastContactMs.set(message.from, this.#parts.clock.monotonicMs());
-    if (this.#inboxMessages >= this.#options.inboxMessagesMax) {
-      this.#messagesDropped += 1;
-      return;
-    }
-    this.#inboxMessages += 1;
-    this.#post({ kind: 'message', message });
+    this.#inbox.postMessage(message);
   }
 
   onUnreachable(peer: MemberId): void {
-    if (this.#life !== 'running') return;
-    this.#unreachable.add(peer);
-    this.#schedule();
+    if (this.#life === 'running') this.#inbox.postUnreachable(peer);
   }
 
   onSnapshot(from: MemberId, term: Term, file: SnapshotFile): void {
@@ -282,7 +267,7 @@ export class RaftDriver implements TransportHandler {
       disk: this.#disk.status,
       proposals: this.#proposals.size,
       reads: this.#reads.size,
-      messagesDropped: this.#messagesDropped,
+      messagesDropped: this.#inbox.dropped,
       installing: this.#installer.busy,
       fault: this.#fault?.message ?? null,
     };
@@ -308,37 +293,24 @@ export class RaftDriver implements TransportHandler {
   }
 
   #post(input: Input, file: SnapshotFile | null = null): void {
-    if (this.#life !== 'running') return;
-    this.#inbox.push({ input, file });
-    this.#schedule();
+    if (this.#life === 'running') this.#inbox.post(input, file);
   }
 
-  /** One turn takes everything that arrived in one round of the event loop: that is what forms groups and batches. */
-  #schedule(): void {
-    if (this.#turnScheduled) return;
-    this.#turnScheduled = true;
-    this.#parts.scheduler.afterPoll(() => {
-      this.#turnScheduled = false;
-      if (this.#life !== 'running') return;
-      try {
-        this.#turn();
-      } catch (error) {
-        // A broken invariant here may be one of consensus: stop claiming anything, say why, end the process.
-        this.fail(error instanceof Error ? error : new Error('a Raft step failed', { cause: error }));
-      }
-    });
+  #guardedTurn(): void {
+    if (this.#life !== 'running') return;
+    try {
+      this.#turn();
+    } catch (error) {
+      // A broken invariant here may be one of consensus: stop claiming anything, say why, end the process.
+      this.fail(error instanceof Error ? error : new Error('a Raft step failed', { cause: error }));
+    }
   }
 
   #turn(): void {
-    const inbox = this.#inbox;
-    this.#inbox = [];
-    this.#inboxMessages = 0;
-    for (const { input, file } of inbox) {
+    for (const { input, file } of this.#inbox.take()) {
       if (file !== null) this.#receivedFile = file;
       this.#step(input);
     }
-    for (const peer of this.#unreachable) this.#step({ kind: 'unreachable', peer });
-    this.#unreachable.clear();
     this.#stepProposals();
     this.#stepReads();
     const outbox = this.#outbox;
@@ -442,12 +414,11 @@ export class RaftDriver implements TransportHandler {
     this.#board.applied(this.#apply.applied.index);
     const { role, term } = this.#core.role;
     this.#reads.answer(this.#apply.applied.index, role === 'leader' ? term : null);
-    if (this.#apply.hasWork(limit)) this.#schedule();
+    if (this.#apply.hasWork(limit)) this.#inbox.wake();
   }
 
   #giveUp(reason: string): void {
     this.#ticks.stop();
-    this.#inbox = [];
     this.#board.abdicate();
     this.#proposals.drain(reason);
     this.#reads.drain();

@@ -7,14 +7,13 @@ import {
   migrationsOf,
   missingSlots,
   nextVersion,
-  ownerIndexOf,
   ownerOfAny,
   runningMigration,
   shardAt,
   withShard,
 } from './cluster.ts';
 import type { TopologyError } from './errors.ts';
-import { differenceSlots, printSlotRange, slotSetOf, unionSlots } from './slot.ts';
+import { containsRange, differenceSlots, printSlotRange, slotSetOf, unionSlots } from './slot.ts';
 import type { Cluster, Migration, Shard, SlotRange, SlotSet } from './types.ts';
 
 /** The slots to move and the index of the shard that gets them. */
@@ -121,13 +120,10 @@ export function endMigration(cluster: Cluster, sourceIndex: number): Result<Clus
 
 /** Gives the moved slots to the target and forgets the migration: to be the very next version after its success (facts section 5.4). */
 export function finishMigration(cluster: Cluster, sourceIndex: number): Result<Cluster, TopologyError> {
-  const source = migratingShard(cluster, sourceIndex);
-  if (!source.ok) return source;
-  const { migration } = source.value;
-  const target = cluster.shards.find((shard) => shard.id === migration.target);
-  if (target === undefined) return err({ kind: 'noMigration', shardIndex: sourceIndex });
-  const ends = { source: { ...source.value, migration: null }, target };
-  return nextVersion(cluster, shardsAfterMove(cluster, migration.range, ends));
+  const place = migrationsOf(cluster).find((candidate) => candidate.sourceIndex === sourceIndex);
+  if (place === undefined) return err({ kind: 'noMigration', shardIndex: sourceIndex });
+  const ends = { source: { ...place.source, migration: null }, target: place.target };
+  return nextVersion(cluster, shardsAfterMove(cluster, place.migration.range, ends));
 }
 
 function migratingShard(
@@ -144,12 +140,10 @@ function migratingShard(
 function findEnds(cluster: Cluster, move: SlotMove): Result<MoveEnds, TopologyError> {
   const target = shardAt(cluster, move.targetIndex, 'target');
   if (!target.ok) return target;
-  const sourceIndex = ownerIndexOf(cluster, move.range);
-  if (sourceIndex === null) return err({ kind: 'slotsSpanShards', slots: printSlotRange(move.range) });
-  if (sourceIndex === move.targetIndex) return err({ kind: 'sameShard', shardIndex: sourceIndex });
-  const source = shardAt(cluster, sourceIndex);
-  if (!source.ok) return source;
-  return { ok: true, value: { source: source.value, target: target.value } };
+  const source = cluster.shards.find((shard) => containsRange(shard.slots, move.range));
+  if (source === undefined) return err({ kind: 'slotsSpanShards', slots: printSlotRange(move.range) });
+  if (source.id === target.value.id) return err({ kind: 'sameShard', shardIndex: move.targetIndex });
+  return { ok: true, value: { source, target: target.value } };
 }
 
 function shardsAfterMove(cluster: Cluster, range: SlotRange, { source, target }: MoveEnds): Shard[] {

@@ -1,5 +1,6 @@
 // The text of CLUSTER NODES, as a node tells it, and the cluster it describes. Everything here may be hostile.
 
+import { present } from '../base/assert.ts';
 import { type Result, err, ok } from '../base/result.ts';
 import type { Secret } from '../base/secret.ts';
 import { FIRST_SHARD_ID, FIRST_VERSION, makeCluster, shardIdAt } from './cluster.ts';
@@ -134,9 +135,9 @@ function parseFlags(
   field: string,
 ): Result<{ readonly role: NodeRole; readonly isMyself: boolean }, TopologyError> {
   const flags = text.split(',');
-  const roles = flags.filter((flag) => parseRole(flag).ok);
-  const [roleText] = roles;
-  if (roleText === undefined || roles.length !== 1 || flags.length > FLAG_COUNT_MAX) {
+  const roles = flags.map((flag) => parseRole(flag)).filter((role) => role.ok);
+  const [role] = roles;
+  if (role === undefined || roles.length !== 1 || flags.length > FLAG_COUNT_MAX) {
     return err({
       kind: 'invalidText',
       field,
@@ -144,8 +145,7 @@ function parseFlags(
       why: 'does not say whether the node is a master or a slave',
     });
   }
-  const role = parseRole(roleText);
-  return role.ok ? ok({ role: role.value, isMyself: flags.includes('myself') }) : role;
+  return ok({ role: role.value, isMyself: flags.includes('myself') });
 }
 
 function parseMasterId(text: string, role: NodeRole, field: string): Result<NodeId | null, TopologyError> {
@@ -182,12 +182,12 @@ export function clusterFromNodes(
       why: 'different versions in one text',
     });
   }
-  const replicas = new Map<NodeId, NodesLine[]>();
+  const shardLines = new Map<NodeId, NodesLine[]>();
   const masters = lines.filter((line) => line.role === 'master').toSorted(byFirstSlot);
-  for (const master of masters) replicas.set(master.id, []);
+  for (const master of masters) shardLines.set(master.id, [master]);
   for (const line of lines.toSorted(byId)) {
     if (line.masterId === null) continue;
-    const siblings = replicas.get(line.masterId);
+    const siblings = shardLines.get(line.masterId);
     if (siblings === undefined) {
       return err({
         kind: 'invalidText',
@@ -199,7 +199,7 @@ export function clusterFromNodes(
     siblings.push(line);
   }
   const shards = masters.map((master, index): Shard => {
-    const members = [master, ...(replicas.get(master.id) ?? [])];
+    const members = present(shardLines.get(master.id), 'every master has its lines');
     return {
       id: shardIdAt(index),
       nodes: members.map((line) => nodeFromLine(line, plan)),

@@ -4,13 +4,12 @@ import { assert } from '../base/assert.ts';
 import { type Result, err, ok } from '../base/result.ts';
 import type { TopologyError } from './errors.ts';
 import {
-  NO_SLOTS,
   containsRange,
   differenceSlots,
   intersectionSlots,
   printSlotRange,
   printSlotSet,
-  unionSlots,
+  slotSetOf,
 } from './slot.ts';
 import type {
   Cluster,
@@ -22,6 +21,7 @@ import type {
   NodeId,
   Shard,
   ShardId,
+  SlotRange,
   SlotSet,
 } from './types.ts';
 
@@ -211,13 +211,8 @@ export function shardIndexOf(cluster: Cluster, id: ShardId): number {
 }
 
 /** The index of the shard that owns all of `range`; null when no single shard does. */
-export function ownerIndexOf(
-  cluster: Cluster,
-  range: { readonly start: number; readonly stop: number },
-): number | null {
-  const index = cluster.shards.findIndex((shard) =>
-    shard.slots.some((own) => own.start <= range.start && range.stop <= own.stop),
-  );
+export function ownerIndexOf(cluster: Cluster, range: SlotRange): number | null {
+  const index = cluster.shards.findIndex((shard) => containsRange(shard.slots, range));
   return index === -1 ? null : index;
 }
 
@@ -264,7 +259,7 @@ export function migrationOfShard(cluster: Cluster, id: ShardId): MigrationPlace 
 
 /** All slots that some shard owns. */
 export function ownedSlots(cluster: Cluster): SlotSet {
-  return cluster.shards.reduce((owned, shard) => unionSlots(owned, shard.slots), NO_SLOTS);
+  return slotSetOf(cluster.shards.flatMap((shard) => shard.slots));
 }
 
 /** Why `cluster` cannot be changed now because of a running migration; null when none runs. */

@@ -47,13 +47,13 @@ function longestZeroRun(
  * A dotted IPv4 tail is written in hexadecimal groups.
  */
 export function canonicalIpv6(text: string): string | null {
-  const halves = text.toLowerCase().split('::');
-  if (halves.length > 2) return null;
-  const head = parseGroups(halves[0] ?? '', halves.length === 1);
-  const tail = parseGroups(halves[1] ?? '', true);
+  const [headText = '', tailText, ...more] = text.toLowerCase().split('::');
+  if (more.length > 0) return null;
+  const head = parseGroups(headText, tailText === undefined);
+  const tail = tailText === undefined ? [] : parseGroups(tailText, true);
   if (head === null || tail === null) return null;
   const missing = 8 - head.length - tail.length;
-  if (halves.length === 1 ? missing !== 0 : missing < 1) return null;
+  if (tailText === undefined ? missing !== 0 : missing < 1) return null;
   const groups = [...head, ...Array.from({ length: missing }, () => 0), ...tail];
   const run = longestZeroRun(groups);
   const hex = groups.map((group) => group.toString(16));

@@ -107,7 +107,7 @@ function canonicalHost(text: string): string | null {
   if (host.length > HOST_LENGTH_MAX) return null;
   const labels = host.split('.');
   if (!labels.every((label) => HOST_LABEL_PATTERN.test(label))) return null;
-  return /^\d+$/.test(labels.at(-1) ?? '') ? null : host;
+  return /(?:^|\.)\d+$/.test(host) ? null : host;
 }
 
 /** A node about to join: everything but its role. */

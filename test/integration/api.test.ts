@@ -1,5 +1,7 @@
 // Every documented route and every rule about answers, asked of real processes and real nodes.
 
+import { Readable } from 'node:stream';
+
 import { describe, expect, test } from 'vitest';
 
 import type { Answer, RequestOptions } from '../support/api-client.ts';
@@ -145,6 +147,11 @@ describe('every route', () => {
     expect(await stored()).toEqual(before);
     expectStatus(await call('POST', '/api/v1/namespaces', { rawBody: body(1024 * 1024 - 100) }), 201);
     expectStatus(await call('DELETE', '/api/v1/namespaces/big'), 200);
+    const chunked = async (bytes: number): Promise<Answer> =>
+      call('POST', '/api/v1/namespaces', { rawBody: () => Readable.from([body(bytes)]) });
+    expectRefused(await chunked(1024 * 1024), 413, /1048576/);
+    expectStatus(await chunked(1024), 201);
+    expectStatus(await call('DELETE', '/api/v1/namespaces/big'), 200);
   });
 
   test.each([
@@ -199,7 +206,7 @@ describe('every route', () => {
       ['POST', stage.path('none', '/shards/0/nodes'), { addr: '127.0.0.1:1' }],
       ['DELETE', stage.path('none', `/shards/0/nodes/${'a'.repeat(40)}`)],
       ['POST', stage.path('none', '/migrate'), { target: 0, slot: 1 }],
-      ['GET', stage.path('%2e%2e')],
+      ['GET', stage.path('-no-name')],
     ];
     for (const [method, path, body] of requests) {
       const answer = await call(method, path, body === undefined ? {} : { body });

@@ -18,16 +18,33 @@ const FLAGS = [
   'persist-cluster-nodes-enabled',
 ] as const;
 
+const PARENT_CHECK_MS = 500;
+
 /** Without a conf file the node is in cluster mode: that is what it is for. */
 function readConfig(): Config {
   const options = Object.fromEntries(FLAGS.map((flag) => [flag, { type: 'string' as const }]));
-  const { values } = parseArgs({ options: { ...options, config: { type: 'string', short: 'c' } } });
-  const { config: file, ...flags } = values;
+  const { values } = parseArgs({
+    options: {
+      ...options,
+      config: { type: 'string', short: 'c' },
+      'with-parent': { type: 'boolean', default: false },
+    },
+  });
+  const { config: file, 'with-parent': withParent, ...flags } = values;
+  if (withParent) endWithParent();
   const overrides = new Map<string, string>(file === undefined ? [['cluster-enabled', 'yes']] : []);
   for (const [flag, value] of Object.entries(flags)) {
     if (typeof value === 'string') overrides.set(flag, value);
   }
   return new Config(file ?? null, overrides);
+}
+
+/** Ends soon after the process that started this one, however that ended. */
+function endWithParent(): void {
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) process.exit(1);
+  }, PARENT_CHECK_MS).unref();
 }
 
 async function listen(node: SimulatedNode, host: string): Promise<Server> {
@@ -54,7 +71,9 @@ export async function start(): Promise<void> {
 }
 
 async function run(): Promise<void> {
-  const node = new SimulatedNode(readConfig());
+  const config = readConfig();
+  if (config.flag('use-rsid-psync')) throw new Error('use-rsid-psync is not simulated');
+  const node = new SimulatedNode(config);
   const loaded = await node.load();
   if (!loaded.ok) throw new Error(loaded.error);
   const servers = await Promise.all(node.config.binds().map(async (host) => listen(node, host)));

@@ -17,7 +17,7 @@
 // | 10e | sizes of all four topologies | times |
 // | 10f | whole, with less data | |
 // | 11a | whole | |
-// | 11b | whole but 2 readings | 37, 87: CLIENT LIST with links that are dead but not yet noticed |
+// | 11b | whole but 4 readings | 37, 60, 84, 87: lists with links that are dead but not noticed for 2-4 s |
 //
 // Normalised everywhere: times, process ids, connection ids and ports, ages, cursors, random line order (replay/normalise.ts).
 

@@ -1,5 +1,7 @@
 // A client of the HTTP API as people write them: any member will do, redirects are followed.
 
+import type { Readable } from 'node:stream';
+
 import { Agent, request } from 'undici';
 
 import { pause } from './wait-until.ts';
@@ -20,8 +22,8 @@ export interface Answer {
 
 export interface RequestOptions {
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent as it is; objects go as JSON through `body`. */
-  readonly rawBody?: string | Uint8Array;
+  /** Sent as it is, in chunks when it is a stream; objects go as JSON through `body`. */
+  readonly rawBody?: string | Uint8Array | (() => Readable);
   readonly body?: unknown;
   readonly followRedirects?: boolean;
 }
@@ -97,13 +99,18 @@ export class ApiClient {
       method,
       dispatcher: this.#agent,
       headers: { ...(hasJson ? { 'content-type': 'application/json' } : {}), ...options.headers },
-      body: options.rawBody ?? (hasJson ? JSON.stringify(body) : null),
+      body: hasJson ? JSON.stringify(body) : rawBodyOf(options),
       headersTimeout: TIMEOUT_MS,
       bodyTimeout: TIMEOUT_MS,
     });
     const text = await response.body.text();
     return { status: response.statusCode, headers: response.headers, text, body: parsed(text) };
   }
+}
+
+/** A stream can be sent once only, hence made anew for every redirect. */
+function rawBodyOf({ rawBody }: RequestOptions): string | Uint8Array | Readable | null {
+  return typeof rawBody === 'function' ? rawBody() : (rawBody ?? null);
 }
 
 function isToBeRepeated(method: string, answer: Answer): boolean {

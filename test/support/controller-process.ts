@@ -13,7 +13,7 @@ import {
 } from '../../scripts/lib/controller-child.ts';
 import { ApiClient } from './api-client.ts';
 import { freePort } from './free-port.ts';
-import { notYet, waitUntil } from './wait-until.ts';
+import { InVainError, notYet, waitUntil } from './wait-until.ts';
 
 export interface TrioOptions {
   readonly pingIntervalSeconds?: number;
@@ -168,6 +168,8 @@ export class Trio {
   /** The leader on which all running members agree; waits for it. Paused members must not be asked: name them in `except`. */
   async leader(except: readonly ControllerProcess[] = []): Promise<ControllerProcess> {
     return waitUntil('a leader known to all members', async () => {
+      const crashes = this.members.flatMap((member) => member.crash ?? []);
+      if (crashes.length > 0) throw new InVainError(crashes.join('\n'));
       const asked = this.members.filter((member) => member.isRunning && !except.includes(member));
       const views = await Promise.all(
         asked.map(

@@ -28,11 +28,6 @@ export async function freePort(): Promise<number> {
   throw new Error(`no free port found in ${ATTEMPTS} attempts`);
 }
 
-/** `count` different ones. */
-export async function freePorts(count: number): Promise<readonly number[]> {
-  return Promise.all(Array.from({ length: count }, async () => freePort()));
-}
-
 async function canListen(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();

@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { freePort } from './free-port.ts';
 import { KvrocksConnectionError, KvrocksReplyError, RespClient, type KvrocksReply } from './resp-client.ts';
 
-export { KvrocksConnectionError, KvrocksReplyError, type KvrocksReply } from './resp-client.ts';
+export { KvrocksConnectionError, type KvrocksReply } from './resp-client.ts';
 
 const SIMULATOR = fileURLToPath(new URL('../kvrocks-simulator/main.ts', import.meta.url));
 /** Halves the simulator's start-up time. */
@@ -90,9 +90,17 @@ export async function startKvrocksNode(options: KvrocksNodeOptions = {}): Promis
 
 const running = new Set<ChildProcess>();
 const temporaryFolders = new Set<string>();
-process.once('exit', () => {
+
+/** What tests left behind goes with this process. */
+function cleanUp(): void {
   for (const child of running) child.kill('SIGKILL');
   for (const folder of temporaryFolders) rmSync(folder, { recursive: true, force: true });
+}
+process.once('exit', cleanUp);
+// The end of a test runner's worker; 'exit' is not emitted then.
+process.once('SIGTERM', () => {
+  cleanUp();
+  if (process.listenerCount('SIGTERM') === 0) process.kill(process.pid, 'SIGTERM');
 });
 
 function temporaryFolder(): string {
@@ -191,7 +199,7 @@ class NodeProcess implements KvrocksNode {
     const output = openSync(join(this.dir, 'stdout.log'), 'a');
     const binary = process.env['KVROCKS_BIN'] ?? '';
     const [command, args] =
-      binary === '' ? [process.execPath, [SIMULATOR, '-c', conf]] : [binary, ['-c', conf]];
+      binary === '' ? [process.execPath, [SIMULATOR, '-c', conf, '--with-parent']] : [binary, ['-c', conf]];
     const env = { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE };
     const child = spawn(command, args, { cwd: this.dir, env, stdio: ['ignore', output, output] });
     closeSync(output);
@@ -214,7 +222,8 @@ class NodeProcess implements KvrocksNode {
       try {
         const probe = await RespClient.open({ host: HOST, port: this.port, timeoutMs: START_DEADLINE_MS });
         await probe.raw(['PING']).finally(() => probe.close());
-        return;
+        // Else somebody else answered on this port.
+        if (this.#isRunning()) return;
       } catch (cause) {
         if (!(cause instanceof KvrocksConnectionError) || performance.now() > deadline) throw cause;
         await delay(10);

@@ -20,14 +20,19 @@ export class NotYet {
   }
 }
 
+/** Thrown by an attempt when waiting on is in vain. */
+export class InVainError extends Error {
+  override readonly name = 'InVainError';
+}
+
 /** `seen` is not what is waited for. */
 export function notYet(seen: unknown): NotYet {
   return new NotYet(seen);
 }
 
 /**
- * Calls `attempt` until it gives something else than `notYet(...)`, and returns that. What it throws counts as "not yet" too.
- * At the deadline throws with `what` and the last thing seen.
+ * Calls `attempt` until it gives something else than `notYet(...)`, and returns that. What it throws counts as "not yet",
+ * but for `InVainError`. At the deadline throws with `what` and the last thing seen.
  */
 export async function waitUntil<T>(
   what: string,
@@ -43,6 +48,7 @@ export async function waitUntil<T>(
       if (!(result instanceof NotYet)) return result;
       seen = result.seen;
     } catch (error) {
+      if (error instanceof InVainError) throw error;
       seen = error;
     }
     await pause(intervalMs);

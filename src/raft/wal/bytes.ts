@@ -58,12 +58,6 @@ export class ByteWriter {
     this.#length += count;
   }
 
-  /** Writes `value` over four bytes written before. */
-  patchU32(offset: number, value: number): void {
-    assert(offset + 4 <= this.#length, 'a patch stays inside what was written');
-    this.#buffer.writeUInt32LE(value, offset);
-  }
-
   /** What was written, without a copy: valid until the next `reset` or growth. */
   view(from = 0): Buffer {
     return this.#buffer.subarray(from, this.#length);

@@ -38,7 +38,7 @@ export function readSnapshotMeta(reader: ByteReader): SnapshotMeta {
   return { ...position, membership: { voterSets, learners } satisfies Membership };
 }
 
-export function readPosition(reader: ByteReader): LogPosition {
+function readPosition(reader: ByteReader): LogPosition {
   return { index: readIndex(reader), term: readTerm(reader) };
 }
 

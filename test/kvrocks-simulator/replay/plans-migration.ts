@@ -1,4 +1,5 @@
-// How the transcripts about slot migration are replayed: with less data at a lower speed, so that each job still takes a while.
+// How the transcripts about slot migration are replayed. The recording gave each job a few seconds' work and looked in between;
+// here a job is held at a crawl while the transcript looks, and let go when the transcript waits for its end.
 
 import { expect } from 'vitest';
 
@@ -18,6 +19,21 @@ function loading(node: string, tag: string, count: number): (scene: Replay) => P
 
 function ended(node: string, state: 'success' | 'fail'): (scene: Replay) => Promise<void> {
   return async (scene) => scene.until(node, INFO, `migrating_state: ${state}`);
+}
+
+function settingSpeed(node: string, keysPerSecond: string): (scene: Replay) => Promise<void> {
+  return async (scene) => {
+    expect(await scene.node(node).raw('CONFIG', 'SET', 'migrate-speed', keysPerSecond)).toBe('+OK\r\n');
+  };
+}
+
+/** Lets the job go to its end; the next one crawls again. */
+function released(node: string): (scene: Replay) => Promise<void> {
+  return async (scene) => {
+    await settingSpeed(node, '0')(scene);
+    await ended(node, 'success')(scene);
+    await settingSpeed(node, CRAWL)(scene);
+  };
 }
 
 /** The recording waited 1.5 s before it went on; what matters is that the target has begun. */
@@ -50,10 +66,13 @@ async function migrateManyAsync(scene: Replay): Promise<void> {
   }
 }
 
-/** 50,000 keys took 13 s at the default speed: these take a second or two. */
 const KEYS = 3_000;
-const SPEED = { 'migrate-speed': '2000' };
-const SLOW = { A: SPEED, B: SPEED, D: SPEED };
+/** Keys a second: `KEYS` of them would take 30 s, and a change is noticed within 160 ms. */
+const CRAWL = '100';
+const SLOW = { A: { 'migrate-speed': CRAWL }, B: { 'migrate-speed': CRAWL } };
+
+/** About 8 s at 1 MB a second, the slowest that the raw type can be set to. */
+const RAW_KEYS = 60_000;
 
 export const MIGRATION_PLANS: Readonly<Record<string, Plan>> = {
   '05a-migrate-errors': {
@@ -69,11 +88,12 @@ export const MIGRATION_PLANS: Readonly<Record<string, Plan>> = {
   '05b-migrate-success': {
     skip: [185],
     at: {
-      29: loading('A', 't40052', 12_000),
+      29: loading('A', 't40052', KEYS),
+      40: settingSpeed('A', CRAWL),
       43: importing(1_000),
       // The key that ASKING reads from the partial data.
       48: async (scene) => scene.until('B', ['KEYS', '{t40052}:1'], '*1\r\n'),
-      125: ended('A', 'success'),
+      125: released('A'),
       273: ended('B', 'success'),
     },
   },
@@ -91,7 +111,7 @@ export const MIGRATION_PLANS: Readonly<Record<string, Plan>> = {
         await scene.until('B', INFO, 'import_state: start');
         scene.node('A').pause();
       },
-      81: ended('A', 'success'),
+      81: released('A'),
     },
   },
   '05f-topology-changes-during': {
@@ -102,13 +122,14 @@ export const MIGRATION_PLANS: Readonly<Record<string, Plan>> = {
     at: {
       31: loading('A', 't40052', KEYS),
       36: ended('A', 'success'),
+      42: settingSpeed('A', CRAWL),
       126: loading('A', 't1830', KEYS),
       129: importing(1_100),
       190: loading('A', 't21011', KEYS),
       193: importing(1_150),
       221: loading('A', 't5278', KEYS),
       224: importing(1_200),
-      235: ended('A', 'success'),
+      235: released('A'),
       261: loading('A', 't10094', KEYS),
       264: importing(1_300),
       266: ended('A', 'fail'),
@@ -138,8 +159,11 @@ export const MIGRATION_PLANS: Readonly<Record<string, Plan>> = {
   '10f-raw-kv-push-in-middle': {
     conf: { A: { 'migrate-type': 'raw-key-value', 'migrate-batch-rate-limit-mb': '1' } },
     at: {
-      16: async (scene) => scene.load('A', tagged('t40052', 12_000), 'v'.repeat(100)),
-      28: ended('A', 'success'),
+      16: async (scene) => scene.load('A', tagged('t40052', RAW_KEYS), 'v'.repeat(100)),
+      29: async (scene) => {
+        await scene.node('A').raw('CONFIG', 'SET', 'migrate-batch-rate-limit-mb', '0');
+        await ended('A', 'success')(scene);
+      },
     },
   },
   '11a-sync-race-and-target-restart': {
@@ -147,6 +171,6 @@ export const MIGRATION_PLANS: Readonly<Record<string, Plan>> = {
   },
   '13-push-source-only-and-equal-version': {
     conf: SLOW,
-    at: { 23: loading('A', 't40052', KEYS), 27: importing(1_000), 36: ended('A', 'success') },
+    at: { 23: loading('A', 't40052', KEYS), 27: importing(1_000), 36: released('A') },
   },
 };

@@ -47,7 +47,6 @@ export const TOPOLOGY_PLANS: Readonly<Record<string, Plan>> = {
   },
   '09-info': {
     conf: { S: { 'cluster-enabled': 'no' } },
-    at: { 308: async (scene) => scene.linkUp('B') },
   },
   '10a-setnodeid-only-restart': {
     at: { 8: async (scene) => scene.refusesToStart('A', 'Invalid cluster version') },

@@ -28,7 +28,7 @@ export interface Plan {
 /** Readings of what other processes do next: they may need a moment to agree. */
 const READING = /^(INFO|ROLE|GET|KEYS|DBSIZE|CLUSTER (INFO|NODES)|CLIENT LIST)\b/i;
 const CUT = '...(cut)';
-const SETTLE_MS = 5_000;
+const SETTLE_MS = 10_000;
 const POLL_MS = 10;
 const WAIT_MS = 30_000;
 
@@ -45,6 +45,11 @@ export class Replay {
     this.#plan = plan;
     this.#entries = transcript.entries;
     this.#ports = transcript.ports;
+    const lines = new Set(transcript.entries.map((entry) => entry.line));
+    const strays = [...Object.keys(plan.at ?? {}).map(Number), ...(plan.skip ?? [])].filter(
+      (line) => !lines.has(line),
+    );
+    expect(strays, `lines of the plan of ${name} that hold no command or note`).toEqual([]);
   }
 
   /** Replays everything; throws at the first reply that differs, with its line. */

@@ -21,6 +21,10 @@ export interface WorldOptions {
   readonly crashes: boolean;
   readonly partitions: boolean;
   readonly compactions: boolean;
+  /** How often each thing happens, relative to the others. */
+  readonly weights: { readonly tick: number; readonly deliver: number; readonly disk: number };
+  /** One in so many chances of its disk a slow member takes; 1 for none slow. Member 1 is the slow one. */
+  readonly slowDisk: number;
   readonly core: Omit<CoreOptions, 'self'>;
 }
 
@@ -134,23 +138,34 @@ export class GroupWorld implements MemberListener {
   #something(): void {
     const member = this.members[this.#below(this.members.length)];
     if (member === undefined) return;
-    const die = this.#below(1000);
+    const { tick, deliver, disk } = this.#options.weights;
+    const die = this.#below(tick + deliver + disk + 160);
     if (!member.running) {
       if (die < 60) this.#restart(member);
       else this.#deliverAny();
       return;
     }
-    if (die < 200) this.#tick(member);
-    else if (die < 640) this.#deliverAny();
-    else if (die < 840) member.completeOldest();
-    else if (die < 870) member.mergeWrites();
-    else if (die < 920) this.#propose(member, `c${this.#nextId}`);
-    else if (die < 945) this.#read(member);
-    else if (die < 955) this.#redeliverPast();
-    else if (die < 965) this.#unreachable(member);
-    else if (die < 980) this.#compact(member);
-    else if (die < 988) this.#crash(member);
-    else this.#partition(die);
+    if (die < tick) this.#tick(member);
+    else if (die < tick + deliver) this.#deliverAny();
+    else if (die < tick + deliver + disk) this.#disk(member);
+    else this.#rarely(member, die - tick - deliver - disk);
+  }
+
+  /** What happens seldom; `die` is 0..159. */
+  #rarely(member: DurableMember, die: number): void {
+    if (die < 30) member.mergeWrites();
+    else if (die < 80) this.#propose(member, `c${this.#nextId}`);
+    else if (die < 105) this.#read(member);
+    else if (die < 115) this.#redeliverPast();
+    else if (die < 125) this.#unreachable(member);
+    else if (die < 140) this.#compact(member);
+    else if (die < 148) this.#crash(member);
+    else this.#partition();
+  }
+
+  #disk(member: DurableMember): void {
+    if (member.id === 1 && this.#below(this.#options.slowDisk) > 0) return;
+    member.completeOldest();
   }
 
   #tick(member: DurableMember): void {
@@ -195,13 +210,17 @@ export class GroupWorld implements MemberListener {
     this.invariants.onRestart(member);
   }
 
-  #partition(die: number): void {
+  #partition(): void {
     if (!this.#options.partitions) return;
     this.#cut.clear();
-    if (die < 994) return;
+    const kind = this.#below(4);
+    if (kind < 2) return;
+    // Half of the partitions take a leader away from the rest, the others cut any links.
+    const leader = this.members.find((member) => member.running && member.core.role.role === 'leader');
     for (const from of this.members) {
       for (const to of this.members) {
-        if (from !== to && this.#below(100) < 35) this.#cut.add(`${from.id}>${to.id}`);
+        const apart = kind === 2 ? (from === leader) !== (to === leader) : this.#below(100) < 35;
+        if (from !== to && apart) this.#cut.add(`${from.id}>${to.id}`);
       }
     }
     this.invariants.mark('partition');

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
 
+import { electCandidate } from '../../../src/control/candidates.ts';
+import { NO_MEMORY } from '../../../src/control/memory.ts';
 import type { NodeErrorKind } from '../../../src/control/observation.ts';
+import { lookAt } from '../../../src/control/situation.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
 import { INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
 
@@ -327,4 +330,38 @@ test('a slow push to the new master holds the others back for a while only', () 
     scene.id(1, 0),
     scene.id(1, 1),
   ]);
+});
+
+test('a replica nobody has asked yet is asked first', () => {
+  const scene = new Scene();
+  scene.fail(scene.id(0, 0));
+  for (let index = 0; index < 3; index += 1) {
+    scene.nowMs += INTERVAL_MS;
+    scene.probe(scene.id(0, 0));
+  }
+  expect(whyNot(scene)).toMatch(/its answer is still to come/);
+  expect(scene.decide().expectant).toContain(scene.id(0, 1));
+});
+
+test('a replica that is loading is not asked again and again while its master is down', () => {
+  const scene = sceneWithDeadMaster(0);
+  scene.fail(scene.id(0, 1), 'loading');
+  scene.rounds(3);
+  expect(scene.decide().expectant.size).toBe(0);
+});
+
+test('the same rules choose a replica while the master lives, for a failover by hand', () => {
+  const scene = new Scene(2, 2);
+  scene.rounds(2);
+  const situation = lookAt(scene);
+  expect(electCandidate(situation, scene.cluster.shards[0]!)).toMatchObject({
+    kind: 'elected',
+    candidate: { sequence: 100 },
+  });
+  const strangers = lookAt({ ...scene, memory: NO_MEMORY });
+  expect(electCandidate(strangers, scene.cluster.shards[0]!).kind).toBe('wait');
+  scene.changeLeader();
+  scene.set(scene.id(0, 1), { lastIoSeconds: 16 });
+  scene.probe(scene.id(0, 1));
+  expect(electCandidate(lookAt(scene), scene.cluster.shards[0]!).kind).toBe('nobody');
 });

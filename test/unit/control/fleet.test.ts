@@ -26,6 +26,15 @@ test('whatever happened, a fleet whose faults stop converges, and on the way not
         expect(fleet.isConverged(), fleet.explain()).toBe(true);
       },
     ),
-    { numRuns: 300 },
+    { numRuns: 200 },
   );
 }, 60_000);
+
+test.each([
+  // A replica hides its old job lines; once promoted, an import of long ago passed for the one awaited.
+  { seed: 655, shardCount: 3, groupSize: 2 },
+  // The hand-over was given up because the target died with it; the same slots are moved again later.
+  { seed: 4_564_741, shardCount: 3, groupSize: 3 },
+])('a run that once went wrong goes well: seed $seed', ({ seed, shardCount, groupSize }) => {
+  expect(run(seed, shardCount, groupSize).isConverged()).toBe(true);
+});

@@ -32,8 +32,8 @@ interface Job {
   readonly target: ModelNode;
   readonly range: SlotRange;
   state: 'running' | 'succeeded' | 'failed';
-  /** Its success was committed. */
-  isRecorded: boolean;
+  /** Its success was committed, or it was given up. */
+  isSettled: boolean;
 }
 
 interface ModelNode {
@@ -308,11 +308,19 @@ export class Fleet {
         job === undefined ||
         job.target.expectedId !== target ||
         job.state !== 'succeeded' ||
-        job.isRecorded
+        job.isSettled
       ) {
         throw new Error(`slots ${reason.slots} are given away without their data: ${reason.text}`);
       }
-      job.isRecorded = true;
+      job.isSettled = true;
+    }
+    for (const reason of action.reasons) {
+      if (reason.kind !== 'migrationGivenUp') continue;
+      const place = present(
+        migrationsOf(this.cluster).find(({ sourceIndex }) => sourceIndex === reason.sourceIndex),
+        'no migration',
+      );
+      for (const job of this.jobs) job.isSettled ||= job.source.expectedId === masterOf(place.source).id;
     }
     const isTopologyChanged = setNodesText(action.next) !== setNodesText(this.cluster);
     if (
@@ -335,7 +343,7 @@ export class Fleet {
     return this.jobs.some(
       (job) =>
         (job.source === node || job.target === node) &&
-        (job.state === 'running' || (job.state === 'succeeded' && !job.isRecorded)),
+        (job.state === 'running' || (job.state === 'succeeded' && !job.isSettled)),
     );
   }
 
@@ -363,7 +371,7 @@ export class Fleet {
       equalRanges(job.range, range) &&
       job.source.life === 'up' &&
       job.state !== 'failed' &&
-      !job.isRecorded
+      !job.isSettled
     );
   }
 
@@ -400,7 +408,7 @@ export class Fleet {
     ) {
       return failure('alreadyMigrated');
     }
-    const job: Job = { source, target, range: action.range, state: 'running', isRecorded: false };
+    const job: Job = { source, target, range: action.range, state: 'running', isSettled: false };
     this.jobs.push(job);
     const isTargetReady = target.life === 'up' && target.role === 'master' && target.version > 0;
     if (

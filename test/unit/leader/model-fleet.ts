@@ -23,6 +23,8 @@ export class ModelNode {
   pushMs = LATENCY_MS;
   /** SETNODES is refused with this error while set. */
   pushError: NodeError | null = null;
+  /** MIGRATE is refused with this error while set. */
+  migrateError: NodeError | null = null;
   sourceJob: NodeReport['sourceJob'] = null;
   targetJob: NodeReport['targetJob'] = null;
   readonly pushes: TopologyPush[] = [];
@@ -106,6 +108,14 @@ export class ModelFleet implements NodeClient {
     this.nodes.set(address, new ModelNode(address));
   }
 
+  /** Another client of the same nodes, for the next leader. */
+  successor(): ModelFleet {
+    const next = new ModelFleet(this.#clock, []);
+    for (const [address, node] of this.nodes) next.nodes.set(address, node);
+    next.isCommitted = this.isCommitted;
+    return next;
+  }
+
   node(address: NodeAddress): ModelNode {
     const node = this.nodes.get(address);
     if (node === undefined) throw new Error(`no node at ${address}`);
@@ -140,6 +150,7 @@ export class ModelFleet implements NodeClient {
     deadlineMs: number,
   ): Promise<Result<void, NodeError>> {
     return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
+      if (node.migrateError !== null) return err(node.migrateError);
       node.migrates.push({ range, target });
       node.sourceJob = { range, destination: target, state: 'start' };
       for (const other of this.nodes.values()) {

@@ -85,11 +85,24 @@ async function start(shards: number, replicas: number): Promise<ModelRecords> {
       (node) => node.wantedRole === 'master' || node.seen?.link === 'up',
     ),
   );
+  // The word of a replica counts as from before a failure once its master has answered after it: two more looks at all.
+  await lookedAgain();
+  await lookedAgain();
   return records;
 }
 
 async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
   await waitUntil(what, async () => (await condition()) || notYet(leadership?.status(NAMESPACE, NAME)));
+}
+
+/** Resolves when every node has answered a look that began after the call. */
+async function lookedAgain(): Promise<void> {
+  const sinceMs = systemClock.monotonicMs();
+  await until('every node was looked at again', () =>
+    (leadership?.status(NAMESPACE, NAME)?.nodes ?? []).every(
+      (node) => node.seen !== null && node.seen.ageMs < systemClock.monotonicMs() - sinceMs,
+    ),
+  );
 }
 
 function clusterOf(records: ModelRecords): Cluster {

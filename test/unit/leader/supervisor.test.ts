@@ -4,7 +4,6 @@ import { startMigration } from '../../../src/topology/change-slots.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
 import { setNodesText } from '../../../src/topology/setnodes-text.ts';
 import { slotRange } from '../../../src/topology/slot.ts';
-import { ModelFleet } from './model-fleet.ts';
 import { addressOf, makeCluster, nameOf, OPTIONS, PING_INTERVAL_MS, Scene } from './scene.ts';
 
 const WINDOW_MS = PING_INTERVAL_MS * OPTIONS.maxPingCount;
@@ -58,6 +57,19 @@ describe('a new cluster', () => {
     await scene.clock.advance(5 * PING_INTERVAL_MS);
     expect(scene.fleet.node(address).probes).toBe(probes);
     expect(scene.leadership.status(scene.namespace, other.name)).toBeNull();
+    await scene.leadership.stop();
+  });
+});
+
+describe('a nudge', () => {
+  it('looks at every node at once', async () => {
+    const scene = new Scene(2, 1);
+    await scene.settle();
+    const probes = scene.model(0, 0).probes;
+    scene.leadership.nudge(scene.namespace, scene.name);
+    await scene.clock.advance(10);
+    expect(scene.model(0, 0).probes).toBe(probes + 1);
+    expect(scene.leadership.statuses()).toMatchObject([{ cluster: scene.name, isConverged: true }]);
     await scene.leadership.stop();
   });
 });
@@ -195,9 +207,7 @@ describe('the fence', () => {
     scene.model(0, 2).state = 'up';
     scene.currentTerm = 2;
     scene.records.term = 2;
-    const client = new ModelFleet(scene.clock, []);
-    for (const [address, node] of scene.fleet.nodes) client.nodes.set(address, node);
-    const next = scene.lead(2, client);
+    const next = scene.lead(2, scene.fleet.successor());
     next.start();
     await scene.clock.until(() => scene.isConverged(), 2000);
     await next.stop();
@@ -276,6 +286,22 @@ describe('log lines', () => {
 });
 
 describe('a migration', () => {
+  it('that the source refuses to start is asked for again, and its refusal is told', async () => {
+    const scene = new Scene(2, 1);
+    await scene.settle();
+    const planned = startMigration(scene.cluster, { targetIndex: 1, range: slotRange(5, 5), nowSeconds: 5 });
+    if (!planned.ok) throw new Error(JSON.stringify(planned.error));
+    scene.model(0, 0).migrateError = {
+      kind: 'migrationRunning',
+      message: 'ERR There is already a migrating job',
+    };
+    scene.put(scene.namespace, planned.value);
+    await scene.clock.until(() => scene.events('migrate.failed').length === 2, 10_000);
+    scene.model(0, 0).migrateError = null;
+    await scene.clock.until(() => scene.model(0, 0).migrates.length === 1, 10_000);
+    await scene.leadership.stop();
+  });
+
   it('is started, followed and recorded in the very next version, the target told first', async () => {
     const scene = new Scene(2, 2);
     watchCommits(scene);

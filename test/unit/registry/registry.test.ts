@@ -42,6 +42,14 @@ describe('namespaces', () => {
     expect(registry.listNamespaces()).toEqual(['b']);
   });
 
+  it('are not refused by a member that lost the lead: what it knows may be old', async () => {
+    const { registry, group } = scene();
+    await registry.createNamespace(name('a'));
+    group.isLeader = false;
+    expect(await registry.createNamespace(name('a'))).toEqual(failed({ kind: 'notLeader' }));
+    expect(await registry.deleteNamespace(name('b'))).toEqual(failed({ kind: 'notLeader' }));
+  });
+
   it('with clusters are not deleted; a namespace whose name begins alike does not count', async () => {
     const { registry } = scene();
     await registry.createNamespace(ns);

@@ -16,6 +16,12 @@ const worlds: fc.Arbitrary<{ readonly options: WorldOptions; readonly steps: num
     crashes: fc.boolean(),
     partitions: fc.boolean(),
     compactions: fc.boolean(),
+    slowDisk: fc.constantFrom(1, 1, 5, 40),
+    weights: fc.record({
+      tick: fc.constantFrom(60, 200, 400),
+      deliver: fc.constantFrom(200, 440, 800),
+      disk: fc.constantFrom(60, 200, 400),
+    }),
     core: fc.record({
       heartbeatTicks: fc.constantFrom(1, 2),
       electionTicks: fc.constantFrom(6, 10),

@@ -76,10 +76,10 @@ export interface RealMember {
   readonly driver: RaftDriver;
   readonly machine: CountingMachine;
   readonly transport: HttpTransport;
-  readonly server: ServerType;
+  readonly app: Hono;
 }
 
-/** Members 1..count with data under `folder`, each on a free port that it keeps over restarts. */
+/** Members 1..count with data under `folder`. Each keeps its server, hence its port, over restarts; while down it answers 503. */
 export class RealGroup {
   readonly running = new Map<MemberId, RealMember>();
   readonly fatal: Error[] = [];
@@ -87,6 +87,7 @@ export class RealGroup {
   readonly #options: Partial<DriverOptions>;
   readonly #ids: readonly MemberId[];
   readonly #origins = new Map<MemberId, PeerOrigin>();
+  readonly #servers: ServerType[] = [];
 
   constructor(folder: string, count: number, options: Partial<DriverOptions> = {}) {
     this.#folder = folder;
@@ -97,9 +98,11 @@ export class RealGroup {
   /** Finds a port for everybody, then starts everybody. */
   async start(): Promise<void> {
     for (const id of this.#ids) {
-      const server = await listen(new Hono(), 0);
-      this.#origins.set(id, server.origin);
-      await closeServer(server.server);
+      const respond = (request: Request): Response | Promise<Response> =>
+        this.running.get(id)?.app.fetch(request) ?? new Response(null, { status: 503 });
+      const { server, origin } = await listen(respond);
+      this.#servers.push(server);
+      this.#origins.set(id, origin);
     }
     for (const id of this.#ids) await this.boot(id);
   }
@@ -154,9 +157,7 @@ export class RealGroup {
       { self: id, isMember: (member) => this.#origins.has(member), snapshotIdleMs: 5000 },
       { ...common, counters, handler: driver, sink: snapshots },
     );
-    const port = Number(new URL(present(this.#origins.get(id), 'a port was found')).port);
-    const { server } = await listen(new Hono().route('/raft', routes), port);
-    const member = { id, driver, machine, transport, server };
+    const member = { id, driver, machine, transport, app: new Hono().route('/raft', routes) };
     this.running.set(id, member);
     driver.start();
     return member;
@@ -166,11 +167,17 @@ export class RealGroup {
     const member = present(this.running.get(id), 'the member runs');
     this.running.delete(id);
     await member.driver.close();
-    await Promise.all([member.transport.close(), closeServer(member.server)]);
+    await member.transport.close();
   }
 
   async stopAll(): Promise<void> {
     await Promise.all([...this.running.keys()].map((id) => this.stop(id)));
+  }
+
+  /** Stops everybody and the servers. */
+  async end(): Promise<void> {
+    await this.stopAll();
+    await Promise.all(this.#servers.map(closeServer));
   }
 
   /** The established leader, if any. */
@@ -180,16 +187,14 @@ export class RealGroup {
 }
 
 function listen(
-  app: Hono,
-  port: number,
+  respond: (request: Request) => Response | Promise<Response>,
 ): Promise<{ readonly server: ServerType; readonly origin: PeerOrigin }> {
   return new Promise((resolve, reject) => {
-    const server = serve({ fetch: app.fetch, hostname: '127.0.0.1', port }, (info) => {
+    const server = serve({ fetch: respond, hostname: '127.0.0.1', port: 0 }, (info) => {
       const origin = parsePeerAddress(`127.0.0.1:${info.port}`);
       if (origin.ok) resolve({ server, origin: origin.value });
       else reject(new Error(origin.error));
     });
-    server.once('error', reject);
   });
 }
 

@@ -139,12 +139,13 @@ describe('saving', () => {
         disk.crashAt = disk.operations.length + crashAt + 1;
         const { snapshots } = openOn(disk);
         const result = save(disk, snapshots, meta(20));
+        const { crashed } = disk;
         const opened = openOn(disk.afterPowerLoss(loss));
         expect(opened.damaged).toEqual([]);
         const index = opened.snapshots.newest()?.meta.index;
         if (result === undefined) expect([old.meta.index, 20]).toContain(index);
         else expect(index).toBe(20);
-        if (!disk.crashed) break;
+        if (!crashed) break;
       }
     }
   });

@@ -43,8 +43,9 @@ describe('the identity of a data directory', () => {
     const result = openOn(booted(), { memberId: memberId(2) });
     expect(result).toBeInstanceOf(IdentityRefused);
     expect(result).toMatchObject({ problem: 'otherMember' });
-    expect(String(result)).toMatch(/belongs to member 1, the configuration says member 2/);
-    expect(String(result)).not.toContain('\n');
+    expect(result).toMatchObject({
+      message: expect.stringMatching(/^.*belongs to member 1, the configuration says member 2.*$/),
+    });
   });
 
   it('refuses a log without an identity', () => {
@@ -71,7 +72,7 @@ describe('the identity of a data directory', () => {
   it('refuses the format of a newer release without calling it damage', () => {
     const result = openOn(rewritten((text) => text.replace('"format": 1', '"format": 2')));
     expect(result).toMatchObject({ name: 'IdentityRefused', problem: 'unsupported' });
-    expect(String(result)).not.toContain('damaged');
+    expect(result).toMatchObject({ message: expect.not.stringContaining('damaged') });
   });
 
   it('refuses a log of another incarnation', () => {
