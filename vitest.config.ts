@@ -11,7 +11,11 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['test/unit/**/*.test.ts', 'test/raft-scripts/**/*.test.ts', 'test/kvrocks-simulator/**/*.test.ts'],
+          include: [
+            'test/unit/**/*.test.ts',
+            'test/raft-scripts/**/*.test.ts',
+            'test/kvrocks-simulator/**/*.test.ts',
+          ],
           testTimeout: 60_000,
           maxWorkers: 2,
         },

@@ -48,7 +48,9 @@ function checkPath(path: string): string {
 
 function readVersion(): string {
   const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : '';
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
+    ? String(manifest.version)
+    : '';
 }
 
 /** The one line of a process that does not start. */
@@ -61,7 +63,9 @@ function readFile(path: string): { readonly name: string; readonly text: string 
   try {
     return { name: path, text: readFileSync(path, 'utf8') };
   } catch (error) {
-    return refuseToStart(`${path}: cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    return refuseToStart(
+      `${path}: cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+    );
   }
 }
 

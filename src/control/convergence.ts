@@ -44,7 +44,8 @@ export interface RaisePlan extends Draft {
 
 /**
  * Nodes that must not hear of a higher version now: both ends of every migration that is not settled, and both ends of a job that somebody
- * else started (facts sections 5.4, 11). A node without a topology has no job and is never held.
+ * else started from one master to another (facts sections 5.4, 11). A job toward a node that is no longer a master is one that was given up: it
+ * must not keep the old master in office. A node without a topology has no job and is never held.
  */
 export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
   const held = new Set<NodeId>();
@@ -59,8 +60,10 @@ export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
     const master = masterView(situation, shard);
     const job = master.report?.sourceJob ?? null;
     if (master.condition !== 'answering' || job?.state !== 'start') continue;
+    const target = situation.views.get(job.destination);
+    if (target?.node.role !== 'master') continue;
     held.add(master.node.id);
-    held.add(job.destination);
+    held.add(target.node.id);
   }
   for (const id of held) {
     const version = situation.views.get(id)?.report?.version ?? 0;
@@ -173,8 +176,9 @@ export function expectantNodes(situation: Situation): ReadonlySet<NodeId> {
     }
   }
   for (const { source, target } of migrationsOf(situation.cluster)) {
-    expectant.add(masterView(situation, source).node.id);
-    expectant.add(masterView(situation, target).node.id);
+    for (const end of [masterView(situation, source), masterView(situation, target)]) {
+      if (end.condition !== 'down') expectant.add(end.node.id);
+    }
   }
   return expectant;
 }

@@ -66,9 +66,7 @@ function conditionProblem(situation: Situation, view: NodeView): Problem[] {
     case 'loading':
       return [nodeProblem('nodeLoading', view, message)];
     case 'impaired':
-      return view.memory.error === null
-        ? []
-        : [nodeProblem(errorProblemKind(view.memory.error), view, message)];
+      return [nodeProblem(errorProblemKind(view.memory.error), view, message)];
     case 'answering':
       return linkProblem(situation, view);
     default:

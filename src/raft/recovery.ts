@@ -21,7 +21,7 @@ export class RecoveryRefused extends Error {
     super(
       `The Raft log, snapshot and state of this member do not fit together: ${reason}. ` +
         'This member will not start, because it may have acknowledged what is missing here. ' +
-        'Remove it from the group and let it join again with an empty data directory and a new id.',
+        'Do not delete or edit files by hand; see docs/operations.md, "A damaged data directory".',
     );
   }
 }

@@ -5,10 +5,10 @@ import { indexAfter, payloadBytes } from './log.ts';
 import { isVoter, otherMembers, otherVoters } from './membership.ts';
 import type { PreVoteReply, PreVoteRequest, VoteReply, VoteRequest } from './messages.ts';
 import { Progress } from './progress.ts';
-import { quorumValue, voteOutcome } from './quorum.ts';
+import { voteOutcome } from './quorum.ts';
 import { refuseReads } from './reads.ts';
 import { appendOwn, replicate } from './replication.ts';
-import { envelope } from './state.ts';
+import { envelope, quorumReached } from './state.ts';
 import type { CoreState, Leadership } from './state.ts';
 import { logIndex, term } from './types.ts';
 import type { MemberId, Term } from './types.ts';
@@ -53,11 +53,8 @@ export function tickElection(core: CoreState, entropy: number): void {
 
 /** CheckQuorum: true when a majority of every voter set was heard within an election timeout. */
 export function hearsQuorum(core: CoreState, lead: Leadership): boolean {
-  const { self, electionTicks } = core.options;
-  const heardAt = quorumValue(core.membership.voterSets, (member) =>
-    member === self ? lead.ticks : (lead.peers.get(member)?.heardAtTick ?? 0),
-  );
-  return lead.ticks - heardAt < electionTicks;
+  const heardAt = quorumReached(core, lead, lead.ticks, (peer) => peer.heardAtTick);
+  return lead.ticks - heardAt < core.options.electionTicks;
 }
 
 /** Never while a snapshot is being installed: the log that would be judged is about to be replaced. */

@@ -68,21 +68,16 @@ export class Progress {
     const news = matched > this.#match;
     this.#match = higherIndex(this.#match, matched);
     if (this.#next <= this.#match) this.#setNext(indexAfter(this.#match));
-    switch (this.#state.kind) {
-      case 'probe':
-        if (matched === this.#match) this.#becomeReplicate();
-        return news;
-      case 'snapshot':
-        // Whatever brought it here, the log reaches it again.
-        if (this.#match >= base) this.#becomeReplicate();
-        return news;
-      case 'replicate': {
-        const { inflight } = this.#state;
-        const open = inflight.findIndex((index) => index > this.#match);
-        inflight.splice(0, open === -1 ? inflight.length : open);
-        return news;
-      }
+    if (this.#state.kind === 'replicate') {
+      const { inflight } = this.#state;
+      const open = inflight.findIndex((index) => index > this.#match);
+      inflight.splice(0, open === -1 ? inflight.length : open);
+      return news;
     }
+    // A probe is answered by nothing older than what is known; a snapshot is not needed once the log reaches the member.
+    const found = this.#state.kind === 'probe' ? matched === this.#match : this.#match >= base;
+    if (found) this.#becomeReplicate();
+    return news;
   }
 
   /**
@@ -91,16 +86,7 @@ export class Progress {
    */
   rejected(probed: LogIndex, meeting: LogIndex): boolean {
     if (probed <= this.#match) return false;
-    switch (this.#state.kind) {
-      case 'snapshot':
-        return false;
-      case 'probe':
-        if (!this.#state.awaiting || probed !== indexBefore(this.#next)) return false;
-        break;
-      case 'replicate':
-        if (probed >= this.#next) return false;
-        break;
-    }
+    if (!this.#mayHaveSent(probed)) return false;
     const next = lowerIndex(probed, indexAfter(meeting));
     this.becomeProbe(higherIndex(next, indexAfter(this.#match)), false);
     return true;
@@ -108,18 +94,19 @@ export class Progress {
 
   /** An append request left that ends at `last`; `last` is null for one without entries. */
   sent(last: LogIndex | null): void {
-    switch (this.#state.kind) {
-      case 'probe':
-        this.#state = { kind: 'probe', awaiting: true };
-        return;
-      case 'replicate':
-        if (last === null) return;
-        this.#state.inflight.push(last);
-        this.#setNext(indexAfter(last));
-        return;
-      case 'snapshot':
-        assert(false, 'nothing is appended while a snapshot is under way');
+    assert(this.#state.kind !== 'snapshot', 'nothing is appended while a snapshot is under way');
+    if (this.#state.kind === 'probe') {
+      this.#state = { kind: 'probe', awaiting: true };
+    } else if (last !== null) {
+      this.#state.inflight.push(last);
+      this.#setNext(indexAfter(last));
     }
+  }
+
+  /** Whether a request after `probed` can be under way: the one probe, or any of the stream. */
+  #mayHaveSent(probed: LogIndex): boolean {
+    if (this.#state.kind === 'probe') return this.#state.awaiting && probed === indexBefore(this.#next);
+    return this.#state.kind === 'replicate' && probed < this.#next;
   }
 
   #becomeReplicate(): void {

@@ -1,6 +1,6 @@
 // The core's front door: which input goes where, the term rules of messages, and the checks after every step.
 
-import { assert, unreachable } from '../../base/assert.ts';
+import { assert, present, unreachable } from '../../base/assert.ts';
 import {
   becomeFollower,
   followLeader,
@@ -17,7 +17,7 @@ import {
 import { onHeartbeat, sendHeartbeatRound } from './heartbeat.ts';
 import { RaftLog, indexAfter } from './log.ts';
 import { isMember } from './membership.ts';
-import type { Message } from './messages.ts';
+import type { AppendAccepted, AppendRejected, HeartbeatReply, Message } from './messages.ts';
 import { Outbox } from './outbox.ts';
 import type { ReplicationState } from './progress.ts';
 import { confirm, onRead, onRoundAnswered } from './reads.ts';
@@ -31,7 +31,7 @@ import {
 } from './replication.ts';
 import { onSnapshotInstalled, onSnapshotReceived, onSnapshotSent } from './snapshot.ts';
 import { envelope, roleView } from './state.ts';
-import type { CoreState, Leadership } from './state.ts';
+import type { CoreState } from './state.ts';
 import type { CoreOptions, Effects, Input, RoleView } from './step.ts';
 import { TERM_MAX, logIndex, term } from './types.ts';
 import type {
@@ -339,32 +339,26 @@ function dispatch(core: CoreState, message: Message): void {
     case 'appendAccepted':
     case 'appendRejected':
     case 'heartbeatReply':
-      if (core.role.kind === 'leader') hearFollower(core, core.role, message);
+      hearFollower(core, message);
       return;
     default:
       unreachable(message);
   }
 }
 
-type FollowerMessage = Extract<Message, { kind: 'appendAccepted' | 'appendRejected' | 'heartbeatReply' }>;
-
-function hearFollower(core: CoreState, lead: Leadership, message: FollowerMessage): void {
-  const peer = lead.peers.get(message.from);
-  if (peer === undefined) return;
+/** Only a leader listens to what followers answer. */
+function hearFollower(core: CoreState, message: AppendAccepted | AppendRejected | HeartbeatReply): void {
+  const lead = core.role;
+  if (lead.kind !== 'leader') return;
+  const peer = present(lead.peers.get(message.from), 'a leader knows every member');
   peer.heardAtTick = lead.ticks;
-  switch (message.kind) {
-    case 'appendAccepted':
-      onAppendAccepted(core, lead, message);
-      return;
-    case 'appendRejected':
-      onAppendRejected(core, lead, message);
-      return;
-    case 'heartbeatReply':
-      onRoundAnswered(core, lead, message);
-      resume(core, lead, peer);
-      return;
-    default:
-      unreachable(message);
+  if (message.kind === 'appendAccepted') {
+    onAppendAccepted(core, lead, peer, message.matched);
+  } else if (message.kind === 'appendRejected') {
+    onAppendRejected(core, lead, peer, message);
+  } else {
+    onRoundAnswered(core, lead, peer, message.readRound);
+    resume(core, lead, peer);
   }
 }
 

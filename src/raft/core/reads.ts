@@ -4,8 +4,8 @@
 // answered that round, nobody can have led a later term before the read came, so the index was complete for it.
 
 import { sendHeartbeatRound } from './heartbeat.ts';
-import type { HeartbeatReply } from './messages.ts';
-import { quorumValue } from './quorum.ts';
+import type { Progress } from './progress.ts';
+import { quorumReached } from './state.ts';
 import type { CoreState, Leadership } from './state.ts';
 
 /** Takes a read in, or refuses it: not the leader, or too many are waiting. */
@@ -36,10 +36,9 @@ export function registerEarlyReads(core: CoreState, lead: Leadership): void {
 }
 
 /** An answer confirms rounds up to the one it echoes; an echo of a round never sent is ignored. */
-export function onRoundAnswered(core: CoreState, lead: Leadership, message: HeartbeatReply): void {
-  const peer = lead.peers.get(message.from);
-  if (peer === undefined || message.readRound > lead.sentRound || message.readRound <= peer.readRound) return;
-  peer.readRound = message.readRound;
+export function onRoundAnswered(core: CoreState, lead: Leadership, peer: Progress, readRound: number): void {
+  if (readRound > lead.sentRound || readRound <= peer.readRound) return;
+  peer.readRound = readRound;
   confirm(core, lead);
   startRoundIfNeeded(core, lead);
 }
@@ -67,10 +66,7 @@ function startRoundIfNeeded(core: CoreState, lead: Leadership): void {
 
 /** Finds the last round a quorum has answered and releases the reads bound to it. A sole voter confirms itself. */
 export function confirm(core: CoreState, lead: Leadership): void {
-  const { self } = core.options;
-  lead.confirmedRound = quorumValue(core.membership.voterSets, (member) =>
-    member === self ? lead.sentRound : (lead.peers.get(member)?.readRound ?? 0),
-  );
+  lead.confirmedRound = quorumReached(core, lead, lead.sentRound, (peer) => peer.readRound);
   const open = lead.registeredReads.findIndex((read) => read.round > lead.confirmedRound);
   const released = lead.registeredReads.splice(0, open === -1 ? lead.registeredReads.length : open);
   for (const { id, index } of released) core.out.readsReady.push({ id, index });

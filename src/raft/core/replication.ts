@@ -3,11 +3,10 @@
 import { present } from '../../base/assert.ts';
 import { pushCommit } from './heartbeat.ts';
 import { continues, higherIndex, indexAfter, indexBefore, lowerIndex, payloadBytes } from './log.ts';
-import type { AppendAccepted, AppendRejected, AppendRequest } from './messages.ts';
+import type { AppendRejected, AppendRequest } from './messages.ts';
 import type { Progress } from './progress.ts';
-import { quorumValue } from './quorum.ts';
 import { registerEarlyReads } from './reads.ts';
-import { envelope } from './state.ts';
+import { envelope, quorumReached } from './state.ts';
 import type { CoreState, Leadership } from './state.ts';
 import type { Proposal } from './step.ts';
 import { logIndex } from './types.ts';
@@ -95,18 +94,20 @@ function sendSnapshot(core: CoreState, lead: Leadership, peer: Progress): void {
 }
 
 /** A follower holds more of the log than was known. */
-export function onAppendAccepted(core: CoreState, lead: Leadership, message: AppendAccepted): void {
-  const peer = lead.peers.get(message.from);
-  if (peer === undefined || message.matched > core.log.lastIndex) return;
-  if (peer.accepted(message.matched, core.log.base.index)) advanceCommit(core, lead);
+export function onAppendAccepted(core: CoreState, lead: Leadership, peer: Progress, matched: LogIndex): void {
+  if (matched > core.log.lastIndex) return;
+  if (peer.accepted(matched, core.log.base.index)) advanceCommit(core, lead);
   sendNext(core, lead, peer);
   pushCommit(core, lead);
 }
 
 /** The logs do not meet where they were thought to: skip what cannot fit and try further back. */
-export function onAppendRejected(core: CoreState, lead: Leadership, message: AppendRejected): void {
-  const peer = lead.peers.get(message.from);
-  if (peer === undefined) return;
+export function onAppendRejected(
+  core: CoreState,
+  lead: Leadership,
+  peer: Progress,
+  message: AppendRejected,
+): void {
   const meeting = core.log.lastNotAfterTerm(
     lowerIndex(message.probed, message.hint.index),
     message.hint.term,
@@ -120,15 +121,10 @@ export function onAppendRejected(core: CoreState, lead: Leadership, message: App
  */
 export function resume(core: CoreState, lead: Leadership, peer: Progress): void {
   const quiet = lead.ticks - peer.sentAtTick >= core.options.heartbeatTicks;
-  switch (peer.state.kind) {
-    case 'snapshot':
-      return;
-    case 'probe':
-      if (quiet || !peer.state.awaiting) sendAppend(core, lead, peer, true);
-      return;
-    case 'replicate':
-      if (quiet && peer.match < core.log.lastIndex) sendAppend(core, lead, peer, false);
-      return;
+  if (peer.state.kind === 'probe') {
+    if (quiet || !peer.state.awaiting) sendAppend(core, lead, peer, true);
+  } else if (peer.state.kind === 'replicate') {
+    if (quiet && peer.match < core.log.lastIndex) sendAppend(core, lead, peer, false);
   }
 }
 
@@ -137,10 +133,8 @@ export function resume(core: CoreState, lead: Leadership, peer: Progress): void 
  * majority holds it, and commits only with a later one (paper section 5.4.2, figure 8).
  */
 export function advanceCommit(core: CoreState, lead: Leadership): void {
-  const { log, options } = core;
-  const held = quorumValue(core.membership.voterSets, (member) =>
-    member === options.self ? log.durableIndex : (lead.peers.get(member)?.match ?? 0),
-  );
+  const { log } = core;
+  const held = quorumReached(core, lead, log.durableIndex, (peer) => peer.match);
   const index = logIndex(held);
   const before = log.commitIndex;
   if (index <= before || log.termAt(index) !== core.hardState.term) return;

@@ -1,8 +1,10 @@
 // Everything one member knows, and what each role adds to it. Only the files of this folder see it.
 
+import { present } from '../../base/assert.ts';
 import type { RaftLog } from './log.ts';
 import type { Outbox } from './outbox.ts';
 import type { Progress } from './progress.ts';
+import { quorumValue } from './quorum.ts';
 import type { CoreOptions, RoleView } from './step.ts';
 import type { HardState, LogIndex, MemberId, Membership, SnapshotMeta } from './types.ts';
 
@@ -75,4 +77,16 @@ export function envelope(
   to: MemberId,
 ): { readonly from: MemberId; readonly to: MemberId; readonly term: HardState['term'] } {
   return { from: core.options.self, to, term: core.hardState.term };
+}
+
+/** What a majority of every voter set has reached: `own` for this leader, `of` for every other voter. */
+export function quorumReached(
+  core: CoreState,
+  lead: Leadership,
+  own: number,
+  of: (peer: Progress) => number,
+): number {
+  return quorumValue(core.membership.voterSets, (member) =>
+    member === core.options.self ? own : of(present(lead.peers.get(member), 'a leader knows every voter')),
+  );
 }

@@ -73,13 +73,25 @@ describe('refusing', () => {
     ['rafft: {}\n', 'c.yaml:1:1: unknown key "rafft"; did you mean "raft"?'],
     ['raft: {id: zero}', 'c.yaml:1:8: raft.id: '],
     ['raft: {id: 4}', 'c.yaml:1:8: raft.id: there is no entry 4 in raft.peers (it has 3)'],
-    ['addr: "127.0.0.1:9999"', 'c.yaml: raft.peers: entry 1 is "127.0.0.1:9379" but member 1 is reached at "127.0.0.1:9999"'],
+    [
+      'addr: "127.0.0.1:9999"',
+      'c.yaml: raft.peers: entry 1 is "127.0.0.1:9379" but member 1 is reached at "127.0.0.1:9999"',
+    ],
     ['addr: "0.0.0.0:9379"', 'c.yaml: advertise_addr: others cannot reach "0.0.0.0:9379"'],
     ['addr: nonsense', 'c.yaml:1:1: addr: expected host:port'],
-    ['raft: {peers: ["127.0.0.1:9379", "127.0.0.1:9379"]}', 'c.yaml:1:8: raft.peers: entry 2: "127.0.0.1:9379" is listed twice'],
+    [
+      'raft: {peers: ["127.0.0.1:9379", "127.0.0.1:9379"]}',
+      'c.yaml:1:8: raft.peers: entry 2: "127.0.0.1:9379" is listed twice',
+    ],
     ['raft: {election_timeout_ms: 150}', 'c.yaml:1:8: raft.election_timeout_ms: must be at least 4 x'],
-    ['raft: {cluster_state: existing}', 'c.yaml:1:8: raft.cluster_state: joining a running group is not possible'],
-    ['controller: {failover: {ping_interval_seconds: 0.1}}', 'c.yaml:1:25: controller.failover.ping_interval_seconds: '],
+    [
+      'raft: {cluster_state: existing}',
+      'c.yaml:1:8: raft.cluster_state: joining a running group is not possible',
+    ],
+    [
+      'controller: {failover: {ping_interval_seconds: 0.1}}',
+      'c.yaml:1:25: controller.failover.ping_interval_seconds: ',
+    ],
     ['- a\n- b\n', 'c.yaml: expected settings'],
     ['raft: {id: 1', 'c.yaml:1:13: not valid YAML'],
     ['raft: 3', 'c.yaml:1:1: raft: '],
@@ -94,7 +106,9 @@ describe('refusing', () => {
       'environment variable KVROCKS_CONTROLLER_RAFT_ID: raft.id: expected a number',
     );
     expect(problem('', { flags: ['raft.id=9'] })).toContain('--set raft.id=9: raft.id: there is no entry 9');
-    expect(problem('', { flags: ['raft.ids=9'] })).toContain('unknown setting "raft.ids"; did you mean "raft.id"?');
+    expect(problem('', { flags: ['raft.ids=9'] })).toContain(
+      'unknown setting "raft.ids"; did you mean "raft.id"?',
+    );
     expect(problem('', { flags: ['raft.id'] })).toContain('expected path=value');
   });
 });

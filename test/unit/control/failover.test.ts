@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { electCandidate } from '../../../src/control/candidates.ts';
 import { NO_MEMORY } from '../../../src/control/memory.ts';
 import type { NodeErrorKind } from '../../../src/control/observation.ts';
-import { lookAt } from '../../../src/control/situation.ts';
+import { lookAt, silenceText, viewOf } from '../../../src/control/situation.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
 import { INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
 
@@ -358,7 +358,9 @@ test('the same rules choose a replica while the master lives, for a failover by 
     kind: 'elected',
     candidate: { sequence: 100 },
   });
-  const strangers = lookAt({ ...scene, memory: NO_MEMORY });
+  const { cluster, settings, nowMs } = scene;
+  const strangers = lookAt({ cluster, settings, nowMs, memory: NO_MEMORY });
+  expect(silenceText(viewOf(strangers, scene.id(0, 0)))).toBe('missed 0 probes (no error)');
   expect(electCandidate(strangers, scene.cluster.shards[0]!).kind).toBe('wait');
   scene.changeLeader();
   scene.set(scene.id(0, 1), { lastIoSeconds: 16 });

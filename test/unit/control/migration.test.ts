@@ -288,6 +288,7 @@ test('a MIGRATE that timed out is looked for before it is repeated', () => {
     scene.endMigrate(only(scene.decide(), 'migrate'), 'timedOut');
     expect(waitingFor(scene)).toMatch(/the word of the source is awaited/);
     tellSource(scene, state);
+    tellTarget(scene, state);
     look(scene);
     expect(waitingFor(scene)).toMatch(isFound ? /the job runs/ : /attempt 1 failed \(timedOut/);
   }
@@ -338,6 +339,23 @@ test('a job nobody recorded is told and its ends are left alone while it runs', 
   expect(scene.problems()).toEqual(['unknownJob']);
   scene.cluster = valueOf(clusterWithVersion(scene.cluster, 5));
   expect(actionsOf(scene.decide(), 'push').map((push) => push.node)).toEqual([scene.id(2, 0)]);
+});
+
+test('a job toward a node that is no longer a master holds nobody: it was given up, and the push ends it', () => {
+  const scene = new Scene(3, 2);
+  scene.rounds(2);
+  scene.set(scene.id(0, 0), { sourceJob: { range: RANGE, destination: scene.id(1, 1), state: 'start' } });
+  scene.round();
+  scene.cluster = valueOf(clusterWithVersion(scene.cluster, 5));
+  expect(actionsOf(scene.decide(), 'push')).toHaveLength(6);
+});
+
+test('a dead end of a migration is not looked at more often', () => {
+  const scene = running();
+  scene.fail(source(scene));
+  scene.fail(scene.id(0, 1));
+  scene.rounds(3);
+  expect(scene.decide().expectant).toEqual(new Set([target(scene)]));
 });
 
 test('a node that came back without a topology is never left alone: it has no job', () => {

@@ -492,6 +492,7 @@ describe('a new leader', () => {
     const effects = core.step({ kind: 'propose', proposals: [{ id: 4, data: new Uint8Array(3) }] });
     expect(effects).toMatchObject({ append: [], refused: [{ id: 4, reason: 'notLeader' }] });
     expect(logTerms(core)).toEqual([1]);
+    expect(core.uncommittedBytes).toBe(0);
   });
 });
 

@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Message } from '../../../../src/raft/core/messages.ts';
 import type { RaftCore } from '../../../../src/raft/core/raft-core.ts';
-import type { Effects } from '../../../../src/raft/core/step.ts';
+import type { Effects, Input } from '../../../../src/raft/core/step.ts';
 import { TERM_MAX, logIndex, memberId, term } from '../../../../src/raft/core/types.ts';
 import type { Entry } from '../../../../src/raft/core/types.ts';
 import {
@@ -199,5 +199,14 @@ describe('whatever the network brings', () => {
       expect(silent(tell(core, 2, 2, body))).toBe(true);
     }
     expect(core.hardState).toEqual(hard(2));
+  });
+
+  test('a kind that no parser lets through is a bug, not a message', () => {
+    const core = makeCore({ term: 2 });
+    for (const inTerm of [1, 2, 3]) {
+      const unknown = { ...message(2, 1, inTerm, heartbeat()), kind: 'gossip' } as unknown as Message;
+      expect(() => core.step({ kind: 'message', message: unknown })).toThrow('unreachable');
+    }
+    expect(() => core.step({ kind: 'nonsense' } as unknown as Input)).toThrow('unreachable');
   });
 });
