@@ -6,9 +6,9 @@ import { unreachable } from '../base/assert.ts';
 import type { Secret } from '../base/secret.ts';
 import type { NodeError } from '../control/observation.ts';
 import { parseClusterNodes } from '../topology/cluster-nodes-text.ts';
-import type { Cluster, NodeAddress } from '../topology/types.ts';
+import type { Cluster, NodeAddress, NodeId } from '../topology/types.ts';
 import { ApiError } from './errors.ts';
-import type { Clusters, NodeInspector } from './ports.ts';
+import type { Clusters, NodeInspection, NodeInspector } from './ports.ts';
 
 /** Nodes asked at once, at most. */
 const CONCURRENCY_MAX = 64;
@@ -18,8 +18,6 @@ export interface NodeCheck {
   readonly clusters: Clusters;
   readonly addresses: readonly NodeAddress[];
   readonly password: Secret;
-  /** The cluster the nodes are to join; null for a new one. A node that was a member of it before may come back. */
-  readonly joining: Cluster | null;
 }
 
 /** True when the client takes the responsibility itself (contract, *Answers*). */
@@ -53,17 +51,40 @@ export async function checkNodes(check: NodeCheck): Promise<void> {
 async function checkNode(check: NodeCheck, address: NodeAddress): Promise<ApiError | null> {
   const inspection = await check.inspector.inspect(address, check.password);
   if (!inspection.ok) return nodeRefusal(address, inspection.error);
-  if (inspection.value.version < 0) return null;
-  if (check.joining !== null && (await knowsCluster(check, address, check.joining))) return null;
+  return inspection.value.version < 0 ? null : inUse(address, inspection.value);
+}
+
+/**
+ * Checks one node that is to join `cluster`. A node that was removed from it may come back: its own id is returned, because the
+ * supervisor leaves nodes alone that have a topology and another id than the one recorded. Null for a node without a topology.
+ */
+export async function checkJoiningNode(
+  check: Omit<NodeCheck, 'addresses'>,
+  address: NodeAddress,
+  cluster: Cluster,
+): Promise<NodeId | null> {
+  const inspection = await check.inspector.inspect(address, check.password);
+  if (!inspection.ok) throw nodeRefusal(address, inspection.error);
+  const { id, version } = inspection.value;
+  if (version < 0) return null;
+  if (id !== null && (await knowsCluster(check, address, cluster))) return id;
+  throw inUse(address, inspection.value);
+}
+
+function inUse(address: NodeAddress, { version }: NodeInspection): ApiError {
   return new ApiError(
     'conflict',
-    `node ${address} already has a cluster topology (version ${inspection.value.version}); ` +
+    `node ${address} already has a cluster topology (version ${version}); ` +
       'import that cluster, or empty the node and run CLUSTER RESET on it',
   );
 }
 
 /** Whether the node's own topology names a member of `cluster`: it was removed from it and comes back. */
-async function knowsCluster(check: NodeCheck, address: NodeAddress, cluster: Cluster): Promise<boolean> {
+async function knowsCluster(
+  check: Omit<NodeCheck, 'addresses'>,
+  address: NodeAddress,
+  cluster: Cluster,
+): Promise<boolean> {
   const text = await check.inspector.clusterNodes(address, check.password);
   if (!text.ok) return false;
   const parsed = parseClusterNodes(text.value);

@@ -104,30 +104,47 @@ function judgeReport(
   return { kind: 'eligible', sequence: report.sequence, why: standing(situation, shard, report.sequence) };
 }
 
-/** Why the replica's link counts as broken already before the failure; null when it was up. */
+/**
+ * Why the replica's link counts as broken already before the failure; null when it was up. A replica that came to its master after the last
+ * look at that master, for example in a cluster just created, must have reached the sequence that look showed: `up` is reported before the
+ * data is there (facts section 3).
+ */
 function linkBefore(situation: Situation, shard: Shard, view: NodeView): string | null {
   const master = masterView(situation, shard);
-  const { evidence } = view.memory;
+  const { evidence, linked } = view.memory;
   const lastAnswerMs = master.memory.look?.endedAtMs ?? -Infinity;
   const isRecent =
     evidence?.masterId === master.node.id &&
     lastAnswerMs - evidence.atMs <= failureWindowMs(situation.settings);
-  if (evidence !== null && isRecent) {
-    const { report } = evidence;
-    if (report.master !== master.node.address)
-      return 'it did not follow the master while that still answered';
-    if (report.link !== 'up' || report.syncInProgress)
-      return 'its link was down while the master still answered';
-    return null;
-  }
+  if (evidence === null || !isRecent) return lastWordBefore(situation, shard, view);
+  const { report, lookStartedAtMs } = evidence;
+  const { address } = master.node;
+  if (report.master === address && report.link === 'up' && !report.syncInProgress) return null;
+  if (linked?.master === address && linked.atMs > lookStartedAtMs) return lagBehind(master, view);
+  // A node without a topology had nobody to follow yet.
+  if (report.version < 0) return lastWordBefore(situation, shard, view) ?? lagBehind(master, view);
+  return report.master === address
+    ? 'its link was down while the master still answered'
+    : 'it did not follow the master while that still answered';
+}
+
+/** Without proof of the link there is the replica's own word on when it last heard from the master. */
+function lastWordBefore(situation: Situation, shard: Shard, view: NodeView): string | null {
+  const master = masterView(situation, shard);
   const lastIoSeconds = view.report?.lastIoSeconds ?? null;
   if (lastIoSeconds === null) return 'nothing is known of its link before the failure';
-  const { silence } = master.memory;
-  const silentMs = silence === null ? 0 : situation.nowMs - silence.sinceMs;
+  const silentMs = situation.nowMs - (master.memory.silence?.sinceMs ?? situation.nowMs);
   if (lastIoSeconds * 1000 > silentMs + LAST_WORD_SLACK_MS) {
     return `it last heard from the master ${lastIoSeconds} s ago, long before the failure was seen ${Math.round(silentMs / 1000)} s ago`;
   }
   return null;
+}
+
+function lagBehind(master: NodeView, view: NodeView): string | null {
+  const known = master.report?.sequence ?? null;
+  const sequence = view.report?.sequence ?? null;
+  if (known === null || sequence === null || sequence >= known) return null;
+  return `it came to the master only just before the failure and has reached sequence ${sequence} of ${known}`;
 }
 
 /** Whether nothing was ever written, as far as anybody can tell: the master's last word, else the word of every replica. */

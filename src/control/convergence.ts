@@ -160,6 +160,9 @@ export function raiseMemoryAfter(before: RaiseMemory, nowMs: number): RaiseMemor
   return { count, lastAtMs: nowMs, nextAtMs: nowMs + retryDelayMs(count, RAISE_DELAY_MS_MAX) };
 }
 
+/** A link comes up in well under a second (facts section 3); one that does not is left to the usual rounds. */
+const LINKING_MS = 5000;
+
 /** Nodes worth another look at once rather than at the next interval: something that waits depends on their word. */
 export function expectantNodes(situation: Situation): ReadonlySet<NodeId> {
   const expectant = new Set<NodeId>();
@@ -167,6 +170,7 @@ export function expectantNodes(situation: Situation): ReadonlySet<NodeId> {
     const isConverging = need.kind === 'push' || need.kind === 'raise';
     if (isConverging && memory.push.inFlightSinceMs === null && !isLookCurrent(memory))
       expectant.add(node.id);
+    if (isLinking(situation, memory)) expectant.add(node.id);
   }
   for (const shard of situation.cluster.shards) {
     const master = masterView(situation, shard);
@@ -181,6 +185,15 @@ export function expectantNodes(situation: Situation): ReadonlySet<NodeId> {
     }
   }
   return expectant;
+}
+
+/**
+ * A replica that was just told whom to follow is looked at until its link is up: should the master die right now, that look is what makes
+ * the replica eligible.
+ */
+function isLinking({ nowMs }: Situation, { look, push }: NodeMemory): boolean {
+  if (look === null || look.report.role !== 'replica' || push.inFlightSinceMs !== null) return false;
+  return look.report.link !== 'up' && nowMs - push.endedAtMs < LINKING_MS;
 }
 
 /** The election waits for the replica (see `candidates.ts`). */

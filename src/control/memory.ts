@@ -14,11 +14,19 @@ export interface Look {
   readonly endedAtMs: number;
 }
 
-/** A replica's last report from before its master's last answer: the only proof that its link was up while the master lived. */
+/** A replica's last look from before its master's last answer: what its link was like while the master lived. */
 export interface Evidence {
   readonly report: NodeReport;
+  readonly lookStartedAtMs: number;
   readonly masterId: NodeId;
   /** When the master answered. */
+  readonly atMs: number;
+}
+
+/** The last look at which the node, as a replica, had a working link. Newer than the evidence where the master died between two of its own looks. */
+export interface Linked {
+  readonly master: NodeAddress;
+  /** When the look began. */
   readonly atMs: number;
 }
 
@@ -55,6 +63,7 @@ export interface NodeMemory {
   /** Null when the last probe brought any reply, and before the first one. */
   readonly silence: Silence | null;
   readonly evidence: Evidence | null;
+  readonly linked: Linked | null;
   readonly push: PushMemory;
 }
 
@@ -146,6 +155,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
     error: null,
     silence: null,
     evidence: null,
+    linked: null,
     push: NO_PUSH,
   };
 }
@@ -215,19 +225,27 @@ function addProbe(
     return;
   }
   const look: Look = { report: result.report, startedAtMs, endedAtMs };
-  nodes.set(event.node, { ...before, silence: null, look, error: null });
+  const linked = linkOf(look) ?? before.linked;
+  nodes.set(event.node, { ...before, silence: null, look, error: null, linked });
   if (place.node.role === 'master' && result.report.role === 'master') {
     for (const replica of replicasOf(place.shard)) {
       const memory = nodes.get(replica.id);
       if (memory === undefined || memory.look === null || memory.error !== null) continue;
       const evidence: Evidence = {
         report: memory.look.report,
+        lookStartedAtMs: memory.look.startedAtMs,
         masterId: masterOf(place.shard).id,
         atMs: endedAtMs,
       };
       nodes.set(replica.id, { ...memory, evidence });
     }
   }
+}
+
+function linkOf({ report, startedAtMs }: Look): Linked | null {
+  const { role, master, link, syncInProgress } = report;
+  if (role !== 'replica' || master === null || link !== 'up' || syncInProgress) return null;
+  return { master, atMs: startedAtMs };
 }
 
 /**

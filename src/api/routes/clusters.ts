@@ -69,7 +69,7 @@ async function create(dependencies: ApiDependencies, context: Context): Promise<
   const namespace = await existingNamespace(clusters, context);
   if (clusters.getCluster(namespace, name) !== null) throw exists();
   checkUnclaimed(clusters, addresses);
-  if (!skipsChecks(context)) await checkNodes({ inspector, clusters, addresses, password, joining: null });
+  if (!skipsChecks(context)) await checkNodes({ inspector, clusters, addresses, password });
   return store(clusters, context, { namespace, cluster });
 }
 

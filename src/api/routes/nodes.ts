@@ -10,7 +10,7 @@ import { readBody } from '../body.ts';
 import { changeCluster, readCluster } from '../change-cluster.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { missing } from '../errors.ts';
-import { checkNodes, checkUnclaimed, skipsChecks } from '../node-checks.ts';
+import { checkJoiningNode, checkUnclaimed, skipsChecks } from '../node-checks.ts';
 import { shardParam, valid } from '../parse.ts';
 import { renderNode } from '../render.ts';
 import { createNodeBody } from '../schemas/bodies.ts';
@@ -48,9 +48,10 @@ async function create(dependencies: ApiDependencies, context: Context): Promise<
   const { cluster: joining } = await readCluster(clusters, path);
   shardOf(joining, index);
   checkUnclaimed(clusters, [address]);
-  if (!skipsChecks(context))
-    await checkNodes({ inspector, clusters, addresses: [address], password, joining });
-  const id = newNodeId(random);
+  const known = skipsChecks(context)
+    ? null
+    : await checkJoiningNode({ inspector, clusters, password }, address, joining);
+  const id = known ?? newNodeId(random);
   const createdAtSeconds = Math.floor(clock.wallMs() / 1000);
   const next = await changeCluster(clusters, path, (cluster) =>
     addNode(cluster, index, { id, address, role, password, createdAtSeconds }),

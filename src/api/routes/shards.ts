@@ -73,9 +73,9 @@ async function create(dependencies: ApiDependencies, context: Context): Promise<
   const addresses = addressList(body.nodes);
   const password = new Secret(body.password);
   const path = clusterPath(context);
-  const { cluster: joining } = await readCluster(clusters, path);
+  await readCluster(clusters, path);
   checkUnclaimed(clusters, addresses);
-  if (!skipsChecks(context)) await checkNodes({ inspector, clusters, addresses, password, joining });
+  if (!skipsChecks(context)) await checkNodes({ inspector, clusters, addresses, password });
   const nowSeconds = Math.floor(clock.wallMs() / 1000);
   const next = await changeCluster(clusters, path, (cluster) =>
     addShard(cluster, { addresses, password, random, nowSeconds }),

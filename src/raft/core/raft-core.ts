@@ -1,39 +1,18 @@
-// The core's front door: which input goes where, the term rules of messages, and the checks after every step.
+// The core's front door: which input goes where, and the checks after every step.
 
-import { assert, present, unreachable } from '../../base/assert.ts';
-import {
-  becomeFollower,
-  followLeader,
-  hearsQuorum,
-  inLease,
-  onHardStateDurable,
-  onPreVoteReply,
-  onPreVoteRequest,
-  onVoteReply,
-  onVoteRequest,
-  refuseOrGrantVote,
-  tickElection,
-} from './election.ts';
-import { onHeartbeat, sendHeartbeatRound } from './heartbeat.ts';
+import { assert, unreachable } from '../../base/assert.ts';
+import { becomeFollower, hearsQuorum, onHardStateDurable, tickElection } from './election.ts';
+import { sendHeartbeatRound } from './heartbeat.ts';
 import { RaftLog, indexAfter } from './log.ts';
-import { isMember } from './membership.ts';
-import type { AppendAccepted, AppendRejected, HeartbeatReply, Message } from './messages.ts';
 import { Outbox } from './outbox.ts';
 import type { ReplicationState } from './progress.ts';
-import { confirm, onRead, onRoundAnswered } from './reads.ts';
-import {
-  advanceCommit,
-  onAppendAccepted,
-  onAppendRejected,
-  onAppendRequest,
-  propose,
-  resume,
-} from './replication.ts';
+import { confirm, onRead } from './reads.ts';
+import { receive } from './receive.ts';
+import { advanceCommit, propose } from './replication.ts';
 import { onSnapshotInstalled, onSnapshotReceived, onSnapshotSent } from './snapshot.ts';
-import { envelope, roleView } from './state.ts';
+import { roleView } from './state.ts';
 import type { CoreState } from './state.ts';
 import type { CoreOptions, Effects, Input, RoleView } from './step.ts';
-import { TERM_MAX, logIndex, term } from './types.ts';
 import type {
   Entry,
   HardState,
@@ -231,135 +210,6 @@ function onUnreachable(core: CoreState, member: MemberId): void {
   if (core.role.kind !== 'leader') return;
   const peer = core.role.peers.get(member);
   if (peer?.state.kind === 'replicate') peer.becomeProbe(indexAfter(peer.match), false);
-}
-
-/** Messages that are not for us, not from a member or beyond any real term are dropped. */
-function receive(core: CoreState, message: Message): void {
-  const { self } = core.options;
-  if (message.to !== self || message.from === self || !isMember(core.membership, message.from)) return;
-  if (message.term > TERM_MAX) return;
-  if (message.term < core.hardState.term) {
-    answerLowerTerm(core, message);
-    return;
-  }
-  if (message.term > core.hardState.term && !admitHigherTerm(core, message)) return;
-  dispatch(core, message);
-}
-
-/**
- * A higher term makes us a follower in it, except where it is only a question (pre-vote) or where a live leader speaks
- * against it (thesis section 4.2.3). Returns whether to go on with the message.
- */
-function admitHigherTerm(core: CoreState, message: Message): boolean {
-  switch (message.kind) {
-    case 'preVoteRequest':
-      return true;
-    case 'preVoteReply':
-      if (!message.granted) becomeFollower(core, message.term, null);
-      return message.granted;
-    case 'voteRequest':
-      if (inLease(core)) return false;
-      becomeFollower(core, message.term, null);
-      return true;
-    case 'appendRequest':
-    case 'heartbeat':
-      becomeFollower(core, message.term, message.from);
-      return true;
-    case 'voteReply':
-    case 'appendAccepted':
-    case 'appendRejected':
-    case 'heartbeatReply':
-      becomeFollower(core, message.term, null);
-      return true;
-    default:
-      return unreachable(message);
-  }
-}
-
-/**
- * Tells a sender from the past the present term. For a leader this is the way out when a member is stuck in a higher
- * term that it cannot win: the leader steps down, and the next election takes the stuck member along.
- */
-function answerLowerTerm(core: CoreState, message: Message): void {
-  const head = envelope(core, message.from);
-  const { out } = core;
-  switch (message.kind) {
-    case 'preVoteRequest':
-      out.sendAfterPersist.push({ ...head, kind: 'preVoteReply', granted: false });
-      return;
-    case 'voteRequest':
-      refuseOrGrantVote(core, message.from, false);
-      return;
-    case 'appendRequest':
-      out.sendAfterPersist.push({
-        ...head,
-        kind: 'appendRejected',
-        probed: message.previous.index,
-        hint: NOWHERE,
-      });
-      return;
-    case 'heartbeat':
-      out.sendNow.push({ ...head, kind: 'heartbeatReply', readRound: 0 });
-      return;
-    case 'preVoteReply':
-    case 'voteReply':
-    case 'appendAccepted':
-    case 'appendRejected':
-    case 'heartbeatReply':
-      return;
-    default:
-      unreachable(message);
-  }
-}
-
-/** What a refusal names that is about the term and not about the log. */
-const NOWHERE: LogPosition = { index: logIndex(0), term: term(0) };
-
-/** A message of the present term, or a pre-vote of a later one. */
-function dispatch(core: CoreState, message: Message): void {
-  switch (message.kind) {
-    case 'preVoteRequest':
-      onPreVoteRequest(core, message);
-      return;
-    case 'preVoteReply':
-      onPreVoteReply(core, message);
-      return;
-    case 'voteRequest':
-      onVoteRequest(core, message);
-      return;
-    case 'voteReply':
-      onVoteReply(core, message);
-      return;
-    case 'appendRequest':
-      if (followLeader(core, message.from)) onAppendRequest(core, message);
-      return;
-    case 'heartbeat':
-      if (followLeader(core, message.from)) onHeartbeat(core, message);
-      return;
-    case 'appendAccepted':
-    case 'appendRejected':
-    case 'heartbeatReply':
-      hearFollower(core, message);
-      return;
-    default:
-      unreachable(message);
-  }
-}
-
-/** Only a leader listens to what followers answer. */
-function hearFollower(core: CoreState, message: AppendAccepted | AppendRejected | HeartbeatReply): void {
-  const lead = core.role;
-  if (lead.kind !== 'leader') return;
-  const peer = present(lead.peers.get(message.from), 'a leader knows every member');
-  peer.heardAtTick = lead.ticks;
-  if (message.kind === 'appendAccepted') {
-    onAppendAccepted(core, lead, peer, message.matched);
-  } else if (message.kind === 'appendRejected') {
-    onAppendRejected(core, lead, peer, message);
-  } else {
-    onRoundAnswered(core, lead, peer, message.readRound);
-    resume(core, lead, peer);
-  }
 }
 
 function checkOptions(options: CoreOptions): void {

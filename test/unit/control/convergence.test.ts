@@ -215,3 +215,20 @@ test('every problem has words for people', () => {
     for (const text of [entry.title, entry.when, entry.remedy]) expect(text.length).toBeGreaterThan(10);
   }
 });
+
+test('a replica just told whom to follow is looked at again soon until its link is up, and not for ever', () => {
+  const scene = new Scene();
+  scene.set(scene.id(0, 1), { version: 0 });
+  scene.round();
+  scene.takePush(only(scene.decide(), 'push'));
+  scene.set(scene.id(0, 1), { link: 'down' });
+  scene.probe(scene.id(0, 1));
+  expect([...scene.decide().expectant]).toEqual([scene.id(0, 1)]);
+  scene.rounds(6);
+  expect([...scene.decide().expectant]).toEqual([]);
+  scene.set(scene.id(0, 1), { version: 0 });
+  scene.round();
+  scene.takePush(only(scene.decide(), 'push'));
+  scene.probe(scene.id(0, 1));
+  expect([...scene.decide().expectant]).toEqual([]);
+});

@@ -173,7 +173,6 @@ test('a link that was down while the master still answered excludes a replica; o
   before.rounds(2);
   expect(before.problems()).toEqual(['replicaLinkDown']);
   before.fail(before.id(0, 0));
-  before.set(before.id(0, 1), { link: 'up' });
   before.rounds(3);
   expect(whyNot(before)).toMatch(/its link was down while the master still answered/);
   const after = sceneWithDeadMaster(0);
@@ -188,7 +187,7 @@ test('a replica that followed another node while the master answered is excluded
   scene.set(scene.id(0, 1), { master: masterOf(scene.cluster.shards[1]!).address, version: 0 });
   scene.rounds(2);
   scene.fail(scene.id(0, 0));
-  scene.set(scene.id(0, 1), { master: right, version: 1 });
+  scene.set(scene.id(0, 1), { master: right, version: 1, link: 'down' });
   scene.rounds(3);
   expect(whyNot(scene)).toMatch(/did not follow the master/);
 });
@@ -366,4 +365,89 @@ test('the same rules choose a replica while the master lives, for a failover by 
   scene.set(scene.id(0, 1), { lastIoSeconds: 16 });
   scene.probe(scene.id(0, 1));
   expect(electCandidate(lookAt(scene), scene.cluster.shards[0]!).kind).toBe('nobody');
+});
+
+test('a replica whose link came up between the last look at its master and the failure is promoted', () => {
+  const scene = new Scene();
+  scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds: null, sequence: 0 });
+  scene.round();
+  scene.set(scene.id(0, 1), { link: 'up', lastIoSeconds: 0, sequence: 100 });
+  scene.probe(scene.id(0, 1));
+  scene.fail(scene.id(0, 0));
+  scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds: 1 });
+  scene.rounds(3);
+  only(scene.decide(), 'commit');
+});
+
+test('a link that was up long ago and down ever since does not count', () => {
+  const scene = new Scene();
+  scene.rounds(2);
+  scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds: 5 });
+  scene.rounds(10);
+  scene.fail(scene.id(0, 0));
+  scene.rounds(3);
+  expect(whyNot(scene)).toContain('its link was down while the master still answered');
+});
+
+test('a look from before a fresh node had a topology says nothing about its link', () => {
+  const scene = new Scene();
+  scene.set(scene.id(0, 1), {
+    role: 'master',
+    master: null,
+    link: null,
+    lastIoSeconds: null,
+    id: null,
+    version: -1,
+    sequence: 0,
+  });
+  scene.rounds(2);
+  scene.fail(scene.id(0, 0));
+  scene.set(scene.id(0, 1), { ...scene.converged(scene.id(0, 1)), link: 'down', lastIoSeconds: 2 });
+  scene.rounds(3);
+  only(scene.decide(), 'commit');
+});
+
+test('a replica that came only after the last look at its master must have reached what that look showed', () => {
+  const scene = new Scene();
+  scene.set(scene.id(0, 1), {
+    role: 'master',
+    master: null,
+    link: null,
+    lastIoSeconds: null,
+    id: null,
+    version: -1,
+    sequence: 0,
+  });
+  scene.rounds(2);
+  scene.fail(scene.id(0, 0));
+  scene.set(scene.id(0, 1), {
+    ...scene.converged(scene.id(0, 1)),
+    link: 'down',
+    lastIoSeconds: 2,
+    sequence: 99,
+  });
+  scene.rounds(3);
+  expect(whyNot(scene)).toContain('has reached sequence 99 of 100');
+});
+
+test('an old master that was told to follow just before the failure is not taken on its own sequence', () => {
+  const scene = new Scene();
+  scene.set(scene.id(0, 1), {
+    role: 'master',
+    master: null,
+    link: null,
+    lastIoSeconds: null,
+    version: 0,
+    sequence: 500,
+  });
+  scene.rounds(2);
+  scene.fail(scene.id(0, 0));
+  scene.set(scene.id(0, 1), {
+    ...scene.converged(scene.id(0, 1)),
+    link: 'down',
+    lastIoSeconds: 2,
+    sequence: 500,
+  });
+  scene.rounds(3);
+  expect(whyNot(scene)).toContain('it did not follow the master while that still answered');
 });

@@ -364,15 +364,12 @@ export class Fleet {
     }
   }
 
+  /** A push would end the job or undo its success. A restarted end has forgotten it: there is nothing left to harm. */
   #isJobOf(range: SlotRange, node: ModelNode): boolean {
     const job = this.jobs.findLast((one) => one.source === node || one.target === node);
-    return (
-      job !== undefined &&
-      equalRanges(job.range, range) &&
-      job.source.life === 'up' &&
-      job.state !== 'failed' &&
-      !job.isSettled
-    );
+    if (job === undefined || !equalRanges(job.range, range) || job.source.life !== 'up') return false;
+    const remembered = job.source === node ? node.sourceJob : node.targetJob;
+    return remembered !== null && job.state !== 'failed' && !job.isSettled;
   }
 
   /** Facts section 2.2, 2.4, 5.4. */
