@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=2
 // One controller process: flags, configuration, start, orderly stop.
 
 import { readFileSync } from 'node:fs';

@@ -64,7 +64,8 @@ export async function startController(
   try {
     return await start(config, parts);
   } catch (error) {
-    return err(error instanceof Error ? error.message.replaceAll('\n', ' ') : String(error));
+    const reason = error instanceof Error ? error.message.replaceAll('\n', ' ') : String(error);
+    return err(`data directory ${config.raft.dataDir}: ${reason}`);
   }
 }
 
