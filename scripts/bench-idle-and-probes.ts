@@ -70,13 +70,21 @@ async function watchNodes(trio: Trio, addresses: readonly string[], clusters: nu
   }
   await waitUntil(
     'every node to have its topology',
-    () => {
-      const accepted = new Set(trio.logged('push.accepted').map((line) => line['addr']));
-      return accepted.size >= size * clusters ? true : notYet(`${accepted.size} of ${size * clusters}`);
+    async () => {
+      const leader = await trio.leader();
+      const { text } = await trio.api.sendTo(leader.url, 'GET', '/metrics');
+      const converged = sumOf(text, 'cluster_nodes') - sumOf(text, 'cluster_nodes_not_converged');
+      return converged === size * clusters ? true : notYet(`${converged} of ${size * clusters}`);
     },
     { intervalMs: 500, deadlineMs: 120_000 },
   );
   await pause(3000);
+}
+
+/** The sum of a gauge over all clusters. */
+function sumOf(metrics: string, name: string): number {
+  const lines = metrics.matchAll(new RegExp(`^kvrocks_controller_${name}\\{.*\\} (\\S+)$`, 'gm'));
+  return [...lines].reduce((sum, line) => sum + Number(line[1]), 0);
 }
 
 /** One row a member: memory at the end, processor time over `seconds`. */

@@ -161,10 +161,11 @@ export class SnapshotDirectory implements SnapshotStore {
 
   /** Unusable files newer than the newest whole one stay: they are evidence until something newer replaces them. */
   *#prune(): Task<void> {
+    // What is the newest now stays, also when a newer one arrives meanwhile: it may be about to be installed.
+    const newest = this.#newest === null ? '' : snapshotName(this.#newest.meta);
     const names = yield* outcome<readonly string[]>((done) => this.#fileSystem.list(this.#directory, done));
     for (const name of names) {
       const path = join(this.#directory, name);
-      const newest = this.#newest === null ? '' : snapshotName(this.#newest.meta);
       const superseded = isSnapshotName(name) && name < newest;
       const abandoned = name.endsWith(TEMPORARY) && !this.#writing.has(path);
       if (superseded || abandoned) yield* completion((done) => this.#fileSystem.remove(path, done));

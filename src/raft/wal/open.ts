@@ -8,7 +8,7 @@ import type { Random } from '../../base/random.ts';
 import { type MemberId, type RestoredState, type SnapshotMeta, term } from '../core/types.ts';
 import type { DurableLog } from '../ports.ts';
 import { type LogResumption, SegmentedLog, type WalEvent, beginLog } from './durable-log.ts';
-import { IdentityRefused } from './errors.ts';
+import { IdentityRefused, WalDamaged } from './errors.ts';
 import type { FileSystem, OpenFile } from './file-system.ts';
 import { SECTOR_BYTES, parseSegmentName, segmentName } from './format.ts';
 import { fillWithZeroes } from './housekeeping.ts';
@@ -131,12 +131,18 @@ function startLog(options: WalOptions, place: Place, resumption: LogResumption):
 
 function* scanSegments(place: Place, segments: readonly number[], incarnation: Uint8Array): Task<ScanResult> {
   const scanner = new LogScanner(incarnation);
-  for (const number of segments) {
-    const name = segmentName(number);
-    const bytes = yield* readWhole(place.fileSystem, join(place.logFolder, name));
-    scanner.add({ name, number, bytes });
+  try {
+    for (const number of segments) {
+      const name = segmentName(number);
+      const bytes = yield* readWhole(place.fileSystem, join(place.logFolder, name));
+      scanner.add({ name, number, bytes });
+    }
+    return scanner.finish();
+  } catch (error) {
+    // The scanner knows names only; the operator needs the path.
+    if (!(error instanceof WalDamaged)) throw error;
+    throw new WalDamaged({ file: join(place.logFolder, error.file), offset: error.offset }, error.reason);
   }
-  return scanner.finish();
 }
 
 /**

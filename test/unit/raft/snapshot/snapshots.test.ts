@@ -188,6 +188,20 @@ describe('the newest snapshot', () => {
     expect(settled(disk, (done) => incoming.finish(done))).toMatchObject({ meta: meta(3) });
   });
 
+  it('survives a pruning during which a newer one arrives: it may be about to be installed', () => {
+    const disk = new SimulatedDisk();
+    const { snapshots } = openOn(disk);
+    for (let index = 1; index <= 60; index += 1) save(disk, snapshots, meta(index));
+    const newest = snapshots.newest();
+    const done: unknown[] = [];
+    snapshots.prune((error) => done.push(error));
+    snapshots.save(meta(61), CHUNKS, (result) => done.push(result));
+    disk.runUntilIdle();
+    expect(done).toHaveLength(2);
+    expect(disk.files().has(newest!.path)).toBe(true);
+    expect(disk.files().has(snapshots.newest()!.path)).toBe(true);
+  });
+
   it('is passed over when damaged, reported, and kept by pruning', () => {
     const disk = new SimulatedDisk();
     const older = saved(disk, meta(1));
