@@ -451,3 +451,28 @@ test('an old master that was told to follow just before the failure is not taken
   scene.rounds(3);
   expect(whyNot(scene)).toContain('it did not follow the master while that still answered');
 });
+
+test('a master that dies empty before its fresh replica ever reached it is replaced: nothing can be lacking', () => {
+  const scene = new Scene();
+  scene.set(scene.id(0, 0), { sequence: 0 });
+  scene.set(scene.id(0, 1), {
+    role: 'master',
+    master: null,
+    link: null,
+    lastIoSeconds: null,
+    id: null,
+    version: -1,
+    sequence: 0,
+  });
+  scene.rounds(2);
+  scene.fail(scene.id(0, 0));
+  const told = {
+    ...scene.converged(scene.id(0, 1)),
+    link: 'down',
+    lastIoSeconds: null,
+    sequence: 0,
+  } as const;
+  scene.set(scene.id(0, 1), told);
+  scene.rounds(3);
+  only(scene.decide(), 'commit');
+});

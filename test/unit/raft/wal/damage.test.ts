@@ -89,7 +89,7 @@ describe('a flipped bit', () => {
         const result = answer(withFile(path, (content) => flip(content, bit)));
         expect(result).toBeInstanceOf(WalDamaged);
         if (!(result instanceof WalDamaged)) return;
-        expect(path.endsWith(result.file)).toBe(true);
+        expect(result.file).toBe(path);
         expect(result.offset).toBeLessThanOrEqual(bit >> 3);
         expect(result.message).toContain('docs/operations.md');
       }),
@@ -150,7 +150,7 @@ describe('files that are missing, short or foreign', () => {
     const disk = healthyDisk();
     disk.uproot(inUse[0]!);
     const result = answer(disk);
-    expect(result).toMatchObject({ file: inUse[1]!.slice('/data/wal/'.length), offset: null });
+    expect(result).toMatchObject({ file: inUse[1]!, offset: null });
   });
 
   it('a segment in use that was shortened is refused, however little is gone', () => {
