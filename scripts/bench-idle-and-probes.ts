@@ -1,5 +1,7 @@
 // Measures what a controller costs: memory when idle, processor time of the leader that watches many nodes.
 
+import { resolve } from 'node:path';
+
 import { Command } from 'commander';
 
 import { type ControllerProcess, startTrio, type Trio } from '../test/support/controller-process.ts';
@@ -13,6 +15,7 @@ interface Options {
   readonly clusters: number;
   readonly interval: number;
   readonly seconds: number;
+  readonly main?: string;
 }
 
 const program = new Command('node scripts/bench-idle-and-probes.ts')
@@ -28,6 +31,9 @@ const program = new Command('node scripts/bench-idle-and-probes.ts')
   )
   .option('--interval <seconds>', 'controller.failover.ping_interval_seconds', Number, 1)
   .option('--seconds <count>', 'how long is measured', (text) => wholeNumber(text, 1), 20)
+  .option('--main <file>', 'program to measure, such as dist/main.js; the sources when left out', (file) =>
+    resolve(file),
+  )
   .parse();
 
 await main(program.opts<Options>());
@@ -42,6 +48,7 @@ async function main(options: Options): Promise<void> {
   const trio = await startTrio({
     pingIntervalSeconds: options.interval,
     maxPingCount: 5,
+    ...(options.main === undefined ? {} : { main: options.main }),
     raft: { heartbeatIntervalMs: 50, electionTimeoutMs: 500 },
   });
   const rows = [['state', 'member', 'memory', 'processor']];

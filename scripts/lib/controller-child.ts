@@ -83,6 +83,8 @@ export interface ControllerChildOptions {
   readonly logFile: string;
   /** Added to the surroundings of this process. */
   readonly env?: Readonly<Record<string, string>>;
+  /** The program; the sources of this checkout when left out. */
+  readonly main?: string;
   /** Further command-line arguments. */
   readonly args?: readonly string[];
 }

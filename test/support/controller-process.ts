@@ -20,6 +20,8 @@ export interface TrioOptions {
   readonly maxPingCount?: number;
   readonly raft?: Partial<NonNullable<MemberConfig['raft']>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** Another program than the sources of this checkout. */
+  readonly main?: string;
 }
 
 /** Milliseconds; longer than the defaults, so that a busy machine does not change the leader under a test. */
@@ -39,7 +41,7 @@ export class ControllerProcess {
   readonly dataDir: string;
   readonly configFile: string;
   readonly logFile: string;
-  readonly #env: Readonly<Record<string, string>>;
+  readonly #how: Pick<TrioOptions, 'env' | 'main'>;
   #child: ControllerChild | null = null;
   #isEndExpected = false;
   #crash: string | null = null;
@@ -48,7 +50,7 @@ export class ControllerProcess {
     readonly id: number;
     readonly address: string;
     readonly folder: string;
-    readonly env: Readonly<Record<string, string>>;
+    readonly how: Pick<TrioOptions, 'env' | 'main'>;
   }) {
     this.id = place.id;
     this.address = place.address;
@@ -56,7 +58,7 @@ export class ControllerProcess {
     this.dataDir = join(place.folder, String(place.id));
     this.configFile = join(place.folder, `${place.id}.yaml`);
     this.logFile = join(place.folder, `${place.id}.log`);
-    this.#env = place.env;
+    this.#how = place.how;
   }
 
   get isRunning(): boolean {
@@ -81,7 +83,7 @@ export class ControllerProcess {
   /** Starts a process here. An end that no call of this class asked for is remembered in `crash`. */
   start(): void {
     if (this.isRunning) throw new Error(`member ${this.id} is running`);
-    const child = new ControllerChild({ configFile: this.configFile, logFile: this.logFile, env: this.#env });
+    const child = new ControllerChild({ configFile: this.configFile, logFile: this.logFile, ...this.#how });
     this.#child = child;
     this.#isEndExpected = false;
     void child.exited.then((exit) => {
@@ -239,8 +241,12 @@ export async function prepareTrio(options: TrioOptions = {}): Promise<Trio> {
   const folder = mkdtempSync(join(tmpdir(), 'kvrocks-controller-'));
   const addresses: string[] = [];
   while (addresses.length < MEMBER_COUNT) addresses.push(`127.0.0.1:${await freePort()}`);
+  const how = {
+    ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.main === undefined ? {} : { main: options.main }),
+  };
   const members = addresses.map((address, index) => {
-    const member = new ControllerProcess({ id: index + 1, address, folder, env: options.env ?? {} });
+    const member = new ControllerProcess({ id: index + 1, address, folder, how });
     writeMemberConfig(member.configFile, {
       id: member.id,
       peers: addresses,

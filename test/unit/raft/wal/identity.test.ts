@@ -77,7 +77,7 @@ describe('the identity of a data directory', () => {
 
   it('refuses a log of another incarnation', () => {
     const disk = rewritten((text) => text.replace(/"incarnation": "[0-9a-f]{4}/, '"incarnation": "0000'));
-    expect(openOn(disk)).toMatchObject({ name: 'WalDamaged', file: 'wal-0000000000000001.log' });
+    expect(openOn(disk)).toMatchObject({ name: 'WalDamaged', file: FIRST_SEGMENT });
   });
 
   it('refuses a segment of a newer format without calling it damage', () => {
