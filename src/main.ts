@@ -102,6 +102,7 @@ async function main(): Promise<void> {
   const logger = createLogger(config.value.logLevel, { member: config.value.raft.id });
   process.on('uncaughtException', (error) => {
     logger.error('controller.crashed', { error: error.stack ?? error.message });
+    process.stderr.write(`kvrocks-controller: crashed, please report this: ${error.message}\n`);
     process.exit(1);
   });
   const started = await startController(config.value, {

@@ -4,7 +4,7 @@ import type { Result } from '../base/result.ts';
 import type { TopologyError } from '../topology/errors.ts';
 import type { Cluster, Name } from '../topology/types.ts';
 import { ApiError, missing } from './errors.ts';
-import { clustersRefusal, settled, topologyRefusal } from './parse.ts';
+import { clustersRefusal, confirmed, topologyRefusal } from './parse.ts';
 import type { ClusterRecord, Clusters } from './ports.ts';
 
 /** How often a change is tried again when somebody else's was first. */
@@ -17,7 +17,7 @@ export interface ClusterPath {
 
 /** The record as of now, linearizable; 404 when there is none. */
 export async function readCluster(clusters: Clusters, path: ClusterPath): Promise<ClusterRecord> {
-  settled(await clusters.linearize());
+  confirmed(await clusters.linearize());
   const record = clusters.getCluster(path.namespace, path.cluster);
   if (record === null) throw missing();
   return record;

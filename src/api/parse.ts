@@ -91,6 +91,16 @@ export function settled<T>(result: Result<T, ClustersError>): T {
   throw clustersRefusal(result.error);
 }
 
+/** As `settled`, for the confirmation of a read: nothing was changed, so an outcome that is not known is simply to be asked for again. */
+export function confirmed(result: Result<void, ClustersError>): void {
+  if (result.ok) return;
+  if (result.error.kind !== 'unknown') throw clustersRefusal(result.error);
+  throw new ApiError(
+    'noLeader',
+    'this controller could not confirm in time that it still leads, please retry',
+  );
+}
+
 export function clustersRefusal(error: ClustersError): ApiError {
   switch (error.kind) {
     case 'exists':

@@ -32,11 +32,11 @@ export class Reporter {
     this.#metrics = metrics;
   }
 
-  /** The problems of a decision: what is new, what is gone. Details that only count on are no news. */
+  /** The problems of a decision: what is new, what has another reason now, what is gone. Details that only count on are no news. */
   problems(problems: readonly Problem[]): void {
     const current = new Map(problems.map((problem) => [problemKey(problem), problem]));
     for (const [key, problem] of current) {
-      if (!this.#problems.isNews(key, '')) continue;
+      if (!this.#problems.isNews(key, problem.detail.replaceAll(/\d+/g, ''))) continue;
       const fields = {
         problem: problem.kind,
         severity: PROBLEMS[problem.kind].severity,

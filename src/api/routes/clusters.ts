@@ -14,7 +14,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { exists, missing } from '../errors.ts';
 import { importCluster } from '../import-cluster.ts';
 import { checkNodes, checkUnclaimed, skipsChecks } from '../node-checks.ts';
-import { addressList, nameParam, settled, valid } from '../parse.ts';
+import { addressList, confirmed, nameParam, settled, valid } from '../parse.ts';
 import type { Clusters } from '../ports.ts';
 import { renderCluster } from '../render.ts';
 import { createClusterBody, importClusterBody } from '../schemas/bodies.ts';
@@ -45,7 +45,7 @@ export function clusterPath(context: Context): { namespace: Name; cluster: Name 
 
 async function existingNamespace(clusters: Clusters, context: Context): Promise<Name> {
   const namespace = nameParam(context, 'namespace');
-  settled(await clusters.linearize());
+  confirmed(await clusters.linearize());
   if (!clusters.hasNamespace(namespace)) throw missing();
   return namespace;
 }

@@ -7,13 +7,13 @@ import { answer, answerChange } from '../answers.ts';
 import { readBody } from '../body.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { missing } from '../errors.ts';
-import { nameParam, settled, valid } from '../parse.ts';
+import { confirmed, nameParam, settled, valid } from '../parse.ts';
 import { createNamespaceBody } from '../schemas/bodies.ts';
 
 export function namespaceRoutes({ clusters }: ApiDependencies): Hono {
   return new Hono()
     .get('/namespaces', async (context) => {
-      settled(await clusters.linearize());
+      confirmed(await clusters.linearize());
       return answer(context, { namespaces: clusters.listNamespaces() });
     })
     .post('/namespaces', async (context) => {
@@ -24,7 +24,7 @@ export function namespaceRoutes({ clusters }: ApiDependencies): Hono {
     })
     .get('/namespaces/:namespace', async (context) => {
       const namespace = nameParam(context, 'namespace');
-      settled(await clusters.linearize());
+      confirmed(await clusters.linearize());
       if (!clusters.hasNamespace(namespace)) throw missing();
       return answer(context, 'ok');
     })

@@ -116,7 +116,7 @@ function controlLimits(options: HttpTransportOptions): LinkLimits {
 function appendLimits(options: HttpTransportOptions): LinkLimits {
   return {
     queueMessagesMax: 64,
-    queueBytesMax: 16 * MIB,
+    queueBytesMax: 40 * MIB,
     frameBytesTarget: MIB,
     postsInFlightMax: 4,
     deadlineMs: options.postDeadlineMs,

@@ -369,6 +369,9 @@ describe('the group', () => {
     expect((await api.call('POST', ROOT, { namespace: 'a' })).status).toBe(429);
     api.group.fates = Array.from({ length: 1000 }, () => 'lost' as const);
     expect((await api.call('POST', ROOT, { namespace: 'a' })).status).toBe(504);
+    api.group.isReadLost = true;
+    expect((await api.call('GET', ROOT)).status).toBe(503);
+    api.group.isReadLost = false;
     api.group.isLeader = false;
     expect((await api.call('GET', ROOT)).status).toBe(503);
     expect((await api.call('POST', ROOT, { namespace: 'a' })).status).toBe(503);

@@ -44,6 +44,8 @@ export class GroupOfOne implements Consensus {
   readonly machine = memoryMachine();
   term = 1;
   isLeader = true;
+  /** Reads end without an outcome, as when the deadline passes. */
+  isReadLost = false;
   proposals = 0;
   /** The fates of the next proposals, oldest first; then all are applied. */
   fates: Fate[] = [];
@@ -62,6 +64,8 @@ export class GroupOfOne implements Consensus {
   }
 
   read(): Promise<Result<void, StoreUnavailable>> {
+    if (this.isReadLost)
+      return Promise.resolve(err({ kind: 'unknown', reason: 'no quorum answered in time' }));
     return Promise.resolve(this.isLeader ? ok(undefined) : err({ kind: 'notLeader' }));
   }
 
