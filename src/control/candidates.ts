@@ -107,25 +107,24 @@ function judgeReport(
 /**
  * Why the replica's link counts as broken already before the failure; null when it was up. A replica that came to its master after the last
  * look at that master, for example in a cluster just created, must have reached the sequence that look showed: `up` is reported before the
- * data is there (facts section 3). While neither has anything, there is nothing it could lack.
+ * data is there (facts section 3). As long as both are at sequence 0, nothing is known that it could lack: what the master may have taken
+ * since its last look is lost with it, as it would be behind a working link.
  */
 function linkBefore(situation: Situation, shard: Shard, view: NodeView): string | null {
   const master = masterView(situation, shard);
+  if (master.report?.sequence === 0 && view.report?.sequence === 0) return null;
   const { evidence, linked } = view.memory;
   const lastAnswerMs = master.memory.look?.endedAtMs ?? -Infinity;
   const isRecent =
     evidence?.masterId === master.node.id &&
     lastAnswerMs - evidence.atMs <= failureWindowMs(situation.settings);
-  const isNothingLacking = master.report?.sequence === 0 && view.report?.sequence === 0;
-  if (evidence === null || !isRecent) return isNothingLacking ? null : lastWordBefore(situation, shard, view);
+  if (evidence === null || !isRecent) return lastWordBefore(situation, shard, view);
   const { report, lookStartedAtMs } = evidence;
   const { address } = master.node;
   if (report.master === address && report.link === 'up' && !report.syncInProgress) return null;
   if (linked?.master === address && linked.atMs > lookStartedAtMs) return lagBehind(master, view);
   // A node without a topology had nobody to follow yet.
-  if (report.version < 0) {
-    return isNothingLacking ? null : (lastWordBefore(situation, shard, view) ?? lagBehind(master, view));
-  }
+  if (report.version < 0) return lastWordBefore(situation, shard, view) ?? lagBehind(master, view);
   return report.master === address
     ? 'its link was down while the master still answered'
     : 'it did not follow the master while that still answered';

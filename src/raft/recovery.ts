@@ -79,6 +79,11 @@ function contradiction(
 ): string | null {
   const { base } = restored;
   const last = lastPosition(restored);
+  // A snapshot is taken by a member that has led or followed, and sent only to one that has answered: both in a durable
+  // term. So the log is new because the old one, with the vote in it, was deleted.
+  if (file !== null && restored.hardState.term === 0) {
+    return `the log is new, and there is a snapshot at entry ${file.meta.index}`;
+  }
   if (base.index > 0 && file === null)
     return `the log starts after entry ${base.index}, and there is no snapshot`;
   if (file !== null && file.meta.index < base.index) {

@@ -73,30 +73,7 @@ export class Scene {
       password: this.#password,
     });
     expectStatus(answer, 201);
-    const view = await this.converged(name);
-    await this.watched();
-    return view;
-  }
-
-  /**
-   * Waits until the leader has looked at all nodes of this scene often enough to know of every replica that its link worked while
-   * its master lived: before that it promotes none.
-   */
-  async watched(): Promise<void> {
-    const looks = async (): Promise<{ readonly leader: string; readonly count: number }> => {
-      const leader = String((await this.api.get('/api/v1/controller/leader')).body.data.leader.addr);
-      const { text } = await this.api.sendTo(`http://${leader}`, 'GET', '/metrics');
-      const count = Number(
-        /^kvrocks_controller_probes_total\{outcome="answered"\} (\d+)/m.exec(text)?.[1] ?? 0,
-      );
-      return { leader, count };
-    };
-    let first = await looks();
-    await waitUntil('the leader to have looked at every node', async () => {
-      const now = await looks();
-      if (now.leader !== first.leader) first = now;
-      return now.count >= first.count + 3 * this.#nodes.length ? true : notYet({ first, now });
-    });
+    return this.converged(name);
   }
 
   async makeNamespace(): Promise<void> {
@@ -174,7 +151,6 @@ export class Scene {
       const both = [await sequence(master), await sequence(replica)];
       return both[0] === both[1] ? true : notYet(both);
     });
-    await this.watched();
   }
 
   /** Waits until the node at `address` itself takes a write, and returns how long that took, milliseconds. */

@@ -112,7 +112,10 @@ function controlLimits(options: HttpTransportOptions): LinkLimits {
   };
 }
 
-/** The core's window limits append requests already; the queue only has to hold that window. */
+/**
+ * The core's window limits append requests already; the queue only has to hold that window, also when every request
+ * carries the largest entry (8 of 4 MiB): what is dropped here has to be found again by a probe and sent twice.
+ */
 function appendLimits(options: HttpTransportOptions): LinkLimits {
   return {
     queueMessagesMax: 64,

@@ -20,7 +20,10 @@ export interface LinkLimits {
   readonly frameBytesTarget: number;
   /** Posts written to the connection and not answered yet. */
   readonly postsInFlightMax: number;
-  /** Milliseconds from handing a post to the connection until its answer; then the connection is reset. */
+  /**
+   * Milliseconds from handing a post to the connection until its answer; then the connection is reset. Sending itself is
+   * not in it: see `BYTES_PER_MS_MIN`.
+   */
   readonly deadlineMs: number;
 }
 
@@ -50,6 +53,13 @@ const FRAME_MESSAGES_MAX = 1024;
 const KEEP_ALIVE_MS = 55_000;
 
 /**
+ * The slowest way to a peer that still counts as one: 1 MiB/s. A post may take that long to be sent, and as long as those
+ * before it on the connection. With a deadline that ignores size, an entry too large for it could never be replicated,
+ * nor anything behind it, while heartbeats keep the lead alive.
+ */
+const BYTES_PER_MS_MIN = (1024 * 1024) / 1000;
+
+/**
  * Sends messages in order over one connection, several posts pipelined on it, everything that waited in one post.
  * What cannot be sent is dropped, never retried: Raft repeats what still matters, and a stale message only costs.
  */
@@ -61,6 +71,7 @@ export class PeerLink {
   #queue: Message[] = [];
   #queueBytes = 0;
   #postsInFlight = 0;
+  #bytesInFlight = 0;
   #failures = 0;
   #blockedUntilMs = Number.NEGATIVE_INFINITY;
   #closed = false;
@@ -72,8 +83,9 @@ export class PeerLink {
     this.#client = new Client(address.origin, {
       pipelining: limits.postsInFlightMax,
       connectTimeout: limits.deadlineMs,
-      headersTimeout: limits.deadlineMs,
-      bodyTimeout: limits.deadlineMs,
+      // Every post has a timer of its own, from the first byte to the end of the answer.
+      headersTimeout: 0,
+      bodyTimeout: 0,
       keepAliveTimeout: KEEP_ALIVE_MS,
       keepAliveMaxTimeout: KEEP_ALIVE_MS,
     });
@@ -145,6 +157,8 @@ export class PeerLink {
     counters.messagesSent += messages.length;
     counters.bytesSent += frame.byteLength;
     this.#postsInFlight += 1;
+    this.#bytesInFlight += frame.byteLength;
+    const deadlineMs = this.#limits.deadlineMs + this.#bytesInFlight / BYTES_PER_MS_MIN;
 
     let abort: ((reason: Error) => void) | null = null;
     let settled = false;
@@ -154,11 +168,12 @@ export class PeerLink {
       settled = true;
       timer.cancel();
       this.#postsInFlight -= 1;
+      this.#bytesInFlight -= frame.byteLength;
       if (reason === null) this.#succeeded();
       else this.#failed(reason);
       this.#pump();
     };
-    const timer = clock.setTimer(this.#limits.deadlineMs, () => {
+    const timer = clock.setTimer(deadlineMs, () => {
       abort?.(new Error('deadline passed'));
       settle('deadline passed');
     });

@@ -476,3 +476,13 @@ test('a master that dies empty before its fresh replica ever reached it is repla
   scene.rounds(3);
   only(scene.decide(), 'commit');
 });
+
+test('in an empty shard a replica is taken although its link had not come up yet', () => {
+  const scene = new Scene();
+  scene.set(scene.id(0, 0), { sequence: 0 });
+  scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds: null, sequence: 0 });
+  scene.rounds(2);
+  scene.fail(scene.id(0, 0));
+  scene.rounds(3);
+  only(scene.decide(), 'commit');
+});

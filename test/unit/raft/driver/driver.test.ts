@@ -310,6 +310,20 @@ describe('recovery', () => {
     expect(() => world.boot(ONE)).toThrow(/there is no snapshot/);
   });
 
+  it('refuses a new log next to an old snapshot: the vote was in the old log', () => {
+    const world = new World(1, { snapshotEntries: 50, trailingEntries: 10 });
+    write(world, 120);
+    world.loop.run(1000);
+    world.crash(ONE);
+    const image = world.image(ONE);
+    const { membership } = image.base;
+    image.hardState = { term: term(0), votedFor: null };
+    image.base = { index: logIndex(0), term: term(0), membership };
+    image.entries = [];
+    image.state = { applied: logIndex(0), lines: [] };
+    expect(() => world.boot(ONE)).toThrow(/the log is new/);
+  });
+
   it('refuses a snapshot of another history', () => {
     const world = new World(1, { snapshotEntries: 50, trailingEntries: 10 });
     write(world, 120);

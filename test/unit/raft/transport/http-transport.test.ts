@@ -1,6 +1,6 @@
 // Two members over real HTTP on the loopback interface.
 
-import { createServer, type Server, type Socket } from 'node:net';
+import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 
 import { serve, type ServerType } from '@hono/node-server';
@@ -224,6 +224,32 @@ function silentServer(): Promise<number> {
   return listenAnywhere(server);
 }
 
+/** The origin of a way to `target` that carries `bytesPerMs` towards it, and answers back without delay. */
+async function slowWay(target: PeerOrigin, bytesPerMs: number): Promise<PeerOrigin> {
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connectSocket(Number(new URL(target).port), '127.0.0.1');
+    for (const socket of [near, far]) {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+    }
+    near.on('data', (bytes) => {
+      far.write(bytes);
+      near.pause();
+      setTimeout(() => near.resume(), bytes.length / bytesPerMs);
+    });
+    far.pipe(near);
+  });
+  cleanup.push(
+    () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  );
+  return origin(await listenAnywhere(server));
+}
+
 function until(condition: () => boolean): Promise<void> {
   return expect.poll(condition, { timeout: 20_000, interval: 5 }).toBe(true);
 }
@@ -283,6 +309,24 @@ describe('messages', () => {
     await until(() => unreachable.length >= 2);
     expect(performance.now() - startMs).toBeLessThan(4000);
     await until(() => !transport.status()[0]!.reachable);
+  });
+
+  it('of the largest entries over a slow connection get the time they need', async () => {
+    const inbox = await listen(TWO);
+    const address = await slowWay(inbox.address, 4 * 1024);
+    const { transport, counters } = connect(address, { postDeadlineMs: 200 });
+    transport.send([append(0, 4 * 1024 * 1024)]);
+    await until(() => inbox.messages.length > 0 || counters.postsFailed > 0);
+    expect(counters.postsFailed).toBe(0);
+  });
+
+  it('of a whole window of the largest entries are all kept', async () => {
+    const inbox = await listen(TWO);
+    const { transport, counters, unreachable } = connect(inbox.address);
+    transport.send(Array.from({ length: 8 }, (_, index) => append(index, 4 * 1024 * 1024)));
+    await until(() => inbox.messages.length === 8);
+    expect(counters.messagesDropped).toBe(0);
+    expect(unreachable).toEqual([]);
   });
 
   it('are dropped beyond the limit of the queue, never kept without end', async () => {
