@@ -17,6 +17,17 @@ function sceneWithDeadMaster(rounds: number, groupSize = 2): Scene {
   return scene;
 }
 
+/** What a node says that was never given a topology. */
+const FRESH = {
+  role: 'master',
+  master: null,
+  link: null,
+  lastIoSeconds: null,
+  id: null,
+  version: -1,
+  sequence: 0,
+} as const;
+
 function whyNot(scene: Scene): string {
   const decision = scene.decide();
   expect(decision.actions).toEqual([]);
@@ -391,15 +402,7 @@ test('a link that was up long ago and down ever since does not count', () => {
 
 test('a look from before a fresh node had a topology says nothing about its link', () => {
   const scene = new Scene();
-  scene.set(scene.id(0, 1), {
-    role: 'master',
-    master: null,
-    link: null,
-    lastIoSeconds: null,
-    id: null,
-    version: -1,
-    sequence: 0,
-  });
+  scene.set(scene.id(0, 1), FRESH);
   scene.rounds(2);
   scene.fail(scene.id(0, 0));
   scene.set(scene.id(0, 1), { ...scene.converged(scene.id(0, 1)), link: 'down', lastIoSeconds: 2 });
@@ -409,15 +412,7 @@ test('a look from before a fresh node had a topology says nothing about its link
 
 test('a replica that came only after the last look at its master must have reached what that look showed', () => {
   const scene = new Scene();
-  scene.set(scene.id(0, 1), {
-    role: 'master',
-    master: null,
-    link: null,
-    lastIoSeconds: null,
-    id: null,
-    version: -1,
-    sequence: 0,
-  });
+  scene.set(scene.id(0, 1), FRESH);
   scene.rounds(2);
   scene.fail(scene.id(0, 0));
   scene.set(scene.id(0, 1), {
@@ -455,15 +450,7 @@ test('an old master that was told to follow just before the failure is not taken
 test('a master that dies empty before its fresh replica ever reached it is replaced: nothing can be lacking', () => {
   const scene = new Scene();
   scene.set(scene.id(0, 0), { sequence: 0 });
-  scene.set(scene.id(0, 1), {
-    role: 'master',
-    master: null,
-    link: null,
-    lastIoSeconds: null,
-    id: null,
-    version: -1,
-    sequence: 0,
-  });
+  scene.set(scene.id(0, 1), FRESH);
   scene.rounds(2);
   scene.fail(scene.id(0, 0));
   const told = {
