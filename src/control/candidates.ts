@@ -122,7 +122,10 @@ function linkBefore(situation: Situation, shard: Shard, view: NodeView): string 
   const { report, lookStartedAtMs } = evidence;
   const { address } = master.node;
   if (report.master === address && report.link === 'up' && !report.syncInProgress) return null;
-  if (linked?.master === address && linked.atMs > lookStartedAtMs) return lagBehind(master, view);
+  const isSeenLinked = linked?.master === address && linked.atMs > lookStartedAtMs;
+  // The sequence of a replica moves by replication only.
+  const hasReceived = report.master === address && (view.report?.sequence ?? 0) > (report.sequence ?? 0);
+  if (isSeenLinked || hasReceived) return lagBehind(master, view);
   // A node without a topology had nobody to follow yet.
   if (report.version < 0) return lastWordBefore(situation, shard, view) ?? lagBehind(master, view);
   return report.master === address

@@ -473,3 +473,14 @@ test('in an empty shard a replica is taken although its link had not come up yet
   scene.rounds(3);
   only(scene.decide(), 'commit');
 });
+
+test('a replica that received something after the look that showed its link down was linked since', () => {
+  const scene = new Scene();
+  scene.set(scene.id(0, 0), { sequence: 5 });
+  scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds: null, sequence: 0 });
+  scene.rounds(2);
+  scene.fail(scene.id(0, 0));
+  scene.set(scene.id(0, 1), { lastIoSeconds: 1, sequence: 6 });
+  scene.rounds(3);
+  only(scene.decide(), 'commit');
+});
