@@ -27,7 +27,7 @@ import { nodeFileSystem } from '../../../../src/raft/wal/node-file-system.ts';
 import { openWal } from '../../../../src/raft/wal/open.ts';
 import { systemClock } from '../../../../src/system/clock.ts';
 import { createSystemRandom } from '../../../../src/system/random.ts';
-import { silentLogger } from './world.ts';
+import { silentLogger } from '../../../support/silent-logger.ts';
 
 /** Counts commands and keeps a running checksum of them; kept in memory only, so every start rebuilds it. */
 export class CountingMachine implements StateMachine {

@@ -1,7 +1,6 @@
 // A small deterministic world for driver tests: virtual time, one event loop, disks and links with a model behind them.
 
 import type { Clock, Timer } from '../../../../src/base/clock.ts';
-import type { Logger } from '../../../../src/base/logger.ts';
 import { createSeededRandom } from '../../../../src/base/random.ts';
 import type { Message } from '../../../../src/raft/core/messages.ts';
 import {
@@ -31,6 +30,7 @@ import type {
 } from '../../../../src/raft/ports.ts';
 import { recover } from '../../../../src/raft/recovery.ts';
 import type { Scheduler } from '../../../../src/raft/scheduler.ts';
+import { silentLogger } from '../../../support/silent-logger.ts';
 
 interface Event {
   readonly atMs: number;
@@ -327,14 +327,6 @@ export class ListMachine implements StateMachine {
     };
   }
 }
-
-export const silentLogger: Logger = {
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-  child: () => silentLogger,
-};
 
 /** One life of one member. */
 export interface Member {

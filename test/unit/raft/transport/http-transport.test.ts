@@ -31,7 +31,7 @@ import {
 } from '../../../../src/raft/transport/snapshot-frames.ts';
 import type { SnapshotReception } from '../../../../src/raft/transport/snapshot-receiver.ts';
 import { systemClock } from '../../../../src/system/clock.ts';
-import { silentLogger } from '../driver/world.ts';
+import { silentLogger } from '../../../support/silent-logger.ts';
 
 const ONE = memberId(1);
 const TWO = memberId(2);
