@@ -9,6 +9,7 @@ export interface ApplyParts {
   /** Entries `from..toInclusive` of the log. */
   readonly entries: (from: LogIndex, toInclusive: LogIndex) => readonly Entry[];
   readonly applyEntriesMax: number;
+  readonly applyBytesMax: number;
 }
 
 /** One go: the entries applied and what each did. */
@@ -42,15 +43,13 @@ export class ApplyLoop {
     return !this.#paused && this.#applied.index < limit;
   }
 
-  /** Applies the next entries up to `limit`, at most `applyEntriesMax`; null when there is nothing to do. */
+  /** Applies the next entries up to `limit`, as many as one turn may; null when there is nothing to do. */
   run(limit: LogIndex): AppliedBatch | null {
     if (!this.hasWork(limit)) return null;
-    const { stateMachine, applyEntriesMax } = this.#parts;
+    const { stateMachine, applyEntriesMax, applyBytesMax } = this.#parts;
     const from = logIndex(this.#applied.index + 1);
-    const entries = this.#parts.entries(
-      from,
-      logIndex(Math.min(limit, this.#applied.index + applyEntriesMax)),
-    );
+    const to = logIndex(Math.min(limit, this.#applied.index + applyEntriesMax));
+    const entries = within(applyBytesMax, this.#parts.entries(from, to));
     const last = present(entries.at(-1), 'committed entries are in the log');
     assert(entries[0]?.index === from, 'entries are applied without a gap');
     const results = stateMachine.apply(entries);
@@ -73,4 +72,14 @@ export class ApplyLoop {
     this.#applied = { index: position.index, term: position.term };
     this.#paused = false;
   }
+}
+
+/** The first entries that together have at most `bytesMax` of payload; the first one in any case. */
+function within(bytesMax: number, entries: readonly Entry[]): readonly Entry[] {
+  let bytes = 0;
+  const end = entries.findIndex((entry, place) => {
+    bytes += entry.data.byteLength;
+    return place > 0 && bytes > bytesMax;
+  });
+  return end === -1 ? entries : entries.slice(0, end);
 }

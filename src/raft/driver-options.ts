@@ -2,14 +2,16 @@
 
 import { assert } from '../base/assert.ts';
 import type { CoreOptions } from './core/step.ts';
-import type { MemberId } from './core/types.ts';
+import type { Incarnation, MemberId } from './core/types.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
-/** What the driver is told. Everything but the first three has a default that suits a group on one network. */
+/** What the driver is told. Everything but the first four has a default that suits a group on one network. */
 export interface DriverOptions {
   readonly self: MemberId;
+  /** Of this member's data directory. */
+  readonly incarnation: Incarnation;
   /** Milliseconds between heartbeats of a leader. */
   readonly heartbeatIntervalMs: number;
   /** Milliseconds without a leader before a member campaigns; randomised between once and twice this. */
@@ -28,16 +30,25 @@ export interface DriverOptions {
   readonly readsMax: number;
   /** Messages from peers waiting for their step; more are dropped, as any network may. */
   readonly inboxMessagesMax: number;
-  /** Entries given to the state machine in one go; between two goes the driver looks at its inbox. */
+  /** Inputs, and proposals, stepped in one turn; the event loop runs between two turns. */
+  readonly turnInputsMax: number;
+  readonly turnProposalsMax: number;
+  /** Entries given to the state machine in one turn, and their payload bytes; one larger entry goes alone. */
   readonly applyEntriesMax: number;
+  readonly applyBytesMax: number;
   /** A snapshot is taken after this many applied entries, or payload bytes, since the last one. */
   readonly snapshotEntries: number;
   readonly snapshotBytes: number;
   /** Entries kept in the log before the newest snapshot, so that a follower slightly behind needs no snapshot. */
   readonly trailingEntries: number;
+  /** Milliseconds an orderly end waits for a disk that does not answer. */
+  readonly closeDeadlineMs: number;
 }
 
-const DEFAULTS: Omit<DriverOptions, 'self' | 'heartbeatIntervalMs' | 'electionTimeoutMs'> = {
+/** What has no default. */
+type Required = 'self' | 'incarnation' | 'heartbeatIntervalMs' | 'electionTimeoutMs';
+
+const DEFAULTS: Omit<DriverOptions, Required> = {
   appendEntriesMax: 512,
   appendBytesMax: MIB,
   inflightMax: 8,
@@ -47,15 +58,19 @@ const DEFAULTS: Omit<DriverOptions, 'self' | 'heartbeatIntervalMs' | 'electionTi
   proposalBytesMax: 64 * MIB,
   readsMax: 4096,
   inboxMessagesMax: 4096,
-  applyEntriesMax: 256,
+  turnInputsMax: 256,
+  turnProposalsMax: 512,
+  applyEntriesMax: 128,
+  applyBytesMax: MIB / 4,
   snapshotEntries: 10_000,
   snapshotBytes: 16 * MIB,
   trailingEntries: 1000,
+  closeDeadlineMs: 5000,
 };
 
 /** Fills in the defaults and asserts that the whole makes sense (configuration is checked before it gets here). */
 export function driverOptions(
-  options: Pick<DriverOptions, 'self' | 'heartbeatIntervalMs' | 'electionTimeoutMs'> & Partial<DriverOptions>,
+  options: Pick<DriverOptions, Required> & Partial<DriverOptions>,
 ): DriverOptions {
   const whole = { ...DEFAULTS, ...options };
   assert(whole.heartbeatIntervalMs >= 2, 'a heartbeat interval is at least 2 ms');
@@ -69,6 +84,8 @@ export function driverOptions(
   );
   assert(whole.snapshotEntries > 0 && whole.snapshotBytes > 0, 'snapshots are some entries apart');
   assert(whole.trailingEntries >= 0, 'the trailing window is not negative');
+  assert(whole.turnInputsMax >= 1 && whole.turnProposalsMax >= 1, 'a turn takes something');
+  assert(whole.applyEntriesMax >= 1 && whole.applyBytesMax >= 1, 'a turn applies something');
   return whole;
 }
 
@@ -88,6 +105,7 @@ export function tickMs(options: DriverOptions): number {
 export function coreOptions(options: DriverOptions): CoreOptions {
   return {
     self: options.self,
+    incarnation: options.incarnation,
     heartbeatTicks: HEARTBEAT_TICKS,
     electionTicks: Math.ceil(options.electionTimeoutMs / tickMs(options)),
     appendEntriesMax: options.appendEntriesMax,

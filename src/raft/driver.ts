@@ -1,52 +1,39 @@
-// The one loop that owns Raft: inbox -> step -> one disk group -> send -> apply -> answer.
+// One member of a Raft group, as the rest of the program sees it: what can be asked of it, and its clock.
 
 import { assert } from '../base/assert.ts';
-import type { Clock } from '../base/clock.ts';
-import type { Logger } from '../base/logger.ts';
-import type { Random } from '../base/random.ts';
 import { err, type Result } from '../base/result.ts';
-import { ApplyLoop } from './apply-loop.ts';
+import { admission, ExpulsionNotice } from './admission.ts';
+import { Contacts } from './contacts.ts';
+import type { MembershipChange } from './core/membership-change.ts';
 import type { Message } from './core/messages.ts';
-import { RaftCore } from './core/raft-core.ts';
-import type { Effects, Input, RoleView } from './core/step.ts';
-import { logIndex, type LogIndex, type MemberId, type RestoredState, type Term } from './core/types.ts';
-import { DiskQueue, type DiskReceipt } from './disk-queue.ts';
-import { coreOptions, tickMs, type DriverOptions } from './driver-options.ts';
-import type { ProposalOutcome, ProposeOptions, ReadOutcome, Unavailable } from './outcome.ts';
+import type { RoleView } from './core/step.ts';
+import type { Incarnation, MemberId, Membership, RestoredState, Term } from './core/types.ts';
+import { tickMs, type DriverOptions } from './driver-options.ts';
+import type { DriverParts } from './driver-parts.ts';
+import { HandOver } from './hand-over.ts';
+import { MembershipKeeper, type Upkeep } from './membership-keeper.ts';
 import type {
+  ChangeOutcome,
+  HandOverOutcome,
+  ProposalOutcome,
+  ProposeOptions,
+  ReadOutcome,
+  TransferOutcome,
+  Unavailable,
+} from './outcome.ts';
+import type {
+  Admission,
   ApplyResult,
   Done,
-  DurableLog,
+  ExpulsionReason,
   SnapshotFile,
-  SnapshotStore,
-  StateMachine,
-  Transport,
   TransportHandler,
 } from './ports.ts';
-import { ProposalTable } from './proposals.ts';
-import { ReadTable } from './reads.ts';
-import { Inbox } from './inbox.ts';
-import { lastPosition, recover, type RecoveredState } from './recovery.ts';
-import { RoleBoard } from './role-board.ts';
-import type { Scheduler } from './scheduler.ts';
-import { SnapshotInstaller } from './snapshot-installer.ts';
-import { Snapshotter, snapshotCovering } from './snapshotter.ts';
-import type { DriverStatus } from './status.ts';
+import { recover, type RecoveredState } from './recovery.ts';
+import type { StateCut } from './snapshotter.ts';
+import { driverStatus, type DriverStatus } from './status.ts';
 import { TickSource } from './tick-source.ts';
-
-/** What the driver works with. It is the only user of `log`, `snapshots` (but for reception) and `stateMachine.apply`. */
-export interface DriverParts {
-  readonly log: DurableLog;
-  readonly snapshots: SnapshotStore;
-  readonly stateMachine: StateMachine;
-  readonly transport: Transport;
-  readonly clock: Clock;
-  readonly scheduler: Scheduler;
-  readonly random: Random;
-  readonly logger: Logger;
-  /** Called once, with the first fault. The process must end: nothing here is retried or repaired. */
-  readonly onFatal: (error: Error) => void;
-}
+import { TurnLoop } from './turn-loop.ts';
 
 /** `failed` after the first fault; `closed` from the call of `close` on. Neither is ever left. */
 type Life = 'created' | 'running' | 'failed' | 'closed';
@@ -68,69 +55,49 @@ export function openDriver(
   });
 }
 
-/** One member of the group: the only owner of the core, and of the order of everything it asks for. */
+/** One member of the group: its public edge, its clock, and what it does by itself when the clock ticks. */
 export class RaftDriver implements TransportHandler {
   readonly #options: DriverOptions;
   readonly #parts: DriverParts;
-  readonly #core: RaftCore;
-  readonly #disk: DiskQueue;
-  readonly #apply: ApplyLoop;
-  readonly #snapshotter: Snapshotter;
-  readonly #installer: SnapshotInstaller;
-  readonly #proposals: ProposalTable;
-  readonly #reads: ReadTable;
-  readonly #board: RoleBoard;
+  readonly #loop: TurnLoop;
+  readonly #handOver: HandOver;
+  readonly #keeper: MembershipKeeper;
+  readonly #expulsion: ExpulsionNotice;
+  readonly #contacts: Contacts;
+  readonly #membershipListeners = new Set<(membership: Membership) => void>();
   readonly #ticks: TickSource;
-  readonly #inbox: Inbox;
-  readonly #lastContactMs = new Map<MemberId, number>();
   #life: Life = 'created';
   #fault: Error | null = null;
-  #outbox: Message[] = [];
-  #receivedFile: SnapshotFile | null = null;
-  #diskStalled = false;
 
   /** `recovered` comes from `recover`. Nothing happens before `start`. */
   constructor(options: DriverOptions, parts: DriverParts, recovered: RecoveredState) {
-    const { restored, applied } = recovered;
     this.#options = options;
     this.#parts = parts;
-    this.#core = new RaftCore(coreOptions(options), restored);
-    this.#disk = new DiskQueue(
-      parts.log,
-      { last: lastPosition(restored), hardState: restored.hardState },
+    this.#contacts = new Contacts(options.electionTimeoutMs);
+    this.#loop = new TurnLoop(
+      options,
+      { parts, recovered },
       {
-        clock: parts.clock,
-        handler: { onDurable: (receipt) => this.#onDurable(receipt), onError: (error) => this.fail(error) },
+        isRunning: () => this.#life === 'running',
+        fail: (error) => this.fail(error),
+        onMembership: (membership) => {
+          this.#tellAddresses();
+          for (const listener of this.#membershipListeners) listener(membership);
+        },
       },
     );
-    const entries = this.#core.entries.bind(this.#core);
-    this.#apply = new ApplyLoop(applied, {
-      stateMachine: parts.stateMachine,
-      entries,
-      applyEntriesMax: options.applyEntriesMax,
+    const seen = { loop: this.#loop, contacts: this.#contacts };
+    const { self, incarnation } = options;
+    this.#handOver = new HandOver({ ...seen, self, transfer: (done) => this.transfer(null, done) });
+    this.#keeper = new MembershipKeeper({
+      ...seen,
+      self: { id: self, incarnation },
+      change: (change) => this.#keep(change),
     });
-    const onError = (error: Error): void => this.fail(error);
-    this.#snapshotter = new Snapshotter(options, this.#sinceSnapshot(restored), {
-      ...parts,
-      base: () => this.#core.base,
-      membership: () => this.#core.membership,
-      entries,
-      compact: (base, done) => this.#disk.compact(base, done),
-      onCompacted: (base) => this.#post({ kind: 'compacted', base }),
-      onError,
+    this.#expulsion = new ExpulsionNotice((reason) => {
+      parts.logger.error('raft.expelled', { reason });
+      parts.onExpelled(reason);
     });
-    this.#installer = new SnapshotInstaller({
-      ...parts,
-      applyLoop: this.#apply,
-      snapshotter: this.#snapshotter,
-      reset: (base, done) => this.#disk.reset(base, done),
-      onInstalled: (snapshot) => this.#post({ kind: 'snapshotInstalled', snapshot }),
-      onError,
-    });
-    this.#proposals = new ProposalTable(options);
-    this.#reads = new ReadTable(options.readsMax);
-    this.#board = new RoleBoard(this.#core.role);
-    this.#inbox = new Inbox(options.inboxMessagesMax, parts.scheduler, () => this.#guardedTurn());
     this.#ticks = new TickSource(tickMs(options), parts, () => this.#onTick());
   }
 
@@ -138,6 +105,7 @@ export class RaftDriver implements TransportHandler {
   start(): void {
     assert(this.#life === 'created', 'a driver starts once');
     this.#life = 'running';
+    this.#tellAddresses();
     this.#ticks.start();
   }
 
@@ -152,14 +120,14 @@ export class RaftDriver implements TransportHandler {
 
   /** `propose` by callback; `done` is called once, possibly from inside this call. */
   submit(data: Uint8Array, options: ProposeOptions, done: (outcome: ProposalOutcome) => void): void {
-    const fence = options.term ?? null;
-    if (this.#life !== 'running' || this.#core.role.role !== 'leader') {
+    if (!this.#takesWork()) {
       done(err({ kind: 'notLeader' }));
       return;
     }
-    const expiresMs = this.#parts.clock.monotonicMs() + options.deadlineMs;
-    if (this.#proposals.add({ data, fence, expiresMs, done })) this.#inbox.wake();
-    else done(err({ kind: 'overloaded' }));
+    const expiresMs = this.#nowMs() + options.deadlineMs;
+    const overload = this.#loop.waiters.proposals.add({ data, fence: options.term ?? null, expiresMs, done });
+    if (overload === null) this.#loop.inbox.wake();
+    else done(err({ kind: 'overloaded', reason: overload }));
   }
 
   /**
@@ -172,18 +140,70 @@ export class RaftDriver implements TransportHandler {
 
   /** `read` by callback; `done` is called once, possibly from inside this call. */
   confirm(deadlineMs: number, done: (outcome: ReadOutcome) => void): void {
-    if (this.#life !== 'running' || this.#core.role.role !== 'leader') {
+    if (!this.#takesWork()) {
       done(err({ kind: 'notLeader' }));
       return;
     }
-    const expiresMs = this.#parts.clock.monotonicMs() + deadlineMs;
-    if (this.#reads.add({ expiresMs, done })) this.#inbox.wake();
-    else done(err({ kind: 'overloaded' }));
+    if (this.#loop.waiters.reads.add({ expiresMs: this.#nowMs() + deadlineMs, done }))
+      this.#loop.inbox.wake();
+    else done(err({ kind: 'overloaded', reason: 'tooMuchWaiting' }));
+  }
+
+  /**
+   * Resolves once the change of members, the leave of a joint one included, is committed and applied on this member;
+   * `refused` means that nothing happened. Learners are promoted by themselves when they have caught up. Never rejects.
+   */
+  changeMembership(change: MembershipChange, deadlineMs: number): Promise<ChangeOutcome> {
+    return new Promise((resolve) => this.change(change, deadlineMs, resolve));
+  }
+
+  /** `changeMembership` by callback; `done` is called once, possibly from inside this call. */
+  change(change: MembershipChange, deadlineMs: number, done: (outcome: ChangeOutcome) => void): void {
+    if (!this.#takesWork()) {
+      done(err({ kind: 'notLeader' }));
+      return;
+    }
+    if (this.#loop.waiters.changes.add({ change, expiresMs: this.#nowMs() + deadlineMs, done }))
+      this.#loop.inbox.wake();
+    else done(err({ kind: 'overloaded', reason: 'tooMuchWaiting' }));
+  }
+
+  /**
+   * Gives the lead to the voter `to`, or to the one that has most of the log when null; resolves with the member that
+   * leads then. Ends within two election timeouts; proposals and reads wait meanwhile. Never rejects.
+   */
+  transferLead(to: MemberId | null): Promise<TransferOutcome> {
+    return new Promise((resolve) => this.transfer(to, resolve));
+  }
+
+  /** `transferLead` by callback; `done` is called once, possibly from inside this call. */
+  transfer(to: MemberId | null, done: (outcome: TransferOutcome) => void): void {
+    if (this.#life !== 'running' || !this.#leads) done(err({ kind: 'notLeader' }));
+    else if (this.#loop.transfer.ask(done)) this.#loop.post({ kind: 'transfer', to });
+  }
+
+  /**
+   * Before an orderly end: gives the lead to another voter if this member leads and one was heard lately, and waits until
+   * that one is known to lead and everything this member placed in the log has its outcome. Never rejects; takes at most
+   * `deadlineMs` and a tick. `close` follows.
+   */
+  handOver(deadlineMs: number): Promise<HandOverOutcome> {
+    return new Promise((resolve) => this.withdraw(deadlineMs, resolve));
+  }
+
+  /** `handOver` by callback; `done` is called once, possibly from inside this call. */
+  withdraw(deadlineMs: number, done: (outcome: HandOverOutcome) => void): void {
+    if (this.#life !== 'running') {
+      done('notLeading');
+      return;
+    }
+    const nowMs = this.#nowMs();
+    this.#handOver.begin({ expiresMs: nowMs + deadlineMs, done }, nowMs);
   }
 
   /** The published view: `established` only once the leader has *applied* everything committed when it was established. */
   get role(): RoleView {
-    return this.#board.published;
+    return this.#loop.board.published;
   }
 
   /**
@@ -191,21 +211,47 @@ export class RaftDriver implements TransportHandler {
    * before any waiter learns of it. Returns the way to stop.
    */
   onRole(listener: (view: RoleView) => void): () => void {
-    return this.#board.listen(listener);
+    return this.#loop.board.listen(listener);
+  }
+
+  /** The membership in force here, committed or not. */
+  get membership(): Membership {
+    return this.#loop.core.membership;
+  }
+
+  /** Calls `listener` at every change of `membership` from now on, synchronously; it must not throw. Returns the way to stop. */
+  onMembership(listener: (membership: Membership) => void): () => void {
+    this.#membershipListeners.add(listener);
+    return () => this.#membershipListeners.delete(listener);
+  }
+
+  admits(from: MemberId, incarnation: Incarnation): Admission {
+    return admission(this.#loop.core, from, incarnation);
   }
 
   onMessage(message: Message): void {
     if (this.#life !== 'running') return;
-    this.#lastContactMs.set(message.from, this.#parts.clock.monotonicMs());
-    this.#inbox.postMessage(message);
+    this.#contacts.heard(message, this.#nowMs());
+    // Whoever could not write the vote down must not be made to campaign.
+    if (message.kind === 'timeoutNow' && this.#loop.disk.condition !== 'well') return;
+    this.#loop.inbox.postMessage(message);
   }
 
   onUnreachable(peer: MemberId): void {
-    if (this.#life === 'running') this.#inbox.postUnreachable(peer);
+    if (this.#life === 'running') this.#loop.inbox.postUnreachable(peer);
+  }
+
+  onRefused(peer: MemberId, reason: ExpulsionReason): void {
+    if (this.#life !== 'running') return;
+    this.#parts.logger.warn('raft.refused', { peer, reason });
+    this.#expulsion.give(reason);
   }
 
   onSnapshot(from: MemberId, term: Term, file: SnapshotFile): void {
-    this.#post({ kind: 'snapshotReceived', from, term, snapshot: file.meta }, file);
+    if (this.#life !== 'running') return;
+    const { meta } = file;
+    const offer = (): void => this.#loop.post({ kind: 'snapshotReceived', from, term, snapshot: meta }, file);
+    this.#loop.replica.prepare(file, offer);
   }
 
   /**
@@ -218,13 +264,14 @@ export class RaftDriver implements TransportHandler {
     this.#fault = error;
     this.#parts.logger.error('raft.fatal', { message: error.message });
     this.#giveUp('this member failed');
-    this.#disk.stop(() => undefined);
+    this.#loop.replica.disk.stop(() => undefined);
     this.#parts.onFatal(error);
   }
 
   /**
    * Orderly end: no ticks, no new work, every waiter answered, then the disk operation, snapshot or restore under way
-   * is awaited and the log closed. Hangs with a hanging disk: the caller sets the deadline. Rejects if closing fails.
+   * is awaited and the log closed. Rejects if closing fails, or when the disk does not answer within `closeDeadlineMs`:
+   * nothing acknowledged is at risk then, and only the end of the process ends what is under way.
    */
   close(): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -237,201 +284,90 @@ export class RaftDriver implements TransportHandler {
     assert(this.#life !== 'closed', 'a driver is closed once');
     this.#life = 'closed';
     this.#giveUp('this member is closing');
-    this.#disk.stop(() => {
-      this.#snapshotter.pause(() => this.#installer.stop(() => this.#parts.log.close(done)));
-    });
+    const { closeDeadlineMs } = this.#options;
+    let isOver = false;
+    const end = (error: Error | null): void => {
+      if (isOver) return;
+      isOver = true;
+      timer.cancel();
+      done(error);
+    };
+    const timer = this.#parts.clock.setTimer(closeDeadlineMs, () =>
+      end(new Error(`the disk of the Raft log did not answer within ${closeDeadlineMs} ms`)),
+    );
+    this.#loop.replica.stop(end);
+  }
+
+  /** For a backup: the state at the last applied entry. Null while a received snapshot takes its place: ask again soon. */
+  cut(): StateCut | null {
+    return this.#loop.replica.cut();
   }
 
   status(): DriverStatus {
-    const core = this.#core;
-    const nowMs = this.#parts.clock.monotonicMs();
-    const match = new Map(core.peers().map((peer) => [peer.member, peer.match]));
-    const { voterSets, learners } = core.membership;
-    const peers = [...new Set([...voterSets.flat(), ...learners])].filter((id) => id !== this.#options.self);
-    return {
-      ...this.#board.published,
-      id: this.#options.self,
-      commit: core.commitIndex,
-      applied: this.#apply.applied.index,
-      last: core.last,
-      base: core.base.index,
-      snapshot: this.#parts.snapshots.newest()?.meta.index ?? logIndex(0),
-      peers: peers.map((id) => {
-        const contactMs = this.#lastContactMs.get(id);
-        return {
-          id,
-          match: match.get(id) ?? null,
-          lastContactMs: contactMs === undefined ? null : nowMs - contactMs,
-        };
-      }),
-      disk: this.#disk.status,
-      proposals: this.#proposals.size,
-      reads: this.#reads.size,
-      messagesDropped: this.#inbox.dropped,
-      installing: this.#installer.busy,
-      fault: this.#fault?.message ?? null,
-    };
+    const { snapshots } = this.#parts;
+    const seen = { contacts: this.#contacts, snapshots, fault: this.#fault, nowMs: this.#nowMs() };
+    return driverStatus(this.#options, this.#loop, seen);
   }
 
+  /** Time goes on for a leader whatever its disk does, so that one that hears no quorum any more ends its lead. */
   #onTick(): void {
-    const nowMs = this.#parts.clock.monotonicMs();
-    this.#proposals.expire(nowMs);
-    this.#reads.expire(nowMs);
-    this.#watchDisk();
-    // For a member whose disk hangs time stands still: a leader sends no heartbeat and is replaced, a follower does
-    // not campaign, until the disk answers again. Otherwise heartbeats would keep a lead that can commit nothing.
-    if (!this.#diskStalled) this.#post({ kind: 'tick', entropy: this.#parts.random.uint32() });
+    const nowMs = this.#nowMs();
+    const { core, waiters, transfer, inbox, disk } = this.#loop;
+    waiters.expire(nowMs);
+    if (transfer.expire(nowMs)) waiters.drainPlaced(core.commitIndex, 'the lead was lost');
+    this.#loop.lookAtDisk();
+    this.#handOver.look(nowMs);
+    if (!this.#handOver.isActive) this.#keeper.look(nowMs);
+    this.#checkMembership();
+    // For any other member whose disk does not answer time stands still: it could not write its vote down.
+    const counts = this.#leads || disk.condition === 'well';
+    if (counts) this.#loop.post({ kind: 'tick', entropy: this.#parts.random.uint32() });
+    else inbox.wake();
   }
 
-  #watchDisk(): void {
-    const { pendingMs } = this.#disk.status;
-    const stalled = pendingMs > this.#options.electionTimeoutMs / 2;
-    if (stalled === this.#diskStalled) return;
-    this.#diskStalled = stalled;
-    if (stalled) this.#parts.logger.warn('raft.disk.stalled', { pendingMs: Math.round(pendingMs) });
-    else this.#parts.logger.info('raft.disk.recovered');
-  }
-
-  #post(input: Input, file: SnapshotFile | null = null): void {
-    if (this.#life === 'running') this.#inbox.post(input, file);
-  }
-
-  #guardedTurn(): void {
-    if (this.#life !== 'running') return;
-    try {
-      this.#turn();
-    } catch (error) {
-      // A broken invariant here may be one of consensus: stop claiming anything, say why, end the process.
-      this.fail(error instanceof Error ? error : new Error('a Raft step failed', { cause: error }));
-    }
-  }
-
-  #turn(): void {
-    for (const { input, file } of this.#inbox.take()) {
-      if (file !== null) this.#receivedFile = file;
-      this.#step(input);
-    }
-    this.#stepProposals();
-    this.#stepReads();
-    const outbox = this.#outbox;
-    this.#outbox = [];
-    this.#send(outbox);
-    this.#disk.kick();
-    this.#applyCommitted();
-  }
-
-  /** Fence, step and place in the log are one synchronous act: nothing can depose this leader in between. */
-  #stepProposals(): void {
-    if (!this.#proposals.hasQueued) return;
-    if (this.#diskStalled) {
-      this.#proposals.refuseQueued('overloaded');
-      return;
-    }
-    const { published } = this.#board;
-    const proposals = this.#proposals.takeQueued(published.established ? published.term : null);
-    if (proposals.length > 0) this.#step({ kind: 'propose', proposals });
-  }
-
-  #stepReads(): void {
-    if (this.#diskStalled) return;
-    const id = this.#reads.startRound(this.#core.role.term);
-    if (id !== null) this.#step({ kind: 'read', id });
-  }
-
-  #step(input: Input): void {
-    if (this.#life !== 'running') return;
-    const effects = this.#core.step(input);
-    if (effects.role !== null) this.#onRoleEffect(effects.role);
-    for (const { id, position } of effects.accepted) this.#proposals.accepted(id, position);
-    for (const { id, reason } of effects.refused) this.#proposals.refused(id, reason);
-    this.#checkTruncation(effects);
-    this.#disk.add(effects);
-    for (const message of effects.sendNow) this.#outbox.push(message);
-    for (const { id, index } of effects.readsReady) this.#reads.ready(id, index);
-    for (const id of effects.readsRefused) this.#reads.refused(id);
-    for (const peer of effects.sendSnapshot) this.#sendSnapshot(peer);
-    if (effects.installSnapshot !== null) this.#install(effects.installSnapshot.index);
-  }
-
-  #onRoleEffect(view: RoleView): void {
-    const before = this.#board.actual;
-    this.#board.update(view, { commit: this.#core.commitIndex, applied: this.#apply.applied.index });
-    if (before.role === 'leader' && (view.role !== 'leader' || view.term !== before.term)) {
-      this.#proposals.drainPlaced('the lead was lost');
-      this.#reads.drain();
-    }
-    const { role, term, leader, established } = view;
-    this.#parts.logger.info('raft.role', { role, term, leader, established });
-  }
-
-  #checkTruncation(effects: Effects): void {
-    if (effects.truncateFrom === null) return;
-    assert(effects.truncateFrom > this.#apply.applied.index, 'an applied entry is never truncated');
-    this.#proposals.drainPlaced('the entry was replaced');
-  }
-
-  #sendSnapshot(to: MemberId): void {
-    const file = snapshotCovering(this.#core.base, this.#parts.snapshots);
-    const { index } = file.meta;
-    this.#parts.logger.info('raft.snapshot.sending', { peer: to, index, bytes: file.bytes });
-    this.#parts.transport.sendSnapshot(to, this.#core.role.term, file, (delivered) => {
-      this.#parts.logger.info('raft.snapshot.sent', { peer: to, index, delivered });
-      this.#post({ kind: 'snapshotSent', to, index, delivered });
+  #keep(change: Upkeep): void {
+    this.change(change, this.#options.electionTimeoutMs, (outcome) => {
+      if (outcome.ok) this.#parts.logger.info(`raft.membership.${change.kind}`, { member: change.member });
     });
   }
 
-  #install(index: LogIndex): void {
-    const file = this.#receivedFile;
-    assert(file !== null && file.meta.index === index, 'the snapshot to install is the one just received');
-    this.#proposals.drainPlaced('a snapshot replaced the log');
-    this.#installer.install(file);
+  /** A removed leader hands over first; whoever else finds itself out of the committed membership says so. */
+  #checkMembership(): void {
+    const { self, incarnation } = this.#options;
+    if (this.#leads) return;
+    const verdict = this.admits(self, incarnation);
+    if (verdict !== 'yes') this.#expulsion.give(verdict);
   }
 
-  #onDurable(receipt: DiskReceipt): void {
-    if (this.#life !== 'running') return;
-    this.#watchDisk();
-    this.#send(receipt.messages);
-    if (receipt.persisted !== null) this.#post({ kind: 'persisted', ...receipt.persisted });
+  get #leads(): boolean {
+    return this.#loop.core.role.role === 'leader';
   }
 
-  /** With a hanging disk nothing leaves: an append or heartbeat sent now would pass for a working leader. */
-  #send(messages: readonly Message[]): void {
-    if (messages.length === 0 || this.#diskStalled || this.#life !== 'running') return;
-    this.#parts.transport.send(messages);
+  /** A leader does; so does one that is just handing over, because its work is answered once the successor is known. */
+  #takesWork(): boolean {
+    const { board, transfer } = this.#loop;
+    return this.#life === 'running' && (board.published.role === 'leader' || transfer.holdsWork);
   }
 
   /**
-   * Applies what is committed *and* on this disk, so that the state never contains an entry its own log could lose.
-   * The price is paid only by a leader whose disk is slower than those of a majority.
+   * From the moment an entry that names members is in the log they are found by it. A member that joins knows nobody
+   * yet, and its transport goes by the configuration.
    */
-  #applyCommitted(): void {
-    const limit = logIndex(Math.min(this.#core.commitIndex, this.#core.durableIndex));
-    const batch = this.#apply.run(limit);
-    if (batch !== null) {
-      batch.entries.forEach((entry, offset) => this.#proposals.applied(entry, batch.results[offset]));
-      this.#snapshotter.onApplied(batch, this.#apply.applied);
-    }
-    this.#board.applied(this.#apply.applied.index);
-    const { role, term } = this.#core.role;
-    this.#reads.answer(this.#apply.applied.index, role === 'leader' ? term : null);
-    if (this.#apply.hasWork(limit)) this.#inbox.wake();
+  #tellAddresses(): void {
+    const { addresses } = this.membership;
+    if (addresses.size > 0) this.#parts.transport.setAddresses(addresses);
   }
 
   #giveUp(reason: string): void {
+    const { board, waiters, transfer } = this.#loop;
     this.#ticks.stop();
-    this.#board.abdicate();
-    this.#proposals.drain(reason);
-    this.#reads.drain();
+    board.abdicate();
+    waiters.drain(reason);
+    transfer.drain(reason);
+    this.#handOver.drain();
   }
 
-  /** What the state contains beyond the newest snapshot, as far as the log still tells. */
-  #sinceSnapshot(restored: RestoredState): { readonly entries: number; readonly bytes: number } {
-    const from = this.#parts.snapshots.newest()?.meta.index ?? 0;
-    const to = this.#apply.applied.index;
-    let bytes = 0;
-    for (const entry of restored.entries) {
-      if (entry.index > from && entry.index <= to) bytes += entry.data.byteLength;
-    }
-    return { entries: Math.max(0, to - from), bytes };
+  #nowMs(): number {
+    return this.#parts.clock.monotonicMs();
   }
 }

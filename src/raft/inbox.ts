@@ -13,7 +13,8 @@ export interface InboxItem {
 }
 
 /**
- * One turn takes everything that arrived in one round of the event loop: that is what forms disk groups and batches.
+ * One turn takes what arrived in one round of the event loop, up to a bound that keeps a turn short: that is what forms
+ * disk groups and batches.
  * Only messages from peers are bounded by number; everything else is bounded by what this member itself has under way.
  */
 export class Inbox {
@@ -69,14 +70,16 @@ export class Inbox {
     });
   }
 
-  /** Hands over and forgets everything. */
-  take(): readonly InboxItem[] {
+  /** Hands over the oldest items, at most `countMax`; asks for another turn when some are left. */
+  take(countMax: number): readonly InboxItem[] {
     for (const peer of this.#unreachable)
       this.#items.push({ input: { kind: 'unreachable', peer }, file: null });
     this.#unreachable.clear();
+    const rest = this.#items.splice(countMax);
     const items = this.#items;
-    this.#items = [];
-    this.#messages = 0;
+    this.#items = rest;
+    for (const { input } of items) if (input.kind === 'message') this.#messages -= 1;
+    if (rest.length > 0) this.wake();
     return items;
   }
 }

@@ -2,7 +2,16 @@
 // Completion is by callback, one call each: no promise decides the order of events, so a simulator can.
 
 import type { Message } from './core/messages.ts';
-import type { Entry, HardState, LogIndex, LogPosition, MemberId, SnapshotMeta, Term } from './core/types.ts';
+import type {
+  Entry,
+  HardState,
+  Incarnation,
+  LogIndex,
+  LogPosition,
+  MemberId,
+  SnapshotMeta,
+  Term,
+} from './core/types.ts';
 
 /** Called exactly once, never from inside the call that was given it. */
 export type Done = (error: Error | null) => void;
@@ -19,6 +28,12 @@ export interface LogGroup {
  * After the first error every later call fails with that error, until the process restarts.
  */
 export interface DurableLog {
+  /**
+   * True while the next segment cannot be made for want of space; it is tried again until it can. Nothing has failed yet:
+   * votes and cuts fit into room kept for them. The driver takes no commands on meanwhile; empty entries and changes of
+   * members are few and still written.
+   */
+  readonly spaceLow: boolean;
   /** One write and one fdatasync for the whole group; `done(null)` means durable. */
   write(group: LogGroup, done: Done): void;
   /**
@@ -41,13 +56,22 @@ export interface SnapshotFile {
 
 /** Snapshots on disk: made whole or not at all (temporary file, fsync, rename, fsync of the folder). */
 export interface SnapshotStore {
-  /** The newest whole snapshot; null when there is none. */
+  /** The newest whole snapshot: found at the start, saved here, or received and accepted. Null when there is none. */
   newest(): SnapshotFile | null;
   /** Writes `chunks` as the snapshot of `meta`, pulling the next chunk only when the last is written. */
   save(meta: SnapshotMeta, chunks: Iterable<Uint8Array>, done: (result: SnapshotFile | Error) => void): void;
-  /** Reads a snapshot chunk by chunk in order, checking every checksum; `onChunk` may not keep the buffer. */
-  load(file: SnapshotFile, onChunk: (chunk: Uint8Array) => void, done: Done): void;
-  /** Removes all but the newest snapshot and every temporary file. */
+  /**
+   * Reads a snapshot piece by piece in order, checking every checksum; the event loop turns between two pieces of at most
+   * 16 KiB, which need not be the chunks that were saved. `onPiece` may not keep the buffer.
+   */
+  load(file: SnapshotFile, onPiece: (piece: Uint8Array) => void, done: Done): void;
+  /** The newest whole snapshot older than `file`, verified; null when there is none. */
+  older(file: SnapshotFile, done: (result: SnapshotFile | null | Error) => void): void;
+  /** A received snapshot proved to be a state: from now on it may be the newest. */
+  accept(file: SnapshotFile): void;
+  /** `file` is of no use here: it is set aside, until the next `prune` at most, and is not the newest any more. */
+  discard(file: SnapshotFile, done: Done): void;
+  /** Removes what is older than the newest snapshot, what was set aside, and every temporary file. */
   prune(done: Done): void;
 }
 
@@ -61,34 +85,55 @@ export type ApplyResult = unknown;
 export interface StateMachine {
   /** The last entry whose effect is in memory. */
   readonly applied: LogIndex;
+  /** The term of that entry, to tell whether state and log are of one history. */
+  readonly appliedTerm: Term;
   /** Applies entries in order, the first being `applied + 1`; `noop` and `config` only move `applied`. One result an entry. */
   apply(entries: readonly Entry[]): readonly ApplyResult[];
   /** Makes everything applied so far durable in the state's own storage. */
   flush(done: Done): void;
   /** A consistent view of the state at `applied`, as chunks of at most 64 KiB; stays valid while entries are applied. */
   snapshot(): { readonly index: LogIndex; readonly chunks: Iterable<Uint8Array> };
-  /** Starts replacing the whole state by a snapshot's chunks; nothing is visible before `finish`. */
+  /** Starts building the state of a snapshot aside; nothing is visible before `swap`. */
   restore(meta: LogPosition): StateRestore;
 }
 
+/** A state being built beside the one in use: `chunk`s, then `ready`, then `swap`; or `abort` at any point. */
 export interface StateRestore {
+  /** Takes the next bytes in; the buffer may be reused afterwards. Decodes and hashes at once, so `ready` has little to do. */
   chunk(bytes: Uint8Array): void;
-  /** Swaps the new state in and makes it durable. Fails without a change when the chunks do not make a valid state. */
-  finish(done: Done): void;
+  /** No more chunks: why they are not a whole, readable state of this position; null when they are. Changes nothing. */
+  ready(): string | null;
+  /** After `ready` said null: the new state is visible when this returns, and durable when `done(null)` is called. */
+  swap(done: Done): void;
   abort(): void;
 }
 
 /** The way to the peers. Never blocks, never throws: what does not fit is dropped and reported as unreachable. */
 export interface Transport {
   send(messages: readonly Message[]): void;
+  /** Where the members of the newest membership are, `host:port`; links to whoever is not among them any more are closed. */
+  setAddresses(addresses: ReadonlyMap<MemberId, string>): void;
   /** Streams a snapshot as the leader of `term`; `done(false)` when it did not arrive whole. */
   sendSnapshot(to: MemberId, term: Term, file: SnapshotFile, done: (delivered: boolean) => void): void;
 }
 
+/**
+ * Why a member may take part no longer. `otherIncarnation`: its id is bound to another data directory. `removed`: it has
+ * left the group for good.
+ */
+export type ExpulsionReason = 'otherIncarnation' | 'removed';
+
+/** Whether a sender may speak to this member. Refused only by a committed membership, so a refusal is never taken back. */
+export type Admission = 'yes' | ExpulsionReason;
+
 /** What the transport delivers to the driver. */
 export interface TransportHandler {
+  /** Asked before anything of a request is delivered. */
+  admits(from: MemberId, incarnation: Incarnation): Admission;
   onMessage(message: Message): void;
   onUnreachable(peer: MemberId): void;
+  /** A peer that is up refused to listen to this member. */
+  onRefused(peer: MemberId, reason: ExpulsionReason): void;
   /** A whole snapshot arrived and lies verified on disk. */
   onSnapshot(from: MemberId, term: Term, file: SnapshotFile): void;
 }

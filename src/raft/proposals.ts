@@ -4,7 +4,7 @@ import { assert } from '../base/assert.ts';
 import { err, ok } from '../base/result.ts';
 import type { Proposal, ProposalRefusal } from './core/step.ts';
 import type { Entry, LogIndex, LogPosition } from './core/types.ts';
-import type { ProposalOutcome } from './outcome.ts';
+import type { OverloadReason, ProposalOutcome } from './outcome.ts';
 import type { ApplyResult } from './ports.ts';
 
 export interface ProposalLimits {
@@ -39,14 +39,16 @@ interface ProposalRecord extends ProposalRequest {
 /** Every proposal between its caller and its outcome, bounded in number and bytes. */
 export class ProposalTable {
   readonly #limits: ProposalLimits;
+  readonly #nextId: () => number;
   readonly #records = new Map<number, ProposalRecord>();
   readonly #placed = new Map<LogIndex, ProposalRecord>();
   #queued: ProposalRecord[] = [];
   #bytes = 0;
-  #nextId = 1;
 
-  constructor(limits: ProposalLimits) {
+  /** `nextId` names a proposal to the core; never the same number twice. */
+  constructor(limits: ProposalLimits, nextId: () => number) {
     this.#limits = limits;
+    this.#nextId = nextId;
   }
 
   get size(): number {
@@ -57,27 +59,35 @@ export class ProposalTable {
     return this.#queued.length > 0;
   }
 
-  /** Takes a proposal in; false, and nothing kept, when a limit would be passed. */
-  add(request: ProposalRequest): boolean {
+  /** Something is in the log and not applied yet. */
+  get hasPlaced(): boolean {
+    return this.#placed.size > 0;
+  }
+
+  /** Takes a proposal in and returns null; or why not, and nothing is kept. */
+  add(request: ProposalRequest): OverloadReason | null {
     const bytes = request.data.byteLength;
-    if (bytes > this.#limits.entryBytesMax) return false;
-    if (this.#records.size >= this.#limits.proposalsMax) return false;
-    if (this.#bytes + bytes > this.#limits.proposalBytesMax) return false;
-    const record: ProposalRecord = { ...request, id: this.#nextId, state: { kind: 'queued' } };
-    this.#nextId += 1;
+    if (bytes > this.#limits.entryBytesMax) return 'tooLarge';
+    if (this.#records.size >= this.#limits.proposalsMax) return 'tooMuchWaiting';
+    if (this.#bytes + bytes > this.#limits.proposalBytesMax) return 'tooMuchWaiting';
+    const record: ProposalRecord = { ...request, id: this.#nextId(), state: { kind: 'queued' } };
     this.#bytes += bytes;
     this.#records.set(record.id, record);
     this.#queued.push(record);
-    return true;
+    return null;
   }
 
   /**
-   * Hands over what is queued, to be stepped right now. Whoever carries a fence that is not `term` (the term led and
-   * established here, or null) is refused instead; no other event can come between this check and the step.
+   * Hands over at most `countMax` of what is queued, oldest first, to be stepped right now. Whoever carries a fence that
+   * is not `term` (the term led and established here, or null) is refused instead; no other event can come between this
+   * check and the step.
    */
-  takeQueued(term: number | null): readonly Proposal[] {
+  takeQueued(term: number | null, countMax: number): readonly Proposal[] {
     const taken: Proposal[] = [];
-    for (const record of this.#takeQueuedRecords()) {
+    const rest = this.#queued.splice(countMax);
+    const records = this.#takeQueuedRecords();
+    this.#queued = rest;
+    for (const record of records) {
       if (record.fence !== null && record.fence !== term) {
         this.#settle(record, err({ kind: 'notLeader' }));
       } else {
@@ -89,8 +99,8 @@ export class ProposalTable {
   }
 
   /** Refuses everything queued. */
-  refuseQueued(reason: ProposalRefusal): void {
-    for (const record of this.#takeQueuedRecords()) this.#settle(record, err({ kind: reason }));
+  refuseQueued(reason: OverloadReason): void {
+    for (const record of this.#takeQueuedRecords()) this.#settle(record, overloaded(reason));
   }
 
   accepted(id: number, position: LogPosition): void {
@@ -103,7 +113,8 @@ export class ProposalTable {
 
   refused(id: number, reason: ProposalRefusal): void {
     const record = this.#records.get(id);
-    if (record !== undefined) this.#settle(record, err({ kind: reason }));
+    if (record === undefined) return;
+    this.#settle(record, reason === 'notLeader' ? err({ kind: 'notLeader' }) : overloaded('tooMuchWaiting'));
   }
 
   /** `entry` was applied here with `result`: whoever proposed exactly this entry gets it. */
@@ -123,9 +134,11 @@ export class ProposalTable {
     this.#queued = [];
   }
 
-  /** Gives up what is in the log; what is queued may still get a place. */
-  drainPlaced(reason: string): void {
-    for (const record of this.#placed.values()) this.#settle(record, unknownOutcome(reason));
+  /** Gives up what is in the log after `index`; what is queued may still get a place. */
+  drainPlaced(index: LogIndex, reason: string): void {
+    for (const [place, record] of this.#placed) {
+      if (place > index) this.#settle(record, unknownOutcome(reason));
+    }
   }
 
   /** Settles everything whose time has passed. */
@@ -147,6 +160,10 @@ export class ProposalTable {
     if (record.state.kind === 'placed') this.#placed.delete(record.state.position.index);
     record.done(outcome);
   }
+}
+
+function overloaded(reason: OverloadReason): ProposalOutcome {
+  return err({ kind: 'overloaded', reason });
 }
 
 function unknownOutcome(reason: string): ProposalOutcome {

@@ -79,6 +79,14 @@ export class ReadTable {
     }
   }
 
+  /** Forgets every round; who waited for one is queued again, to be asked of whoever leads next. */
+  requeue(): void {
+    for (const { requests } of this.#rounds.values()) {
+      for (const request of requests) this.#queued.add(request);
+    }
+    this.#rounds.clear();
+  }
+
   /** Refuses everything: reads have no effect, so nothing about them is unknown. */
   drain(): void {
     for (const round of this.#rounds.values()) this.#end(round, err({ kind: 'notLeader' }));

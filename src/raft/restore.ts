@@ -1,35 +1,44 @@
-// Replaces the whole state by a snapshot file: while running, and at start when the state is behind the log.
+// A snapshot file becomes a state: built aside and checked to its last byte, then swapped in, or refused with the reason.
 
 import { assert } from '../base/assert.ts';
-import type { Done, SnapshotFile, SnapshotStore, StateMachine } from './ports.ts';
+import { type Result, err, ok } from '../base/result.ts';
+import { type Task, completion } from '../base/task.ts';
+import type { LogPosition } from './core/types.ts';
+import type { SnapshotFile, SnapshotStore, StateMachine, StateRestore } from './ports.ts';
+import { SnapshotDamaged, SnapshotUnsupported } from './snapshot/errors.ts';
+
+export interface RestoreParts {
+  readonly snapshots: SnapshotStore;
+  readonly stateMachine: StateMachine;
+}
 
 /**
- * Reads `file` into the state machine; `done(null)` means the new state is visible and durable. Until then the old
- * state stays, so a crash leaves one or the other.
+ * Builds the state of `file` beside the one in use, which stays as it is. An error value means that no release like this one
+ * makes a state of the file (damaged, of a newer format, not hashing to what it says); a failing disk is thrown.
  */
-export function restoreState(
-  parts: { readonly snapshots: SnapshotStore; readonly stateMachine: StateMachine },
-  file: SnapshotFile,
-  done: Done,
-): void {
-  const { snapshots, stateMachine } = parts;
-  const restore = stateMachine.restore(file.meta);
-  snapshots.load(
-    file,
-    (chunk) => restore.chunk(chunk),
-    (loadError) => {
-      if (loadError !== null) {
-        restore.abort();
-        done(loadError);
-        return;
-      }
-      restore.finish((error) => {
-        assert(
-          error !== null || stateMachine.applied === file.meta.index,
-          'a restored state stands where its snapshot was taken',
-        );
-        done(error);
-      });
-    },
+export function* buildState(parts: RestoreParts, file: SnapshotFile): Task<Result<StateRestore, string>> {
+  const restore = parts.stateMachine.restore(file.meta);
+  try {
+    yield* completion((done) => parts.snapshots.load(file, (piece) => restore.chunk(piece), done));
+  } catch (error) {
+    restore.abort();
+    if (error instanceof SnapshotDamaged || error instanceof SnapshotUnsupported) return err(error.message);
+    throw error;
+  }
+  const problem = restore.ready();
+  if (problem === null) return ok(restore);
+  restore.abort();
+  return err(`the snapshot of entry ${file.meta.index} is no state this release can read: ${problem}`);
+}
+
+/** Puts a state that `buildState` returned in the place of the old one; durable when the task ends. */
+export function* swapState(
+  stateMachine: StateMachine,
+  built: { readonly restore: StateRestore; readonly position: LogPosition },
+): Task<void> {
+  yield* completion((done) => built.restore.swap(done));
+  assert(
+    stateMachine.applied === built.position.index,
+    'a restored state stands where its snapshot was taken',
   );
 }

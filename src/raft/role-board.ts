@@ -17,6 +17,7 @@ export class RoleBoard {
   /** What must be applied before `established` may be said. */
   #threshold: LogIndex | null = null;
   #applied: LogIndex | null = null;
+  #isSuspended = false;
   #abdicated = false;
 
   constructor(view: RoleView) {
@@ -54,6 +55,13 @@ export class RoleBoard {
     if (this.#threshold !== null) this.#publish();
   }
 
+  /** While suspended this member does not call itself leader, whatever the core believes. */
+  suspend(isSuspended: boolean): void {
+    if (isSuspended === this.#isSuspended) return;
+    this.#isSuspended = isSuspended;
+    this.#publish();
+  }
+
   /** This member claims nothing any more, whatever the core believes. */
   abdicate(): void {
     this.#abdicated = true;
@@ -63,7 +71,8 @@ export class RoleBoard {
   #publish(): void {
     const established =
       this.#threshold !== null && this.#applied !== null && this.#applied >= this.#threshold;
-    const next: RoleView = this.#abdicated
+    const isSilent = this.#abdicated || (this.#isSuspended && this.#actual.role === 'leader');
+    const next: RoleView = isSilent
       ? { role: 'follower', term: this.#actual.term, leader: null, established: false }
       : { ...this.#actual, established };
     if (same(next, this.#published)) return;

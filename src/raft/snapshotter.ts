@@ -24,13 +24,20 @@ export interface SnapshotterParts {
   readonly stateMachine: StateMachine;
   readonly logger: Logger;
   readonly base: () => SnapshotMeta;
-  readonly membership: () => Membership;
+  /** The membership in force at an index from the base of the log on. */
+  readonly membershipAt: (index: LogIndex) => Membership;
   readonly entries: (from: LogIndex, toInclusive: LogIndex) => readonly Entry[];
   /** Queues the cut behind the groups already handed to the disk; `done` once durable. */
   readonly compact: (base: SnapshotMeta, done: () => void) => void;
   /** The cut is durable: the core may forget the entries. */
   readonly onCompacted: (base: SnapshotMeta) => void;
   readonly onError: (error: Error) => void;
+}
+
+/** A consistent state: its chunks may be pulled at any time, while the state goes on. */
+export interface StateCut {
+  readonly meta: SnapshotMeta;
+  readonly chunks: Iterable<Uint8Array>;
 }
 
 /**
@@ -86,19 +93,21 @@ export class Snapshotter {
     this.#bytesSince = 0;
   }
 
+  /** The state as it is now, with what a snapshot says of it: for a snapshot, or for a backup that leaves this machine. */
+  cut(applied: LogPosition): StateCut {
+    const snapshot = this.#parts.stateMachine.snapshot();
+    assert(snapshot.index === applied.index, 'a snapshot is of the state as applied');
+    const { index, term } = applied;
+    return { meta: { index, term, membership: this.#parts.membershipAt(index) }, chunks: snapshot.chunks };
+  }
+
   #take(applied: LogPosition): void {
-    const { snapshots, stateMachine, logger } = this.#parts;
+    const { snapshots, logger } = this.#parts;
     this.#busy = true;
     this.#entriesSince = 0;
     this.#bytesSince = 0;
-    const snapshot = stateMachine.snapshot();
-    assert(snapshot.index === applied.index, 'a snapshot is of the state as applied');
-    const meta: SnapshotMeta = {
-      index: applied.index,
-      term: applied.term,
-      membership: this.#parts.membership(),
-    };
-    snapshots.save(meta, snapshot.chunks, (result) => {
+    const { meta, chunks } = this.cut(applied);
+    snapshots.save(meta, chunks, (result) => {
       if (result instanceof Error) {
         this.#fail(result);
         return;
@@ -146,8 +155,9 @@ export class Snapshotter {
       keptCount += 1;
     }
     const entry = entries[entries.length - keptCount - 1];
-    // Membership does not change yet; once it does, this must be the one in force at the base, not at the snapshot.
-    return entry === undefined ? null : { index: entry.index, term: entry.term, membership: meta.membership };
+    if (entry === undefined) return null;
+    const { index, term } = entry;
+    return { index, term, membership: this.#parts.membershipAt(index) };
   }
 
   #end(): void {

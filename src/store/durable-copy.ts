@@ -1,4 +1,4 @@
-// What the state machine needs of its durable copy; LevelDB in production, a model in simulations.
+// What the state machine needs of its durable copy.
 
 import type { LogPosition } from './log-entry.ts';
 import type { StateHash } from './state/hash.ts';
@@ -32,6 +32,6 @@ export interface DurableCopy {
   flush(done: Done): void;
   /** Replaces everything by `cut`. A crash in the middle leaves a copy that is recognised as unusable. */
   replace(cut: StateCut, done: Done): void;
-  /** Writes what was taken over and closes the files. Nothing may be asked of the copy after this. Never rejects. */
-  close(): Promise<void>;
+  /** Writes what was taken over and closes the files. Nothing may be asked of the copy after this. Never fails. */
+  close(done: () => void): void;
 }

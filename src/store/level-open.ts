@@ -4,12 +4,16 @@ import { rename, rm } from 'node:fs/promises';
 
 import { Level } from 'level';
 
+import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { type Result, err, ok } from '../base/result.ts';
-import { LevelCopy } from './level-copy.ts';
-import { type LevelRecord, type LoadedState, verifyRecords } from './level-records.ts';
+import type { DurableCopy } from './durable-copy.ts';
+import { LevelCopy, type LevelCopyParts } from './level-copy.ts';
+import { LevelDatabase, type LevelHandle } from './level-database.ts';
+import { CopyReader, type LoadedState } from './level-records.ts';
 import { LOG_START } from './log-entry.ts';
-import { EMPTY_CONTENTS, KeyValueState } from './state/key-value-state.ts';
+import type { RecordDatabase } from './record-database.ts';
+import { KeyValueState } from './state/key-value-state.ts';
 
 export interface OpenCopyOptions {
   /** The directory of the database; made when it is missing. */
@@ -17,6 +21,8 @@ export interface OpenCopyOptions {
   readonly logger: Logger;
   /** Called at most once, with the first failed write. The process has to stop claiming anything after it. */
   readonly onFault: (error: Error) => void;
+  /** For the rests of the copy between its batches; none without it. */
+  readonly clock?: Clock;
 }
 
 /** Why there is no copy. `dataDirectoryInUse`: another process holds the lock. Nothing was changed on the disk then. */
@@ -31,13 +37,12 @@ export type CopyVerdict =
   | { readonly kind: 'unusable'; readonly reason: string };
 
 export interface OpenedCopy extends LoadedState {
-  readonly copy: LevelCopy;
+  readonly copy: DurableCopy;
   readonly verdict: CopyVerdict;
 }
 
-type Database = Level<string, Uint8Array>;
 type Attempt =
-  | { readonly kind: 'loaded'; readonly database: Database; readonly loaded: LoadedState | null }
+  | { readonly kind: 'loaded'; readonly database: RecordDatabase; readonly loaded: LoadedState | null }
   | Refusal;
 type Refusal = { readonly kind: 'inUse' } | { readonly kind: 'unusable'; readonly cause: Error };
 
@@ -52,20 +57,18 @@ const LEVEL_OPTIONS = {
   compression: false,
 } as const;
 
-const SCAN_RECORDS = 1000;
-
 /**
  * Opens the copy in `directory`, scans it once and verifies it. A copy that cannot be read or does not verify is renamed to
  * `<directory>.unusable` (replacing an earlier one, so that at most one is kept for study) and an empty one is opened: this
  * is always safe, as the copy holds nothing that snapshot and log do not.
  */
 export async function openLevelCopy(options: OpenCopyOptions): Promise<Result<OpenedCopy, CopyOpenError>> {
-  const { directory, logger, onFault } = options;
+  const { directory, logger } = options;
   const first = await tryOpen(directory);
   if (first.kind === 'inUse') return err({ kind: 'dataDirectoryInUse', directory });
   if (first.kind === 'loaded') {
     const verdict: CopyVerdict = { kind: first.loaded === null ? 'new' : 'verified' };
-    return ok(opened(first.database, first.loaded, { verdict, onFault }));
+    return ok(opened(first, verdict, options));
   }
   const reason = reasonOf(first.cause);
   const setAside = `${directory}.unusable`;
@@ -87,50 +90,65 @@ export async function openLevelCopy(options: OpenCopyOptions): Promise<Result<Op
   }
   const second = await tryOpen(directory);
   if (second.kind === 'inUse') return err({ kind: 'dataDirectoryInUse', directory });
-  if (second.kind === 'unusable') return err({ kind: 'cannotOpen', directory, cause: second.cause });
-  return ok(opened(second.database, second.loaded, { verdict: { kind: 'unusable', reason }, onFault }));
+  if (second.kind === 'unusable') {
+    // LevelDB's own message says no more than that it failed; what is wrong, such as a full disk, stands in the cause.
+    const cause = new Error(reasonOf(second.cause), { cause: second.cause });
+    return err({ kind: 'cannotOpen', directory, cause });
+  }
+  return ok(opened(second, { kind: 'unusable', reason }, options));
+}
+
+/**
+ * Reads and verifies everything a database holds, before the first write. The result is the state, null for a database
+ * without any record, or the reason why the copy is unusable; an error means that the database cannot be read.
+ */
+export function readCopy(
+  database: RecordDatabase,
+  done: (result: Result<LoadedState | null, string>) => void,
+): void {
+  const reader = new CopyReader();
+  database.scan(
+    (records) => reader.add(records),
+    (error) => {
+      done(error === null ? reader.finish() : err(`the records cannot be read: ${reasonOf(error)}`));
+    },
+  );
+}
+
+/** The copy behind a database that was read; `loaded` is what it holds, null for an empty one. */
+export function openedCopy(
+  parts: LevelCopyParts,
+  loaded: LoadedState | null,
+): LoadedState & { readonly copy: DurableCopy } {
+  const { position, state } = loaded ?? { position: LOG_START, state: new KeyValueState() };
+  const summary = loaded === null ? null : { position, hash: state.hash };
+  return { copy: new LevelCopy(parts, summary), position, state };
 }
 
 function opened(
-  database: Database,
-  loaded: LoadedState | null,
-  rest: { readonly verdict: CopyVerdict; readonly onFault: (error: Error) => void },
+  { database, loaded }: Extract<Attempt, { readonly kind: 'loaded' }>,
+  verdict: CopyVerdict,
+  { onFault, clock }: OpenCopyOptions,
 ): OpenedCopy {
-  const { position, state } = loaded ?? { position: LOG_START, state: new KeyValueState(EMPTY_CONTENTS) };
-  const summary = loaded === null ? null : { position, hash: state.hash };
-  return { copy: new LevelCopy(database, summary, rest.onFault), position, state, verdict: rest.verdict };
+  const parts = { database, yieldTurn: setImmediate, onFault, ...(clock === undefined ? {} : { clock }) };
+  return { ...openedCopy(parts, loaded), verdict };
 }
 
 async function tryOpen(directory: string): Promise<Attempt> {
-  const database: Database = new Level(directory, LEVEL_OPTIONS);
+  const handle: LevelHandle = new Level(directory, LEVEL_OPTIONS);
   try {
-    await database.open();
+    await handle.open();
   } catch (cause) {
     if (isLocked(cause)) return { kind: 'inUse' };
     return { kind: 'unusable', cause: asError(cause) };
   }
-  const verified = await scan(database);
+  const database = new LevelDatabase(handle);
+  const verified = await new Promise<Result<LoadedState | null, string>>((resolve) => {
+    readCopy(database, resolve);
+  });
   if (verified.ok) return { kind: 'loaded', database, loaded: verified.value };
-  await database.close();
+  await handle.close();
   return { kind: 'unusable', cause: new Error(verified.error) };
-}
-
-/** Reads everything before the first write; the only iterator this database ever sees. */
-async function scan(database: Database): Promise<Result<LoadedState | null, string>> {
-  const records: LevelRecord[] = [];
-  const iterator = database.iterator();
-  try {
-    for (;;) {
-      const batch = await iterator.nextv(SCAN_RECORDS);
-      if (batch.length === 0) break;
-      records.push(...batch);
-    }
-  } catch (cause) {
-    return err(`the records cannot be read: ${reasonOf(asError(cause))}`);
-  } finally {
-    await iterator.close();
-  }
-  return verifyRecords(records);
 }
 
 /** LevelDB's error codes arrive as `code` of the cause. */

@@ -13,7 +13,8 @@ import {
 } from './codec.ts';
 import type { CopyUpdate } from './durable-copy.ts';
 import { type LogPosition, logPosition } from './log-entry.ts';
-import { assembleState } from './state/assemble.ts';
+import type { DatabaseRecord } from './record-database.ts';
+import { StateAssembly } from './state/assembly.ts';
 import { type StateHash, equalHashes, hashSummary } from './state/hash.ts';
 import type { KeyValueState } from './state/key-value-state.ts';
 import type { RequestRecord } from './state/request-table.ts';
@@ -33,9 +34,6 @@ export interface LoadedState {
   readonly position: LogPosition;
   readonly state: KeyValueState;
 }
-
-/** A record as it lies in LevelDB. */
-export type LevelRecord = readonly [key: string, value: Uint8Array];
 
 export function storedKey(key: Key): string {
   return STORED_PREFIX + key;
@@ -66,35 +64,50 @@ export function encodeReplacing(): Uint8Array {
 }
 
 /**
- * Reads a whole copy and checks it: every record parses, the summary is there, nothing is newer than it, and the hash
- * recomputed over the records is the one it names. LevelDB itself may skip damaged records in silence, hence the hash.
- * Returns null for a database without any record, and the reason why a copy cannot be used.
+ * Reads a whole copy, portion by portion in key order, and checks it: every record parses, the summary is there, nothing is
+ * newer than it, and the hash recomputed over the records is the one it names. LevelDB itself may skip damaged records in
+ * silence, hence the hash.
  */
-export function verifyRecords(records: readonly LevelRecord[]): Result<LoadedState | null, string> {
-  if (records.length === 0) return ok(null);
-  const stored: StoredValue[] = [];
-  const requests: RequestRecord[] = [];
-  let summary: Summary | null = null;
-  for (const [key, bytes] of records) {
+export class CopyReader {
+  readonly #assembly = new StateAssembly();
+  #summary: Summary | null = null;
+  #isEmpty = true;
+  #fault: string | null = null;
+
+  /** Takes the next records; the first fault is kept and reported by `finish`. */
+  add(records: readonly DatabaseRecord[]): void {
+    for (const [key, value] of records) {
+      this.#isEmpty = false;
+      if (this.#fault !== null) return;
+      this.#fault = this.#take(key, value);
+    }
+  }
+
+  /** The state, null for a database without any record, or the reason why the copy cannot be used. */
+  finish(): Result<LoadedState | null, string> {
+    if (this.#fault !== null) return err(this.#fault);
+    if (this.#isEmpty) return ok(null);
+    if (this.#summary === null) return err('the summary record is missing');
+    const { position, hash } = this.#summary;
+    const state = this.#assembly.finish({ index: position.index, hash });
+    return state.ok ? ok({ position, state: state.value }) : state;
+  }
+
+  #take(key: string, bytes: Uint8Array): string | null {
     const fields = unpackArray(bytes);
-    if (fields === null) return err(`the record ${printable(key)} is damaged`);
+    if (fields === null) return damaged(key);
     if (key === META_KEY) {
       const parsed = parseMeta(fields);
-      if (!parsed.ok) return parsed;
-      summary = parsed.value;
-      continue;
+      if (!parsed.ok) return parsed.error;
+      this.#summary = parsed.value;
+      return null;
     }
-    const value = key.startsWith(STORED_PREFIX) ? parseStored(fields) : null;
+    const stored = key.startsWith(STORED_PREFIX) ? parseStored(fields) : null;
+    if (stored !== null && storedKey(stored.key) === key) return this.#assembly.addStored(stored);
     const request = key.startsWith(REQUEST_PREFIX) ? parseRequest(fields) : null;
-    if (value !== null && storedKey(value.key) === key) stored.push(value);
-    else if (request !== null && requestKey(request) === key) requests.push(request);
-    else return err(`the record ${printable(key)} is damaged`);
+    if (request !== null && requestKey(request) === key) return this.#assembly.addRequest(request);
+    return damaged(key);
   }
-  if (summary === null) return err('the summary record is missing');
-  const { position, hash } = summary;
-  const requestsInOrder = requests.toSorted((a, b) => a.index - b.index);
-  const state = assembleState({ index: position.index, hash }, { stored, requests: requestsInOrder });
-  return state.ok ? ok({ position, state: state.value }) : state;
 }
 
 interface Summary {
@@ -116,6 +129,6 @@ function parseMeta(fields: readonly unknown[]): Result<Summary, string> {
 }
 
 /** Keys may come from damaged files: shortened and escaped before they reach a log line. */
-function printable(key: string): string {
-  return JSON.stringify(key.slice(0, 80));
+function damaged(key: string): string {
+  return `the record ${JSON.stringify(key.slice(0, 80))} is damaged`;
 }

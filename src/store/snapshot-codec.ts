@@ -12,11 +12,9 @@ import {
   unpackArray,
 } from './codec.ts';
 import type { StateCut } from './durable-copy.ts';
-import { assembleState } from './state/assemble.ts';
+import { StateAssembly } from './state/assembly.ts';
 import type { StateHash } from './state/hash.ts';
 import type { KeyValueState } from './state/key-value-state.ts';
-import type { RequestRecord } from './state/request-table.ts';
-import type { StoredValue } from './types.ts';
 
 const FORMAT = 'kvrocks-controller state';
 const SNAPSHOT_VERSION = 1;
@@ -25,6 +23,8 @@ const DAMAGED = 'a record of the snapshot is damaged';
 
 /** Largest chunk in bytes: 64 KiB. */
 export const CHUNK_BYTES_MAX = 64 * 1024;
+/** Most records that begin in one chunk: encoding a chunk is one slice of work, and the smallest records have ten bytes. */
+const CHUNK_RECORDS_MAX = 1000;
 
 /**
  * The chunks of a snapshot, encoded as they are pulled; may be iterated again. The stream is a header, the values in key
@@ -37,17 +37,21 @@ export function snapshotChunks(cut: StateCut): Iterable<Uint8Array> {
 function* chunks(cut: StateCut): Generator<Uint8Array, undefined> {
   let chunk = new Uint8Array(CHUNK_BYTES_MAX);
   let filled = 0;
+  let records = 0;
   for (const record of framedRecords(cut)) {
+    records += 1;
     let taken = 0;
     while (taken < record.length) {
       const bytes = Math.min(record.length - taken, CHUNK_BYTES_MAX - filled);
       chunk.set(record.subarray(taken, taken + bytes), filled);
       taken += bytes;
       filled += bytes;
-      if (filled < CHUNK_BYTES_MAX) continue;
-      yield chunk;
+      const isLast = taken === record.length && records === CHUNK_RECORDS_MAX;
+      if (filled < CHUNK_BYTES_MAX && !isLast) continue;
+      yield chunk.subarray(0, filled);
       chunk = new Uint8Array(CHUNK_BYTES_MAX);
       filled = 0;
+      records = 0;
     }
   }
   if (filled > 0) yield chunk.subarray(0, filled);
@@ -55,7 +59,7 @@ function* chunks(cut: StateCut): Generator<Uint8Array, undefined> {
 
 function* framedRecords({ position, hash, contents }: StateCut): Generator<Uint8Array> {
   const { stored, requests } = contents;
-  const counts = [stored.length, requests.length];
+  const counts = [stored.count, requests.length];
   yield framed([FORMAT, SNAPSHOT_VERSION, position.index, ...counts, hash.high, hash.low]);
   for (const value of stored) yield framed(storedToFields(value));
   for (const request of requests) yield framed(requestToFields(request));
@@ -76,27 +80,32 @@ interface Header {
   readonly hash: StateHash;
 }
 
-/** Reads a snapshot's chunks in order. Bytes are copied; the first fault is kept and reported by `finish`. */
+/** Reads a snapshot's chunks in order, however they are cut. Bytes are copied; the first fault is kept and reported by `finish`. */
 export class SnapshotDecoder {
-  /** Bytes of the record not yet whole. */
+  /** Bytes of a record that is not yet whole. */
   #parts: Uint8Array[] = [];
   #partBytes = 0;
   /** Bytes the record needs, its length included; null until the length is there. */
   #recordBytes: number | null = null;
   #header: Header | null = null;
-  readonly #stored: StoredValue[] = [];
-  readonly #requests: RequestRecord[] = [];
+  readonly #assembly = new StateAssembly();
   #fault: string | null = null;
 
   chunk(bytes: Uint8Array): void {
     let taken = 0;
     while (this.#fault === null && taken < bytes.length) {
       const wanted = (this.#recordBytes ?? LENGTH_BYTES) - this.#partBytes;
-      const part = bytes.slice(taken, taken + wanted);
-      this.#parts.push(part);
-      this.#partBytes += part.length;
+      const part = bytes.subarray(taken, taken + wanted);
       taken += part.length;
-      if (part.length === wanted) this.#advance();
+      if (part.length < wanted) {
+        // Copied, as the caller may reuse its buffer; whole records are decoded where they lie.
+        this.#parts.push(part.slice());
+        this.#partBytes += part.length;
+      } else {
+        this.#takePart(
+          this.#partBytes === 0 ? part : concatenate([...this.#parts, part], this.#partBytes + wanted),
+        );
+      }
     }
   }
 
@@ -105,19 +114,21 @@ export class SnapshotDecoder {
     if (this.#fault !== null) return err(this.#fault);
     const header = this.#header;
     if (header === null || this.#partBytes > 0) return err('the snapshot ends early');
-    if (this.#stored.length < header.storedCount || this.#requests.length < header.requestCount) {
+    const { storedCount, requestCount } = this.#assembly;
+    if (storedCount < header.storedCount || requestCount < header.requestCount) {
       return err('the snapshot ends early');
     }
     if (header.index !== index) return err(`the snapshot is of entry ${header.index}, not of ${index}`);
-    return assembleState(header, { stored: this.#stored, requests: this.#requests });
+    return this.#assembly.finish(header);
   }
 
-  /** Called when the length or the whole record is there. */
-  #advance(): void {
-    const bytes = concatenate(this.#parts, this.#partBytes);
+  /** Called with the whole length, then with length and record. */
+  #takePart(bytes: Uint8Array): void {
     if (this.#recordBytes === null) {
-      this.#recordBytes = LENGTH_BYTES + new DataView(bytes.buffer).getUint32(0);
-      this.#parts = [bytes];
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      this.#recordBytes = LENGTH_BYTES + view.getUint32(0);
+      this.#parts = [bytes.slice()];
+      this.#partBytes = LENGTH_BYTES;
       return;
     }
     this.#parts = [];
@@ -133,17 +144,30 @@ export class SnapshotDecoder {
       this.#header = parseHeader(fields);
       return this.#header === null ? 'the snapshot is of another format or version' : null;
     }
-    if (this.#stored.length < this.#header.storedCount) {
+    if (this.#assembly.storedCount < this.#header.storedCount) {
       const stored = parseStored(fields);
-      if (stored === null) return DAMAGED;
-      this.#stored.push(stored);
-      return null;
+      return stored === null ? DAMAGED : this.#assembly.addStored(stored);
     }
     const request = parseRequest(fields);
-    if (request === null || this.#requests.length === this.#header.requestCount) return DAMAGED;
-    this.#requests.push(request);
-    return null;
+    if (request === null || this.#assembly.requestCount === this.#header.requestCount) return DAMAGED;
+    return this.#assembly.addRequest(request);
   }
+}
+
+/** Reads a snapshot only to see whether it is a whole state of the entry at `index`: for a backup, before anything is made of it. */
+export function snapshotCheck(index: number): {
+  chunk(bytes: Uint8Array): void;
+  /** After the last chunk: why it is none; null when it is. */
+  ready(): string | null;
+} {
+  const decoder = new SnapshotDecoder();
+  return {
+    chunk: (bytes) => decoder.chunk(bytes),
+    ready: () => {
+      const state = decoder.finish(index);
+      return state.ok ? null : state.error;
+    },
+  };
 }
 
 function parseHeader(fields: readonly unknown[]): Header | null {

@@ -1,6 +1,6 @@
 // The state machine Raft drives: entries in, outcomes out, a durable copy behind, watchers told.
 
-import { assert } from '../base/assert.ts';
+import { assert, present } from '../base/assert.ts';
 import { type Result, err, ok } from '../base/result.ts';
 import { decodeTransaction } from './codec.ts';
 import type { Done, DurableCopy, StateCut } from './durable-copy.ts';
@@ -91,10 +91,7 @@ export class StoreStateMachine {
     return { index: this.#position.index, chunks: snapshotChunks(this.#cut()) };
   }
 
-  /**
-   * Starts replacing the state by the snapshot of the entry at `position`. Chunks are only collected and checked until
-   * `finish`, which swaps the state at once when they are valid and reports when the copy has it as well.
-   */
+  /** Starts building the state of the snapshot at `position` beside this one; `swap` puts it in its place. */
   restore(position: LogPosition): StateRestore {
     return new StateRestore(position, (loaded, done) => {
       this.#state = loaded.state;
@@ -121,9 +118,16 @@ export class StoreStateMachine {
     };
   }
 
-  /** Writes what is left to the copy and closes it. Nothing may be applied after this. */
+  /** Writes what is left to the copy and closes it. Nothing may be applied after this. Never fails. */
+  stop(done: () => void): void {
+    this.#copy.close(done);
+  }
+
+  /** `stop` for callers that await. */
   close(): Promise<void> {
-    return this.#copy.close();
+    return new Promise((resolve) => {
+      this.stop(resolve);
+    });
   }
 
   #cut(): StateCut {
@@ -135,12 +139,12 @@ export class StoreStateMachine {
   }
 }
 
-/** A snapshot on its way in. Used once: ended by `finish` or `abort`. */
+/** A snapshot on its way in, decoded and hashed as it comes. `chunk`s, then `ready`, then `swap`; or `abort` at any point. */
 export class StateRestore {
   readonly #position: LogPosition;
   readonly #accept: (loaded: LoadedState, done: Done) => void;
-  readonly #decoder = new SnapshotDecoder();
-  #ended = false;
+  #decoder: SnapshotDecoder | null = new SnapshotDecoder();
+  #state: KeyValueState | null = null;
 
   constructor(position: LogPosition, accept: (loaded: LoadedState, done: Done) => void) {
     this.#position = position;
@@ -149,24 +153,28 @@ export class StateRestore {
 
   /** Takes the next chunk; the bytes may be reused afterwards. */
   chunk(bytes: Uint8Array): void {
-    assert(!this.#ended, 'a restore that ended takes no chunk');
-    this.#decoder.chunk(bytes);
+    present(this.#decoder, 'a restore that ended takes no chunk').chunk(bytes);
   }
 
-  /** `done` gets an error, and nothing changed, when the chunks are no whole snapshot of the position. */
-  finish(done: Done): void {
-    assert(!this.#ended, 'a restore ends once');
-    this.#ended = true;
-    const state = this.#decoder.finish(this.#position.index);
-    if (state.ok) this.#accept({ position: this.#position, state: state.value }, done);
-    else
-      queueMicrotask(() =>
-        done(new Error(`snapshot of entry ${this.#position.index} refused: ${state.error}`)),
-      );
+  /** Why the chunks are no whole snapshot of the position; null when they are. */
+  ready(): string | null {
+    const state = present(this.#decoder, 'a restore is asked once').finish(this.#position.index);
+    this.#decoder = null;
+    if (!state.ok) return state.error;
+    this.#state = state.value;
+    return null;
+  }
+
+  /** The new state is visible on return and in the copy when `done(null)` is called. */
+  swap(done: Done): void {
+    const state = present(this.#state, 'only a state that is ready is swapped in');
+    this.#state = null;
+    this.#accept({ position: this.#position, state }, done);
   }
 
   abort(): void {
-    this.#ended = true;
+    this.#decoder = null;
+    this.#state = null;
   }
 }
 

@@ -1,15 +1,34 @@
 // Effects, messages and states as lines of a transcript.
 
+import { allMembers } from '../../src/raft/core/membership.ts';
+import { decodeMembership } from '../../src/raft/core/membership-codec.ts';
 import type { Message } from '../../src/raft/core/messages.ts';
 import type { RaftCore } from '../../src/raft/core/raft-core.ts';
-import type { Effects } from '../../src/raft/core/step.ts';
-import type { Entry, HardState, LogPosition, MemberId } from '../../src/raft/core/types.ts';
+import type { Effects, TransferEvent } from '../../src/raft/core/step.ts';
+import type { Entry, HardState, LogPosition, MemberId, Membership } from '../../src/raft/core/types.ts';
 
 function position({ index, term }: LogPosition): string {
   return `${index}@${term}`;
 }
 
+/** `1,2,4|1,2,3 learners 5 removed 6 unbound 2`: the voters to be, while joint the outgoing ones, and the others. */
+function membershipText(membership: Membership): string {
+  const { voterSets, learners, removed, incarnations } = membership;
+  const unbound = allMembers(membership).filter((member) => !incarnations.has(member));
+  const others = [
+    ['learners', learners],
+    ['removed', removed.map(({ member }) => member)],
+    ['unbound', unbound],
+  ] as const;
+  const rest = others.flatMap(([name, ids]) => (ids.length === 0 ? [] : [`${name} ${ids.join()}`]));
+  return [voterSets.map((voters) => voters.join()).join('|'), ...rest].join(' ');
+}
+
 function entryText(entry: Entry): string {
+  if (entry.kind === 'config') {
+    const membership = decodeMembership(entry.data);
+    return `${position(entry)}:(${membership === null ? 'unreadable' : membershipText(membership)})`;
+  }
   const data = new TextDecoder().decode(entry.data);
   return entry.kind === 'command' ? `${position(entry)}:${data}` : `${position(entry)}:(${entry.kind})`;
 }
@@ -26,8 +45,10 @@ function hardStateText({ term, votedFor }: HardState): string {
 export function messageText(message: Message): string {
   const head = `${message.kind} term ${message.term}`;
   switch (message.kind) {
-    case 'preVoteRequest':
     case 'voteRequest':
+      return `${head} last ${position(message.last)}${message.transfer ? ' asked by the leader' : ''}`;
+    case 'preVoteRequest':
+    case 'timeoutNow':
       return `${head} last ${position(message.last)}`;
     case 'preVoteReply':
     case 'voteReply':
@@ -47,6 +68,17 @@ export function messageText(message: Message): string {
   }
 }
 
+function transferText(event: TransferEvent): string {
+  switch (event.kind) {
+    case 'started':
+      return `hands the lead over to ${event.to}`;
+    case 'refused':
+      return `refuses to hand over: ${event.reason}`;
+    case 'aborted':
+      return 'keeps the lead';
+  }
+}
+
 /** One line an effect; none for a step without effects. */
 export function effectLines(member: MemberId, effects: Effects): readonly string[] {
   const lines: string[] = [];
@@ -58,7 +90,9 @@ export function effectLines(member: MemberId, effects: Effects): readonly string
   if (hardState !== null) lines.push(`writes ${hardStateText(hardState)}`);
   if (truncateFrom !== null) lines.push(`cuts from ${truncateFrom}`);
   if (append.length > 0) lines.push(`appends ${entriesText(append)}`);
+  if (effects.membership !== null) lines.push(`has the members ${membershipText(effects.membership)}`);
   if (commit !== null) lines.push(`commits to ${commit}`);
+  if (effects.transfer !== null) lines.push(transferText(effects.transfer));
   for (const message of effects.sendNow) lines.push(`-> ${message.to} ${messageText(message)}`);
   for (const message of effects.sendAfterPersist) lines.push(`=> ${message.to} ${messageText(message)}`);
   for (const to of effects.sendSnapshot) lines.push(`sends a snapshot to ${to}`);

@@ -1,11 +1,21 @@
 // Replays a transcript: commands in, everything the cores want done out, as text.
 
 import { AssertionError, assert, present } from '../../src/base/assert.ts';
+import { allMembers, foundingMembership } from '../../src/raft/core/membership.ts';
+import type { MembershipChange } from '../../src/raft/core/membership-change.ts';
 import type { Message } from '../../src/raft/core/messages.ts';
 import type { Effects, Input } from '../../src/raft/core/step.ts';
 import { logIndex, memberId } from '../../src/raft/core/types.ts';
 import type { MemberId, SnapshotMeta, Term } from '../../src/raft/core/types.ts';
-import { OPTIONS, bytes, restored } from '../support/raft-core/builders.ts';
+import {
+  OPTIONS,
+  bytes,
+  incarnationOf,
+  memberIds,
+  membership,
+  restored,
+  unbound,
+} from '../support/raft-core/builders.ts';
 import type { Shape } from '../support/raft-core/builders.ts';
 import { DurableMember } from '../support/raft-core/durable-member.ts';
 import type { MemberListener } from '../support/raft-core/durable-member.ts';
@@ -42,6 +52,25 @@ function parseCommand(line: string): Command {
 
 function numbers(list: string | undefined): readonly number[] {
   return list === undefined || list === '' ? [] : list.split(',').map(Number);
+}
+
+function changeOf(name: string, [who = '', ...options]: readonly string[]): MembershipChange {
+  if (name === 'voters') return { kind: 'replaceVoters', voters: memberIds(...numbers(who)) };
+  const member = memberId(Number(who));
+  const incarnation = incarnationOf(member);
+  switch (name) {
+    case 'add': {
+      const bound = options.includes('unbound') ? null : incarnation;
+      return { kind: 'addLearner', member, address: `member:${member}`, incarnation: bound };
+    }
+    case 'bind':
+      return { kind: 'bind', member, incarnation };
+    case 'promote':
+    case 'remove':
+      return { kind: name, member };
+    default:
+      throw new AssertionError(`unknown change ${name}`);
+  }
 }
 
 export class Script implements MemberListener {
@@ -109,6 +138,13 @@ export class Script implements MemberListener {
       }
       case 'read':
         return this.#member(first).step({ kind: 'read', id: Number(second) });
+      case 'change':
+        return this.#member(first).step({ kind: 'changeMembership', id: 0, change: changeOf(second, more) });
+      case 'transfer':
+        return this.#member(first).step({
+          kind: 'transfer',
+          to: second === '' ? null : memberId(Number(second)),
+        });
       case 'compact':
         return this.#member(first).compact(logIndex(Number(second)));
       case 'unreachable':
@@ -126,9 +162,9 @@ export class Script implements MemberListener {
 
   #group(settings: ReadonlyMap<string, string>): void {
     const setting = (key: string, otherwise: number): number => Number(settings.get(key) ?? otherwise);
+    const members = membership(numbers(settings.get('voters')), numbers(settings.get('learners')));
     this.#shape = {
-      voters: numbers(settings.get('voters')),
-      learners: numbers(settings.get('learners')),
+      membership: settings.has('unbound') ? unbound(members) : members,
       options: {
         electionTicks: setting('election', OPTIONS.electionTicks),
         heartbeatTicks: setting('heartbeat', OPTIONS.heartbeatTicks),
@@ -140,8 +176,8 @@ export class Script implements MemberListener {
     this.#members = new Map();
     this.#parcels = [];
     this.#cut.clear();
-    const { voters = [], learners = [] } = this.#shape;
-    for (const id of [...voters, ...learners]) this.#start(id, new Map());
+    for (const id of allMembers(members)) this.#start(id, new Map());
+    for (const id of numbers(settings.get('joining'))) this.#start(id, new Map([['knows', 'nobody']]));
   }
 
   #start(id: number, settings: ReadonlyMap<string, string>): void {
@@ -149,12 +185,14 @@ export class Script implements MemberListener {
     const log = numbers(settings.get('log'));
     const shape: Shape = {
       ...this.#shape,
+      ...(settings.has('knows') ? { membership: foundingMembership(new Map()) } : {}),
       base: [index ?? 0, inTerm ?? 0],
       log,
       term: Number(settings.get('term') ?? log.at(-1) ?? inTerm ?? 0),
       votedFor: settings.has('vote') ? Number(settings.get('vote')) : null,
     };
-    const options = { ...OPTIONS, ...this.#shape.options, self: memberId(id) };
+    const incarnation = incarnationOf(id, settings.has('wiped') ? 1 : 0);
+    const options = { ...OPTIONS, ...this.#shape.options, self: memberId(id), incarnation };
     this.#members.set(id, new DurableMember(options, restored(shape), this));
   }
 

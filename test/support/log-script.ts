@@ -1,6 +1,7 @@
 // Scripts of log operations with a model beside them: what the log must hold after each one.
 
 import { type Random, createSeededRandom, randomBelow } from '../../src/base/random.ts';
+import { foundingClusterId } from '../../src/raft/cluster-id.ts';
 import {
   type Entry,
   type HardState,
@@ -13,12 +14,16 @@ import {
 import type { DurableLog, LogGroup } from '../../src/raft/ports.ts';
 import { type OpenedWal, openWalTask } from '../../src/raft/wal/open.ts';
 import { runTask } from '../../src/raft/wal/task.ts';
+import { membership } from './raft-core/builders.ts';
 import type { SimulatedDisk } from './simulated-disk.ts';
 
 export const DATA_DIRECTORY = '/data';
 export const SEGMENT_BYTES = 4096;
-const MEMBERSHIP = { voterSets: [[1, 2, 3].map(memberId)], learners: [] };
-export const INITIAL_BASE: SnapshotMeta = { index: logIndex(0), term: term(0), membership: MEMBERSHIP };
+export const INITIAL_BASE: SnapshotMeta = {
+  index: logIndex(0),
+  term: term(0),
+  membership: membership([1, 2, 3]),
+};
 export const INITIAL_STATE: RestoredState = {
   hardState: { term: term(0), votedFor: null },
   base: INITIAL_BASE,
@@ -55,11 +60,14 @@ export function randomOperation(random: Random, state: RestoredState): LogOperat
   const dice = randomBelow(random, 100);
   if (dice < 10 && state.entries.length > 0) {
     const { index, term: entryTerm } = pick(random, state.entries);
-    return { kind: 'compact', base: { index, term: entryTerm, membership: MEMBERSHIP } };
+    return { kind: 'compact', base: { index, term: entryTerm, membership: INITIAL_BASE.membership } };
   }
   if (dice < 13) {
     const index = logIndex(state.base.index + randomBelow(random, 40));
-    return { kind: 'reset', base: { index, term: state.hardState.term, membership: MEMBERSHIP } };
+    return {
+      kind: 'reset',
+      base: { index, term: state.hardState.term, membership: INITIAL_BASE.membership },
+    };
   }
   const newTerm = randomBelow(random, 5) === 0;
   const hardState = newTerm ? nextHardState(random, state.hardState) : null;
@@ -110,6 +118,7 @@ export function openOn(
     fileSystem: disk,
     directory: DATA_DIRECTORY,
     memberId: memberId(1),
+    clusterId: foundingClusterId(['127.0.0.1:9379']),
     initialBase: INITIAL_BASE,
     clock: { monotonicMs: () => 0, wallMs: () => 0, setTimer: () => ({ cancel: () => undefined }) },
     random: createSeededRandom(7),

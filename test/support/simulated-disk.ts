@@ -87,9 +87,9 @@ export class SimulatedDisk implements FileSystem {
   }
 
   /** The disk as a new process finds it on the same running machine: unsynced writes are still in memory. */
-  afterProcessExit(): SimulatedDisk {
+  afterProcessExit(options: SimulatedDiskOptions = {}): SimulatedDisk {
     this.#dead = true;
-    const next = new SimulatedDisk({ capacityBytes: this.capacityBytes });
+    const next = new SimulatedDisk({ capacityBytes: this.capacityBytes, ...options });
     const copies = new Map<Inode, Inode>();
     const copy = (inode: Inode): Inode => {
       const known = copies.get(inode) ?? {
@@ -110,10 +110,10 @@ export class SimulatedDisk implements FileSystem {
   }
 
   /** The disk after the power came back. */
-  afterPowerLoss(loss: PowerLoss): SimulatedDisk {
+  afterPowerLoss(loss: PowerLoss, options: SimulatedDiskOptions = {}): SimulatedDisk {
     this.#dead = true;
     const survives = survivor(loss);
-    const next = new SimulatedDisk({ capacityBytes: this.capacityBytes });
+    const next = new SimulatedDisk({ capacityBytes: this.capacityBytes, ...options });
     const names = new Map(this.#durableNames);
     for (const change of this.#changes) if (survives()) applyNames(names, change.names);
     const contents = new Map<Inode, Buffer>();
@@ -149,8 +149,9 @@ export class SimulatedDisk implements FileSystem {
   }
 
   list(directory: string, done: Outcome<readonly string[]>): void {
-    const paths = [...this.#names.keys()].filter((path) => dirname(path) === directory);
-    this.#complete(() => done(paths.map((path) => path.slice(directory.length + 1))));
+    const paths = [...this.#names.keys()].filter((path) => path.startsWith(`${directory}/`));
+    const names = new Set(paths.map((path) => path.slice(directory.length + 1).replace(/\/.*/s, '')));
+    this.#complete(() => done([...names]));
   }
 
   open(path: string, mode: OpenMode, done: Outcome<OpenFile>): void {

@@ -1,16 +1,18 @@
 // Who leads: roles and their changes, PreVote, votes, the election timer and CheckQuorum (paper section 5.2, thesis section 9.6).
 
 import { assert } from '../../base/assert.ts';
+import { appendConfig, peersOf } from './configuration.ts';
 import { indexAfter, payloadBytes } from './log.ts';
-import { isVoter, otherMembers, otherVoters } from './membership.ts';
-import type { PreVoteReply, PreVoteRequest, VoteReply, VoteRequest } from './messages.ts';
-import { Progress } from './progress.ts';
-import { voteOutcome } from './quorum.ts';
+import { allVoters, hasUnboundVoter, isVoter, otherVoters } from './membership.ts';
+import { boundMembership } from './membership-change.ts';
+import type { PreVoteReply, PreVoteRequest, TimeoutNow, VoteReply, VoteRequest } from './messages.ts';
+import { unanimousOutcome, voteOutcome } from './quorum.ts';
+import type { VoteOutcome } from './quorum.ts';
 import { refuseReads } from './reads.ts';
 import { appendOwn, replicate } from './replication.ts';
 import { envelope, quorumReached } from './state.ts';
-import type { CoreState, Leadership } from './state.ts';
-import { logIndex, term } from './types.ts';
+import type { Candidacy, CoreState, Leadership } from './state.ts';
+import { term } from './types.ts';
 import type { MemberId, Term } from './types.ts';
 
 const NO_DATA = new Uint8Array(0);
@@ -57,9 +59,27 @@ export function hearsQuorum(core: CoreState, lead: Leadership): boolean {
   return lead.ticks - heardAt < core.options.electionTicks;
 }
 
-/** Never while a snapshot is being installed: the log that would be judged is about to be replaced. */
+/**
+ * Voters, as the incarnation they are bound to; never while a snapshot is being installed: the log that would be judged
+ * is about to be replaced. Also one whose removal is in its log and not known to be committed: if the others lack that
+ * entry, its log is ahead of theirs and nobody else can win (thesis section 4.2.2). It is elected by the voters of the
+ * membership in force, does not count itself, and leaves when that is committed.
+ */
 function mayCampaign(core: CoreState): boolean {
-  return core.installing === null && isVoter(core.membership, core.options.self);
+  const { self, incarnation } = core.options;
+  const { log, installing } = core;
+  const bound = log.membership.incarnations.get(self) ?? incarnation;
+  if (installing !== null || bound !== incarnation) return false;
+  return isVoter(log.membership, self) || isVoter(log.membershipAt(log.commitIndex), self);
+}
+
+/**
+ * Nothing was ever written and nobody knows yet which data directory belongs to which id. Everybody must take part in
+ * this first election, and its winner binds the voters to what voted. A majority would not do: one that lost its disk
+ * could vote twice in a term without anybody noticing.
+ */
+function isFounding(core: CoreState): boolean {
+  return core.log.lastIndex === 0 && hasUnboundVoter(core.log.membership);
 }
 
 function restartElectionTimer(core: CoreState): void {
@@ -75,7 +95,7 @@ function preCampaign(core: CoreState): void {
   // Who starts a pre-vote no longer believes in a leader, so that it can grant the pre-votes of others.
   core.leader = null;
   restartElectionTimer(core);
-  for (const peer of otherVoters(core.membership, self)) {
+  for (const peer of otherVoters(core.log.membership, self)) {
     core.out.sendNow.push({
       ...envelope(core, peer),
       kind: 'preVoteRequest',
@@ -89,25 +109,36 @@ function preCampaign(core: CoreState): void {
 /**
  * Starts the term. The own vote counts when it is durable, and the requests leave only then: a candidate that crashed
  * with an unwritten term could ask again in it with a shorter log and count a vote that was given to the longer one.
+ * `transfer`: the leader asked for it, so nobody is to wait for the end of its lease.
  */
-function campaign(core: CoreState): void {
+function campaign(core: CoreState, transfer: boolean): void {
   const { self } = core.options;
   core.hardState = { term: term(core.hardState.term + 1), votedFor: self };
-  core.role = { kind: 'candidate', votes: new Map() };
+  core.role = { kind: 'candidate', votes: new Map(), incarnations: new Map() };
   core.leader = null;
   restartElectionTimer(core);
-  for (const peer of otherVoters(core.membership, self)) {
-    core.out.sendAfterPersist.push({ ...envelope(core, peer), kind: 'voteRequest', last: core.log.last });
+  const { last } = core.log;
+  for (const peer of otherVoters(core.log.membership, self)) {
+    core.out.sendAfterPersist.push({ ...envelope(core, peer), kind: 'voteRequest', last, transfer });
   }
+}
+
+/** The leader of this term, accepted as such by the caller, hands the lead over: no need to ask around first. */
+export function onTimeoutNow(core: CoreState, { last }: TimeoutNow): void {
+  const own = core.log.last;
+  // The log went on since: the message is late and the leader has taken its lead back.
+  if (last.index !== own.index || last.term !== own.term) return;
+  if (mayCampaign(core)) campaign(core, true);
 }
 
 /** The hard state of the present term is durable: with it the candidate's vote for itself. */
 export function onHardStateDurable(core: CoreState): void {
   const { role, hardState } = core;
-  const { self } = core.options;
+  const { self, incarnation } = core.options;
   if (role.kind !== 'candidate' || hardState.votedFor !== self) return;
   role.votes.set(self, true);
-  settleVotes(core, role.votes);
+  role.incarnations.set(self, incarnation);
+  settleVotes(core, role);
 }
 
 /** Answers a pre-vote request of any term from the present one on, unless a live leader makes the question pointless. */
@@ -155,7 +186,8 @@ export function onVoteReply(core: CoreState, message: VoteReply): void {
   const { role } = core;
   if (role.kind !== 'candidate') return;
   role.votes.set(message.from, message.granted);
-  settleVotes(core, role.votes);
+  role.incarnations.set(message.from, message.incarnation);
+  settleVotes(core, role);
 }
 
 /** One vote a term: the one already given, or the first when no leader of the term is known. */
@@ -165,30 +197,34 @@ function mayVoteFor(core: CoreState, candidate: MemberId): boolean {
 }
 
 function settlePreVotes(core: CoreState, votes: ReadonlyMap<MemberId, boolean>): void {
-  const outcome = voteOutcome(core.membership.voterSets, votes);
-  if (outcome === 'won') campaign(core);
+  const outcome = countVotes(core, votes);
+  if (outcome === 'won') campaign(core, false);
   else if (outcome === 'lost') becomeFollower(core, core.hardState.term, null);
 }
 
-function settleVotes(core: CoreState, votes: ReadonlyMap<MemberId, boolean>): void {
-  const outcome = voteOutcome(core.membership.voterSets, votes);
-  if (outcome === 'won') becomeLeader(core);
+function settleVotes(core: CoreState, candidacy: Candidacy): void {
+  const outcome = countVotes(core, candidacy.votes);
+  if (outcome === 'won') becomeLeader(core, candidacy);
   else if (outcome === 'lost') becomeFollower(core, core.hardState.term, null);
+}
+
+function countVotes(core: CoreState, votes: ReadonlyMap<MemberId, boolean>): VoteOutcome {
+  const { voterSets } = core.log.membership;
+  return isFounding(core) ? unanimousOutcome(voterSets, votes) : voteOutcome(voterSets, votes);
 }
 
 /**
  * Starts to lead with an empty entry of the own term: only such an entry can be committed by counting, and everything
- * before it commits with it (paper section 8).
+ * before it commits with it (paper section 8). The founding leader's first entry binds the voters instead.
  */
-function becomeLeader(core: CoreState): void {
+function becomeLeader(core: CoreState, candidacy: Candidacy): void {
   const { log, options } = core;
-  assert(core.role.kind === 'candidate', 'only a candidate wins an election');
-  const next = indexAfter(log.lastIndex);
-  const peers = otherMembers(core.membership, options.self);
+  const founding = isFounding(core);
   const lead: Leadership = {
     kind: 'leader',
-    peers: new Map(peers.map((peer) => [peer, new Progress(peer, logIndex(0), next)])),
+    peers: peersOf(core, new Map(), 0),
     established: false,
+    transfer: null,
     uncommittedBytes: payloadBytes(log.range(indexAfter(log.commitIndex), log.lastIndex)),
     ticks: 0,
     heartbeatElapsed: 0,
@@ -199,6 +235,12 @@ function becomeLeader(core: CoreState): void {
   };
   core.role = lead;
   core.leader = options.self;
-  appendOwn(core, 'noop', NO_DATA);
+  if (founding) {
+    const voters = allVoters(log.membership);
+    const found = [...candidacy.incarnations].filter(([voter]) => voters.includes(voter));
+    appendConfig(core, lead, boundMembership(log.membership, new Map(found)));
+  } else {
+    appendOwn(core, lead, { kind: 'noop', data: NO_DATA });
+  }
   replicate(core, lead);
 }

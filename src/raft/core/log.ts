@@ -1,8 +1,10 @@
-// The log as the core sees it: a base that stands for everything compacted, and the entries after it, all in memory.
+// The log as the core sees it: a base that stands for everything compacted, the entries after it, all in memory, and the
+// memberships they carry.
 
 import { assert, present } from '../../base/assert.ts';
+import { ConfigList } from './config-list.ts';
 import { logIndex } from './types.ts';
-import type { Entry, LogIndex, LogPosition, RestoredState, SnapshotMeta, Term } from './types.ts';
+import type { Entry, LogIndex, LogPosition, Membership, RestoredState, SnapshotMeta, Term } from './types.ts';
 
 /** Index arithmetic in one place: the index before, 0 at the least. */
 export function indexBefore(index: LogIndex): LogIndex {
@@ -43,6 +45,7 @@ export class RaftLog {
   #entries: Entry[];
   #commit: LogIndex;
   #durable: LogIndex;
+  #configs: ConfigList;
 
   /** Everything restored is durable; only what the base stands for is known to be committed. */
   constructor(restored: RestoredState) {
@@ -52,6 +55,8 @@ export class RaftLog {
     this.#entries = [...entries];
     this.#commit = base.index;
     this.#durable = this.lastIndex;
+    this.#configs = new ConfigList(base);
+    this.#configs.append(entries);
   }
 
   get base(): SnapshotMeta {
@@ -74,6 +79,22 @@ export class RaftLog {
   /** Up to here this member's own disk holds the log as it is now. */
   get durableIndex(): LogIndex {
     return this.#durable;
+  }
+
+  /** The membership in force: the newest one in the log. */
+  get membership(): Membership {
+    return this.#configs.newest;
+  }
+
+  /** Where the membership in force stands in the log; the base's index when it is that of the base. */
+  get membershipIndex(): LogIndex {
+    return this.#configs.newestIndex;
+  }
+
+  /** The membership that was in force at `index`, in base..last. */
+  membershipAt(index: LogIndex): Membership {
+    assert(index >= this.#base.index && index <= this.lastIndex, 'the log reaches from base to last');
+    return this.#configs.at(index);
   }
 
   /** The term of the entry at `index`, or null when it is compacted or not written yet. */
@@ -139,6 +160,7 @@ export class RaftLog {
     if (lastTerm === undefined) return;
     assert(continues(this.last, entries, lastTerm), 'appended entries continue the log');
     for (const entry of entries) this.#entries.push(entry);
+    this.#configs.append(entries);
   }
 
   /** Drops all entries from `index` on. Committed entries are never dropped (State Machine Safety). */
@@ -147,6 +169,7 @@ export class RaftLog {
     assert(index <= this.lastIndex, 'truncation starts inside the log');
     this.#entries.length = index - this.#base.index - 1;
     this.#durable = lowerIndex(this.#durable, indexBefore(index));
+    this.#configs.truncateFrom(index);
   }
 
   /** Raises the commit index; returns whether it moved. */
@@ -170,6 +193,7 @@ export class RaftLog {
     if (base.index <= this.#base.index) return;
     assert(base.index <= this.#commit, 'only committed entries are compacted');
     assert(this.holds(base), 'the snapshot is of this log');
+    this.#configs.compactTo(base);
     this.#entries = this.#entries.slice(base.index - this.#base.index);
     this.#base = base;
     this.#durable = higherIndex(this.#durable, base.index);
@@ -182,5 +206,6 @@ export class RaftLog {
     this.#entries = [];
     this.#commit = base.index;
     this.#durable = base.index;
+    this.#configs = new ConfigList(base);
   }
 }

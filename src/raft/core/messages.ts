@@ -1,10 +1,12 @@
 // What members say to each other. Every message may be lost, repeated, delayed or reordered.
 
-import type { Entry, LogIndex, LogPosition, MemberId, Term } from './types.ts';
+import type { Entry, Incarnation, LogIndex, LogPosition, MemberId, Term } from './types.ts';
 
 interface Envelope {
   readonly from: MemberId;
   readonly to: MemberId;
+  /** The sender's; a receiver that knows it bound to another one drops the message. */
+  readonly incarnation: Incarnation;
   /** The sender's term; in `preVoteRequest` the term it would campaign in. */
   readonly term: Term;
 }
@@ -24,6 +26,8 @@ export interface PreVoteReply extends Envelope {
 export interface VoteRequest extends Envelope {
   readonly kind: 'voteRequest';
   readonly last: LogPosition;
+  /** The leader asked for this election, so its lease does not speak against it (thesis section 3.10). */
+  readonly transfer: boolean;
 }
 
 export interface VoteReply extends Envelope {
@@ -68,6 +72,15 @@ export interface HeartbeatReply extends Envelope {
   readonly readRound: number;
 }
 
+/**
+ * "Campaign now": a leader hands the lead over (thesis section 3.10). `last` is where its log ended: a receiver whose
+ * log ends elsewhere got it late and does nothing.
+ */
+export interface TimeoutNow extends Envelope {
+  readonly kind: 'timeoutNow';
+  readonly last: LogPosition;
+}
+
 export type Message =
   | PreVoteRequest
   | PreVoteReply
@@ -77,6 +90,25 @@ export type Message =
   | AppendAccepted
   | AppendRejected
   | Heartbeat
-  | HeartbeatReply;
+  | HeartbeatReply
+  | TimeoutNow;
 
 export type MessageKind = Message['kind'];
+
+const REPLIES = {
+  preVoteRequest: false,
+  preVoteReply: true,
+  voteRequest: false,
+  voteReply: true,
+  appendRequest: false,
+  appendAccepted: true,
+  appendRejected: true,
+  heartbeat: false,
+  heartbeatReply: true,
+  timeoutNow: false,
+} as const satisfies Record<MessageKind, boolean>;
+
+/** Whether `message` answers another one. */
+export function isReply(message: Message): boolean {
+  return REPLIES[message.kind];
+}

@@ -1,13 +1,21 @@
 // Collects what one step wants done.
 
 import type { Message } from './messages.ts';
-import type { Effects, ProposalRefusal, RoleView } from './step.ts';
-import type { Entry, HardState, LogIndex, LogPosition, MemberId, SnapshotMeta } from './types.ts';
+import type { Effects, ProposalRefusal, RoleView, TransferEvent } from './step.ts';
+import type { Entry, HardState, LogIndex, LogPosition, MemberId, Membership, SnapshotMeta } from './types.ts';
+
+/** What differs from before the step; null where nothing does. */
+interface Changed {
+  readonly hardState: HardState | null;
+  readonly membership: Membership | null;
+  readonly role: RoleView | null;
+}
 
 export class Outbox {
   truncateFrom: LogIndex | null = null;
   commit: LogIndex | null = null;
   installSnapshot: SnapshotMeta | null = null;
+  transfer: TransferEvent | null = null;
   readonly append: Entry[] = [];
   readonly sendNow: Message[] = [];
   readonly sendAfterPersist: Message[] = [];
@@ -18,9 +26,10 @@ export class Outbox {
   readonly sendSnapshot: MemberId[] = [];
 
   /** The effects, with what the caller found changed over the whole step. */
-  effects(hardState: HardState | null, role: RoleView | null): Effects {
+  effects(changed: Changed): Effects {
     return {
-      hardState,
+      hardState: changed.hardState,
+      membership: changed.membership,
       truncateFrom: this.truncateFrom,
       append: this.append,
       sendNow: this.sendNow,
@@ -32,7 +41,8 @@ export class Outbox {
       readsRefused: this.readsRefused,
       sendSnapshot: this.sendSnapshot,
       installSnapshot: this.installSnapshot,
-      role,
+      role: changed.role,
+      transfer: this.transfer,
     };
   }
 }

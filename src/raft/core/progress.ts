@@ -2,6 +2,7 @@
 
 import { assert } from '../../base/assert.ts';
 import { higherIndex, indexAfter, indexBefore, lowerIndex } from './log.ts';
+import { logIndex } from './types.ts';
 import type { LogIndex, MemberId } from './types.ts';
 
 /**
@@ -20,7 +21,7 @@ export class Progress {
   #next: LogIndex;
   #state: ReplicationState = { kind: 'probe', awaiting: false };
   /** The tick of the leadership in which the member was last heard. */
-  heardAtTick = 0;
+  heardAtTick: number;
   /** The tick in which it was last sent an append request or a snapshot. */
   sentAtTick = 0;
   /** The highest heartbeat round it has answered. */
@@ -28,8 +29,11 @@ export class Progress {
   /** The highest commit index it was told. */
   commitSent: LogIndex;
 
-  constructor(member: MemberId, nothing: LogIndex, next: LogIndex) {
+  /** Nothing is known to match yet. `nowTick`: a member is not called silent before it had time to answer. */
+  constructor(member: MemberId, next: LogIndex, nowTick: number) {
+    const nothing = logIndex(0);
     this.member = member;
+    this.heardAtTick = nowTick;
     this.#match = nothing;
     this.#next = next;
     this.commitSent = nothing;

@@ -24,6 +24,13 @@ function majorityValue(voters: readonly MemberId[], valueOf: (member: MemberId) 
   return present(descending[Math.floor(voters.length / 2)], 'a majority is at most all voters');
 }
 
+/** The first election of a group: won when everybody granted, lost when anybody refused. */
+export function unanimousOutcome(voterSets: VoterSets, votes: ReadonlyMap<MemberId, boolean>): VoteOutcome {
+  const voters = voterSets.flat();
+  if (voters.some((member) => votes.get(member) === false)) return 'lost';
+  return voters.length > 0 && voters.every((member) => votes.get(member) === true) ? 'won' : 'pending';
+}
+
 export type VoteOutcome = 'won' | 'lost' | 'pending';
 
 /** Won when a majority of every set granted; lost when that has become impossible. */

@@ -1,6 +1,10 @@
 // The core's front door: which input goes where, and the checks after every step.
 
 import { assert, unreachable } from '../../base/assert.ts';
+import { admission } from './admission.ts';
+import type { Admission } from './admission.ts';
+import { checkOptions, checkStep, sameHardState, sameRole } from './checks.ts';
+import { changeMembership, isChangePending, leaveJoint } from './configuration.ts';
 import { becomeFollower, hearsQuorum, onHardStateDurable, tickElection } from './election.ts';
 import { sendHeartbeatRound } from './heartbeat.ts';
 import { RaftLog, indexAfter } from './log.ts';
@@ -13,9 +17,11 @@ import { onSnapshotInstalled, onSnapshotReceived, onSnapshotSent } from './snaps
 import { roleView } from './state.ts';
 import type { CoreState } from './state.ts';
 import type { CoreOptions, Effects, Input, RoleView } from './step.ts';
+import { advanceTransfer, repeatTimeoutNow, startTransfer, tickTransfer } from './transfer.ts';
 import type {
   Entry,
   HardState,
+  Incarnation,
   LogIndex,
   LogPosition,
   MemberId,
@@ -46,7 +52,6 @@ export class RaftCore {
       options,
       log: new RaftLog(restored),
       hardState: restored.hardState,
-      membership: restored.base.membership,
       role: { kind: 'follower' },
       leader: null,
       electionElapsed: 0,
@@ -63,13 +68,20 @@ export class RaftCore {
     const hardStateBefore = core.hardState;
     const commitBefore = core.log.commitIndex;
     const roleBefore = roleView(core);
+    const membershipBefore = core.log.membership;
     core.out = new Outbox();
     this.#handle(input);
+    settleLead(core);
     const { hardState } = core;
+    const { membership } = core.log;
     checkStep(core, hardStateBefore, commitBefore);
     const role = roleView(core);
     const hardStateMoved = !sameHardState(hardState, hardStateBefore);
-    return core.out.effects(hardStateMoved ? hardState : null, sameRole(role, roleBefore) ? null : role);
+    return core.out.effects({
+      hardState: hardStateMoved ? hardState : null,
+      membership: membership === membershipBefore ? null : membership,
+      role: sameRole(role, roleBefore) ? null : role,
+    });
   }
 
   get role(): RoleView {
@@ -103,8 +115,35 @@ export class RaftCore {
     return this.#core.log.base;
   }
 
+  /** The membership in force: the newest one in the log, committed or not. */
   get membership(): Membership {
-    return this.#core.membership;
+    return this.#core.log.membership;
+  }
+
+  /** The index of the entry that carries the membership in force; the base's when that carries it. */
+  get membershipIndex(): LogIndex {
+    return this.#core.log.membershipIndex;
+  }
+
+  /** The membership that was in force at `index`, in base..last: what a snapshot or a base at `index` records. */
+  membershipAt(index: LogIndex): Membership {
+    return this.#core.log.membershipAt(index);
+  }
+
+  /** Another membership change would be refused as `changePending`. */
+  get changePending(): boolean {
+    return isChangePending(this.#core);
+  }
+
+  /** To whom the lead is being handed over; null when it is not, and unless leading. */
+  get transferTarget(): MemberId | null {
+    const lead = this.#core.role;
+    return lead.kind === 'leader' ? (lead.transfer?.to ?? null) : null;
+  }
+
+  /** Whether what `from` sends is taken; the transport asks the same, so that a refused sender is told. */
+  admits(from: MemberId, incarnation: Incarnation): Admission {
+    return admission(this.#core, from, incarnation);
   }
 
   /** Payload bytes proposed and not committed; 0 unless leading. */
@@ -148,6 +187,12 @@ export class RaftCore {
       case 'propose':
         propose(core, input.proposals);
         return;
+      case 'changeMembership':
+        changeMembership(core, input.id, input.change);
+        return;
+      case 'transfer':
+        startTransfer(core, input.to);
+        return;
       case 'read':
         onRead(core, input.id);
         return;
@@ -186,10 +231,20 @@ function tick(core: CoreState, entropy: number): void {
     becomeFollower(core, core.hardState.term, null);
     return;
   }
+  tickTransfer(core, lead);
   lead.heartbeatElapsed += 1;
-  if (lead.heartbeatElapsed < core.options.heartbeatTicks) return;
+  if (core.role !== lead || lead.heartbeatElapsed < core.options.heartbeatTicks) return;
   sendHeartbeatRound(core, lead);
   confirm(core, lead);
+  repeatTimeoutNow(core, lead);
+}
+
+/** What a leader does of its own accord, whatever input made it due. */
+function settleLead(core: CoreState): void {
+  const lead = core.role;
+  if (lead.kind !== 'leader') return;
+  leaveJoint(core, lead);
+  advanceTransfer(core, lead);
 }
 
 /**
@@ -210,43 +265,4 @@ function onUnreachable(core: CoreState, member: MemberId): void {
   if (core.role.kind !== 'leader') return;
   const peer = core.role.peers.get(member);
   if (peer?.state.kind === 'replicate') peer.becomeProbe(indexAfter(peer.match), false);
-}
-
-function checkOptions(options: CoreOptions): void {
-  const { heartbeatTicks, electionTicks } = options;
-  assert(Number.isSafeInteger(heartbeatTicks) && heartbeatTicks >= 1, 'heartbeatTicks is an integer >= 1');
-  assert(Number.isSafeInteger(electionTicks), 'electionTicks is an integer');
-  assert(electionTicks >= 3 * heartbeatTicks, 'electionTicks is at least 3 * heartbeatTicks');
-  assert(options.appendEntriesMax >= 1, 'appendEntriesMax is at least 1');
-  assert(options.appendBytesMax >= 1, 'appendBytesMax is at least 1');
-  assert(options.inflightMax >= 1, 'inflightMax is at least 1');
-  assert(options.uncommittedBytesMax >= 0, 'uncommittedBytesMax is not negative');
-  assert(options.readsMax >= 0, 'readsMax is not negative');
-}
-
-/** What must hold after every step, whatever came in. */
-function checkStep(core: CoreState, before: HardState, commitBefore: LogIndex): void {
-  const { hardState, log, role } = core;
-  assert(hardState.term >= before.term, 'the term never falls');
-  const voteKept = before.votedFor === null || hardState.votedFor === before.votedFor;
-  assert(hardState.term > before.term || voteKept, 'one vote a term');
-  assert(log.commitIndex >= commitBefore, 'the commit index never falls');
-  assert(log.base.index <= log.commitIndex && log.commitIndex <= log.lastIndex, 'base <= commit <= last');
-  assert(log.durableIndex <= log.lastIndex, 'durable <= last');
-  assert(log.last.term <= hardState.term, 'no entry is of a later term');
-  assert((role.kind === 'leader') === (core.leader === core.options.self), 'a leader knows that it leads');
-  assert(role.kind !== 'leader' || core.out.truncateFrom === null, 'a leader never truncates');
-}
-
-function sameHardState(left: HardState, right: HardState): boolean {
-  return left.term === right.term && left.votedFor === right.votedFor;
-}
-
-function sameRole(left: RoleView, right: RoleView): boolean {
-  return (
-    left.role === right.role &&
-    left.term === right.term &&
-    left.leader === right.leader &&
-    left.established === right.established
-  );
 }

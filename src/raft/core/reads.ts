@@ -39,6 +39,11 @@ export function registerEarlyReads(core: CoreState, lead: Leadership): void {
 export function onRoundAnswered(core: CoreState, lead: Leadership, peer: Progress, readRound: number): void {
   if (readRound > lead.sentRound || readRound <= peer.readRound) return;
   peer.readRound = readRound;
+  reconsiderReads(core, lead);
+}
+
+/** Rounds may be confirmed that were not: an answer came, or fewer voters have to answer. */
+export function reconsiderReads(core: CoreState, lead: Leadership): void {
   confirm(core, lead);
   startRoundIfNeeded(core, lead);
 }

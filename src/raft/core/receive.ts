@@ -1,18 +1,21 @@
 // The term rules of messages (paper section 5.1): what is dropped, what raises the term, what is told the term; the rest goes to its concern.
 
 import { present, unreachable } from '../../base/assert.ts';
+import { admission } from './admission.ts';
 import {
   becomeFollower,
   followLeader,
   inLease,
   onPreVoteReply,
   onPreVoteRequest,
+  onTimeoutNow,
   onVoteReply,
   onVoteRequest,
   refuseOrGrantVote,
 } from './election.ts';
 import { onHeartbeat } from './heartbeat.ts';
 import { isMember } from './membership.ts';
+import { isReply } from './messages.ts';
 import type { AppendAccepted, AppendRejected, HeartbeatReply, Message } from './messages.ts';
 import { onRoundAnswered } from './reads.ts';
 import { onAppendAccepted, onAppendRejected, onAppendRequest, resume } from './replication.ts';
@@ -24,10 +27,15 @@ import type { LogPosition } from './types.ts';
 /** What a refusal names that is about the term and not about the log. */
 const NOWHERE: LogPosition = { index: logIndex(0), term: term(0) };
 
-/** Messages that are not for us, not from a member or beyond any real term are dropped. */
+/**
+ * Messages that are not for us, from somebody who is not admitted or beyond any real term are dropped. Requests of
+ * strangers are judged by what they say; answers count only from members, who alone are asked.
+ */
 export function receive(core: CoreState, message: Message): void {
   const { self } = core.options;
-  if (message.to !== self || message.from === self || !isMember(core.membership, message.from)) return;
+  const { from, incarnation } = message;
+  if (message.to !== self || from === self || admission(core, from, incarnation) !== 'yes') return;
+  if (isReply(message) && !isMember(core.log.membership, from)) return;
   if (message.term > TERM_MAX) return;
   if (message.term < core.hardState.term) {
     answerLowerTerm(core, message);
@@ -49,11 +57,12 @@ function admitHigherTerm(core: CoreState, message: Message): boolean {
       if (!message.granted) becomeFollower(core, message.term, null);
       return message.granted;
     case 'voteRequest':
-      if (inLease(core)) return false;
+      if (inLease(core) && !message.transfer) return false;
       becomeFollower(core, message.term, null);
       return true;
     case 'appendRequest':
     case 'heartbeat':
+    case 'timeoutNow':
       becomeFollower(core, message.term, message.from);
       return true;
     case 'voteReply':
@@ -97,6 +106,7 @@ function answerLowerTerm(core: CoreState, message: Message): void {
     case 'appendAccepted':
     case 'appendRejected':
     case 'heartbeatReply':
+    case 'timeoutNow':
       return;
     default:
       unreachable(message);
@@ -128,6 +138,9 @@ function dispatch(core: CoreState, message: Message): void {
     case 'appendRejected':
     case 'heartbeatReply':
       hearFollower(core, message);
+      return;
+    case 'timeoutNow':
+      if (followLeader(core, message.from)) onTimeoutNow(core, message);
       return;
     default:
       unreachable(message);

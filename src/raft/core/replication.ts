@@ -1,6 +1,7 @@
 // Replication: proposals into the log, the log to the followers, and the commit index by counting (paper section 5.3).
 
 import { present } from '../../base/assert.ts';
+import { membershipOf } from './config-list.ts';
 import { pushCommit } from './heartbeat.ts';
 import { continues, higherIndex, indexAfter, indexBefore, lowerIndex, payloadBytes } from './log.ts';
 import type { AppendRejected, AppendRequest } from './messages.ts';
@@ -18,8 +19,9 @@ import type { Entry, EntryKind, LogIndex } from './types.ts';
  */
 export function propose(core: CoreState, proposals: readonly Proposal[]): void {
   const lead = core.role;
-  if (lead.kind !== 'leader') {
-    for (const { id } of proposals) core.out.refused.push({ id, reason: 'notLeader' });
+  if (lead.kind !== 'leader' || lead.transfer !== null) {
+    const reason = lead.kind === 'leader' ? 'transferring' : 'notLeader';
+    for (const { id } of proposals) core.out.refused.push({ id, reason });
     return;
   }
   let full = false;
@@ -31,15 +33,19 @@ export function propose(core: CoreState, proposals: readonly Proposal[]): void {
       core.out.refused.push({ id, reason: 'overloaded' });
       continue;
     }
-    lead.uncommittedBytes = bytes;
-    core.out.accepted.push({ id, position: appendOwn(core, 'command', data) });
+    core.out.accepted.push({ id, position: appendOwn(core, lead, { kind: 'command', data }) });
   }
   replicate(core, lead);
 }
 
-/** Stamps an entry with the present term and appends it. Only a leader's. */
-export function appendOwn(core: CoreState, kind: EntryKind, data: Uint8Array): Entry {
-  const entry: Entry = { index: indexAfter(core.log.lastIndex), term: core.hardState.term, kind, data };
+/** Stamps an entry with the present term and appends it. No limit refuses it here: what a leader needs must pass. */
+export function appendOwn(
+  core: CoreState,
+  lead: Leadership,
+  content: { readonly kind: EntryKind; readonly data: Uint8Array },
+): Entry {
+  const entry: Entry = { index: indexAfter(core.log.lastIndex), term: core.hardState.term, ...content };
+  lead.uncommittedBytes += content.data.length;
   core.log.append([entry]);
   core.out.append.push(entry);
   return entry;
@@ -153,6 +159,7 @@ export function onAppendRequest(core: CoreState, message: AppendRequest): void {
   const { log } = core;
   // An installation is about to replace the log: an acknowledgement given now would be a lie when it ends.
   if (core.installing !== null || !continues(message.previous, message.entries, message.term)) return;
+  if (message.entries.some((entry) => entry.kind === 'config' && membershipOf(entry) === null)) return;
   if (message.previous.index < log.base.index) {
     // Below the base everything is committed, so it cannot differ.
     accept(core, message, log.commitIndex);

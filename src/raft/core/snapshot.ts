@@ -3,7 +3,7 @@
 import { assert } from '../../base/assert.ts';
 import { becomeFollower, followLeader } from './election.ts';
 import { higherIndex, indexAfter, lowerIndex } from './log.ts';
-import { isMember } from './membership.ts';
+import { wasRemoved } from './admission.ts';
 import { envelope } from './state.ts';
 import type { CoreState } from './state.ts';
 import type { Input } from './step.ts';
@@ -38,7 +38,7 @@ export function onSnapshotReceived(core: CoreState, input: SnapshotReceived): vo
 /** The term rules for a snapshot's sender: the same as for an append request, except that a stale one is not answered. */
 function acceptSender(core: CoreState, input: SnapshotReceived): boolean {
   const { from, term, snapshot } = input;
-  if (from === core.options.self || !isMember(core.membership, from)) return false;
+  if (from === core.options.self || wasRemoved(core, from)) return false;
   if (term > TERM_MAX || snapshot.index > INDEX_MAX) return false;
   if (term < core.hardState.term || snapshot.term > term) return false;
   if (term > core.hardState.term) becomeFollower(core, term, from);
@@ -55,7 +55,6 @@ export function onSnapshotInstalled(core: CoreState, snapshot: SnapshotMeta): vo
   );
   core.installing = null;
   log.reset(snapshot);
-  core.membership = snapshot.membership;
   core.out.commit = log.commitIndex;
   if (core.leader !== null && core.leader !== options.self) acknowledge(core, core.leader, log.commitIndex);
 }

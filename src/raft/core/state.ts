@@ -6,7 +6,7 @@ import type { Outbox } from './outbox.ts';
 import type { Progress } from './progress.ts';
 import { quorumValue } from './quorum.ts';
 import type { CoreOptions, RoleView } from './step.ts';
-import type { HardState, LogIndex, MemberId, Membership, SnapshotMeta } from './types.ts';
+import type { HardState, Incarnation, LogIndex, MemberId, SnapshotMeta } from './types.ts';
 
 /** A read of this leader, waiting for `round` to be answered by a quorum. */
 export interface RegisteredRead {
@@ -15,13 +15,24 @@ export interface RegisteredRead {
   readonly round: number;
 }
 
+/** The lead on its way to another member. Nothing is proposed meanwhile. */
+export interface Transfer {
+  readonly to: MemberId;
+  readonly sinceTick: number;
+  /** This member was removed and leaves in any case; otherwise it may take the lead back. */
+  readonly departing: boolean;
+  /** The target holds the whole log and was told to campaign. */
+  asked: boolean;
+}
+
 /** What only a leader has; it comes and goes with the lead. */
 export interface Leadership {
   readonly kind: 'leader';
-  /** Every other member, in ascending order. */
-  readonly peers: ReadonlyMap<MemberId, Progress>;
+  /** Every other member of the membership in force, in ascending order. */
+  peers: ReadonlyMap<MemberId, Progress>;
   /** An entry of the own term is committed: the commit index is complete (paper section 8). */
   established: boolean;
+  transfer: Transfer | null;
   /** Payload bytes after the commit index. */
   uncommittedBytes: number;
   /** Ticks since the lead was won. */
@@ -37,17 +48,23 @@ export interface Leadership {
   registeredReads: RegisteredRead[];
 }
 
+export interface Candidacy {
+  readonly kind: 'candidate';
+  readonly votes: Map<MemberId, boolean>;
+  /** Who came with the votes; a founding binds the voters to it. */
+  readonly incarnations: Map<MemberId, Incarnation>;
+}
+
 export type RoleState =
   | { readonly kind: 'follower' }
   | { readonly kind: 'preCandidate'; readonly votes: Map<MemberId, boolean> }
-  | { readonly kind: 'candidate'; readonly votes: Map<MemberId, boolean> }
+  | Candidacy
   | Leadership;
 
 export interface CoreState {
   readonly options: CoreOptions;
   readonly log: RaftLog;
   hardState: HardState;
-  membership: Membership;
   role: RoleState;
   leader: MemberId | null;
   /** Ticks since the current leader was heard, a vote was given or a campaign began. */
@@ -72,11 +89,9 @@ export function roleView(core: CoreState): RoleView {
 }
 
 /** The head of a message of the present term. */
-export function envelope(
-  core: CoreState,
-  to: MemberId,
-): { readonly from: MemberId; readonly to: MemberId; readonly term: HardState['term'] } {
-  return { from: core.options.self, to, term: core.hardState.term };
+export function envelope(core: CoreState, to: MemberId) {
+  const { self, incarnation } = core.options;
+  return { from: self, to, incarnation, term: core.hardState.term } as const;
 }
 
 /** What a majority of every voter set has reached: `own` for this leader, `of` for every other voter. */
@@ -86,7 +101,7 @@ export function quorumReached(
   own: number,
   of: (peer: Progress) => number,
 ): number {
-  return quorumValue(core.membership.voterSets, (member) =>
+  return quorumValue(core.log.membership.voterSets, (member) =>
     member === core.options.self ? own : of(present(lead.peers.get(member), 'a leader knows every voter')),
   );
 }

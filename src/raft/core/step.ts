@@ -1,7 +1,19 @@
 // The core's contract: everything that goes in, everything that comes out.
 
+import type { MembershipChange, MembershipRefusal } from './membership-change.ts';
 import type { Message } from './messages.ts';
-import type { Entry, HardState, LogIndex, LogPosition, MemberId, Role, SnapshotMeta, Term } from './types.ts';
+import type {
+  Entry,
+  HardState,
+  Incarnation,
+  LogIndex,
+  LogPosition,
+  MemberId,
+  Membership,
+  Role,
+  SnapshotMeta,
+  Term,
+} from './types.ts';
 
 /** A command waiting for a place in the log. `id` is the driver's name for it and never leaves the process. */
 export interface Proposal {
@@ -15,6 +27,10 @@ export type Input =
   | { readonly kind: 'tick'; readonly entropy: number }
   | { readonly kind: 'message'; readonly message: Message }
   | { readonly kind: 'propose'; readonly proposals: readonly Proposal[] }
+  /** `id` is the driver's name for it, from the same numbers as those of proposals. One change at a time. */
+  | { readonly kind: 'changeMembership'; readonly id: number; readonly change: MembershipChange }
+  /** Hand the lead to `to`; null: to the voter that has most of the log and was heard lately. */
+  | { readonly kind: 'transfer'; readonly to: MemberId | null }
   /** A linearizable read wants to know the index it must wait for (thesis section 6.4). */
   | { readonly kind: 'read'; readonly id: number }
   /**
@@ -46,7 +62,39 @@ export type Input =
   /** The transport failed to deliver to `peer`: stop streaming, probe. */
   | { readonly kind: 'unreachable'; readonly peer: MemberId };
 
-export type ProposalRefusal = 'notLeader' | 'overloaded';
+/** Why a proposal or a membership change got no place in the log. */
+export type ProposalRefusal =
+  | 'notLeader'
+  /** Proposals only: too much is uncommitted. */
+  | 'overloaded'
+  /** The lead is being handed over. */
+  | 'transferring'
+  /** Changes only: nothing of the own term is committed yet (the single-server change bug of 2015). */
+  | 'notEstablished'
+  /** Changes only: another change is not committed yet, or is joint and not left yet. */
+  | 'changePending'
+  /** Changes only: it makes no sense for the present membership. */
+  | MembershipRefusal;
+
+export type TransferRefusal =
+  | 'notLeader'
+  | 'notEstablished'
+  | 'changePending'
+  /** Another transfer is under way. */
+  | 'transferring'
+  | 'isSelf'
+  | 'notVoter'
+  /** No other voter, or not the one named, was heard within an election timeout. */
+  | 'noTarget';
+
+/**
+ * A transfer that started ends with `aborted` (not done within an election timeout; this member still leads) or with
+ * the loss of the lead. A leader that was removed starts one by itself when its removal is committed.
+ */
+export type TransferEvent =
+  | { readonly kind: 'started'; readonly to: MemberId }
+  | { readonly kind: 'refused'; readonly reason: TransferRefusal }
+  | { readonly kind: 'aborted' };
 
 /** What the core knows about its own place; published at every change. */
 export interface RoleView {
@@ -72,8 +120,12 @@ export interface Effects {
   readonly append: readonly Entry[];
   readonly sendNow: readonly Message[];
   readonly sendAfterPersist: readonly Message[];
+  /** The membership now in force, when that changed: by an append, a truncation or an installed snapshot. */
+  readonly membership: Membership | null;
+  readonly transfer: TransferEvent | null;
   /** Entries up to here are committed; null when nothing changed. The driver applies them in order. */
   readonly commit: LogIndex | null;
+  /** Places of proposals and changes; a joint change is done when its leave entry, which follows, is committed. */
   readonly accepted: readonly { readonly id: number; readonly position: LogPosition }[];
   readonly refused: readonly { readonly id: number; readonly reason: ProposalRefusal }[];
   /** The read may be answered once the state machine has applied `index`. */
@@ -91,6 +143,8 @@ export interface Effects {
 /** Fixed sizes and times of the protocol, in ticks of the driver's clock. */
 export interface CoreOptions {
   readonly self: MemberId;
+  /** Of this member's data directory. */
+  readonly incarnation: Incarnation;
   /** Ticks between heartbeats of a leader; >= 1. */
   readonly heartbeatTicks: number;
   /** Base election timeout; randomised in [electionTicks, 2 * electionTicks). At least 3 * heartbeatTicks. */

@@ -18,6 +18,12 @@ export type LogIndex = Brand<number, 'LogIndex'>;
 /** A member of the group: a positive integer, unique in the group and never reused. */
 export type MemberId = Brand<number, 'MemberId'>;
 
+/**
+ * 128 random bits as 32 lower-case hexadecimal digits, made at a data directory's first boot. A member that lost its
+ * disk comes back with another one and is refused: it may have forgotten a vote or an acknowledgement.
+ */
+export type Incarnation = Brand<string, 'Incarnation'>;
+
 export function term(value: number): Term {
   assert(Number.isSafeInteger(value) && value >= 0, 'a term is an integer >= 0');
   return value as Term;
@@ -33,6 +39,17 @@ export function memberId(value: number): MemberId {
   return value as MemberId;
 }
 
+/** Throws `AssertionError` unless `text` is 32 lower-case hexadecimal digits. */
+export function incarnation(text: string): Incarnation {
+  assert(isIncarnation(text), 'an incarnation is 32 hexadecimal digits');
+  return text;
+}
+
+/** For readers of bytes from outside, which refuse instead of asserting. */
+export function isIncarnation(text: string): text is Incarnation {
+  return /^[0-9a-f]{32}$/u.test(text);
+}
+
 /** The place of one entry: index and the term it was written in. Log Matching makes the pair name one history. */
 export interface LogPosition {
   readonly index: LogIndex;
@@ -41,7 +58,7 @@ export interface LogPosition {
 
 /**
  * `command` carries a state machine command; `noop` is what a leader writes first in its term (paper section 8);
- * `config` carries an encoded `Membership`. Membership changes come later; the kind exists so that old logs stay readable.
+ * `config` carries an encoded `Membership`, which is in force from the moment the entry is in the log.
  */
 export type EntryKind = 'command' | 'noop' | 'config';
 
@@ -51,14 +68,30 @@ export interface Entry extends LogPosition {
   readonly data: Uint8Array;
 }
 
+/** Somebody who took part once. `incarnation` is null when it left before it was bound to one. */
+export interface RemovedMember {
+  readonly member: MemberId;
+  readonly incarnation: Incarnation | null;
+}
+
 /**
- * Who votes. One voter set normally; two while a joint configuration is in force (paper section 6).
- * A quorum is a majority of *every* set. Learners receive the log and never count.
+ * Who takes part. A quorum is a majority of *every* voter set: one normally, two while a joint configuration is in
+ * force (paper section 6), the first being the one to be, the second the outgoing one. Learners receive the log and
+ * never count. Ids ascend, so that equal memberships have equal encodings.
  */
 export interface Membership {
   readonly voterSets: readonly (readonly MemberId[])[];
+  /** Disjoint from the first voter set. */
   readonly learners: readonly MemberId[];
+  /** host:port of members. */
+  readonly addresses: ReadonlyMap<MemberId, string>;
+  /** What each member is bound to. A member without one is *unbound*: whoever comes under its id is taken for it. */
+  readonly incarnations: ReadonlyMap<MemberId, Incarnation>;
+  /** The members removed last, oldest first, at most `REMOVED_MAX`, so that they can be told. Never members again. */
+  readonly removed: readonly RemovedMember[];
 }
+
+export const REMOVED_MAX = 64;
 
 /** What must be durable before a vote or a reply leaves the process. The vote is cleared only when the term rises. */
 export interface HardState {

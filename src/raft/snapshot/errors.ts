@@ -6,6 +6,8 @@ export class SnapshotDamaged extends Error {
   readonly code = 'snapshot_damaged';
   readonly file: string;
   readonly offset: number;
+  /** What is wrong, without place and advice. */
+  readonly reason: string;
 
   constructor(file: string, offset: number, reason: string) {
     super(
@@ -13,6 +15,7 @@ export class SnapshotDamaged extends Error {
     );
     this.file = file;
     this.offset = offset;
+    this.reason = reason;
   }
 }
 
@@ -27,5 +30,20 @@ export class SnapshotUnsupported extends Error {
       `The snapshot ${file} cannot be read by this release: ${what}. Start the release that wrote it, or a newer one.`,
     );
     this.file = file;
+  }
+}
+
+/** Why a backup was not restored. `unreadable`: the file is not there or not to be opened. */
+export type RestoreProblem = 'notEmpty' | 'damaged' | 'unsupported' | 'unreadable';
+
+/** Nothing was restored, and nothing that was there was changed. The message says what to do. */
+export class RestoreRefused extends Error {
+  override readonly name = 'RestoreRefused';
+  readonly code = 'restore_refused';
+  readonly problem: RestoreProblem;
+
+  constructor(problem: RestoreProblem, text: string) {
+    super(text);
+    this.problem = problem;
   }
 }

@@ -6,7 +6,7 @@ import { present } from '../../base/assert.ts';
 import type { SnapshotMeta } from '../core/types.ts';
 import { MalformedBytes } from '../wal/bytes.ts';
 import type { FileSystem, OpenFile } from '../wal/file-system.ts';
-import { type Task, completion, outcome } from '../wal/task.ts';
+import { type Task, completion, outcome, pause } from '../../base/task.ts';
 import { SnapshotDamaged, SnapshotUnsupported } from './errors.ts';
 import {
   CHUNK_HEADER_BYTES,
@@ -18,6 +18,9 @@ import {
   readTag,
   readTrailer,
 } from './format.ts';
+
+/** Decoding so much takes one to two milliseconds when it is all small records. */
+const PIECE_BYTES_MAX = 16 * 1024;
 
 /** A snapshot file being read. Its methods throw `SnapshotDamaged`, `SnapshotUnsupported` or the disk's error. */
 export class SnapshotFileReader {
@@ -126,16 +129,34 @@ export class SnapshotFileReader {
   }
 }
 
-/** Reads the whole file; every chunk goes to `onChunk`, also those before a damaged place. */
+/** Reads the whole file and checks every byte of it. */
 export function* readSnapshot(
   fileSystem: FileSystem,
   path: string,
-  onChunk: (payload: Uint8Array) => void,
 ): Task<{ readonly meta: SnapshotMeta; readonly bytes: number }> {
   const reader = yield* SnapshotFileReader.open(fileSystem, path);
   try {
-    for (let chunk = yield* reader.next(); chunk !== null; chunk = yield* reader.next()) onChunk(chunk);
+    while ((yield* reader.next()) !== null);
     return { meta: reader.meta, bytes: reader.bytes };
+  } finally {
+    yield* reader.close();
+  }
+}
+
+/** Reads the whole file; every byte goes to `onPiece`, also those before a damaged place, in pieces that are little work each. */
+export function* readSnapshotPieces(
+  fileSystem: FileSystem,
+  path: string,
+  onPiece: (piece: Uint8Array) => void,
+): Task<void> {
+  const reader = yield* SnapshotFileReader.open(fileSystem, path);
+  try {
+    for (let chunk = yield* reader.next(); chunk !== null; chunk = yield* reader.next()) {
+      for (let from = 0; from < chunk.length; from += PIECE_BYTES_MAX) {
+        if (from > 0) yield* pause((callback) => fileSystem.defer(callback));
+        onPiece(chunk.subarray(from, from + PIECE_BYTES_MAX));
+      }
+    }
   } finally {
     yield* reader.close();
   }

@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib';
 
 import type { SnapshotMeta } from '../core/types.ts';
 import type { FileSystem, OpenFile } from '../wal/file-system.ts';
-import { type Task, completion, outcome } from '../wal/task.ts';
+import { type Task, completion, outcome } from '../../base/task.ts';
 import { SnapshotDamaged } from './errors.ts';
 import { readSnapshot } from './file-reader.ts';
 import { CHUNK_BYTES_MAX, encodeChunk, encodeHeader, encodeTrailer } from './format.ts';
@@ -48,7 +48,7 @@ export class SnapshotFileWriter {
     yield* completion((done) => file.datasync(done));
     this.#file = null;
     yield* completion((done) => file.close(done));
-    const { bytes } = yield* readSnapshot(this.#fileSystem, this.#temporary, () => undefined);
+    const { bytes } = yield* readSnapshot(this.#fileSystem, this.#temporary);
     if (bytes !== this.#position)
       throw new SnapshotDamaged(this.#temporary, bytes, 'it reads back shorter than written');
     return bytes;

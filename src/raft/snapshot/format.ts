@@ -6,7 +6,7 @@ import type { LogPosition, SnapshotMeta } from '../core/types.ts';
 import { ByteReader, ByteWriter, MalformedBytes } from '../wal/bytes.ts';
 import { readSnapshotMeta, writeSnapshotMeta } from '../wal/snapshot-meta.ts';
 
-export const SNAPSHOT_VERSION = 1;
+export const SNAPSHOT_VERSION = 2;
 /** Magic, version, bytes of the meta. */
 export const PREAMBLE_BYTES = 16;
 /** Tag, length, checksum. */

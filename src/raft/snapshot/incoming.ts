@@ -3,7 +3,7 @@
 import { assert } from '../../base/assert.ts';
 import type { Done, SnapshotFile } from '../ports.ts';
 import type { Outcome } from '../wal/file-system.ts';
-import { type Task, runSteps, runTask } from '../wal/task.ts';
+import { type Task, runSteps, runTask } from '../../base/task.ts';
 import type { SnapshotFileWriter } from './file-writer.ts';
 
 /** One call at a time, each after the `done` of the last. After an error, or to give up: `abort`. */

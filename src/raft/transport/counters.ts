@@ -6,12 +6,17 @@ export type RefusalReason =
   | 'version'
   | 'unknownFrame'
   | 'tooLarge'
+  | 'lengthRequired'
   | 'truncated'
   | 'checksum'
   | 'malformed'
+  | 'foreignCluster'
   | 'wrongRecipient'
-  | 'unknownSender'
+  | 'otherIncarnation'
+  | 'removed'
   | 'busy'
+  | 'superseded'
+  | 'diskFailed'
   | 'aborted';
 
 export interface TransportCounters {
@@ -26,6 +31,8 @@ export interface TransportCounters {
   messagesReceived: number;
   snapshotsSent: number;
   snapshotsReceived: number;
+  /** Transfers that went on from where another connection, or another leader, had left them. */
+  snapshotsResumed: number;
   readonly refused: Record<RefusalReason, number>;
 }
 
@@ -40,17 +47,23 @@ export function createTransportCounters(): TransportCounters {
     messagesReceived: 0,
     snapshotsSent: 0,
     snapshotsReceived: 0,
+    snapshotsResumed: 0,
     refused: {
       notAFrame: 0,
       version: 0,
       unknownFrame: 0,
       tooLarge: 0,
+      lengthRequired: 0,
       truncated: 0,
       checksum: 0,
       malformed: 0,
+      foreignCluster: 0,
       wrongRecipient: 0,
-      unknownSender: 0,
+      otherIncarnation: 0,
+      removed: 0,
       busy: 0,
+      superseded: 0,
+      diskFailed: 0,
       aborted: 0,
     },
   };

@@ -1,14 +1,12 @@
 // Reads untrusted decoded values into the branded types of the protocol; every doubt is a `MalformedError`.
 
+import { decodeMembership, encodeMembership } from '../core/membership-codec.ts';
 import {
   logIndex,
-  memberId,
   term,
   type EntryKind,
   type LogIndex,
   type LogPosition,
-  type MemberId,
-  type Membership,
   type SnapshotMeta,
   type Term,
 } from '../core/types.ts';
@@ -17,9 +15,6 @@ import {
 export class MalformedError extends Error {
   override readonly name = 'MalformedError';
 }
-
-/** At most this many members are read from a peer; far above any sensible group. */
-const MEMBERS_MAX = 64;
 
 export type Fields = readonly unknown[];
 
@@ -50,12 +45,6 @@ export function readIndex(value: unknown, name: string): LogIndex {
   return logIndex(readNumber(value, name));
 }
 
-export function readMember(value: unknown, name: string): MemberId {
-  const id = readNumber(value, name);
-  if (id === 0) throw new MalformedError(`${name} is not a member id`);
-  return memberId(id);
-}
-
 /** A position from two fields. Index 0 means "before the first entry" and has term 0, no other index has. */
 export function readPosition(index: unknown, positionTerm: unknown, name: string): LogPosition {
   const position = { index: readIndex(index, `${name} index`), term: readTerm(positionTerm, `${name} term`) };
@@ -83,28 +72,16 @@ export function readEntryKind(value: unknown): EntryKind {
   return kind;
 }
 
-/** The fields of a snapshot's meta data: index, term, voter sets, learners. */
+/** The fields of a snapshot's meta data: index, term, encoded membership. */
 export function snapshotMetaFields(meta: SnapshotMeta): Fields {
-  return [meta.index, meta.term, meta.membership.voterSets, meta.membership.learners];
+  return [meta.index, meta.term, encodeMembership(meta.membership)];
 }
 
 export function readSnapshotMeta(value: unknown): SnapshotMeta {
-  const fields = readFields(value, 4, 'snapshot meta');
+  const fields = readFields(value, 3, 'snapshot meta');
   const position = readPosition(fields[0], fields[1], 'snapshot');
   if (position.index === 0) throw new MalformedError('a snapshot stands for at least one entry');
-  return { ...position, membership: readMembership(fields[2], fields[3]) };
-}
-
-function readMembership(voterSets: unknown, learners: unknown): Membership {
-  const sets = readFields(voterSets, 1, 'voter sets');
-  if (sets.length > 2) throw new MalformedError('there are at most two voter sets');
-  return { voterSets: sets.map((set) => readMembers(set, 1)), learners: readMembers(learners, 0) };
-}
-
-function readMembers(value: unknown, countMin: number): MemberId[] {
-  const fields = readFields(value, countMin, 'members');
-  if (fields.length > MEMBERS_MAX) throw new MalformedError(`more than ${MEMBERS_MAX} members`);
-  const members = fields.map((field) => readMember(field, 'member'));
-  if (new Set(members).size !== members.length) throw new MalformedError('a member is listed twice');
-  return members;
+  const membership = decodeMembership(readBytes(fields[2], 'membership'));
+  if (membership === null) throw new MalformedError('the membership cannot be read');
+  return { ...position, membership };
 }

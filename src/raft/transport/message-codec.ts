@@ -1,11 +1,11 @@
 // Messages to bytes and back: one frame carries everything that waited for one peer.
 
-import { Packr } from 'msgpackr';
+import { Packr, RESERVE_START_SPACE } from 'msgpackr';
 
 import { assert, unreachable } from '../../base/assert.ts';
 import { err, ok, type Result } from '../../base/result.ts';
 import type { AppendRequest, Message, MessageKind } from '../core/messages.ts';
-import { logIndex, type Entry, type LogPosition, type MemberId, type Term } from '../core/types.ts';
+import { logIndex, type Entry, type LogPosition, type Term } from '../core/types.ts';
 import {
   entryKindCode,
   MalformedError,
@@ -14,26 +14,18 @@ import {
   readEntryKind,
   readFields,
   readIndex,
-  readMember,
   readNumber,
   readPosition,
   readTerm,
   type Fields,
 } from './fields.ts';
-import { openFrame, sealFrame, type FrameError } from './frame.ts';
-
-/** All messages of one frame go from one member to another. */
-export interface MessageBatch {
-  readonly from: MemberId;
-  readonly to: MemberId;
-  readonly messages: readonly Message[];
-}
+import type { Frame, FrameError, FrameHead, FrameSealer } from './frame.ts';
 
 /**
  * Records off: a record's names would live in the sender's and receiver's memory, and a lost frame would garble the next.
  * Binaries are copied: an entry kept in the log must not pin, or change with, the buffer it arrived in.
  */
-export const packr = new Packr({ useRecords: false, copyBuffers: true });
+const packr = new Packr({ useRecords: false, copyBuffers: true });
 
 /** Messages in one frame, at most. */
 const MESSAGES_MAX = 4096;
@@ -49,19 +41,23 @@ const CODES = {
   appendRejected: 7,
   heartbeat: 8,
   heartbeatReply: 9,
+  timeoutNow: 10,
 } as const satisfies Record<MessageKind, number>;
 
-/** The frame of `messages`, all of which go from `from` to `to`. Asserts that they do. */
-export function encodeMessages(from: MemberId, to: MemberId, messages: readonly Message[]): Buffer {
-  const body = packr.pack([
-    from,
-    to,
-    messages.map((message) => {
-      assert(message.from === from && message.to === to, 'one frame goes from one member to one other');
-      return messageFields(message);
-    }),
-  ]);
-  return sealFrame('messages', body);
+/** The frame of `messages`, all of which go from the sealer's sender to its recipient. Asserts that they do. */
+export function encodeMessages(sealer: FrameSealer, messages: readonly Message[]): Buffer {
+  const { from, to, incarnation } = sealer.head;
+  const fields = messages.map((message) => {
+    const fits = message.from === from && message.to === to && message.incarnation === incarnation;
+    assert(fits, 'one frame goes from one member to one other');
+    return messageFields(message);
+  });
+  return sealer.seal('messages', packBody(sealer, fields));
+}
+
+/** `value` as MessagePack, with room for the sealer's head in front. */
+export function packBody(sealer: FrameSealer, value: Fields): Buffer {
+  return packr.pack(value, RESERVE_START_SPACE | sealer.headBytes);
 }
 
 /** Roughly the bytes `message` takes in a frame, for limits: payloads exactly, the rest rounded up. */
@@ -70,12 +66,10 @@ export function messageBytes(message: Message): number {
   return message.entries.reduce((bytes, entry) => bytes + entry.data.byteLength + 24, 64);
 }
 
-/** Reads a frame of messages. Never throws: whatever a peer sends, the answer is a batch or a reason. */
-export function decodeMessages(frame: Uint8Array, bodyBytesMax: number): Result<MessageBatch, FrameError> {
-  const opened = openFrame(frame, bodyBytesMax);
-  if (!opened.ok) return opened;
-  if (opened.value.kind !== 'messages') return malformed('not a frame of messages');
-  return decodeBody(opened.value.body, readBatch);
+/** Reads a frame of messages. Never throws: whatever a peer sends, the answer is messages or a reason. */
+export function decodeMessages(frame: Frame): Result<readonly Message[], FrameError> {
+  if (frame.kind !== 'messages') return malformed('not a frame of messages');
+  return decodeBody(frame.body, (value) => readMessages(value, frame.head));
 }
 
 /** Unpacks `body` and reads it with `read`; what either throws becomes a `malformed` error. */
@@ -102,8 +96,10 @@ function malformed(reason: string): Result<never, FrameError> {
 function messageFields(message: Message): Fields {
   const head = [CODES[message.kind], message.term];
   switch (message.kind) {
-    case 'preVoteRequest':
     case 'voteRequest':
+      return [...head, message.last.index, message.last.term, message.transfer];
+    case 'preVoteRequest':
+    case 'timeoutNow':
       return [...head, message.last.index, message.last.term];
     case 'preVoteReply':
     case 'voteReply':
@@ -131,27 +127,27 @@ function entryFields(message: AppendRequest): Fields {
   });
 }
 
-function readBatch(value: unknown): MessageBatch {
-  const [from, to, messages] = readFields(value, 3, 'batch');
-  const envelope = { from: readMember(from, 'sender'), to: readMember(to, 'recipient') };
-  const list = readFields(messages, 0, 'messages');
+/** What the head of a frame says about each message in it. */
+type Ends = Pick<FrameHead, 'from' | 'to' | 'incarnation'>;
+
+function readMessages(value: unknown, { from, to, incarnation }: FrameHead): readonly Message[] {
+  const list = readFields(value, 0, 'messages');
   if (list.length > MESSAGES_MAX) throw new MalformedError(`more than ${MESSAGES_MAX} messages`);
-  return {
-    ...envelope,
-    messages: list.map((fields) => readMessage(readFields(fields, 3, 'message'), envelope)),
-  };
+  return list.map((fields) => readMessage(readFields(fields, 3, 'message'), { from, to, incarnation }));
 }
 
-function readMessage(fields: Fields, envelope: { readonly from: MemberId; readonly to: MemberId }): Message {
+function readMessage(fields: Fields, ends: Ends): Message {
   const [code, termField, first, second, third, fourth] = fields;
-  const head = { ...envelope, term: readTerm(termField, 'term') };
+  const head = { ...ends, term: readTerm(termField, 'term') };
   switch (readNumber(code, 'message kind')) {
     case CODES.preVoteRequest:
       return { kind: 'preVoteRequest', ...head, last: readPosition(first, second, 'last') };
     case CODES.preVoteReply:
       return { kind: 'preVoteReply', ...head, granted: readBoolean(first, 'granted') };
-    case CODES.voteRequest:
-      return { kind: 'voteRequest', ...head, last: readPosition(first, second, 'last') };
+    case CODES.voteRequest: {
+      const last = readPosition(first, second, 'last');
+      return { kind: 'voteRequest', ...head, last, transfer: readBoolean(third, 'transfer') };
+    }
     case CODES.voteReply:
       return { kind: 'voteReply', ...head, granted: readBoolean(first, 'granted') };
     case CODES.appendRequest: {
@@ -172,6 +168,8 @@ function readMessage(fields: Fields, envelope: { readonly from: MemberId; readon
     }
     case CODES.heartbeatReply:
       return { kind: 'heartbeatReply', ...head, readRound: readNumber(first, 'read round') };
+    case CODES.timeoutNow:
+      return { kind: 'timeoutNow', ...head, last: readPosition(first, second, 'last') };
     default:
       throw new MalformedError('message kind is unknown');
   }

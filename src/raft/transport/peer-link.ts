@@ -1,6 +1,4 @@
-// One way to one peer: a bounded queue in front of one kept-alive connection.
-
-import { Client } from 'undici';
+// One way to one peer: a bounded queue in front of one connection that carries frames.
 
 import { backoffDelayMs, type BackoffPolicy } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -8,8 +6,12 @@ import type { Logger } from '../../base/logger.ts';
 import type { Random } from '../../base/random.ts';
 import type { Message } from '../core/messages.ts';
 import type { MemberId } from '../core/types.ts';
+import type { ExpulsionReason } from '../ports.ts';
 import type { TransportCounters } from './counters.ts';
+import { FrameStream } from './frame-stream.ts';
+import type { FrameSealer } from './frame.ts';
 import { encodeMessages, messageBytes } from './message-codec.ts';
+import type { PeerOrigin } from './peer-address.ts';
 
 /** Sizes and times of one link. */
 export interface LinkLimits {
@@ -18,12 +20,7 @@ export interface LinkLimits {
   readonly queueBytesMax: number;
   /** Estimated bytes after which a frame is closed; one larger message still travels alone. */
   readonly frameBytesTarget: number;
-  /** Posts written to the connection and not answered yet. */
-  readonly postsInFlightMax: number;
-  /**
-   * Milliseconds from handing a post to the connection until its answer; then the connection is reset. Sending itself is
-   * not in it: see `BYTES_PER_MS_MIN`.
-   */
+  /** Milliseconds until a frame must have been received, the time to send it on top; then the connection is reset. */
   readonly deadlineMs: number;
 }
 
@@ -33,14 +30,16 @@ export interface LinkParts {
   readonly logger: Logger;
   readonly counters: TransportCounters;
   readonly onUnreachable: (peer: MemberId) => void;
+  /** The peer took a post. */
+  readonly onAccepted: (peer: MemberId) => void;
+  /** The peer takes nothing from this member any more. */
+  readonly onRefused: (peer: MemberId, reason: ExpulsionReason) => void;
 }
 
 export interface LinkAddress {
   readonly name: 'control' | 'append';
-  readonly self: MemberId;
-  readonly peer: MemberId;
-  /** `http://host:port`. */
-  readonly origin: string;
+  readonly sealer: FrameSealer;
+  readonly origin: PeerOrigin;
 }
 
 /** Short, because Raft itself asks again: a peer that is back is found within one heartbeat or two. */
@@ -49,60 +48,48 @@ const BACKOFF: BackoffPolicy = { delayMsMin: 20, delayMsMax: 500, factor: 2 };
 /** Frames hold at most 4,096 messages; a link closes them well before. */
 const FRAME_MESSAGES_MAX = 1024;
 
-/** Idle connections outlive the pauses between elections; the server must keep them at least as long. */
-const KEEP_ALIVE_MS = 55_000;
-
 /**
- * The slowest way to a peer that still counts as one: 1 MiB/s. A post may take that long to be sent, and as long as those
- * before it on the connection. With a deadline that ignores size, an entry too large for it could never be replicated,
- * nor anything behind it, while heartbeats keep the lead alive.
- */
-const BYTES_PER_MS_MIN = (1024 * 1024) / 1000;
-
-/**
- * Sends messages in order over one connection, several posts pipelined on it, everything that waited in one post.
+ * Sends messages in order over one connection, everything that waited in one frame.
  * What cannot be sent is dropped, never retried: Raft repeats what still matters, and a stale message only costs.
  */
 export class PeerLink {
   readonly #address: LinkAddress;
   readonly #limits: LinkLimits;
   readonly #parts: LinkParts;
-  readonly #client: Client;
+  readonly #peer: MemberId;
+  /** Made by the first message, and anew by the first one after its end. */
+  #stream: FrameStream | null = null;
   #queue: Message[] = [];
   #queueBytes = 0;
-  #postsInFlight = 0;
-  #bytesInFlight = 0;
   #failures = 0;
   #blockedUntilMs = Number.NEGATIVE_INFINITY;
   #closed = false;
+  /** Called when what waits is gone; set by `retire`. */
+  #onEmpty: (() => void) | null = null;
 
   constructor(address: LinkAddress, limits: LinkLimits, parts: LinkParts) {
     this.#address = address;
     this.#limits = limits;
     this.#parts = parts;
-    this.#client = new Client(address.origin, {
-      pipelining: limits.postsInFlightMax,
-      connectTimeout: limits.deadlineMs,
-      // Every post has a timer of its own, from the first byte to the end of the answer.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    });
+    this.#peer = address.sealer.head.to;
   }
 
-  /** True unless the last post failed and none succeeded since. */
+  /** True unless the last connection failed and nothing was taken since. */
   get reachable(): boolean {
     return this.#failures === 0;
+  }
+
+  get origin(): PeerOrigin {
+    return this.#address.origin;
   }
 
   get queued(): number {
     return this.#queue.length;
   }
 
-  /** Queues `messages` and starts as many posts as may be in flight. Drops and reports what does not fit. */
+  /** Queues `messages` and writes what the connection takes. Drops and reports what does not fit. */
   send(messages: readonly Message[]): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#onEmpty !== null) return;
     if (this.#parts.clock.monotonicMs() < this.#blockedUntilMs) {
       this.#drop(messages.length);
       return;
@@ -126,13 +113,31 @@ export class PeerLink {
   async close(): Promise<void> {
     this.#closed = true;
     this.#clearQueue();
-    await this.#client.destroy();
+    const stream = this.#stream;
+    this.#stream = null;
+    this.#onEmpty?.();
+    await stream?.destroy();
+  }
+
+  /**
+   * Takes no more messages, sends those that wait, then closes the connection: a member that is removed still hears that
+   * it was. Takes as long as the deadlines of its frames at most.
+   */
+  async retire(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+      this.#pump();
+    });
+    await this.close();
   }
 
   #pump(): void {
-    while (!this.#closed && this.#queue.length > 0 && this.#postsInFlight < this.#limits.postsInFlightMax) {
-      this.#post(this.#takeBatch());
+    if (this.#closed) return;
+    if (this.#queue.length > 0) {
+      this.#stream ??= this.#connect();
+      while (this.#queue.length > 0 && this.#stream.isWritable) this.#write(this.#stream, this.#takeBatch());
     }
+    if (this.#queue.length === 0 && (this.#stream?.isIdle ?? true)) this.#onEmpty?.();
   }
 
   #takeBatch(): readonly Message[] {
@@ -150,55 +155,33 @@ export class PeerLink {
     return batch;
   }
 
-  #post(messages: readonly Message[]): void {
-    const { clock, counters } = this.#parts;
-    const frame = encodeMessages(this.#address.self, this.#address.peer, messages);
+  #write(stream: FrameStream, messages: readonly Message[]): void {
+    const { counters } = this.#parts;
+    const frame = encodeMessages(this.#address.sealer, messages);
     counters.framesSent += 1;
     counters.messagesSent += messages.length;
     counters.bytesSent += frame.byteLength;
-    this.#postsInFlight += 1;
-    this.#bytesInFlight += frame.byteLength;
-    const deadlineMs = this.#limits.deadlineMs + this.#bytesInFlight / BYTES_PER_MS_MIN;
+    stream.write(frame);
+  }
 
-    let abort: ((reason: Error) => void) | null = null;
-    let settled = false;
-    let status = 0;
-    const settle = (reason: string | null) => {
-      if (settled) return;
-      settled = true;
-      timer.cancel();
-      this.#postsInFlight -= 1;
-      this.#bytesInFlight -= frame.byteLength;
-      if (reason === null) this.#succeeded();
-      else this.#failed(reason);
-      this.#pump();
-    };
-    const timer = clock.setTimer(deadlineMs, () => {
-      abort?.(new Error('deadline passed'));
-      settle('deadline passed');
-    });
-    // `dispatch` and not `request`: no stream or promise a post, and the answer's body is always read to its end.
-    // Posts may be pipelined only when declared idempotent, and they are: every Raft message tolerates repetition.
-    this.#client.dispatch(
+  #connect(): FrameStream {
+    const { clock } = this.#parts;
+    return new FrameStream(
+      { origin: this.#address.origin, deadlineMs: this.#limits.deadlineMs },
       {
-        path: '/raft/messages',
-        method: 'POST',
-        headers: HEADERS,
-        body: frame,
-        idempotent: true,
-        blocking: false,
-      },
-      {
-        onRequestStart: (controller) => {
-          abort = (reason) => controller.abort(reason);
-          if (settled) controller.abort(new Error('deadline passed'));
+        clock,
+        onWritable: () => this.#pump(),
+        onTaken: () => {
+          this.#succeeded();
+          this.#pump();
         },
-        onResponseStart: (_controller, statusCode) => {
-          status = statusCode;
+        onEnd: ({ status, reason }) => {
+          this.#stream = null;
+          if (status === 409) this.#parts.onRefused(this.#peer, 'otherIncarnation');
+          if (status === 410) this.#parts.onRefused(this.#peer, 'removed');
+          this.#failed(reason);
+          this.#pump();
         },
-        onResponseData: () => undefined,
-        onResponseEnd: () => settle(status === 204 ? null : `answered ${status}`),
-        onResponseError: (_controller, error) => settle(error.message),
       },
     );
   }
@@ -206,6 +189,7 @@ export class PeerLink {
   #succeeded(): void {
     if (this.#failures > 0) this.#parts.logger.info('raft.peer.reachable', this.#fields());
     this.#failures = 0;
+    this.#parts.onAccepted(this.#peer);
     this.#blockedUntilMs = Number.NEGATIVE_INFINITY;
   }
 
@@ -213,19 +197,15 @@ export class PeerLink {
     if (this.#closed) return;
     const { clock, random, logger, counters } = this.#parts;
     counters.postsFailed += 1;
-    const nowMs = clock.monotonicMs();
-    // Posts pipelined on one connection fail together; they are one failure.
-    if (nowMs >= this.#blockedUntilMs) {
-      if (this.#failures === 0) logger.warn('raft.peer.unreachable', { ...this.#fields(), reason });
-      this.#blockedUntilMs = nowMs + backoffDelayMs(BACKOFF, this.#failures, random);
-      this.#failures += 1;
-    }
+    if (this.#failures === 0) logger.warn('raft.peer.unreachable', { ...this.#fields(), reason });
+    this.#blockedUntilMs = clock.monotonicMs() + backoffDelayMs(BACKOFF, this.#failures, random);
+    this.#failures += 1;
     this.#drop(this.#clearQueue());
   }
 
   #drop(count: number): void {
     this.#parts.counters.messagesDropped += count;
-    this.#parts.onUnreachable(this.#address.peer);
+    this.#parts.onUnreachable(this.#peer);
   }
 
   #clearQueue(): number {
@@ -236,8 +216,6 @@ export class PeerLink {
   }
 
   #fields(): { readonly peer: number; readonly link: string; readonly address: string } {
-    return { peer: this.#address.peer, link: this.#address.name, address: this.#address.origin };
+    return { peer: this.#peer, link: this.#address.name, address: this.#address.origin };
   }
 }
-
-const HEADERS = { 'content-type': 'application/octet-stream' } as const;

@@ -1,151 +1,235 @@
-// Streams a snapshot file to one peer, as fast as the peer takes it and no faster.
-
-import { Readable } from 'node:stream';
+// Sends a snapshot file to a peer post by post, as fast as the peer takes it and no faster.
 
 import { Client } from 'undici';
+import { z } from 'zod';
 
-import { present } from '../../base/assert.ts';
-import type { Clock, Timer } from '../../base/clock.ts';
+import { backoffDelayMs, type BackoffPolicy } from '../../base/backoff.ts';
+import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
+import type { Random } from '../../base/random.ts';
+import { err, ok, type Result } from '../../base/result.ts';
 import type { MemberId, Term } from '../core/types.ts';
-import type { SnapshotFile } from '../ports.ts';
+import type { ExpulsionReason, SnapshotFile } from '../ports.ts';
 import type { TransportCounters } from './counters.ts';
+import type { FrameSealer } from './frame.ts';
 import type { PeerOrigin } from './peer-address.ts';
 import {
-  sealSnapshotChunk,
-  sealSnapshotEnd,
-  sealSnapshotHead,
-  type SnapshotHead,
-} from './snapshot-frames.ts';
+  encodeSnapshotPost,
+  SNAPSHOT_BATCH_BYTES_MAX,
+  type SnapshotAnswer,
+  type SnapshotBatch,
+} from './snapshot-codec.ts';
+import { type PostFailure, SnapshotProgress } from './snapshot-progress.ts';
+import { SnapshotCursor, type SnapshotSource } from './snapshot-cursor.ts';
 
-/** What the sender needs of the snapshots on disk. */
-export interface SnapshotSource {
-  /** The verified chunks of `file` in order, the next read only when asked for. Throws when the file is damaged or gone. */
-  read(file: SnapshotFile): AsyncIterable<Uint8Array>;
-}
+/** Bytes of the first batch and of those after a failure: a slow way to a peer moves them within the deadline. */
+const BATCH_BYTES_MIN = 64 * 1024;
+const BACKOFF: BackoffPolicy = { delayMsMin: 50, delayMsMax: 2000, factor: 2 };
+const ANSWER_BYTES_MAX = 4096;
 
 export interface SnapshotSenderOptions {
-  readonly self: MemberId;
-  readonly peers: ReadonlyMap<MemberId, PeerOrigin>;
+  /** Milliseconds one post may take. */
   readonly snapshotIdleMs: number;
 }
 
 export interface SnapshotSenderParts {
   readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
   readonly counters: TransportCounters;
   readonly snapshots: SnapshotSource;
+  readonly onRefused: (peer: MemberId, reason: ExpulsionReason) => void;
 }
 
-/** A connection of its own a transfer: megabytes of snapshot delay neither heartbeats nor entries. */
+/** Where a transfer goes, and as whom. */
+export interface SnapshotWay {
+  readonly origin: PeerOrigin;
+  readonly sealer: FrameSealer;
+}
+
+const answerSchema = z.object({ chunks: z.int().nonnegative(), done: z.boolean() });
+
+/** One transfer a peer. A connection of its own: megabytes of snapshot delay neither heartbeats nor entries. */
 export class SnapshotSender {
   readonly #options: SnapshotSenderOptions;
   readonly #parts: SnapshotSenderParts;
-  readonly #transfers = new Map<AbortController, Promise<void>>();
+  readonly #running = new Map<Transfer, Promise<void>>();
+  #transfers = 0;
 
   constructor(options: SnapshotSenderOptions, parts: SnapshotSenderParts) {
     this.#options = options;
     this.#parts = parts;
   }
 
-  /** Sends `file` as the leader of `term`; `done` is called once, later. Not retried: the core asks again. */
-  send(to: MemberId, term: Term, file: SnapshotFile, done: (delivered: boolean) => void): void {
-    const controller = new AbortController();
-    const head = { from: this.#options.self, to, term, meta: file.meta };
-    this.#transfers.set(controller, this.#run(head, file, controller, done));
+  /**
+   * Sends `file` as the leader of `term`; `done` is called once, later. What breaks is tried again from where the peer
+   * is, as long as it gets further now and then. A newer transfer to the same peer ends the one under way.
+   */
+  send(way: SnapshotWay, term: Term, file: SnapshotFile, done: (delivered: boolean) => void): void {
+    this.#transfers += 1;
+    const { to } = way.sealer.head;
+    for (const other of this.#running.keys()) if (other.to === to) other.abort('a newer transfer began');
+    const transfer = new Transfer({ way, term, file, number: this.#transfers }, this.#options, this.#parts);
+    this.#running.set(transfer, this.#run(transfer, done));
   }
 
   /** Breaks off every transfer and awaits their ends. */
   async close(): Promise<void> {
-    const transfers = [...this.#transfers];
-    for (const [controller] of transfers) controller.abort(new Error('the transport is closing'));
-    await Promise.all(transfers.map(([, transfer]) => transfer));
+    const running = [...this.#running];
+    for (const [transfer] of running) transfer.abort('the transport is closing');
+    await Promise.all(running.map(([, end]) => end));
   }
 
-  /** One transfer to its end; never rejects. */
-  async #run(
-    head: SnapshotHead,
-    file: SnapshotFile,
-    controller: AbortController,
-    done: (delivered: boolean) => void,
-  ): Promise<void> {
+  /** Never rejects. */
+  async #run(transfer: Transfer, done: (delivered: boolean) => void): Promise<void> {
+    const { logger, counters } = this.#parts;
     let delivered = false;
     try {
-      await this.#transfer(head, file, controller);
-      this.#parts.counters.snapshotsSent += 1;
+      await transfer.run();
+      counters.snapshotsSent += 1;
       delivered = true;
     } catch (error) {
       const reason = error instanceof Error ? error.message : 'unknown';
-      this.#parts.logger.warn('raft.snapshot.send_failed', { peer: head.to, index: file.meta.index, reason });
+      logger.warn('raft.snapshot.send_failed', { peer: transfer.to, index: transfer.index, reason });
     }
-    this.#transfers.delete(controller);
+    this.#running.delete(transfer);
     done(delivered);
   }
+}
 
-  async #transfer(head: SnapshotHead, file: SnapshotFile, controller: AbortController): Promise<void> {
-    const { snapshotIdleMs, peers } = this.#options;
-    const origin = present(peers.get(head.to), 'a snapshot goes to a known member');
-    const client = new Client(origin, {
+interface TransferTask {
+  readonly way: SnapshotWay;
+  readonly term: Term;
+  readonly file: SnapshotFile;
+  readonly number: number;
+}
+
+/** One snapshot on its way to one peer. */
+class Transfer {
+  readonly to: MemberId;
+  readonly index: number;
+  readonly #task: TransferTask;
+  readonly #options: SnapshotSenderOptions;
+  readonly #parts: SnapshotSenderParts;
+  readonly #client: Client;
+  readonly #cursor: SnapshotCursor;
+  readonly #abort = new AbortController();
+
+  constructor(task: TransferTask, options: SnapshotSenderOptions, parts: SnapshotSenderParts) {
+    this.to = task.way.sealer.head.to;
+    this.index = task.file.meta.index;
+    this.#task = task;
+    this.#options = options;
+    this.#parts = parts;
+    this.#cursor = new SnapshotCursor(parts.snapshots, task.file);
+    const { snapshotIdleMs } = options;
+    this.#client = new Client(task.way.origin, {
       connectTimeout: snapshotIdleMs,
       headersTimeout: snapshotIdleMs,
       bodyTimeout: snapshotIdleMs,
     });
-    const watchdog = new Watchdog(this.#parts.clock, snapshotIdleMs, controller);
+  }
+
+  abort(reason: string): void {
+    this.#abort.abort(new Error(reason));
+  }
+
+  /** Resolves when the peer has the whole snapshot; rejects with the reason when it is given up. */
+  async run(): Promise<void> {
     try {
-      const response = await client.request({
-        path: '/raft/snapshot',
-        method: 'POST',
-        headers: { 'content-type': 'application/octet-stream' },
-        body: Readable.from(this.#frames(head, file, watchdog), { objectMode: false }),
-        signal: controller.signal,
-      });
-      await response.body.dump();
-      if (response.statusCode !== 204) throw new Error(`the peer answered ${response.statusCode}`);
+      await this.#advance();
     } finally {
-      watchdog.stop();
-      await client.destroy();
+      await this.#cursor.close();
+      await this.#client.destroy();
     }
   }
 
-  async *#frames(head: SnapshotHead, file: SnapshotFile, watchdog: Watchdog): AsyncGenerator<Buffer> {
-    let chunks = 0;
-    let bytes = 0;
-    yield sealSnapshotHead(head);
-    for await (const chunk of this.#parts.snapshots.read(file)) {
-      watchdog.progress();
-      chunks += 1;
-      bytes += chunk.byteLength;
-      yield sealSnapshotChunk(chunk);
+  async #advance(): Promise<void> {
+    const progress = new SnapshotProgress();
+    let batchBytes = BATCH_BYTES_MIN;
+    // Begins with a question: somebody may have sent a part of it already.
+    let batch = question(0, 0);
+    for (;;) {
+      const answer = await this.#post(batch);
+      this.#abort.signal.throwIfAborted();
+      if (answer.ok && answer.value.done) return;
+      const problem = progress.judge(batch, answer);
+      if (problem !== null) throw new Error(problem);
+      if (answer.ok) {
+        batch = await this.#cursor.batch(answer.value.chunks, batchBytes);
+        batchBytes = Math.min(SNAPSHOT_BATCH_BYTES_MAX, batchBytes * 2);
+      } else {
+        await this.#pause(backoffDelayMs(BACKOFF, progress.setbacks - 1, this.#parts.random));
+        batch = question(batch.offset, batch.crc);
+        batchBytes = BATCH_BYTES_MIN;
+      }
     }
-    watchdog.progress();
-    yield sealSnapshotEnd({ chunks, bytes });
+  }
+
+  /** One post with its deadline. Never rejects. */
+  async #post(batch: SnapshotBatch): Promise<Result<SnapshotAnswer, PostFailure>> {
+    const { way, term, file, number } = this.#task;
+    const post = { term, transfer: number, meta: file.meta, fileBytes: file.bytes, batch };
+    const deadline = new AbortController();
+    const timer = this.#parts.clock.setTimer(this.#options.snapshotIdleMs, () =>
+      deadline.abort(new Error('deadline passed')),
+    );
+    try {
+      const response = await this.#client.request({
+        path: '/raft/snapshot',
+        method: 'POST',
+        body: encodeSnapshotPost(way.sealer, post),
+        signal: AbortSignal.any([deadline.signal, this.#abort.signal]),
+      });
+      const text = await readText(response.body);
+      return response.statusCode === 200 ? readAnswer(text) : err(this.#failure(response.statusCode, text));
+    } catch (error) {
+      return err({ reason: error instanceof Error ? error.message : 'unknown', final: false });
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  #failure(status: number, text: string): PostFailure {
+    if (status === 409) this.#parts.onRefused(this.to, 'otherIncarnation');
+    if (status === 410) this.#parts.onRefused(this.to, 'removed');
+    return { reason: `answered ${status}: ${text}`, final: [404, 409, 410, 413, 421].includes(status) };
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    const { signal } = this.#abort;
+    return new Promise((resolve) => {
+      const end = (): void => {
+        timer.cancel();
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer = this.#parts.clock.setTimer(delayMs, end);
+      signal.addEventListener('abort', end);
+    });
   }
 }
 
-/** Aborts when nothing moved for a while: a total deadline would depend on the size of the state. */
-class Watchdog {
-  readonly #clock: Clock;
-  readonly #idleMs: number;
-  readonly #controller: AbortController;
-  #timer: Timer;
+/** A post without chunks: the answer says how much the peer holds. */
+function question(offset: number, crc: number): SnapshotBatch {
+  return { offset, crc, chunks: [], last: false };
+}
 
-  constructor(clock: Clock, idleMs: number, controller: AbortController) {
-    this.#clock = clock;
-    this.#idleMs = idleMs;
-    this.#controller = controller;
-    this.#timer = this.#arm();
+/** The body to its end, as far as it may matter. */
+async function readText(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.byteLength;
+    if (bytes <= ANSWER_BYTES_MAX) chunks.push(chunk);
   }
+  return Buffer.concat(chunks).toString();
+}
 
-  progress(): void {
-    this.#timer.cancel();
-    this.#timer = this.#arm();
-  }
-
-  stop(): void {
-    this.#timer.cancel();
-  }
-
-  #arm(): Timer {
-    return this.#clock.setTimer(this.#idleMs, () => this.#controller.abort(new Error('no progress')));
+function readAnswer(text: string): Result<SnapshotAnswer, PostFailure> {
+  try {
+    return ok(answerSchema.parse(JSON.parse(text)));
+  } catch {
+    return err({ reason: 'the answer cannot be read', final: false });
   }
 }

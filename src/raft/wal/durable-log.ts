@@ -1,16 +1,25 @@
 // The durable log in operation: each group becomes one frame, one write, one sync.
 
 import { assert } from '../../base/assert.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { Random } from '../../base/random.ts';
 import type { SnapshotMeta } from '../core/types.ts';
 import type { Done, DurableLog, LogGroup } from '../ports.ts';
 import { ByteWriter } from './bytes.ts';
-import type { FileSystem, OpenFile } from './file-system.ts';
-import { FORMAT_VERSION, beginFrame, finishFrame, segmentSeed, writeSegmentHeader } from './format.ts';
+import type { FileSystem } from './file-system.ts';
+import {
+  FORMAT_VERSION,
+  SECTOR_BYTES,
+  beginFrame,
+  finishFrame,
+  segmentSeed,
+  writeSegmentHeader,
+} from './format.ts';
 import { Housekeeping, type SpareSegment } from './housekeeping.ts';
+import { type ActiveSegment, type LogResumption, writeDurably } from './new-log.ts';
 import type { LogOutline } from './outline.ts';
 import { type WalRecord, writeRecord } from './records.ts';
 import type { SegmentUse } from './scan.ts';
-import { type Task, completion } from './task.ts';
 
 /** What the log has to tell besides the answers to its calls. */
 export type WalEvent =
@@ -20,32 +29,18 @@ export type WalEvent =
   /** The first failed disk operation: nothing will be written any more. */
   | { readonly kind: 'failed'; readonly error: Error };
 
-/** Where a log continues: what the recovery scan, or the making of a new log, arrived at. */
-export interface LogResumption {
-  readonly incarnation: Uint8Array;
-  readonly outline: LogOutline;
-  readonly sealed: readonly SegmentUse[];
-  readonly active: ActiveSegment;
-  readonly nextOrdinal: number;
-  readonly chain: number;
-}
-
-/** The segment that groups are written to. */
-export interface ActiveSegment extends SegmentUse {
-  readonly file: OpenFile;
-  readonly capacityBytes: number;
-  /** The next frame goes here. */
-  readonly offset: number;
-}
-
 export interface LogOptions {
   readonly fileSystem: FileSystem;
   /** The folder of the segments. */
   readonly directory: string;
   readonly segmentBytes: number;
+  readonly clock: Clock;
+  readonly random: Random;
   readonly onEvent: (event: WalEvent) => void;
 }
 
+/** One such part of each segment is kept for everything but entries: at 16 MiB, room for hundreds of votes and cuts. */
+const RESERVE_PARTS = 256;
 /** The frame buffer keeps at most this much memory between groups. */
 const FRAME_BUFFER_BYTES = 1024 * 1024;
 
@@ -75,17 +70,19 @@ export class SegmentedLog implements DurableLog {
     this.#seed = segmentSeed({ incarnation: resumption.incarnation, number: resumption.active.number });
     this.#nextOrdinal = resumption.nextOrdinal;
     this.#chain = resumption.chain;
-    const { fileSystem, directory, segmentBytes, onEvent } = options;
+    const { onEvent } = options;
     this.#housekeeping = new Housekeeping({
-      fileSystem,
-      directory,
-      segmentBytes,
+      ...options,
       onFailure: (error) => this.#fail(error),
       onSpaceLow: (error) => onEvent({ kind: 'spaceLow', error, bytesLeft: this.#bytesLeft() }),
       onSpaceRecovered: () => onEvent({ kind: 'spaceRecovered' }),
     });
     this.#housekeeping.prepare(this.#active.number + 1);
     this.#removeUnneeded();
+  }
+
+  get spaceLow(): boolean {
+    return this.#housekeeping.spaceLow;
   }
 
   write(group: LogGroup, done: Done): void {
@@ -123,7 +120,7 @@ export class SegmentedLog implements DurableLog {
     }
     this.#busy = true;
     const chain = this.#encode(records);
-    if (this.#writer.length <= this.#bytesLeft()) {
+    if (this.#writer.length <= this.#roomFor(records)) {
       this.#absorb(records);
       this.#append(records, chain, done);
       return;
@@ -145,7 +142,6 @@ export class SegmentedLog implements DurableLog {
       if (error === null) {
         this.#active = { ...this.#active, offset: offset + bytes.length };
         this.#advance(records, chain);
-        this.#housekeeping.noteUse(this.#active.offset);
       }
       this.#finish(error, done);
     });
@@ -153,18 +149,21 @@ export class SegmentedLog implements DurableLog {
 
   /**
    * Takes the spare segment into use: its header, its head and the group leave in one write. A group larger than a
-   * segment gets a segment of its own, which grows.
+   * segment gets a segment of its own, which grows, and with it the reserve behind the group.
    */
   #openSegment(spare: SpareSegment, records: readonly WalRecord[], done: Done): void {
-    const { number, file, capacityBytes } = spare;
+    const { number, file } = spare;
     const previous = this.#active;
     this.#seed = segmentSeed({ incarnation: this.#incarnation, number });
-    const chain = this.#encode(records, { number, capacityBytes });
+    const chain = this.#encode(records, spare);
+    const offset = this.#writer.length;
+    const capacityBytes = Math.max(spare.capacityBytes, offset + this.#reserveBytes);
+    if (capacityBytes > spare.capacityBytes) this.#writer.zeros(capacityBytes - offset);
     const bytes = this.#writer.view();
     writeDurably(file, bytes, 0, (error) => {
       if (error === null) {
         this.#sealed.push({ number: previous.number, indexMax: previous.indexMax });
-        this.#active = { number, file, capacityBytes, offset: bytes.length, indexMax: 0 };
+        this.#active = { number, file, capacityBytes, offset, indexMax: 0 };
         this.#advance(records, chain);
         this.#housekeeping.retire(previous.file);
         this.#housekeeping.prepare(number + 1);
@@ -184,10 +183,12 @@ export class SegmentedLog implements DurableLog {
     if (opened !== undefined) {
       const { ordinal: firstOrdinal, previousChain } = place;
       const incarnation = this.#incarnation;
+      const { number, capacityBytes } = opened;
       writeSegmentHeader(writer, {
         version: FORMAT_VERSION,
         incarnation,
-        ...opened,
+        number,
+        capacityBytes,
         firstOrdinal,
         previousChain,
       });
@@ -249,43 +250,22 @@ export class SegmentedLog implements DurableLog {
     });
   }
 
+  /**
+   * A full disk must not keep a member from voting, or from the cut that frees space: the end of a segment takes only
+   * groups without entries.
+   */
+  #roomFor(records: readonly WalRecord[]): number {
+    const hasEntries = records.some(({ kind }) => kind === 'entries');
+    return this.#bytesLeft() - (hasEntries ? this.#reserveBytes : 0);
+  }
+
+  get #reserveBytes(): number {
+    return Math.max(SECTOR_BYTES, Math.floor(this.#options.segmentBytes / RESERVE_PARTS));
+  }
+
   #bytesLeft(): number {
     return Math.max(0, this.#active.capacityBytes - this.#active.offset);
   }
-}
-
-/** Opens a new log: the header and head of its first segment, written into `spare`. Durable when the task ends. */
-export function* beginLog(
-  incarnation: Uint8Array,
-  spare: SpareSegment,
-  outline: LogOutline,
-): Task<LogResumption> {
-  const { number, file, capacityBytes } = spare;
-  const writer = new ByteWriter();
-  const version = FORMAT_VERSION;
-  const place = { ordinal: 1, previousChain: 0 };
-  writeSegmentHeader(writer, {
-    version,
-    incarnation,
-    number,
-    capacityBytes,
-    firstOrdinal: 1,
-    previousChain: 0,
-  });
-  const start = beginFrame(writer);
-  writeRecord(writer, { kind: 'head', head: outline.head });
-  const chain = finishFrame(writer, start, { seed: segmentSeed({ incarnation, number }), ...place });
-  yield* completion((done) => writeDurably(file, writer.view(), 0, done));
-  const active = { number, file, capacityBytes, offset: writer.length, indexMax: 0 };
-  return { incarnation, outline, sealed: [], active, nextOrdinal: 2, chain };
-}
-
-/** One write, one sync. */
-function writeDurably(file: OpenFile, bytes: Uint8Array, position: number, done: Done): void {
-  file.write(bytes, position, (error) => {
-    if (error === null) file.datasync(done);
-    else done(error);
-  });
 }
 
 /** In the order in which they must take effect. */

@@ -38,8 +38,22 @@ export class WalUnsupported extends Error {
   }
 }
 
-/** Why an identity is refused. `missing`: a log without identity; `logMissing`: an identity without its log. */
-export type IdentityProblem = 'otherMember' | 'unreadable' | 'missing' | 'logMissing' | 'unsupported';
+/**
+ * Why an identity is refused. `missing`: a log without identity; `logMissing`: an identity without its log;
+ * `unsupported`: of a newer release; `outdated`: of builds before the first release.
+ */
+export type IdentityProblem =
+  | 'otherMember'
+  | 'otherCluster'
+  | 'removed'
+  | 'unreadable'
+  | 'missing'
+  | 'logMissing'
+  | 'unsupported'
+  | 'outdated';
+
+/** These name damage; the others say themselves what to do. */
+const DAMAGED: ReadonlySet<IdentityProblem> = new Set(['unreadable', 'missing', 'logMissing']);
 
 /** The data directory is not this member's, or its identity file and its log do not belong together. */
 export class IdentityRefused extends Error {
@@ -49,8 +63,7 @@ export class IdentityRefused extends Error {
   readonly problem: IdentityProblem;
 
   constructor(file: string, problem: IdentityProblem, text: string) {
-    const advice =
-      problem === 'otherMember' || problem === 'unsupported' ? '' : ` This member will not start. ${ADVICE}`;
+    const advice = DAMAGED.has(problem) ? ` This member will not start. ${ADVICE}` : '';
     super(`${file}: ${text}${advice}`);
     this.file = file;
     this.problem = problem;

@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib';
 import { assert } from '../../base/assert.ts';
 import type { ByteWriter } from './bytes.ts';
 
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 export const SEGMENT_HEADER_BYTES = 64;
 export const FRAME_HEADER_BYTES = 32;
 /** Frames start at multiples of this, so that a search for one does not have to look at every byte. */

@@ -3,6 +3,9 @@
 import { join } from 'node:path';
 
 import { assert } from '../../base/assert.ts';
+import { type BackoffPolicy, backoffDelayMs } from '../../base/backoff.ts';
+import type { Clock, Timer } from '../../base/clock.ts';
+import type { Random } from '../../base/random.ts';
 import type { Done } from '../ports.ts';
 import { type FileSystem, type OpenFile, type Outcome, isOutOfSpace } from './file-system.ts';
 import { segmentName } from './format.ts';
@@ -11,8 +14,8 @@ import { type Task, completion, outcome, runSteps } from './task.ts';
 /** Zeroes are written and synced in steps of this size, so that no group write waits long behind them on the disk. */
 const FILL_STEP_BYTES = 256 * 1024;
 const ZEROES = Buffer.alloc(FILL_STEP_BYTES);
-/** After space ran out, try again each time another such part of the segment in use has been filled. */
-const RETRY_PARTS = 8;
+/** After space ran out it is tried again, until it comes back: proposals are refused meanwhile, so no write would do it. */
+const SPACE_RETRY: BackoffPolicy = { delayMsMin: 500, delayMsMax: 10_000, factor: 2 };
 
 /** An open, zero-filled, durable segment file that nothing was written to yet. */
 export interface SpareSegment {
@@ -26,6 +29,8 @@ export interface HousekeepingOptions {
   /** The folder of the segments. */
   readonly directory: string;
   readonly segmentBytes: number;
+  readonly clock: Clock;
+  readonly random: Random;
   /** A disk error that ends the log's life. Called at most once. */
   readonly onFailure: (error: Error) => void;
   /** The next segment cannot be made for want of space. */
@@ -33,12 +38,12 @@ export interface HousekeepingOptions {
   readonly onSpaceRecovered: () => void;
 }
 
-/** `noSpace`: tried and failed; tried again when the segment in use is filled up to `retryAtBytes`. */
+/** `noSpace`: tried and failed; tried again when `retry` fires, a segment was removed, or a write needs it. */
 type SpareState =
   | { readonly kind: 'none' }
   | { readonly kind: 'preparing' }
   | { readonly kind: 'ready'; readonly spare: SpareSegment }
-  | { readonly kind: 'noSpace'; readonly retryAtBytes: number };
+  | { readonly kind: 'noSpace'; readonly retry: Timer };
 
 /** Owns the spare segment and everything that happens to files outside a group write. */
 export class Housekeeping {
@@ -48,9 +53,9 @@ export class Housekeeping {
   #failure: Error | null = null;
   #spare: SpareState = { kind: 'none' };
   #spareNumber = 0;
-  /** Bytes written to the segment in use; paces the retries. */
-  #usedBytes = 0;
   #spaceLow = false;
+  /** Preparations that failed in a row for want of space. */
+  #attempts = 0;
   #waiter: Outcome<SpareSegment> | null = null;
   #onIdle: (() => void) | null = null;
 
@@ -58,18 +63,16 @@ export class Housekeeping {
     this.#options = options;
   }
 
+  /** The next segment could not be made for want of space, and none has been made since. */
+  get spaceLow(): boolean {
+    return this.#spaceLow;
+  }
+
   /** Starts making segment `number` ready; the one before it is in use and durable. */
   prepare(number: number): void {
     assert(this.#spare.kind === 'none', 'one spare segment at a time');
     this.#spareNumber = number;
-    this.#usedBytes = 0;
     this.#startPreparing();
-  }
-
-  /** The segment in use is filled up to `usedBytes`: a preparation that lacked space may be tried again. */
-  noteUse(usedBytes: number): void {
-    this.#usedBytes = usedBytes;
-    if (this.#spare.kind === 'noSpace' && usedBytes >= this.#spare.retryAtBytes) this.#startPreparing();
   }
 
   /** Hands the spare segment out, waiting for it if need be. An error here is final. May call back at once. */
@@ -105,6 +108,7 @@ export class Housekeeping {
   /** Waits for the work under way, drops the rest and closes the spare. What was dropped is done at the next start. */
   close(done: Done): void {
     this.#queue.length = 0;
+    if (this.#spare.kind === 'noSpace') this.#spare.retry.cancel();
     const finish = (): void => {
       if (this.#spare.kind === 'ready') this.#spare.spare.file.close(done);
       else done(null);
@@ -114,6 +118,7 @@ export class Housekeeping {
   }
 
   #startPreparing(): void {
+    if (this.#spare.kind === 'noSpace') this.#spare.retry.cancel();
     this.#spare = { kind: 'preparing' };
     this.#enqueue(this.#prepare(this.#spareNumber));
   }
@@ -162,6 +167,7 @@ export class Housekeeping {
     yield* completion((done) => fileSystem.syncDirectory(directory, done));
     if (this.#spaceLow) onSpaceRecovered();
     this.#spaceLow = false;
+    this.#attempts = 0;
     this.#spare = { kind: 'ready', spare: { number, file, capacityBytes: segmentBytes } };
     const waiter = this.#waiter;
     this.#waiter = null;
@@ -171,11 +177,13 @@ export class Housekeeping {
   /** With a write waiting there is no room left to wait in: the failure becomes final. */
   #outOfSpace(error: Error): void {
     if (this.#waiter !== null) throw error;
-    this.#spare = {
-      kind: 'noSpace',
-      retryAtBytes: this.#usedBytes + this.#options.segmentBytes / RETRY_PARTS,
-    };
-    if (!this.#spaceLow) this.#options.onSpaceLow(error);
+    const { clock, random, onSpaceLow } = this.#options;
+    const delayMs = backoffDelayMs(SPACE_RETRY, this.#attempts, random);
+    this.#attempts += 1;
+    const retry = clock.setTimer(delayMs, () => this.#retry());
+    this.#spare = { kind: 'noSpace', retry };
+    if (this.#onIdle !== null) retry.cancel();
+    if (!this.#spaceLow) onSpaceLow(error);
     this.#spaceLow = true;
   }
 
@@ -183,6 +191,10 @@ export class Housekeeping {
     const { fileSystem, directory } = this.#options;
     yield* completion((done) => fileSystem.remove(join(directory, segmentName(number)), done));
     yield* completion((done) => fileSystem.syncDirectory(directory, done));
+    this.#retry();
+  }
+
+  #retry(): void {
     if (this.#spare.kind === 'noSpace') this.#startPreparing();
   }
 }

@@ -1,4 +1,4 @@
-// Who a data directory belongs to: written once at first boot, checked at every start.
+// Who a data directory belongs to: written once at first boot, checked at every start, closed when its member was removed.
 
 import { join } from 'node:path';
 
@@ -6,58 +6,75 @@ import { z } from 'zod';
 
 import type { Clock } from '../../base/clock.ts';
 import { type Random, randomHex } from '../../base/random.ts';
-import type { MemberId } from '../core/types.ts';
+import { type ClusterId, clusterId } from '../cluster-id.ts';
+import { type MemberId, incarnation, memberId } from '../core/types.ts';
 import { IdentityRefused } from './errors.ts';
 import type { FileSystem, OpenFile } from './file-system.ts';
 import { INCARNATION_BYTES } from './format.ts';
 import { type Task, completion, outcome } from './task.ts';
 
 export const IDENTITY_FILE = 'identity.json';
-const FORMAT = 1;
+/** 1 had no cluster id; its members knew no incarnations, so nothing of such a group can be carried on. */
+const FORMAT = 2;
 const FILE_BYTES_MAX = 4096;
+
+const hex128 = z.string().regex(/^[0-9a-f]{32}$/);
 
 /**
  * `state` is `initialising` until the member's log exists. What it names was never in use before `ready`, so a first
- * boot that was interrupted can start over; from then on, identity and log only come together.
+ * boot that was interrupted can start over; from then on, identity and log only come together. `removed` is final: the
+ * group has forgotten this incarnation and its directory never starts again.
  */
 const identitySchema = z.strictObject({
   format: z.literal(FORMAT),
-  memberId: z.int().positive(),
-  incarnation: z.string().regex(/^[0-9a-f]{32}$/),
+  clusterId: hex128.transform(clusterId),
+  memberId: z.int().positive().transform(memberId),
+  incarnation: hex128.transform(incarnation),
   createdAt: z.iso.datetime(),
-  state: z.enum(['initialising', 'ready']),
+  state: z.enum(['initialising', 'ready', 'removed']),
 });
 
-/** `incarnation`: 128 random bits in hexadecimal, new for every data directory. `createdAt`: ISO 8601, for people. */
+/**
+ * `clusterId`: the group's. `incarnation`: 128 random bits in hexadecimal, new for every data directory. `createdAt`:
+ * ISO 8601, for people.
+ */
 export type Identity = z.infer<typeof identitySchema>;
+
+/** Whom the configuration says the directory belongs to. */
+export interface ExpectedIdentity {
+  readonly memberId: MemberId;
+  /** Null when only the directory can tell: `raft.peers` may have changed since the group was founded. */
+  readonly clusterId: ClusterId | null;
+}
 
 /** A new identity, not yet written. */
 export function createIdentity(
-  member: MemberId,
+  owner: { readonly memberId: MemberId; readonly clusterId: ClusterId },
   sources: { readonly clock: Clock; readonly random: Random },
 ): Identity {
   return {
     format: FORMAT,
-    memberId: member,
-    incarnation: randomHex(sources.random, INCARNATION_BYTES * 2),
+    clusterId: owner.clusterId,
+    memberId: owner.memberId,
+    incarnation: incarnation(randomHex(sources.random, INCARNATION_BYTES * 2)),
     createdAt: new Date(sources.clock.wallMs()).toISOString(),
     state: 'initialising',
   };
 }
 
-/** The identity in `directory`; null when there is none. Throws `IdentityRefused` when it is not `member`'s. */
+/**
+ * The identity in `directory`; null when there is none. Throws `IdentityRefused`, with what to do, when it belongs to
+ * another member or cluster, to a member that was removed, or to another release.
+ */
 export function* readIdentity(
   fileSystem: FileSystem,
   directory: string,
-  member: MemberId,
+  expected: ExpectedIdentity,
 ): Task<Identity | null> {
-  const names = yield* outcome<readonly string[]>((done) => fileSystem.list(directory, done));
-  if (!names.includes(IDENTITY_FILE)) return null;
   const path = join(directory, IDENTITY_FILE);
-  const identity = parseIdentity(path, yield* readText(fileSystem, path));
-  if (identity.memberId === member) return identity;
-  const text = `this data directory belongs to member ${identity.memberId}, the configuration says member ${member}. Correct the member id or the data directory in the configuration.`;
-  throw new IdentityRefused(path, 'otherMember', text);
+  const identity = yield* load(fileSystem, directory, path);
+  if (identity !== null) check(path, identity, expected);
+  return identity;
 }
 
 /** Makes `identity` the directory's: temporary file, sync, rename, sync of the directory. */
@@ -73,6 +90,36 @@ export function* writeIdentity(fileSystem: FileSystem, directory: string, identi
   yield* completion((done) => fileSystem.syncDirectory(directory, done));
 }
 
+/**
+ * Records that the group removed this member: every later start is refused with what to do. Idempotent; a directory
+ * without an identity stays as it is. The log may be open meanwhile.
+ */
+export function* markRemoved(fileSystem: FileSystem, directory: string): Task<void> {
+  const identity = yield* load(fileSystem, directory, join(directory, IDENTITY_FILE));
+  if (identity === null || identity.state === 'removed') return;
+  yield* writeIdentity(fileSystem, directory, { ...identity, state: 'removed' });
+}
+
+function* load(fileSystem: FileSystem, directory: string, path: string): Task<Identity | null> {
+  const names = yield* outcome<readonly string[]>((done) => fileSystem.list(directory, done));
+  if (!names.includes(IDENTITY_FILE)) return null;
+  return parseIdentity(path, yield* readText(fileSystem, path));
+}
+
+function check(path: string, identity: Identity, expected: ExpectedIdentity): void {
+  if (identity.memberId !== expected.memberId) {
+    const text = `this data directory belongs to member ${identity.memberId}, the configuration says member ${expected.memberId}. Correct the member id or the data directory in the configuration.`;
+    throw new IdentityRefused(path, 'otherMember', text);
+  }
+  if (expected.clusterId !== null && identity.clusterId !== expected.clusterId) {
+    const text = `this data directory belongs to cluster ${identity.clusterId}, the configuration leads to cluster ${expected.clusterId}. Correct raft.peers or the data directory in the configuration; to leave the old cluster for good, remove this member there and start with an empty data directory.`;
+    throw new IdentityRefused(path, 'otherCluster', text);
+  }
+  if (identity.state !== 'removed') return;
+  const text = `member ${identity.memberId} was removed from its cluster, and this data directory cannot take part again. To bring the controller back, move the directory away, add it under a member id that was never used, and start it with cluster_state: existing and an empty data directory.`;
+  throw new IdentityRefused(path, 'removed', text);
+}
+
 function parseIdentity(path: string, text: string): Identity {
   let value: unknown;
   try {
@@ -82,13 +129,19 @@ function parseIdentity(path: string, text: string): Identity {
   }
   const parsed = identitySchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const format = z.object({ format: z.int().min(FORMAT + 1) }).safeParse(value);
-  if (format.success) {
-    const message = `the identity file has format ${format.data.format}, this release reads format ${FORMAT}. Start the release that wrote it, or a newer one.`;
-    throw new IdentityRefused(path, 'unsupported', message);
-  }
+  const other = z.object({ format: z.int().positive() }).safeParse(value);
+  if (other.success && other.data.format !== FORMAT) throw otherFormat(path, other.data.format);
   const field = parsed.error.issues[0]?.path.join('.') ?? '';
   throw new IdentityRefused(path, 'unreadable', `the identity file is damaged (field "${field}").`);
+}
+
+function otherFormat(path: string, format: number): IdentityRefused {
+  if (format > FORMAT) {
+    const text = `the identity file has format ${format}, this release reads format ${FORMAT}. Start the release that wrote it, or a newer one.`;
+    return new IdentityRefused(path, 'unsupported', text);
+  }
+  const text = `the identity file has format ${format}, written by a build before the first release, whose groups this release cannot carry on. Move the data directory away on every member, then start with empty directories, or start one from a backup with --restore.`;
+  return new IdentityRefused(path, 'outdated', text);
 }
 
 function* readText(fileSystem: FileSystem, path: string): Task<string> {

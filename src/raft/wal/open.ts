@@ -5,24 +5,21 @@ import { join } from 'node:path';
 import { assert } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
+import type { ClusterId } from '../cluster-id.ts';
 import { type MemberId, type RestoredState, type SnapshotMeta, term } from '../core/types.ts';
 import type { DurableLog } from '../ports.ts';
-import { type LogResumption, SegmentedLog, type WalEvent, beginLog } from './durable-log.ts';
+import { SegmentedLog, type WalEvent } from './durable-log.ts';
 import { IdentityRefused, WalDamaged } from './errors.ts';
 import type { FileSystem, OpenFile } from './file-system.ts';
 import { SECTOR_BYTES, parseSegmentName, segmentName } from './format.ts';
-import { fillWithZeroes } from './housekeeping.ts';
 import { IDENTITY_FILE, type Identity, createIdentity, readIdentity, writeIdentity } from './identity.ts';
+import { LOG_FOLDER, type LogPlace, type LogResumption, SEGMENT_BYTES_DEFAULT, makeLog } from './new-log.ts';
 import { LogOutline } from './outline.ts';
 import { type Cut, LogScanner, type LogTail, type ScanResult } from './scan.ts';
 import { type Task, completion, outcome, taskPromise } from './task.ts';
 
-/** The folder of the segments in a data directory. */
-const LOG_FOLDER = 'wal';
 const SEGMENT_BYTES_MIN = 4096;
 const SEGMENT_BYTES_MAX = 1024 * 1024 * 1024;
-/** 16 MiB: prepared in a fraction of a second, and a tenth of a per mille of its groups pay for a segment change. */
-const SEGMENT_BYTES_DEFAULT = 16 * 1024 * 1024;
 const READ_STEP_BYTES = 1024 * 1024;
 
 export interface WalOptions {
@@ -30,6 +27,8 @@ export interface WalOptions {
   /** The member's data directory; made when missing. The caller holds it exclusively: see the README. */
   readonly directory: string;
   readonly memberId: MemberId;
+  /** The group a new directory is made for; one that is in use keeps its own, which `identity` tells. */
+  readonly clusterId: ClusterId;
   /** What a brand-new log starts from: index 0, term 0, the membership of the configuration. */
   readonly initialBase: SnapshotMeta;
   readonly clock: Clock;
@@ -50,11 +49,8 @@ export interface OpenedWal {
 }
 
 /** Where everything is, once the options are checked. */
-interface Place {
-  readonly fileSystem: FileSystem;
+interface Place extends LogPlace {
   readonly directory: string;
-  readonly logFolder: string;
-  readonly segmentBytes: number;
 }
 
 /**
@@ -74,7 +70,10 @@ export function* openWalTask(options: WalOptions): Task<OpenedWal> {
   yield* completion((done) => fileSystem.ensureDirectory(logFolder, done));
   // A process that was killed may have renamed the identity without having synced the name; this one relies on it.
   yield* completion((done) => fileSystem.syncDirectory(directory, done));
-  const identity = yield* readIdentity(fileSystem, directory, options.memberId);
+  const identity = yield* readIdentity(fileSystem, directory, {
+    memberId: options.memberId,
+    clusterId: null,
+  });
   const segments = yield* listSegments(place);
   const identityPath = join(directory, IDENTITY_FILE);
   if (identity === null && segments.length > 0) {
@@ -103,19 +102,16 @@ export function* openWalTask(options: WalOptions): Task<OpenedWal> {
 
 /** Nothing was promised before `ready`: what an interrupted first boot left is removed and made anew. */
 function* firstBoot(options: WalOptions, place: Place, found: Identity | null): Task<OpenedWal> {
-  const { fileSystem, directory, logFolder, segmentBytes } = place;
-  const identity = found ?? createIdentity(options.memberId, options);
-  if (found === null) yield* writeIdentity(fileSystem, directory, identity);
+  const { fileSystem, directory } = place;
+  // The configuration may have been corrected since the boot that was interrupted.
+  const fits = found !== null && found.clusterId === options.clusterId;
+  const identity = fits ? found : createIdentity(options, options);
+  if (!fits) yield* writeIdentity(fileSystem, directory, identity);
   const leftovers = yield* listSegments(place);
   yield* removeFiles(place, leftovers.map(segmentName));
-  const path = join(logFolder, segmentName(1));
-  const file = yield* outcome<OpenFile>((done) => fileSystem.open(path, 'create', done));
-  yield* fillWithZeroes(file, segmentBytes);
-  yield* completion((done) => fileSystem.syncDirectory(logFolder, done));
   const hardState = { term: term(0), votedFor: null };
   const outline = LogOutline.empty(hardState, options.initialBase);
-  const incarnation = Buffer.from(identity.incarnation, 'hex');
-  const resumption = yield* beginLog(incarnation, { number: 1, file, capacityBytes: segmentBytes }, outline);
+  const resumption = yield* makeLog(place, identity, outline);
   const ready = { ...identity, state: 'ready' } satisfies Identity;
   yield* writeIdentity(fileSystem, directory, ready);
   const log = startLog(options, place, resumption);
@@ -124,9 +120,9 @@ function* firstBoot(options: WalOptions, place: Place, found: Identity | null): 
 }
 
 function startLog(options: WalOptions, place: Place, resumption: LogResumption): DurableLog {
-  const { fileSystem, logFolder, segmentBytes } = place;
-  const onEvent = options.onEvent ?? ((): void => undefined);
-  return new SegmentedLog({ fileSystem, directory: logFolder, segmentBytes, onEvent }, resumption);
+  const { fileSystem, logFolder: directory, segmentBytes } = place;
+  const { clock, random, onEvent = (): void => undefined } = options;
+  return new SegmentedLog({ fileSystem, directory, segmentBytes, clock, random, onEvent }, resumption);
 }
 
 function* scanSegments(place: Place, segments: readonly number[], incarnation: Uint8Array): Task<ScanResult> {

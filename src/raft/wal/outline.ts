@@ -9,7 +9,8 @@ import {
   type Term,
   logIndex,
 } from '../core/types.ts';
-import type { LogHead, TermRun, WalRecord } from './records.ts';
+import { ByteWriter } from './bytes.ts';
+import { type LogHead, type TermRun, type WalRecord, writeRecord } from './records.ts';
 
 /**
  * Follows the log record by record. `violation` says why a record cannot follow what is there: the writer asserts that
@@ -162,7 +163,13 @@ export function headViolation(head: LogHead): string | null {
   return head.runs.every((run) => run.first <= head.last) ? null : 'a term run begins after the last entry';
 }
 
-/** Both sides come from `readRecords`, so their fields have one order. */
 function sameHead(left: LogHead, right: LogHead): boolean {
-  return JSON.stringify(left) === JSON.stringify(right);
+  return headBytes(left).equals(headBytes(right));
+}
+
+/** Equal heads have equal bytes: everything in them is encoded canonically. */
+function headBytes(head: LogHead): Buffer {
+  const writer = new ByteWriter();
+  writeRecord(writer, { kind: 'head', head });
+  return writer.view();
 }

@@ -186,7 +186,8 @@ export class LogScanner {
     this.#tail = {
       name,
       number,
-      capacityBytes: header.capacityBytes,
+      // A group larger than the segment made the file grow.
+      capacityBytes: Math.max(header.capacityBytes, bytes.length),
       indexMax: this.#indexMax,
       offset,
       lastWrite: { offset: start, bytes: Uint8Array.from(bytes.subarray(start, offset)) },

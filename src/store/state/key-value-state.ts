@@ -1,9 +1,8 @@
 // The replicated state: keys with values and revisions, the request table, and the hash over both.
 
-import { present } from '../../base/assert.ts';
 import type { Key, Revision, StoredValue, Transaction, TransactionOutcome } from '../types.ts';
 import { EMPTY_HASH, type StateHash, addHash, hashRequest, hashStored, subtractHash } from './hash.ts';
-import { OrderedKeys } from './ordered-keys.ts';
+import { OrderedValues, type ValueCut } from './ordered-values.ts';
 import { REQUEST_TABLE_LIMIT, type RequestRecord, RequestTable } from './request-table.ts';
 
 /** One record that an applied entry changed; what the durable copy has to write. */
@@ -21,31 +20,36 @@ export interface Applied {
 
 /** A whole state as a value: `stored` in key order, `requests` in log order. Shares the values, which are never modified. */
 export interface StateContents {
-  readonly stored: readonly StoredValue[];
+  readonly stored: ValueCut;
   readonly requests: readonly RequestRecord[];
 }
-
-export const EMPTY_CONTENTS: StateContents = { stored: [], requests: [] };
 
 /**
  * Changed only by `apply` and `refuse`, which are deterministic and total: the same calls give the same state, hash and
  * outcomes on every member, in every release. One owner; nothing here waits or fails.
  */
 export class KeyValueState {
-  readonly #values = new Map<Key, StoredValue>();
-  readonly #keys: OrderedKeys;
+  readonly #values = new OrderedValues();
   readonly #requests: RequestTable;
   #hash: StateHash = EMPTY_HASH;
 
-  /** The state with `contents`. `requestLimit` differs from the replicated constant only in tests. */
-  constructor(contents: StateContents, requestLimit: number = REQUEST_TABLE_LIMIT) {
-    for (const stored of contents.stored) {
-      this.#values.set(stored.key, stored);
-      this.#hash = addHash(this.#hash, hashStored(stored));
-    }
-    this.#keys = new OrderedKeys(this.#values.keys());
+  /** The empty state. `requestLimit` differs from the replicated constant only in tests. */
+  constructor(requestLimit: number = REQUEST_TABLE_LIMIT) {
     this.#requests = new RequestTable(requestLimit);
-    for (const request of contents.requests) this.#record(request);
+  }
+
+  /** Takes back a value that was written out, in any order; false when its key is there already. */
+  restoreStored(stored: StoredValue): boolean {
+    if (this.#values.put(stored) !== null) return false;
+    this.#hash = addHash(this.#hash, hashStored(stored));
+    return true;
+  }
+
+  /** Takes back a line of the request table, in log order; false when its id is there already. */
+  restoreRequest(request: RequestRecord): boolean {
+    if (this.#requests.find(request.requestId) !== null) return false;
+    this.#record(request);
+    return true;
   }
 
   /** The sum over all records, kept up to date with every change. */
@@ -54,14 +58,12 @@ export class KeyValueState {
   }
 
   get(key: Key): StoredValue | null {
-    return this.#values.get(key) ?? null;
+    return this.#values.get(key);
   }
 
   /** All values whose key starts with `prefix`, in code unit order of the keys. */
   list(prefix: string): readonly StoredValue[] {
-    return this.#keys
-      .withPrefix(prefix)
-      .map((key) => present(this.get(key), 'every ordered key has a value'));
+    return this.#values.withPrefix(prefix);
   }
 
   /**
@@ -94,9 +96,9 @@ export class KeyValueState {
     return { outcome, changes: this.#record({ requestId: `unreadable-${index}`, index, outcome }) };
   }
 
-  /** A consistent copy: stays as it is while further entries are applied. O(keys) pointers, no value is copied. */
+  /** A consistent cut: stays as it is while further entries are applied. No value and no key is copied. */
   contents(): StateContents {
-    return { stored: this.list(''), requests: this.#requests.lines() };
+    return { stored: this.#values.cut(), requests: this.#requests.lines() };
   }
 
   #firstConflict(transaction: Transaction): (TransactionOutcome & { kind: 'conflict' }) | null {
@@ -108,20 +110,16 @@ export class KeyValueState {
   }
 
   #put(stored: StoredValue): void {
-    const previous = this.#values.get(stored.key);
-    if (previous === undefined) this.#keys.add(stored.key);
-    else this.#hash = subtractHash(this.#hash, hashStored(previous));
-    this.#values.set(stored.key, stored);
+    const previous = this.#values.put(stored);
+    if (previous !== null) this.#hash = subtractHash(this.#hash, hashStored(previous));
     this.#hash = addHash(this.#hash, hashStored(stored));
   }
 
   /** False when there is no such key. */
   #remove(key: Key): boolean {
-    const previous = this.#values.get(key);
-    if (previous === undefined) return false;
-    this.#values.delete(key);
-    this.#keys.remove(key);
-    this.#hash = subtractHash(this.#hash, hashStored(previous));
+    const removed = this.#values.remove(key);
+    if (removed === null) return false;
+    this.#hash = subtractHash(this.#hash, hashStored(removed));
     return true;
   }
 

@@ -1,13 +1,15 @@
 // Short ways to write members, entries, restored states and messages in tests of the Raft core.
 
 import { present } from '../../../src/base/assert.ts';
-import type { Message } from '../../../src/raft/core/messages.ts';
+import type { MembershipChange } from '../../../src/raft/core/membership-change.ts';
+import type { Message, VoteRequest } from '../../../src/raft/core/messages.ts';
 import { RaftCore } from '../../../src/raft/core/raft-core.ts';
 import type { CoreOptions, Effects, Input } from '../../../src/raft/core/step.ts';
-import { logIndex, memberId, term } from '../../../src/raft/core/types.ts';
+import { incarnation, logIndex, memberId, term } from '../../../src/raft/core/types.ts';
 import type {
   Entry,
   HardState,
+  Incarnation,
   LogPosition,
   MemberId,
   Membership,
@@ -25,8 +27,34 @@ export function memberIds(...ids: readonly number[]): readonly MemberId[] {
   return ids.map((id) => memberId(id));
 }
 
+/** The incarnation that members of tests have unless a test says otherwise; `life` 1 is after a wiped disk. */
+export function incarnationOf(id: number, life = 0): Incarnation {
+  return incarnation(`${life.toString(16).padStart(16, '0')}${id.toString(16).padStart(16, '0')}`);
+}
+
+/** A membership whose members are all bound to their `incarnationOf`; without addresses. */
 export function membership(voters: readonly number[], learners: readonly number[] = []): Membership {
-  return { voterSets: [memberIds(...voters)], learners: memberIds(...learners) };
+  return jointMembership([voters], learners);
+}
+
+/** The same with several voter sets: the one to be, then the outgoing one. */
+export function jointMembership(
+  voterSets: readonly (readonly number[])[],
+  learners: readonly number[] = [],
+): Membership {
+  const members = [...new Set([...voterSets.flat(), ...learners])];
+  return {
+    voterSets: voterSets.map((voters) => memberIds(...voters)),
+    learners: memberIds(...learners),
+    addresses: new Map(),
+    incarnations: new Map(members.map((id) => [memberId(id), incarnationOf(id)])),
+    removed: [],
+  };
+}
+
+/** The same without any binding, as a group is configured before its first start. */
+export function unbound(bound: Membership): Membership {
+  return { ...bound, incarnations: new Map() };
 }
 
 export function at(index: number, inTerm: number): LogPosition {
@@ -52,6 +80,8 @@ export interface Shape {
   readonly voters?: readonly number[];
   readonly voterSets?: readonly (readonly number[])[];
   readonly learners?: readonly number[];
+  /** Instead of `voters`, `voterSets` and `learners`. */
+  readonly membership?: Membership;
   readonly term?: number;
   readonly votedFor?: number | null;
   /** Base position, [index, term]. */
@@ -61,7 +91,7 @@ export interface Shape {
   readonly options?: Partial<CoreOptions>;
 }
 
-export const OPTIONS: Omit<CoreOptions, 'self'> = {
+export const OPTIONS: Omit<CoreOptions, 'self' | 'incarnation'> = {
   heartbeatTicks: 1,
   electionTicks: 10,
   appendEntriesMax: 64,
@@ -77,10 +107,7 @@ export function restored(shape: Shape): RestoredState {
   const voterSets = shape.voterSets ?? [shape.voters ?? [1, 2, 3]];
   const base: SnapshotMeta = {
     ...at(baseIndex, baseTerm),
-    membership: {
-      voterSets: voterSets.map((set) => memberIds(...set)),
-      learners: memberIds(...(shape.learners ?? [])),
-    },
+    membership: shape.membership ?? jointMembership(voterSets, shape.learners ?? []),
   };
   return {
     hardState: hard(shape.term ?? terms.at(-1) ?? baseTerm, shape.votedFor ?? null),
@@ -90,18 +117,30 @@ export function restored(shape: Shape): RestoredState {
 }
 
 export function makeCore(shape: Shape = {}): RaftCore {
-  return new RaftCore({ ...OPTIONS, ...shape.options, self: memberId(shape.id ?? 1) }, restored(shape));
+  const id = shape.id ?? 1;
+  const identity = { self: memberId(id), incarnation: incarnationOf(id) };
+  return new RaftCore({ ...OPTIONS, ...identity, ...shape.options }, restored(shape));
 }
+
+type Head = 'from' | 'to' | 'incarnation' | 'term';
 
 /** A message's own fields; sender, receiver and term come first because every test needs them. */
 export type Body = Message extends infer M
-  ? M extends Message
-    ? Omit<M, 'from' | 'to' | 'term'>
-    : never
+  ? M extends VoteRequest
+    ? Omit<M, Head | 'transfer'> & Partial<Pick<M, 'transfer'>>
+    : M extends Message
+      ? Omit<M, Head>
+      : never
   : never;
 
 export function message(from: number, to: number, inTerm: number, body: Body): Message {
-  return { from: memberId(from), to: memberId(to), term: term(inTerm), ...body };
+  const head = {
+    from: memberId(from),
+    to: memberId(to),
+    incarnation: incarnationOf(from),
+    term: term(inTerm),
+  };
+  return body.kind === 'voteRequest' ? { ...head, transfer: false, ...body } : { ...head, ...body };
 }
 
 /** Steps a message in. */
@@ -120,6 +159,16 @@ export function persist(core: RaftCore): Effects {
 
 export function propose(core: RaftCore, ...texts: readonly string[]): Effects {
   return core.step({ kind: 'propose', proposals: texts.map((text, id) => ({ id, data: bytes(text) })) });
+}
+
+/** Asks for a membership change; its id is 77. */
+export function change(core: RaftCore, wanted: MembershipChange): Effects {
+  return core.step({ kind: 'changeMembership', id: 77, change: wanted });
+}
+
+/** Asks for a transfer of the lead; null for any target. */
+export function transfer(core: RaftCore, to: number | null): Effects {
+  return core.step({ kind: 'transfer', to: to === null ? null : memberId(to) });
 }
 
 export function read(core: RaftCore, id: number): Effects {

@@ -8,6 +8,7 @@ import { logIndex } from '../../../src/raft/core/types.ts';
 import type {
   Entry,
   HardState,
+  Incarnation,
   LogIndex,
   LogPosition,
   MemberId,
@@ -41,7 +42,7 @@ export interface MemberListener {
 
 export class DurableMember {
   readonly id: MemberId;
-  readonly #options: CoreOptions;
+  #options: CoreOptions;
   readonly #listener: MemberListener;
   #durable: RestoredState;
   #operations: DiskOperation[] = [];
@@ -106,7 +107,7 @@ export class DurableMember {
     const inTerm = present(this.core.termAt(to), 'the log holds it');
     this.#operations.push({
       kind: 'compact',
-      base: { index: to, term: inTerm, membership: this.core.membership },
+      base: { index: to, term: inTerm, membership: this.core.membershipAt(to) },
     });
   }
 
@@ -147,6 +148,17 @@ export class DurableMember {
       this.#durable = applied(this.#durable, operation);
     this.#operations = [];
     this.#core = null;
+  }
+
+  /** The stopped member's disk is lost: it comes back under its id as another incarnation that knows nothing. */
+  wipe(initial: RestoredState, incarnation: Incarnation): void {
+    assert(this.#core === null, 'the member is stopped');
+    this.#durable = initial;
+    this.#options = { ...this.#options, incarnation };
+  }
+
+  get incarnation(): Incarnation {
+    return this.#options.incarnation;
   }
 
   restart(): void {

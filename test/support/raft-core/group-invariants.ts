@@ -1,10 +1,14 @@
 // What must hold over a whole group at all times, checked after every step (Raft paper, figure 3, and more).
 
 import { assert, present } from '../../../src/base/assert.ts';
+import { isJoint } from '../../../src/raft/core/membership.ts';
+import { leftJoint } from '../../../src/raft/core/membership-change.ts';
+import { decodeMembership, sameMembership } from '../../../src/raft/core/membership-codec.ts';
 import type { Message } from '../../../src/raft/core/messages.ts';
 import type { Effects, Input } from '../../../src/raft/core/step.ts';
 import { logIndex } from '../../../src/raft/core/types.ts';
-import type { Entry, LogIndex, LogPosition, MemberId } from '../../../src/raft/core/types.ts';
+import type { Entry, LogIndex, LogPosition, MemberId, Membership } from '../../../src/raft/core/types.ts';
+import { CoverageWatch } from './coverage-marks.ts';
 import type { DurableMember } from './durable-member.ts';
 
 const AFTER_PERSIST_ONLY: ReadonlySet<Message['kind']> = new Set<Message['kind']>([
@@ -30,6 +34,9 @@ export class GroupInvariants {
   readonly #memory = new Map<MemberId, Memory>();
   readonly #durableTerms = new Map<MemberId, number>();
   readonly #reads = new Map<string, LogIndex>();
+  readonly #wiped = new Set<MemberId>();
+  readonly #watch = new CoverageWatch();
+  #committedMembership: Membership | null = null;
   /** How often things happened that a run is worth nothing without. */
   readonly marks = new Map<string, number>();
 
@@ -44,6 +51,13 @@ export class GroupInvariants {
 
   mark(name: string): void {
     this.marks.set(name, (this.marks.get(name) ?? 0) + 1);
+  }
+
+  /** A wiped disk remembers nothing, and nobody may listen to it. */
+  onWipe(member: DurableMember): void {
+    this.#durableTerms.delete(member.id);
+    this.#wiped.add(member.id);
+    this.mark('wiped');
   }
 
   onRestart(member: DurableMember): void {
@@ -64,10 +78,12 @@ export class GroupInvariants {
     assert(core.role.term >= before.term, 'the term never falls');
     assert(core.commitIndex >= before.commit, 'the commit index never falls');
     if (effects.truncateFrom !== null) {
-      this.mark('conflict truncated');
       assert(!(before.leads && before.term === core.role.term), 'a leader only appends');
     }
+    for (const mark of this.#watch.marksOf(core, input, effects)) this.mark(mark);
     this.#noteWritten(member, effects.append);
+    if (effects.membership !== null)
+      assert(effects.membership === core.membership, 'the effect tells the membership');
     this.#noteLeader(member, before);
     this.#noteCommitted(member, effects);
     this.#noteReads(member, effects);
@@ -107,7 +123,7 @@ export class GroupInvariants {
     const { hardState } = member.durable;
     assert(hardState.term >= term, 'the term behind a vote is durable');
     assert(hardState.term > term || hardState.votedFor === candidate, 'a vote is durable before it is told');
-    const key = `${member.id}/${term}`;
+    const key = `${member.incarnation}/${term}`;
     assert((this.#votes.get(key) ?? candidate) === candidate, 'one vote a term, across restarts');
     this.#votes.set(key, candidate);
   }
@@ -120,7 +136,35 @@ export class GroupInvariants {
       const key = `${entry.index}@${entry.term}`;
       assert((this.#written.get(key) ?? text) === text, `one history at ${key}`);
       this.#written.set(key, text);
+      if (entry.kind === 'config') this.#checkConfig(member, entry);
     }
+  }
+
+  /** Two neighbouring memberships share a voter set, and a leader changes only what is committed. */
+  #checkConfig(member: DurableMember, entry: Entry): void {
+    const { core } = member;
+    const before = core.membershipAt(logIndex(entry.index - 1));
+    const sets = new Set(core.membershipAt(entry.index).voterSets.map((voters) => voters.join()));
+    const empty = before.voterSets.every((voters) => voters.length === 0);
+    const shared = before.voterSets.some((voters) => sets.has(voters.join()));
+    assert(shared || empty, `the membership at ${entry.index} shares a majority with the one before`);
+    if (core.role.role !== 'leader') return;
+    assert(core.role.established || entry.index === 1, 'nothing is changed before a commit in the own term');
+    const from = logIndex(core.commitIndex + 1);
+    const open = core.entries(from, core.lastIndex).filter((each) => each.kind === 'config');
+    assert(open.length <= 1, 'a leader has one membership change under way');
+  }
+
+  /** A joint membership is followed by the one that leaves it, exactly once. */
+  #noteCommittedConfig(entry: Entry): void {
+    const next = present(decodeMembership(entry.data), 'a committed membership is readable');
+    const before = this.#committedMembership;
+    this.#committedMembership = next;
+    if (before === null) return;
+    if (isJoint(before))
+      assert(sameMembership(next, leftJoint(before)), 'a joint membership is left, nothing else');
+    else if (isJoint(next))
+      assert(next.voterSets[1]?.join() === before.voterSets[0]?.join(), 'the old voters agree');
   }
 
   #noteLeader(member: DurableMember, before: Memory): void {
@@ -145,6 +189,7 @@ export class GroupInvariants {
       if (known === undefined) {
         assert(entry.index === this.#committed.length + 1, 'commitment has no gap');
         this.#checkJustified(member, entry);
+        if (entry.kind === 'config') this.#noteCommittedConfig(entry);
         this.#committed.push({ index: entry.index, term: entry.term, text: textOf(entry) });
       } else {
         assert(
@@ -165,10 +210,20 @@ export class GroupInvariants {
   /** The first to call an entry committed is a leader, in its own term, with a majority of disks behind it. */
   #checkJustified(member: DurableMember, entry: Entry): void {
     const { core } = member;
-    assert(core.role.role === 'leader', 'commitment is decided by a leader');
+    // A leader that was removed steps down in the step that commits its removal.
+    const led = this.#memory.get(member.id)?.leads === true;
+    assert(core.role.role === 'leader' || led, 'commitment is decided by a leader');
     assert(core.termAt(core.commitIndex) === core.role.term, 'commitment is decided in the own term');
-    const holders = this.#members.filter((each) => each.holdsDurably(entry)).length;
-    assert(holders * 2 > this.#members.length, `committed ${entry.index} is durable on a majority`);
+    // A lost disk may have held what it had acknowledged; the leader counted that and could not know.
+    const holding = this.#members.filter((each) => each.holdsDurably(entry) || this.#wiped.has(each.id));
+    const holders = new Set(holding.map((each) => each.id));
+    for (const voters of core.membership.voterSets) {
+      const count = voters.filter((voter) => holders.has(voter)).length;
+      assert(
+        count * 2 > voters.length,
+        `committed ${entry.index} is durable on a majority of ${voters.join()}`,
+      );
+    }
   }
 
   #noteReads(member: DurableMember, effects: Effects): void {

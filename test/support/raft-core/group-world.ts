@@ -3,11 +3,13 @@
 import { assert } from '../../../src/base/assert.ts';
 import { createSeededRandom, randomBelow } from '../../../src/base/random.ts';
 import type { Random } from '../../../src/base/random.ts';
+import { allMembers, foundingMembership, isJoint, isVoter } from '../../../src/raft/core/membership.ts';
+import type { MembershipChange } from '../../../src/raft/core/membership-change.ts';
 import type { Message } from '../../../src/raft/core/messages.ts';
 import type { CoreOptions, Effects, Input } from '../../../src/raft/core/step.ts';
 import { logIndex, memberId } from '../../../src/raft/core/types.ts';
-import type { MemberId, SnapshotMeta, Term } from '../../../src/raft/core/types.ts';
-import { bytes, restored } from './builders.ts';
+import type { MemberId, RestoredState, SnapshotMeta, Term } from '../../../src/raft/core/types.ts';
+import { bytes, incarnationOf, membership, restored, unbound } from './builders.ts';
 import { DurableMember } from './durable-member.ts';
 import type { MemberListener } from './durable-member.ts';
 import { GroupInvariants } from './group-invariants.ts';
@@ -15,7 +17,16 @@ import { GroupInvariants } from './group-invariants.ts';
 /** How a run goes; everything else follows from the seed. Percentages are 0..100. */
 export interface WorldOptions {
   readonly seed: number;
+  /** Voters at the start, with the ids 1 to `members`. */
   readonly members: number;
+  /** Further members that know nobody and wait to be added. */
+  readonly spares: number;
+  /** The voters start without being bound to their incarnations. */
+  readonly founding: boolean;
+  readonly changes: boolean;
+  readonly transfers: boolean;
+  /** One member may lose its disk, once; only without changes, so that a quorum remains. */
+  readonly wipe: boolean;
   readonly lossPercent: number;
   readonly repeatPercent: number;
   readonly crashes: boolean;
@@ -25,7 +36,7 @@ export interface WorldOptions {
   readonly weights: { readonly tick: number; readonly deliver: number; readonly disk: number };
   /** One in so many chances of its disk a slow member takes; 1 for none slow. Member 1 is the slow one. */
   readonly slowDisk: number;
-  readonly core: Omit<CoreOptions, 'self'>;
+  readonly core: Omit<CoreOptions, 'self' | 'incarnation'>;
 }
 
 type Parcel =
@@ -51,13 +62,16 @@ export class GroupWorld implements MemberListener {
   readonly #cut = new Set<string>();
   #nextId = 0;
   #healed = false;
+  #wiped: MemberId | null = null;
 
   constructor(options: WorldOptions) {
     this.#options = options;
     this.#random = createSeededRandom(options.seed);
-    const ids = Array.from({ length: options.members }, (_, position) => position + 1);
-    const initial = restored({ voters: ids });
-    this.members = ids.map((id) => new DurableMember({ ...options.core, self: memberId(id) }, initial, this));
+    const ids = Array.from({ length: options.members + options.spares }, (_, position) => position + 1);
+    this.members = ids.map((id) => {
+      const identity = { self: memberId(id), incarnation: incarnationOf(id) };
+      return new DurableMember({ ...options.core, ...identity }, this.#initial(id), this);
+    });
     this.invariants = new GroupInvariants(this.members);
   }
 
@@ -84,6 +98,14 @@ export class GroupWorld implements MemberListener {
     });
   }
 
+  /** What a member's disk holds before its first start. */
+  #initial(id: number): RestoredState {
+    const { members, founding } = this.#options;
+    if (id > members) return restored({ membership: foundingMembership(new Map()) });
+    const voters = membership(Array.from({ length: members }, (_, position) => position + 1));
+    return restored({ membership: founding ? unbound(voters) : voters });
+  }
+
   /** Lets `count` things happen. */
   run(count: number): void {
     for (let done = 0; done < count; done += 1) this.#something();
@@ -99,25 +121,33 @@ export class GroupWorld implements MemberListener {
     for (let round = 0; round < rounds; round += 1) {
       for (const member of this.members) this.#tick(member);
       this.#settle();
-      const leader = this.members.find((member) => member.core.role.established);
+      const leader = this.members.find(
+        (member) => member.core.role.established && member.core.transferTarget === null,
+      );
       if (leader === undefined) continue;
       if (text === null) {
         text = 'after healing';
         this.#propose(leader, text);
         this.#read(leader);
-      } else if (this.#converged()) {
+      } else if (this.#converged(leader)) {
         return;
       }
     }
     assert(false, 'the healed group makes progress');
   }
 
-  #converged(): boolean {
-    const [first, ...others] = this.members;
-    if (first === undefined) return true;
-    const { last, commitIndex } = first.core;
+  #converged(leader: DurableMember): boolean {
+    const { last, commitIndex, membership: agreed } = leader.core;
     if (commitIndex !== last.index || this.invariants.committedMax !== commitIndex) return false;
-    return others.every(({ core }) => core.lastIndex === last.index && core.commitIndex === commitIndex);
+    return (
+      isVoter(agreed, leader.id) &&
+      !isJoint(agreed) &&
+      allMembers(agreed).every((id) => {
+        const core = this.members[id - 1]?.core;
+        if (id === this.#wiped) return true;
+        return core?.lastIndex === last.index && core.commitIndex === commitIndex;
+      })
+    );
   }
 
   /** Delivers and writes until nothing moves; bounded, since every message leads to a bounded exchange. */
@@ -139,7 +169,7 @@ export class GroupWorld implements MemberListener {
     const member = this.members[this.#below(this.members.length)];
     if (member === undefined) return;
     const { tick, deliver, disk } = this.#options.weights;
-    const die = this.#below(tick + deliver + disk + 160);
+    const die = this.#below(tick + deliver + disk + 195);
     if (!member.running) {
       if (die < 60) this.#restart(member);
       else this.#deliverAny();
@@ -151,7 +181,7 @@ export class GroupWorld implements MemberListener {
     else this.#rarely(member, die - tick - deliver - disk);
   }
 
-  /** What happens seldom; `die` is 0..159. */
+  /** What happens seldom; `die` is 0..194. */
   #rarely(member: DurableMember, die: number): void {
     if (die < 30) member.mergeWrites();
     else if (die < 80) this.#propose(member, `c${this.#nextId}`);
@@ -160,7 +190,9 @@ export class GroupWorld implements MemberListener {
     else if (die < 125) this.#unreachable(member);
     else if (die < 140) this.#compact(member);
     else if (die < 148) this.#crash(member);
-    else this.#partition();
+    else if (die < 160) this.#partition();
+    else if (die < 180) this.#changeMembership();
+    else this.#transfer();
   }
 
   #disk(member: DurableMember): void {
@@ -206,8 +238,57 @@ export class GroupWorld implements MemberListener {
   }
 
   #restart(member: DurableMember): void {
+    this.#wipe(member);
     member.restart();
     this.invariants.onRestart(member);
+  }
+
+  #wipe(member: DurableMember): void {
+    const { wipe, changes, members } = this.#options;
+    if (!wipe || changes || members < 3 || this.#wiped !== null || this.#healed || this.#below(4) > 0) return;
+    this.#wiped = member.id;
+    member.wipe(this.#initial(member.id), incarnationOf(member.id, 1));
+    this.invariants.onWipe(member);
+  }
+
+  /** A member that leads now, if there is one; any other would only refuse. */
+  #leader(): DurableMember | undefined {
+    return this.members.find((member) => member.running && member.core.role.role === 'leader');
+  }
+
+  #changeMembership(): void {
+    const leader = this.#leader();
+    if (!this.#options.changes || leader === undefined) return;
+    this.#nextId += 1;
+    leader.step({ kind: 'changeMembership', id: this.#nextId, change: this.#anyChange(leader) });
+  }
+
+  /** Any change at all, most of them sensible. */
+  #anyChange(leader: DurableMember): MembershipChange {
+    const { learners } = leader.core.membership;
+    const somebody = memberId(1 + this.#below(this.members.length));
+    const incarnation = incarnationOf(somebody);
+    const die = this.#below(10);
+    if (die < 3) {
+      const known = this.#below(3) > 0 ? incarnation : null;
+      return { kind: 'addLearner', member: somebody, address: `member:${somebody}`, incarnation: known };
+    }
+    const learner = learners[this.#below(Math.max(1, learners.length))];
+    if (die < 7 && learner !== undefined) {
+      const bound = leader.core.membership.incarnations.has(learner);
+      if (bound) return { kind: 'promote', member: learner };
+      return { kind: 'bind', member: learner, incarnation: incarnationOf(learner) };
+    }
+    if (die < 9) return { kind: 'remove', member: somebody };
+    const voters = this.members.filter(() => this.#below(2) === 0).map((member) => member.id);
+    return { kind: 'replaceVoters', voters };
+  }
+
+  #transfer(): void {
+    const leader = this.#leader();
+    if (!this.#options.transfers || leader === undefined) return;
+    const to = this.#below(2) === 0 ? null : memberId(1 + this.#below(this.members.length));
+    leader.step({ kind: 'transfer', to });
   }
 
   #partition(): void {

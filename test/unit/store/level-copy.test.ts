@@ -1,79 +1,20 @@
-import { setImmediate as turn } from 'node:timers/promises';
+// The durable copy over a model of LevelDB: what is written, when, and what any crash leaves.
 
 import { describe, expect, it } from 'vitest';
 
-import { LevelCopy, type LevelOperation, type LevelTarget } from '../../../src/store/level-copy.ts';
-import { type LevelRecord, verifyRecords } from '../../../src/store/level-records.ts';
+import { LevelCopy } from '../../../src/store/level-copy.ts';
 import { logPosition } from '../../../src/store/log-entry.ts';
-import { EMPTY_CONTENTS, KeyValueState } from '../../../src/store/state/key-value-state.ts';
+import { KeyValueState } from '../../../src/store/state/key-value-state.ts';
 import type { Transaction } from '../../../src/store/types.ts';
-import { put, transaction } from './support.ts';
-
-interface Batch {
-  readonly operations: readonly LevelOperation[];
-  readonly sync: boolean;
-}
-
-/** A database in memory that completes and fails when told, and can be looked at as after a crash between any two writes. */
-class ModelTarget implements LevelTarget {
-  readonly records = new Map<string, Uint8Array>();
-  readonly batches: Batch[] = [];
-  /** What a crash after each write would leave. */
-  readonly states: LevelRecord[][] = [];
-  inFlight = 0;
-  failAt: number | null = null;
-  #gate: Promise<void> = Promise.resolve();
-  #open: () => void = () => undefined;
-
-  hold(): void {
-    this.#gate = new Promise((resolve) => {
-      this.#open = resolve;
-    });
-  }
-
-  release(): void {
-    this.#open();
-  }
-
-  async batch(operations: LevelOperation[], { sync }: { readonly sync: boolean }): Promise<void> {
-    this.inFlight += 1;
-    expect(this.inFlight).toBe(1);
-    this.batches.push({ operations, sync });
-    const number = this.batches.length;
-    await this.#gate;
-    this.inFlight -= 1;
-    if (number === this.failAt) throw new Error('no space left on device');
-    for (const operation of operations) {
-      if (operation.type === 'put') this.records.set(operation.key, operation.value);
-      else this.records.delete(operation.key);
-    }
-    this.#remember();
-  }
-
-  /** One by one, as LevelDB does: a clear is not atomic. */
-  async clear(range: { readonly lt: string } | { readonly gt: string }): Promise<void> {
-    for (const key of this.records.keys()) {
-      if ('lt' in range ? key >= range.lt : key <= range.gt) continue;
-      await Promise.resolve();
-      this.records.delete(key);
-      this.#remember();
-    }
-  }
-
-  close(): Promise<void> {
-    return this.failAt === 0 ? Promise.reject(new Error('cannot close')) : Promise.resolve();
-  }
-
-  #remember(): void {
-    this.states.push([...this.records]);
-  }
-}
+import { SimulatedDatabase } from '../../support/simulated-database.ts';
+import { everything, put, transaction, verified } from './support.ts';
 
 function scene() {
-  const target = new ModelTarget();
+  const database = new SimulatedDatabase();
   const faults: Error[] = [];
-  const copy = new LevelCopy(target, null, (error) => faults.push(error));
-  const state = new KeyValueState(EMPTY_CONTENTS);
+  const { yieldTurn } = database;
+  const copy = new LevelCopy({ database, yieldTurn, onFault: (error) => faults.push(error) }, null);
+  const state = new KeyValueState();
   let index = 0;
   const apply = (...transactions: Transaction[]): void => {
     const changes = transactions.flatMap((one) => {
@@ -82,157 +23,198 @@ function scene() {
     });
     copy.write({ position: logPosition(index, 1), hash: state.hash, changes });
   };
-  const flush = (): Promise<Error | null> =>
-    new Promise((resolve) => {
-      copy.flush(resolve);
-    });
-  const replace = (): Promise<Error | null> =>
-    new Promise((resolve) => {
-      copy.replace(
-        { position: logPosition(index, 1), hash: state.hash, contents: state.contents() },
-        resolve,
-      );
-    });
-  return { target, faults, copy, state, apply, flush, replace };
+  /** Starts a call and lets everything settle; its answer must come later, and once. */
+  const settled = (start: (done: (error?: Error | null) => void) => void): Error | null => {
+    const results: (Error | null)[] = [];
+    start((error = null) => results.push(error));
+    expect(results).toEqual([]);
+    database.runUntilIdle();
+    expect(results).toHaveLength(1);
+    return results[0] ?? null;
+  };
+  const flush = (): Error | null => settled((done) => copy.flush(done));
+  const cut = () => ({ position: logPosition(index, 1), hash: state.hash, contents: state.contents() });
+  const replace = (): Error | null => settled((done) => copy.replace(cut(), done));
+  const close = (): Error | null => settled((done) => copy.close(done));
+  return { database, faults, copy, state, apply, flush, cut, replace, close };
 }
 
 describe('LevelDB copy', () => {
-  it('writes changes, position and hash in one batch, unsynced', async () => {
-    const { target, apply } = scene();
+  it('writes changes, position and hash in one batch, unsynced', () => {
+    const { database, apply } = scene();
     apply(put(1, 'a', 'x'));
-    await turn();
-    expect(target.batches).toHaveLength(1);
-    expect(target.batches[0]?.sync).toBe(false);
-    expect(target.batches[0]?.operations.map(({ key }) => key)).toEqual([
-      'meta',
-      'k/a',
-      'r/0000000000000001',
-    ]);
+    database.runUntilIdle();
+    expect(database.steps).toHaveLength(1);
+    expect(database.steps[0]?.sync).toBe(false);
+    expect(database.steps[0]?.changes.map(([key]) => key)).toEqual(['meta', 'k/a', 'r/0000000000000001']);
   });
 
-  it('has one batch in flight and makes one batch of what came meanwhile, the last change of a key only', async () => {
-    const { target, apply, flush, state } = scene();
-    target.hold();
+  it('has one batch in flight and makes one batch of what came meanwhile, the last change of a key only', () => {
+    const { database, apply, flush, state } = scene();
     apply(put(1, 'a', 'x'));
-    await turn();
+    database.runOne();
     for (let number = 2; number < 50; number += 1) apply(put(number, 'a', String(number)));
     apply(transaction(50, { remove: ['a'] }));
-    const done = flush();
-    await turn();
-    expect(target.batches).toHaveLength(1);
-    target.release();
-    expect(await done).toBeNull();
-    expect(target.batches).toHaveLength(2);
-    expect(target.batches[1]?.operations.filter(({ key }) => key === 'k/a')).toEqual([
-      { type: 'del', key: 'k/a' },
-    ]);
-    const loaded = verifyRecords([...target.records]);
-    expect(loaded.ok && loaded.value?.state.contents()).toEqual(state.contents());
+    expect(database.steps).toHaveLength(0);
+    expect(flush()).toBeNull();
+    expect(database.steps).toHaveLength(2);
+    expect(database.steps[1]?.changes.filter(([key]) => key === 'k/a')).toEqual([['k/a', null]]);
+    const loaded = verified(database.records());
+    expect(loaded.ok && everything(loaded.value?.state)).toEqual(everything(state));
   });
 
-  it('is a whole, verified state after every batch', async () => {
-    const { target, apply, flush } = scene();
+  it('is a whole, verified state after every batch', () => {
+    const { database, apply, flush } = scene();
     for (let number = 1; number < 30; number += 1) {
       apply(put(number, `k${number % 4}`, 'x'), transaction(number + 100, { remove: [`k${number % 3}`] }));
-      if (number % 5 === 0) await flush();
+      if (number % 5 === 0) flush();
     }
-    await flush();
-    expect(target.states.length).toBeGreaterThan(5);
-    for (const records of target.states) expect(verifyRecords(records).ok).toBe(true);
+    flush();
+    expect(database.steps.length).toBeGreaterThan(5);
+    for (let count = 0; count <= database.steps.length; count += 1)
+      expect(verified(database.records(count)).ok).toBe(true);
   });
 
-  it('a flush is a synced batch of everything before it, and calls back later even when there is nothing', async () => {
-    const { target, apply, flush, copy } = scene();
-    let isInside = true;
-    const called = new Promise<void>((resolve) => {
-      copy.flush((error) => {
-        expect(isInside).toBe(false);
-        expect(error).toBeNull();
-        resolve();
-      });
-    });
-    isInside = false;
-    await called;
-    expect(target.batches).toHaveLength(0);
+  it('a flush is a synced batch of everything before it, and calls back later even when there is nothing', () => {
+    const { database, apply, flush } = scene();
+    expect(flush()).toBeNull();
+    expect(database.steps).toHaveLength(0);
     apply(put(1, 'a', 'x'));
-    expect(await flush()).toBeNull();
-    expect(await flush()).toBeNull();
-    expect(target.batches.map(({ sync }) => sync)).toEqual([true, true]);
+    expect(flush()).toBeNull();
+    expect(flush()).toBeNull();
+    expect(database.steps.map(({ sync }) => sync)).toEqual([true, true]);
   });
 
-  it('after a failed write it writes nothing more, answers with that error and reports it once', async () => {
-    const { target, faults, apply, flush, replace, copy } = scene();
+  it('a large batch is filled in slices, with turns of the event loop between them, and is still one batch', () => {
+    const { database, apply, state } = scene();
+    const many = Array.from({ length: 2600 }, (_, place) => ({ key: `k${place}`, value: new Uint8Array() }));
+    apply(transaction(1, { put: many }));
+    let turns = 0;
+    while (database.steps.length === 0 && database.runOne()) turns += 1;
+    expect(turns).toBeGreaterThanOrEqual(1 + 5 + 1);
+    const loaded = verified(database.records());
+    expect(loaded.ok && everything(loaded.value?.state)).toEqual(everything(state));
+  });
+
+  it('after a failed write it writes nothing more, answers with that error and reports it once', () => {
+    const { database, faults, apply, flush, replace, close } = scene();
     apply(put(1, 'a', 'x'));
-    await flush();
-    target.failAt = 2;
+    flush();
+    database.failAt = 2;
     apply(put(2, 'a', 'y'));
-    const failed = await flush();
+    const failed = flush();
     expect(failed?.message).toBe('no space left on device');
+    // The next write would succeed, and be lost: after a short append LevelDB goes on as if nothing had been.
+    database.failAt = null;
     apply(put(3, 'a', 'z'));
-    expect(await flush()).toBe(failed);
-    expect(await replace()).toBe(failed);
-    await copy.close();
-    expect(target.batches).toHaveLength(2);
+    expect(flush()).toBe(failed);
+    expect(replace()).toBe(failed);
+    close();
+    expect(database.steps).toHaveLength(1);
     expect(faults).toEqual([failed]);
-    const loaded = verifyRecords([...target.records]);
+    const loaded = verified(database.records());
     expect(loaded.ok && loaded.value?.position.index).toBe(1);
   });
 
-  it('a crash at any point of a replacement leaves the old state, the new state, or a copy known to be unusable', async () => {
-    const { target, apply, flush, replace, state } = scene();
-    const large = (number: number): Transaction =>
-      transaction(number, { put: [{ key: `key/${number}`, value: new Uint8Array(300_000) }] });
-    for (let number = 1; number <= 10; number += 1) apply(large(number));
-    await flush();
-    const before = target.states.length;
-    for (let number = 11; number <= 14; number += 1)
-      apply(large(number), transaction(number + 50, { remove: [`key/${number - 10}`] }));
-    const replaced = replace();
-    apply(put(90, 'later', 'x'));
-    expect(await replaced).toBeNull();
-    await flush();
-    const verdicts = target.states.slice(before - 1, -1).map((records) => {
-      const verified = verifyRecords(records);
-      return verified.ok ? `state ${verified.value?.position.index}` : verified.error;
-    });
-    const unusable = 'the process ended while the copy was being replaced';
-    const middle = verdicts.slice(1, -2);
-    expect(middle.length).toBeGreaterThan(20);
-    expect(verdicts).toEqual(['state 10', ...middle.map(() => unusable), 'state 18', 'state 19']);
-    const last = verifyRecords([...target.records]);
-    expect(last.ok && last.value?.state.contents()).toEqual(state.contents());
+  it('a replacement that fails at any batch ends the copy, and leaves what is known to be unusable or whole', () => {
+    for (let failing = 1; ; failing += 1) {
+      const { database, faults, apply, flush, replace } = scene();
+      for (let number = 1; number <= 5; number += 1) apply(large(number));
+      flush();
+      database.failAt = 1 + failing;
+      const error = replace();
+      if (error === null) break;
+      expect(faults).toEqual([error]);
+      expect(flush()).toBe(error);
+      const left = verified(database.records());
+      if (failing === 1) expect(left.ok && left.value?.position.index).toBe(5);
+      else expect(left).toEqual({ ok: false, error: REPLACING });
+    }
   });
 
-  it('closing writes what was taken over', async () => {
-    const { target, apply, copy } = scene();
+  it('a crash at any point of a replacement leaves the old state, the new state, or a copy known to be unusable', () => {
+    const { database, copy, cut, apply, flush, state } = scene();
+    for (let number = 1; number <= 10; number += 1) apply(large(number));
+    flush();
+    const before = database.steps.length;
+    for (let number = 11; number <= 14; number += 1)
+      apply(large(number), transaction(number + 50, { remove: [`key/${number - 10}`] }));
+    const results: (Error | null)[] = [];
+    copy.replace(cut(), (error) => results.push(error));
+    apply(put(90, 'later', 'x'));
+    expect(flush()).toBeNull();
+    expect(results).toEqual([null]);
+    const verdicts: string[] = [];
+    for (let count = before; count <= database.steps.length; count += 1) {
+      const left = verified(database.records(count));
+      verdicts.push(left.ok ? `state ${left.value?.position.index}` : left.error);
+    }
+    const middle = verdicts.slice(1, -2);
+    expect(middle.length).toBeGreaterThan(20);
+    expect(verdicts).toEqual(['state 10', ...middle.map(() => REPLACING), 'state 18', 'state 19']);
+    const last = verified(database.records());
+    expect(last.ok && everything(last.value?.state)).toEqual(everything(state));
+  });
+
+  it('S73: a power loss takes unsynced batches from the end, and what is left is a state of an earlier entry', () => {
+    const { database, apply, flush } = scene();
+    const hashes = new Map<number, string>();
+    for (let number = 1; number <= 20; number += 1) {
+      apply(put(number, `k${number % 3}`, String(number)));
+      if (number === 7) flush();
+      database.runUntilIdle();
+      const now = verified(database.records());
+      if (now.ok && now.value !== null) hashes.set(number, JSON.stringify(now.value.state.hash));
+    }
+    expect(hashes.size).toBe(20);
+    const positions = new Set<number>();
+    for (let lost = 0; lost <= database.steps.length; lost += 1) {
+      const left = verified(database.afterPowerLoss(lost).records());
+      if (!left.ok || left.value === null) throw new Error('what was synced is lost');
+      const { position, state } = left.value;
+      expect(position.index).toBeGreaterThanOrEqual(7);
+      expect(JSON.stringify(state.hash)).toBe(hashes.get(position.index));
+      positions.add(position.index);
+    }
+    expect(positions.size).toBe(14);
+  });
+
+  it('closing writes what was taken over', () => {
+    const { database, apply, close } = scene();
     apply(put(1, 'a', 'x'));
-    await copy.close();
-    expect(verifyRecords([...target.records]).ok).toBe(true);
+    close();
+    expect(verified(database.records()).ok).toBe(true);
     expect(() => apply(put(2, 'a', 'x'))).toThrow('closed');
   });
 
-  it('a failure to close is reported like a failed write', async () => {
-    const { target, faults, copy } = scene();
-    target.failAt = 0;
-    await copy.close();
+  it('a failure to close is reported like a failed write', () => {
+    const { database, faults, close } = scene();
+    database.failAt = 0;
+    close();
     expect(faults.map(({ message }) => message)).toEqual(['cannot close']);
   });
 });
 
+const REPLACING = 'the process ended while the copy was being replaced';
+
+function large(number: number): Transaction {
+  return transaction(number, { put: [{ key: `key/${number}`, value: new Uint8Array(300_000) }] });
+}
+
 describe('verification of the records', () => {
-  const contents = async (): Promise<Map<string, Uint8Array>> => {
-    const { target, apply, flush } = scene();
+  const contents = (): Map<string, Uint8Array> => {
+    const { database, apply, flush } = scene();
     apply(put(1, 'a', 'x'), put(2, 'b', 'y'));
-    await flush();
-    return target.records;
+    flush();
+    return database.records();
   };
   const reason = (records: Map<string, Uint8Array>): string => {
-    const verified = verifyRecords([...records]);
-    return verified.ok ? 'accepted' : verified.error;
+    const result = verified(records);
+    return result.ok ? 'accepted' : result.error;
   };
 
-  it('finds any record missing, any record doubled and any bit flipped', async () => {
-    const records = await contents();
+  it('finds any record missing, any record doubled and any bit flipped', () => {
+    const records = contents();
     expect(reason(records)).toBe('accepted');
     for (const [key, value] of records) {
       const without = new Map(records);
@@ -247,14 +229,14 @@ describe('verification of the records', () => {
     }
   });
 
-  it('names the reason', async () => {
-    const records = await contents();
+  it('names the reason', () => {
+    const records = contents();
     const without = new Map(records);
     without.delete('meta');
     expect(reason(without)).toBe('the summary record is missing');
     expect(reason(new Map(records).set('x', records.get('k/a')!))).toBe('the record "x" is damaged');
     expect(reason(new Map(records).set('k/a', Uint8Array.of(0xc1)))).toBe('the record "k/a" is damaged');
     expect(reason(new Map(records).set('k/a', records.get('k/b')!))).toBe('the record "k/a" is damaged');
-    expect(verifyRecords([])).toEqual({ ok: true, value: null });
+    expect(verified([])).toEqual({ ok: true, value: null });
   });
 });

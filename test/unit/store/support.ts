@@ -6,12 +6,15 @@ import { join } from 'node:path';
 
 import { onTestFinished } from 'vitest';
 
+import type { Result } from '../../../src/base/result.ts';
 import type { LogFields, Logger } from '../../../src/base/logger.ts';
 import { encodeTransaction } from '../../../src/store/codec.ts';
 import type { CopyUpdate, Done, DurableCopy, StateCut } from '../../../src/store/durable-copy.ts';
+import { CopyReader, type LoadedState } from '../../../src/store/level-records.ts';
+import type { DatabaseRecord } from '../../../src/store/record-database.ts';
 import { type LogEntry, type LogPosition, logPosition } from '../../../src/store/log-entry.ts';
 import { StoreStateMachine, openStateMachine } from '../../../src/store/state-machine.ts';
-import { EMPTY_CONTENTS, KeyValueState } from '../../../src/store/state/key-value-state.ts';
+import { KeyValueState } from '../../../src/store/state/key-value-state.ts';
 import type { Transaction } from '../../../src/store/types.ts';
 
 export function temporaryDirectory(): string {
@@ -81,15 +84,15 @@ export class NoCopy implements DurableCopy {
     queueMicrotask(() => done(null));
   }
 
-  close(): Promise<void> {
-    return Promise.resolve();
+  close(done: () => void): void {
+    queueMicrotask(done);
   }
 }
 
 export function memoryMachine(copy: DurableCopy = new NoCopy()): StoreStateMachine {
   return new StoreStateMachine(copy, {
     position: logPosition(0, 0),
-    state: new KeyValueState(EMPTY_CONTENTS),
+    state: new KeyValueState(),
   });
 }
 
@@ -106,7 +109,20 @@ export function flushed(machine: StoreStateMachine): Promise<Error | null> {
   });
 }
 
-/** Feeds `chunks` to a restore; the buffer is reused to prove that it is not kept. */
+/** The records of a database verified as at a start; any order. */
+export function verified(records: Iterable<DatabaseRecord>): Result<LoadedState | null, string> {
+  const reader = new CopyReader();
+  reader.add([...records].sort(([left], [right]) => (left < right ? -1 : 1)));
+  return reader.finish();
+}
+
+/** What a state holds, to be compared. */
+export function everything(state: KeyValueState | undefined): unknown {
+  const contents = state?.contents();
+  return contents && { stored: [...contents.stored], requests: contents.requests };
+}
+
+/** Feeds `chunks` to a restore and swaps it in if it is ready; the buffer is reused to prove that it is not kept. */
 export function restored(
   machine: StoreStateMachine,
   position: LogPosition,
@@ -119,7 +135,9 @@ export function restored(
     restore.chunk(buffer.subarray(0, chunk.length));
   }
   buffer.fill(0xff);
+  const problem = restore.ready();
+  if (problem !== null) return Promise.resolve(new Error(problem));
   return new Promise((resolve) => {
-    restore.finish(resolve);
+    restore.swap(resolve);
   });
 }

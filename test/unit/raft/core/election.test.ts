@@ -380,7 +380,7 @@ describe('leases and CheckQuorum', () => {
       ],
       learners: [6],
     });
-    establish(core);
+    lead(core);
     for (let round = 0; round < 2; round += 1) {
       ticks(core, 5);
       for (const peer of [2, 3, 6]) tell(core, peer, 1, { kind: 'heartbeatReply', readRound: 0 });

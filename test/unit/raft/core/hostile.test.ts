@@ -1,19 +1,23 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { encodeMembership } from '../../../../src/raft/core/membership-codec.ts';
 import type { Message } from '../../../../src/raft/core/messages.ts';
 import type { RaftCore } from '../../../../src/raft/core/raft-core.ts';
 import type { Effects, Input } from '../../../../src/raft/core/step.ts';
 import { TERM_MAX, logIndex, memberId, term } from '../../../../src/raft/core/types.ts';
-import type { Entry } from '../../../../src/raft/core/types.ts';
+import type { Entry, Membership } from '../../../../src/raft/core/types.ts';
 import {
   PRE_GRANT,
   accept,
   append,
   at,
+  change,
   entriesOf,
   establish,
   hard,
   heartbeat,
+  incarnationOf,
+  jointMembership,
   makeCore,
   message,
   persist,
@@ -22,6 +26,8 @@ import {
   reject,
   tell,
   ticks,
+  transfer,
+  unbound,
 } from '../../../support/raft-core/builders.ts';
 
 function silent(effects: Effects): boolean {
@@ -53,9 +59,36 @@ const run = fc
       terms.toSorted((left, right) => left - right),
     ),
   );
+const someVoters = fc.uniqueArray(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 4 });
+const someSets = fc.array(someVoters, { minLength: 1, maxLength: 2 });
+
+/** A membership of the members 1 to 5, joint or not, with this member or without it. */
+function membershipOf(sets: readonly (readonly number[])[], binding: 'right' | 'wrong' | 'none'): Membership {
+  const bound = jointMembership(sets.map((voters) => voters.toSorted((left, right) => left - right)));
+  const [someone] = bound.incarnations.keys();
+  if (binding === 'right' || someone === undefined) return bound;
+  if (binding === 'none') return unbound(bound);
+  return { ...bound, incarnations: new Map([...bound.incarnations, [someone, incarnationOf(9)]]) };
+}
+
+const someMembership = fc
+  .tuple(someSets, fc.constantFrom('right' as const, 'wrong' as const, 'none' as const))
+  .map(([sets, binding]) => membershipOf(sets, binding));
+
+/** The same run of entries, ending with a membership. */
+function withConfig(entries: readonly Entry[], membership: Membership): readonly Entry[] {
+  const last = entries.at(-1);
+  if (last === undefined) return entries;
+  return [...entries.slice(0, -1), { ...last, kind: 'config', data: encodeMembership(membership) }];
+}
+
+const runWithConfig = fc
+  .tuple(run, someMembership)
+  .map(([entries, membership]) => withConfig(entries, membership));
 const head = {
-  from: fc.integer({ min: 1, max: 4 }).map((id) => memberId(id)),
+  from: fc.integer({ min: 1, max: 6 }).map((id) => memberId(id)),
   to: fc.constantFrom(1, 1, 1, 1, 2).map((id) => memberId(id)),
+  incarnation: fc.constantFrom(...[1, 2, 2, 3, 3, 4].map((id) => incarnationOf(id))),
   term: anyTerm,
 };
 const granted = fc.boolean();
@@ -63,13 +96,19 @@ const granted = fc.boolean();
 const anyMessage: fc.Arbitrary<Message> = fc.oneof(
   fc.record({ ...head, kind: fc.constant('preVoteRequest' as const), last: position }),
   fc.record({ ...head, kind: fc.constant('preVoteReply' as const), granted }),
-  fc.record({ ...head, kind: fc.constant('voteRequest' as const), last: position }),
+  fc.record({
+    ...head,
+    kind: fc.constant('voteRequest' as const),
+    last: position,
+    transfer: fc.boolean(),
+  }),
+  fc.record({ ...head, kind: fc.constant('timeoutNow' as const), last: position }),
   fc.record({ ...head, kind: fc.constant('voteReply' as const), granted }),
   fc.record({
     ...head,
     kind: fc.constant('appendRequest' as const),
     previous: position,
-    entries: fc.oneof(run, fc.array(anyEntry, { maxLength: 4 })),
+    entries: fc.oneof(run, runWithConfig, fc.array(anyEntry, { maxLength: 4 })),
     commit: anyIndex,
   }),
   fc.record({ ...head, kind: fc.constant('appendAccepted' as const), matched: anyIndex }),
@@ -99,13 +138,32 @@ const act = fc.oneof(
     weight: 1,
     arbitrary: head.from.map((peer) => (core: RaftCore) => void core.step({ kind: 'unreachable', peer })),
   },
+  { weight: 1, arbitrary: fc.option(head.from).map((to) => (core: RaftCore) => void transfer(core, to)) },
+  {
+    weight: 2,
+    arbitrary: fc
+      .oneof(
+        fc.record({ kind: fc.constant('promote' as const), member: head.from }),
+        fc.record({ kind: fc.constant('remove' as const), member: head.from }),
+        fc.record({
+          kind: fc.constant('addLearner' as const),
+          member: head.from,
+          address: fc.string(),
+          incarnation: fc.option(head.incarnation),
+        }),
+        fc.record({ kind: fc.constant('replaceVoters' as const), voters: fc.array(head.from) }),
+      )
+      .map((wanted) => (core: RaftCore) => void change(core, wanted)),
+  },
   {
     weight: 1,
-    arbitrary: fc.tuple(head.from, anyTerm, position).map(([from, inTerm, place]) => (core: RaftCore) => {
-      const snapshot = { ...place, membership: core.membership };
-      const { installSnapshot } = core.step({ kind: 'snapshotReceived', from, term: inTerm, snapshot });
-      if (installSnapshot !== null) core.step({ kind: 'snapshotInstalled', snapshot });
-    }),
+    arbitrary: fc
+      .tuple(head.from, anyTerm, position, someMembership)
+      .map(([from, inTerm, place, membership]) => (core: RaftCore) => {
+        const snapshot = { ...place, membership };
+        const { installSnapshot } = core.step({ kind: 'snapshotReceived', from, term: inTerm, snapshot });
+        if (installSnapshot !== null) core.step({ kind: 'snapshotInstalled', snapshot });
+      }),
   },
 );
 
@@ -126,6 +184,13 @@ describe('whatever the network brings', () => {
         propose(core, 'a', 'b');
         return core;
       },
+      () => {
+        const core = makeCore({ voters: [1, 2], learners: [3] });
+        establish(core);
+        change(core, { kind: 'promote', member: memberId(3) });
+        return core;
+      },
+      () => makeCore({ membership: unbound(jointMembership([[1, 2]])) }),
     ];
     fc.assert(
       fc.property(fc.constantFrom(...starts), fc.array(act, { maxLength: 40 }), (start, acts) => {
@@ -136,17 +201,21 @@ describe('whatever the network brings', () => {
     );
   });
 
-  test('messages for somebody else, from oneself or from strangers are dropped', () => {
+  test('messages for somebody else or from oneself are dropped', () => {
     const core = makeCore();
     for (const [from, to] of [
       [2, 3],
       [1, 1],
-      [9, 1],
     ] as const) {
       const stray = message(from, to, 5, heartbeat());
       expect(silent(core.step({ kind: 'message', message: stray }))).toBe(true);
       expect(
-        silent(core.step({ kind: 'message', message: { ...stray, kind: 'voteRequest', last: at(9, 9) } })),
+        silent(
+          core.step({
+            kind: 'message',
+            message: message(from, to, 5, { kind: 'voteRequest', last: at(9, 9) }),
+          }),
+        ),
       ).toBe(true);
     }
   });

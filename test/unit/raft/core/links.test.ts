@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { createSeededRandom } from '../../../../src/base/random.ts';
 import type { Message } from '../../../../src/raft/core/messages.ts';
-import { logIndex, memberId, term } from '../../../../src/raft/core/types.ts';
-import { OPTIONS, restored } from '../../../support/raft-core/builders.ts';
+import { logIndex, memberId } from '../../../../src/raft/core/types.ts';
+import { OPTIONS, incarnationOf, message, restored } from '../../../support/raft-core/builders.ts';
 import { DurableMember } from '../../../support/raft-core/durable-member.ts';
 import type { MemberListener } from '../../../support/raft-core/durable-member.ts';
 
@@ -29,7 +29,8 @@ class Triangle implements MemberListener {
     this.#links = new Set(links.map(([from, to]) => `${from}>${to}`));
     const initial = restored({ voters: [1, 2, 3] });
     this.members = [1, 2, 3].map(
-      (id) => new DurableMember({ ...OPTIONS, self: memberId(id) }, initial, this),
+      (id) =>
+        new DurableMember({ ...OPTIONS, self: memberId(id), incarnation: incarnationOf(id) }, initial, this),
     );
   }
 
@@ -100,7 +101,7 @@ describe('S18: partial and one-way links', () => {
     stuck.restart();
     stuck.step({
       kind: 'message',
-      message: { kind: 'voteReply', granted: false, from: leader.id, to: stuck.id, term: term(9) },
+      message: message(leader.id, stuck.id, 9, { kind: 'voteReply', granted: false }),
     });
     triangle.leaderChanges = 0;
     triangle.run(60);

@@ -3,7 +3,7 @@ import { Progress } from '../../../../src/raft/core/progress.ts';
 import { logIndex, memberId } from '../../../../src/raft/core/types.ts';
 
 function fresh(next = 11): Progress {
-  return new Progress(memberId(2), logIndex(0), logIndex(next));
+  return new Progress(memberId(2), logIndex(next), 0);
 }
 
 function accepted(progress: Progress, matched: number, base = 0): boolean {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { quorumValue, voteOutcome } from '../../../../src/raft/core/quorum.ts';
+import { quorumValue, unanimousOutcome, voteOutcome } from '../../../../src/raft/core/quorum.ts';
 import { memberId } from '../../../../src/raft/core/types.ts';
 import type { MemberId } from '../../../../src/raft/core/types.ts';
 import { memberIds } from '../../../support/raft-core/builders.ts';
@@ -49,6 +49,29 @@ describe('the quorum function', () => {
         expect(left + right).toBeLessThan(2);
       }),
     );
+  });
+
+  test('a joint quorum and one of either voter set always intersect, whatever the two sets are', () => {
+    fc.assert(
+      fc.property(voterSet, voterSet, fc.func(fc.boolean()), (next, before, side) => {
+        const joint = quorumValue([next, before], (member) => (side(member) ? 1 : 0));
+        for (const single of [next, before]) {
+          expect(joint + quorumValue([single], (member) => (side(member) ? 0 : 1))).toBeLessThan(2);
+        }
+      }),
+    );
+  });
+
+  test('the first election is won by everybody and lost by anybody', () => {
+    fc.assert(
+      fc.property(voterSets, ballots, (sets, ballot) => {
+        const votes = votesOf(ballot);
+        const given = new Set(sets.flat().map((member) => votes.get(member)));
+        const expected = given.has(false) ? 'lost' : given.has(undefined) ? 'pending' : 'won';
+        expect(unanimousOutcome(sets, votes)).toBe(expected);
+      }),
+    );
+    expect(unanimousOutcome([[]], new Map())).toBe('pending');
   });
 
   test('votes are won, lost or pending exactly as counting every completion says', () => {

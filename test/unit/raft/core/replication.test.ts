@@ -129,13 +129,14 @@ describe('commitment', () => {
   });
 
   test('S50: in a joint configuration both sets must hold it; learners never count', () => {
-    const core = leader({
+    const core = makeCore({
       voterSets: [
         [1, 2, 3],
         [3, 4, 5],
       ],
       learners: [6],
     });
+    lead(core);
     propose(core, 'a');
     persist(core);
     for (const id of [2, 6, 4]) expect(tell(core, id, 1, accept(2)).commit).toBeNull();

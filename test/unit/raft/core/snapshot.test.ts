@@ -13,6 +13,7 @@ import {
   lead,
   logTerms,
   makeCore,
+  membership,
   persist,
   propose,
   reject,
@@ -245,7 +246,16 @@ describe('a follower that receives a snapshot', () => {
     expect(core.membership.voterSets).toEqual([[2, 3, 4]]);
   });
 
-  test('of a higher term follows its sender; of a lower term, from strangers or impossible ones it ignores', () => {
+  test('S46: a learner that was promoted in it votes for itself from then on', () => {
+    const core = makeCore({ voters: [2, 3], learners: [1], log: [1], term: 3 });
+    core.step(snapshotFrom(2, 3, snapshotAt(9, 2)));
+    const installed = core.step({ kind: 'snapshotInstalled', snapshot: snapshotAt(9, 2) });
+    expect(installed.membership).toMatchObject({ voterSets: [[1, 2, 3]], learners: [] });
+    ticks(core, 20);
+    expect(core.role.role).toBe('preCandidate');
+  });
+
+  test('of a higher term follows its sender; of a lower term, from the removed or impossible ones it ignores', () => {
     const core = follower([1], 3);
     expect(receive(core, at(9, 2), 2).installSnapshot).toBeNull();
     expect(receive(core, at(9, 2), 3, 9).installSnapshot).toBeNull();
@@ -256,6 +266,10 @@ describe('a follower that receives a snapshot', () => {
     expect(receive(core, at(2 ** 53 - 1, 2)).installSnapshot).toBeNull();
     expect(core.hardState).toEqual(hard(3));
     expect(receive(core, at(9, 2), 4, 3)).toMatchObject({ hardState: hard(4), role: { leader: 3 } });
+    const removed = [{ member: memberId(3), incarnation: null }];
+    const without = makeCore({ membership: { ...membership([1, 2]), removed }, term: 3 });
+    expect(receive(without, at(9, 2), 4, 3)).toMatchObject({ installSnapshot: null, role: null });
+    expect(receive(without, at(9, 2), 4, 9).installSnapshot, 'a stranger may lead').not.toBeNull();
   });
 
   test('a leader ignores one of its own term', () => {

@@ -14,12 +14,14 @@ import {
 } from '../../../../src/raft/core/types.ts';
 import { DiskQueue, type DiskReceipt } from '../../../../src/raft/disk-queue.ts';
 import type { Done, DurableLog, LogGroup } from '../../../../src/raft/ports.ts';
-import { VirtualLoop } from './world.ts';
+import { membership, message } from '../../../support/raft-core/builders.ts';
+import { VirtualLoop } from './virtual-loop.ts';
 
 const SELF = memberId(1);
 
 /** A log that completes when told to, and refuses what a real one would. */
 class ManualLog implements DurableLog {
+  readonly spaceLow = false;
   entries: Entry[] = [];
   base: LogIndex = logIndex(0);
   readonly calls: string[] = [];
@@ -107,14 +109,14 @@ function entryAt(index: number, entryTerm: number): Entry {
 }
 
 function accepted(matched: number): Message {
-  return { kind: 'appendAccepted', from: SELF, to: memberId(2), term: term(1), matched: logIndex(matched) };
+  return message(SELF, 2, 1, { kind: 'appendAccepted', matched: logIndex(matched) });
 }
 
 const NOTHING = { hardState: null, truncateFrom: null, append: [], sendAfterPersist: [] };
 const BASE: SnapshotMeta = {
   index: logIndex(9),
   term: term(2),
-  membership: { voterSets: [[SELF]], learners: [] },
+  membership: membership([SELF]),
 };
 
 describe('the disk queue', () => {

@@ -3,44 +3,11 @@
 import { describe, expect, it } from 'vitest';
 
 import { logIndex, memberId, term } from '../../../../src/raft/core/types.ts';
-import type { ProposalOutcome, ReadOutcome } from '../../../../src/raft/outcome.ts';
 import { RecoveryRefused } from '../../../../src/raft/recovery.ts';
-import { World, type Member } from './world.ts';
+import { others, propose, read, write } from './actions.ts';
+import { World } from './world.ts';
 
 const ONE = memberId(1);
-
-function propose(
-  member: Member,
-  text: string,
-  options: { term?: number; deadlineMs?: number } = {},
-): ProposalOutcome[] {
-  const outcomes: ProposalOutcome[] = [];
-  member.driver.submit(
-    Buffer.from(text),
-    { deadlineMs: 5000, ...options },
-    (outcome) => void outcomes.push(outcome),
-  );
-  return outcomes;
-}
-
-function read(member: Member, deadlineMs = 5000): ReadOutcome[] {
-  const outcomes: ReadOutcome[] = [];
-  member.driver.confirm(deadlineMs, (outcome) => void outcomes.push(outcome));
-  return outcomes;
-}
-
-/** Proposes `count` lines one after the other at the leader; all must be applied. */
-function write(world: World, count: number, prefix = 'line'): string[] {
-  const lines = Array.from({ length: count }, (_, offset) => `${prefix}${offset}`);
-  const outcomes = lines.map((line) => propose(world.elect(), line));
-  world.loop.run(20_000, () => outcomes.every((outcome) => outcome.length > 0));
-  expect(outcomes.every((outcome) => outcome[0]?.ok === true)).toBe(true);
-  return lines;
-}
-
-function others(world: World, id: number): Member[] {
-  return [...world.members.values()].filter((member) => member.id !== id);
-}
 
 describe('a single member', () => {
   it('elects itself, applies what is proposed and answers with the result of apply', () => {
@@ -176,9 +143,13 @@ describe('three members', () => {
   it('refuse what passes the limits, certainly', () => {
     const world = new World(3, { proposalsMax: 2, entryBytesMax: 8 });
     const leader = world.elect();
-    expect(propose(leader, 'too long for it')).toEqual([{ ok: false, error: { kind: 'overloaded' } }]);
+    expect(propose(leader, 'too long for it')).toEqual([
+      { ok: false, error: { kind: 'overloaded', reason: 'tooLarge' } },
+    ]);
     const taken = [propose(leader, 'a'), propose(leader, 'b')];
-    expect(propose(leader, 'c')).toEqual([{ ok: false, error: { kind: 'overloaded' } }]);
+    expect(propose(leader, 'c')).toEqual([
+      { ok: false, error: { kind: 'overloaded', reason: 'tooMuchWaiting' } },
+    ]);
     world.loop.run(100);
     expect(taken.map((outcome) => outcome[0]?.ok)).toEqual([true, true]);
   });
@@ -288,7 +259,7 @@ describe('recovery', () => {
     const lines = write(world, 120);
     world.loop.run(1000);
     world.crash(ONE);
-    world.image(ONE).state = { applied: logIndex(0), lines: [] };
+    world.image(ONE).state = { applied: logIndex(0), appliedTerm: term(0), lines: [] };
     world.boot(ONE);
     expect(world.elect().machine.lines).toEqual(lines);
   });
@@ -297,7 +268,7 @@ describe('recovery', () => {
     const world = new World(1);
     write(world, 10);
     world.crash(ONE);
-    world.image(ONE).state = { applied: logIndex(99), lines: [] };
+    world.image(ONE).state = { applied: logIndex(99), appliedTerm: term(1), lines: [] };
     expect(() => world.boot(ONE)).toThrow(RecoveryRefused);
   });
 
@@ -320,7 +291,7 @@ describe('recovery', () => {
     image.hardState = { term: term(0), votedFor: null };
     image.base = { index: logIndex(0), term: term(0), membership };
     image.entries = [];
-    image.state = { applied: logIndex(0), lines: [] };
+    image.state = { applied: logIndex(0), appliedTerm: term(0), lines: [] };
     expect(() => world.boot(ONE)).toThrow(/the log is new/);
   });
 

@@ -82,3 +82,18 @@ it('writes, a failover, a restart from disk and a follower behind the log end in
   );
   expect(restarted.size).toBe(1);
 });
+
+it('a hand-over under load fails no command that was placed, and the next leader takes over within moments', async () => {
+  await write(20);
+  const old = await leader();
+  const placed = Array.from({ length: 100 }, () =>
+    old.driver.propose(Buffer.from('command'), { deadlineMs: 10_000 }),
+  );
+  const outcome = await old.driver.handOver(20_000);
+  expect(outcome).toBe('handedOver');
+  const kinds = (await Promise.all(placed)).map((each) => (each.ok ? 'ok' : each.error.kind));
+  expect(kinds.every((kind) => kind === 'ok' || kind === 'notLeader')).toBe(true);
+  expect(old.driver.role.leader).not.toBe(old.id);
+  await agree(20 + kinds.filter((kind) => kind === 'ok').length);
+  await write(20);
+});

@@ -1,17 +1,18 @@
 // A group of members in one process that is otherwise real: write-ahead logs and snapshots on disk, HTTP in between.
 
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 
-import { serve, type ServerType } from '@hono/node-server';
-import { Hono } from 'hono';
-
 import { present } from '../../../../src/base/assert.ts';
+import { foundingClusterId } from '../../../../src/raft/cluster-id.ts';
 import {
   logIndex,
   memberId,
   term,
   type Entry,
   type LogIndex,
+  type LogPosition,
+  type Term,
   type MemberId,
 } from '../../../../src/raft/core/types.ts';
 import { openDriver, type RaftDriver } from '../../../../src/raft/driver.ts';
@@ -22,22 +23,28 @@ import { openSnapshots } from '../../../../src/raft/snapshot/directory.ts';
 import { createTransportCounters } from '../../../../src/raft/transport/counters.ts';
 import { HttpTransport } from '../../../../src/raft/transport/http-transport.ts';
 import { parsePeerAddress, type PeerOrigin } from '../../../../src/raft/transport/peer-address.ts';
-import { raftRoutes } from '../../../../src/raft/transport/routes.ts';
+import type { MessageStreams } from '../../../../src/raft/transport/message-streams.ts';
+import { PeerRequests } from '../../../../src/raft/transport/peer-requests.ts';
 import { nodeFileSystem } from '../../../../src/raft/wal/node-file-system.ts';
 import { openWal } from '../../../../src/raft/wal/open.ts';
 import { systemClock } from '../../../../src/system/clock.ts';
 import { createSystemRandom } from '../../../../src/system/random.ts';
+import { incarnationOf, membership } from '../../../support/raft-core/builders.ts';
 import { silentLogger } from '../../../support/silent-logger.ts';
+
+const CLUSTER = foundingClusterId(['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3']);
 
 /** Counts commands and keeps a running checksum of them; kept in memory only, so every start rebuilds it. */
 export class CountingMachine implements StateMachine {
   applied: LogIndex = logIndex(0);
+  appliedTerm: Term = term(0);
   count = 0;
   checksum = 0;
 
   apply(entries: readonly Entry[]): readonly unknown[] {
     return entries.map((entry) => {
       this.applied = entry.index;
+      this.appliedTerm = entry.term;
       if (entry.kind !== 'command') return null;
       this.count += 1;
       for (const byte of entry.data) this.checksum = (Math.imul(this.checksum, 31) + byte) >>> 0;
@@ -53,15 +60,17 @@ export class CountingMachine implements StateMachine {
     return { index: this.applied, chunks: [Buffer.from(JSON.stringify([this.count, this.checksum]))] };
   }
 
-  restore(meta: { readonly index: LogIndex }): StateRestore {
+  restore(meta: LogPosition): StateRestore {
     let text = '';
     return {
       chunk: (bytes) => {
         text += Buffer.from(bytes).toString();
       },
-      finish: (done) => {
+      ready: () => null,
+      swap: (done) => {
         const [count, checksum] = JSON.parse(text) as [number, number];
         this.applied = meta.index;
+        this.appliedTerm = meta.term;
         this.count = count;
         this.checksum = checksum;
         setImmediate(() => done(null));
@@ -76,7 +85,7 @@ export interface RealMember {
   readonly driver: RaftDriver;
   readonly machine: CountingMachine;
   readonly transport: HttpTransport;
-  readonly app: Hono;
+  readonly requests: PeerRequests;
 }
 
 /** Members 1..count with data under `folder`. Each keeps its server, hence its port, over restarts; while down it answers 503. */
@@ -87,7 +96,7 @@ export class RealGroup {
   readonly #options: Partial<DriverOptions>;
   readonly #ids: readonly MemberId[];
   readonly #origins = new Map<MemberId, PeerOrigin>();
-  readonly #servers: ServerType[] = [];
+  readonly #servers: Server[] = [];
 
   constructor(folder: string, count: number, options: Partial<DriverOptions> = {}) {
     this.#folder = folder;
@@ -98,9 +107,10 @@ export class RealGroup {
   /** Finds a port for everybody, then starts everybody. */
   async start(): Promise<void> {
     for (const id of this.#ids) {
-      const respond = (request: Request): Response | Promise<Response> =>
-        this.running.get(id)?.app.fetch(request) ?? new Response(null, { status: 503 });
-      const { server, origin } = await listen(respond);
+      const respond = (request: IncomingMessage, response: ServerResponse): void => {
+        if (this.running.get(id)?.requests.take(request, response) !== true) response.writeHead(503).end();
+      };
+      const { server, origin } = await listen(respond, () => this.running.get(id)?.requests.streams ?? null);
       this.#servers.push(server);
       this.#origins.set(id, origin);
     }
@@ -110,14 +120,15 @@ export class RealGroup {
   /** Starts one member from what its folder holds. */
   async boot(id: MemberId): Promise<RealMember> {
     const directory = join(this.#folder, String(id));
-    const { log, restored } = await openWal({
+    const { log, restored, identity } = await openWal({
       fileSystem: nodeFileSystem,
       directory,
       memberId: id,
+      clusterId: CLUSTER,
       initialBase: {
         index: logIndex(0),
         term: term(0),
-        membership: { voterSets: [this.#ids], learners: [] },
+        membership: membership(this.#ids),
       },
       clock: systemClock,
       random: createSystemRandom(),
@@ -131,14 +142,29 @@ export class RealGroup {
     const peers = new Map([...this.#origins].filter(([peer]) => peer !== id));
     const options = driverOptions({
       self: id,
+      incarnation: incarnationOf(id),
       heartbeatIntervalMs: 50,
       electionTimeoutMs: 500,
       ...this.#options,
     });
     const common = { clock: systemClock, random: createSystemRandom(), logger: silentLogger };
     const transport = new HttpTransport(
-      { self: id, peers, postDeadlineMs: options.electionTimeoutMs, snapshotIdleMs: 5000 },
-      { ...common, counters, snapshots, onUnreachable: (peer) => driver.onUnreachable(peer) },
+      {
+        self: id,
+        clusterId: CLUSTER,
+        incarnation: options.incarnation,
+        advertiseAddress: `127.0.0.1:${id}`,
+        peers,
+        postDeadlineMs: options.electionTimeoutMs,
+        snapshotIdleMs: 5000,
+      },
+      {
+        ...common,
+        counters,
+        snapshots,
+        onUnreachable: (peer) => driver.onUnreachable(peer),
+        onRefused: (peer, reason) => driver.onRefused(peer, reason),
+      },
     );
     const driver = await openDriver(
       options,
@@ -150,14 +176,22 @@ export class RealGroup {
         transport,
         scheduler: eventLoopScheduler,
         onFatal: (error) => void this.fatal.push(error),
+        onExpelled: (reason) => void this.fatal.push(new Error(`expelled: ${reason}`)),
       },
       restored,
     );
-    const routes = raftRoutes(
-      { self: id, isMember: (member) => this.#origins.has(member), snapshotIdleMs: 5000 },
-      { ...common, counters, handler: driver, sink: snapshots },
+    const requests = new PeerRequests(
+      { self: id, clusterId: CLUSTER, snapshotIdleMs: 5000 },
+      {
+        ...common,
+        counters,
+        handler: driver,
+        sink: snapshots,
+        identity: () => identity,
+        onAddress: (peer, address) => transport.learnAddress(peer, address),
+      },
     );
-    const member = { id, driver, machine, transport, app: new Hono().route('/raft', routes) };
+    const member = { id, driver, machine, transport, requests };
     this.running.set(id, member);
     driver.start();
     return member;
@@ -167,6 +201,7 @@ export class RealGroup {
     const member = present(this.running.get(id), 'the member runs');
     this.running.delete(id);
     await member.driver.close();
+    member.requests.close();
     await member.transport.close();
   }
 
@@ -187,20 +222,26 @@ export class RealGroup {
 }
 
 function listen(
-  respond: (request: Request) => Response | Promise<Response>,
-): Promise<{ readonly server: ServerType; readonly origin: PeerOrigin }> {
+  respond: (request: IncomingMessage, response: ServerResponse) => void,
+  streams: () => MessageStreams | null,
+): Promise<{ readonly server: Server; readonly origin: PeerOrigin }> {
   return new Promise((resolve, reject) => {
-    const server = serve({ fetch: respond, hostname: '127.0.0.1', port: 0 }, (info) => {
-      const origin = parsePeerAddress(`127.0.0.1:${info.port}`);
+    const shouldUpgradeCallback = (request: IncomingMessage): boolean => streams()?.wants(request) ?? false;
+    const server = createServer({ shouldUpgradeCallback }, respond);
+    server.on('upgrade', (request, socket, head) => streams()?.accept(request, socket, head));
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      const port = typeof address === 'object' && address !== null ? address.port : 0;
+      const origin = parsePeerAddress(`127.0.0.1:${port}`);
       if (origin.ok) resolve({ server, origin: origin.value });
       else reject(new Error(origin.error));
     });
   });
 }
 
-function closeServer(server: ServerType): Promise<void> {
+function closeServer(server: Server): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
-    if ('closeAllConnections' in server) server.closeAllConnections();
+    server.closeAllConnections();
   });
 }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 import { createSeededRandom } from '../../../../src/base/random.ts';
 import { TickSource } from '../../../../src/raft/tick-source.ts';
-import { VirtualLoop } from './world.ts';
+import { VirtualLoop } from './virtual-loop.ts';
 
 function start(): { readonly loop: VirtualLoop; readonly ticks: TickSource; readonly atMs: number[] } {
   const loop = new VirtualLoop();

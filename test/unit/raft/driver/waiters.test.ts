@@ -12,6 +12,14 @@ import type { Consensus } from '../../../../src/store/types.ts';
 
 const LIMITS = { proposalsMax: 8, proposalBytesMax: 100, entryBytesMax: 50 };
 
+function ids(): () => number {
+  let last = 0;
+  return () => {
+    last += 1;
+    return last;
+  };
+}
+
 /** Compiles only while the driver has the shape that the store asks for. */
 export function asConsensus(driver: RaftDriver): Consensus {
   return driver;
@@ -21,14 +29,19 @@ describe('proposals', () => {
   it('have exactly one outcome, whatever happens to them in whatever order', () => {
     const action = fc.oneof(
       fc.record({ kind: fc.constant('add' as const), bytes: fc.nat(60), fence: fc.option(fc.nat(3)) }),
-      fc.record({ kind: fc.constant('step' as const), term: fc.option(fc.nat(3)), refuse: fc.boolean() }),
+      fc.record({
+        kind: fc.constant('step' as const),
+        term: fc.option(fc.nat(3)),
+        refuse: fc.boolean(),
+        countMax: fc.integer({ min: 1, max: 4 }),
+      }),
       fc.record({ kind: fc.constant('apply' as const), sameTerm: fc.boolean() }),
       fc.record({ kind: fc.constantFrom('drain' as const, 'drainPlaced' as const, 'refuse' as const) }),
       fc.record({ kind: fc.constant('expire' as const), nowMs: fc.nat(20) }),
     );
     fc.assert(
       fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
-        const table = new ProposalTable(LIMITS);
+        const table = new ProposalTable(LIMITS, ids());
         const outcomes: ProposalOutcome[][] = [];
         let last = 0;
         let applied = 0;
@@ -37,11 +50,12 @@ describe('proposals', () => {
             case 'add': {
               const mine: ProposalOutcome[] = [];
               const request = { data: Buffer.alloc(act.bytes), fence: act.fence, expiresMs: at % 15 };
-              if (table.add({ ...request, done: (outcome) => void mine.push(outcome) })) outcomes.push(mine);
+              if (table.add({ ...request, done: (outcome) => void mine.push(outcome) }) === null)
+                outcomes.push(mine);
               break;
             }
             case 'step':
-              for (const { id } of table.takeQueued(act.term)) {
+              for (const { id } of table.takeQueued(act.term, act.countMax)) {
                 if (act.refuse) {
                   table.refused(id, 'overloaded');
                 } else {
@@ -64,10 +78,10 @@ describe('proposals', () => {
               table.drain('test');
               break;
             case 'drainPlaced':
-              table.drainPlaced('test');
+              table.drainPlaced(logIndex(Math.max(0, last - 2)), 'test');
               break;
             case 'refuse':
-              table.refuseQueued('overloaded');
+              table.refuseQueued('noSpace');
               break;
             case 'expire':
               table.expire(act.nowMs);
@@ -80,20 +94,17 @@ describe('proposals', () => {
         table.drain('end');
         expect(outcomes.every((mine) => mine.length === 1)).toBe(true);
         // All bytes came back: the largest proposal fits again.
-        expect(table.add({ data: Buffer.alloc(50), fence: null, expiresMs: 0, done: () => undefined })).toBe(
-          true,
-        );
-        expect(table.add({ data: Buffer.alloc(50), fence: null, expiresMs: 0, done: () => undefined })).toBe(
-          true,
-        );
+        const largest = { data: Buffer.alloc(50), fence: null, expiresMs: 0, done: () => undefined };
+        expect([table.add(largest), table.add(largest)]).toEqual([null, null]);
+        expect(table.add(largest)).toBe('tooMuchWaiting');
       }),
     );
   });
 
   it('drained before they reached the log certainly never happen; those in the log are unknown', () => {
-    const table = new ProposalTable(LIMITS);
+    const table = new ProposalTable(LIMITS, ids());
     const outcomes: ProposalOutcome[] = [];
-    const add = (): boolean =>
+    const add = (): string | null =>
       table.add({
         data: Buffer.of(1),
         fence: null,
@@ -101,7 +112,7 @@ describe('proposals', () => {
         done: (outcome) => void outcomes.push(outcome),
       });
     add();
-    const [first] = table.takeQueued(null);
+    const [first] = table.takeQueued(null, 9);
     table.accepted(first!.id, { index: logIndex(1), term: term(1) });
     add();
     table.drain('closing');
@@ -112,7 +123,7 @@ describe('proposals', () => {
   });
 
   it('whose place was taken by another entry are never answered with its result', () => {
-    const table = new ProposalTable(LIMITS);
+    const table = new ProposalTable(LIMITS, ids());
     const outcomes: ProposalOutcome[] = [];
     table.add({
       data: Buffer.of(1),
@@ -120,7 +131,7 @@ describe('proposals', () => {
       expiresMs: 9,
       done: (outcome) => void outcomes.push(outcome),
     });
-    const [first] = table.takeQueued(null);
+    const [first] = table.takeQueued(null, 9);
     table.accepted(first!.id, { index: logIndex(1), term: term(1) });
     table.applied({ index: logIndex(1), term: term(2), kind: 'command', data: Buffer.of() }, 'of another');
     expect(outcomes).toMatchObject([{ ok: false, error: { kind: 'unknown' } }]);

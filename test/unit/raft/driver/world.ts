@@ -1,342 +1,47 @@
-// A small deterministic world for driver tests: virtual time, one event loop, disks and links with a model behind them.
+// A small deterministic world for driver tests: members on one virtual event loop, with modelled disks and links.
 
-import type { Clock, Timer } from '../../../../src/base/clock.ts';
+import type { Clock } from '../../../../src/base/clock.ts';
 import { createSeededRandom } from '../../../../src/base/random.ts';
 import type { Message } from '../../../../src/raft/core/messages.ts';
 import {
-  logIndex,
   memberId,
-  term,
-  type Entry,
-  type HardState,
-  type LogIndex,
-  type LogPosition,
+  type Incarnation,
   type MemberId,
-  type RestoredState,
-  type SnapshotMeta,
+  type Membership,
   type Term,
 } from '../../../../src/raft/core/types.ts';
 import { RaftDriver } from '../../../../src/raft/driver.ts';
 import { driverOptions, type DriverOptions } from '../../../../src/raft/driver-options.ts';
-import type {
-  Done,
-  DurableLog,
-  LogGroup,
-  SnapshotFile,
-  SnapshotStore,
-  StateMachine,
-  StateRestore,
-  Transport,
-} from '../../../../src/raft/ports.ts';
+import type { ExpulsionReason, SnapshotFile, Transport } from '../../../../src/raft/ports.ts';
 import { recover } from '../../../../src/raft/recovery.ts';
-import type { Scheduler } from '../../../../src/raft/scheduler.ts';
+import { incarnationOf, membership } from '../../../support/raft-core/builders.ts';
 import { silentLogger } from '../../../support/silent-logger.ts';
-
-interface Event {
-  readonly atMs: number;
-  readonly sequence: number;
-  readonly run: () => void;
-  cancelled: boolean;
-}
-
-/** Virtual time: events in order of time, then of arrival. */
-export class VirtualLoop {
-  nowMs = 0;
-  #events: Event[] = [];
-  #sequence = 0;
-
-  readonly clock: Clock = {
-    monotonicMs: () => this.nowMs,
-    wallMs: () => this.nowMs,
-    setTimer: (delayMs, callback) => this.after(delayMs, callback),
-  };
-
-  readonly scheduler: Scheduler = { afterPoll: (callback) => void this.after(0, callback) };
-
-  after(delayMs: number, run: () => void): Timer {
-    const event: Event = { atMs: this.nowMs + delayMs, sequence: this.#sequence, run, cancelled: false };
-    this.#sequence += 1;
-    this.#events.push(event);
-    return {
-      cancel: () => {
-        event.cancelled = true;
-      },
-    };
-  }
-
-  /** Runs everything due within `durationMs`; stops early when `until` holds. Returns whether it held at the end. */
-  run(durationMs: number, until: () => boolean = () => false): boolean {
-    const endMs = this.nowMs + durationMs;
-    while (!until()) {
-      this.#events = this.#events.filter((event) => !event.cancelled);
-      const next = this.#events.reduce<Event | null>(
-        (best, event) =>
-          best === null ||
-          event.atMs < best.atMs ||
-          (event.atMs === best.atMs && event.sequence < best.sequence)
-            ? event
-            : best,
-        null,
-      );
-      if (next === null || next.atMs > endMs) {
-        this.nowMs = endMs;
-        return until();
-      }
-      this.#events.splice(this.#events.indexOf(next), 1);
-      this.nowMs = Math.max(this.nowMs, next.atMs);
-      next.run();
-    }
-    return true;
-  }
-}
-
-/** What survives a crash of one member. Everything below writes into it only when its operation completes. */
-export class DiskImage {
-  hardState: HardState = { term: term(0), votedFor: null };
-  base: SnapshotMeta;
-  entries: Entry[] = [];
-  snapshots: { readonly meta: SnapshotMeta; readonly chunks: readonly Uint8Array[] }[] = [];
-  /** The durable copy of the state. */
-  state: { readonly applied: LogIndex; readonly lines: readonly string[] } = {
-    applied: logIndex(0),
-    lines: [],
-  };
-
-  constructor(voters: readonly MemberId[]) {
-    this.base = { index: logIndex(0), term: term(0), membership: { voterSets: [voters], learners: [] } };
-  }
-
-  restored(): RestoredState {
-    return { hardState: this.hardState, base: this.base, entries: [...this.entries] };
-  }
-}
-
-/** One process life: when `dead`, nothing it started completes or changes the disk any more. */
-class Life {
-  dead = false;
-  readonly loop: VirtualLoop;
-  constructor(loop: VirtualLoop) {
-    this.loop = loop;
-  }
-
-  later(delayMs: number, run: () => void): void {
-    this.loop.after(delayMs, () => {
-      if (!this.dead) run();
-    });
-  }
-}
-
-export interface DiskFaults {
-  /** Milliseconds one operation takes. */
-  latencyMs: number;
-  failNext: 'write' | 'save' | 'flush' | null;
-  /** Log operations completed, by kind; failed ones do not count. */
-  writes: number;
-}
-
-class MemoryLog implements DurableLog {
-  closed = false;
-  readonly #image: DiskImage;
-  readonly #life: Life;
-  readonly #faults: DiskFaults;
-  #busy = false;
-
-  constructor(image: DiskImage, life: Life, faults: DiskFaults) {
-    this.#image = image;
-    this.#life = life;
-    this.#faults = faults;
-  }
-
-  write(group: LogGroup, done: Done): void {
-    this.#run(done, () => {
-      const image = this.#image;
-      if (group.hardState !== null) {
-        if (group.hardState.term < image.hardState.term) throw new Error('the term fell on disk');
-        image.hardState = group.hardState;
-      }
-      if (group.truncateFrom !== null) {
-        const last = image.entries.at(-1)?.index ?? image.base.index;
-        if (group.truncateFrom > last) throw new Error('truncation beyond the log');
-        image.entries = image.entries.filter((entry) => entry.index < (group.truncateFrom ?? 0));
-      }
-      for (const entry of group.append) {
-        const last = image.entries.at(-1)?.index ?? image.base.index;
-        if (entry.index !== last + 1) throw new Error(`entry ${entry.index} after ${last}`);
-        image.entries.push(entry);
-      }
-    });
-  }
-
-  compact(base: SnapshotMeta, done: Done): void {
-    this.#run(done, () => {
-      const newest = this.#image.snapshots.at(-1);
-      if (newest === undefined || newest.meta.index < base.index)
-        throw new Error('compaction without a snapshot');
-      const last = this.#image.entries.at(-1)?.index ?? this.#image.base.index;
-      if (base.index < this.#image.base.index || base.index > last)
-        throw new Error('compaction outside the log');
-      this.#image.base = base;
-      this.#image.entries = this.#image.entries.filter((entry) => entry.index > base.index);
-    });
-  }
-
-  reset(base: SnapshotMeta, done: Done): void {
-    this.#run(done, () => {
-      if (base.index < this.#image.base.index) throw new Error('reset behind the base');
-      this.#image.base = base;
-      this.#image.entries = [];
-    });
-  }
-
-  close(done: Done): void {
-    if (this.#busy) throw new Error('closed during an operation');
-    this.closed = true;
-    this.#life.later(0, () => done(null));
-  }
-
-  #run(done: Done, effect: () => void): void {
-    if (this.#busy) throw new Error('two operations at once');
-    this.#busy = true;
-    this.#life.later(this.#faults.latencyMs, () => {
-      this.#busy = false;
-      if (this.#faults.failNext === 'write') {
-        this.#faults.failNext = null;
-        done(new Error('EIO'));
-        return;
-      }
-      effect();
-      this.#faults.writes += 1;
-      done(null);
-    });
-  }
-}
-
-export class MemorySnapshots implements SnapshotStore {
-  readonly #image: DiskImage;
-  readonly #life: Life;
-  readonly #faults: DiskFaults;
-
-  constructor(image: DiskImage, life: Life, faults: DiskFaults) {
-    this.#image = image;
-    this.#life = life;
-    this.#faults = faults;
-  }
-
-  newest(): SnapshotFile | null {
-    const newest = this.#image.snapshots.at(-1);
-    return newest === undefined ? null : { meta: newest.meta, bytes: newest.chunks.length, path: '' };
-  }
-
-  save(meta: SnapshotMeta, chunks: Iterable<Uint8Array>, done: (result: SnapshotFile | Error) => void): void {
-    this.#life.later(this.#faults.latencyMs * 2, () => {
-      if (this.#faults.failNext === 'save') {
-        done(new Error('ENOSPC'));
-        return;
-      }
-      done(this.put(meta, [...chunks]));
-    });
-  }
-
-  /** What a finished reception leaves. */
-  put(meta: SnapshotMeta, chunks: readonly Uint8Array[]): SnapshotFile {
-    this.#image.snapshots.push({ meta, chunks });
-    this.#image.snapshots.sort((left, right) => left.meta.index - right.meta.index);
-    return { meta, bytes: chunks.length, path: '' };
-  }
-
-  chunksOf(file: SnapshotFile): readonly Uint8Array[] | null {
-    return this.#image.snapshots.find(({ meta }) => meta.index === file.meta.index)?.chunks ?? null;
-  }
-
-  load(file: SnapshotFile, onChunk: (chunk: Uint8Array) => void, done: Done): void {
-    this.#life.later(this.#faults.latencyMs, () => {
-      const chunks = this.chunksOf(file);
-      if (chunks === null) {
-        done(new Error('ENOENT'));
-        return;
-      }
-      for (const chunk of chunks) onChunk(chunk);
-      done(null);
-    });
-  }
-
-  prune(done: Done): void {
-    const newest = this.#image.snapshots.at(-1)?.meta.index ?? 0;
-    this.#life.later(1, () => {
-      this.#image.snapshots = this.#image.snapshots.filter(({ meta }) => meta.index >= newest);
-      done(null);
-    });
-  }
-}
-
-/** The state is the list of all commands ever applied: whatever is lost, doubled or misplaced shows. */
-export class ListMachine implements StateMachine {
-  applied: LogIndex;
-  lines: string[];
-  readonly #image: DiskImage;
-  readonly #life: Life;
-  readonly #faults: DiskFaults;
-
-  constructor(image: DiskImage, life: Life, faults: DiskFaults) {
-    this.#image = image;
-    this.#life = life;
-    this.#faults = faults;
-    this.applied = image.state.applied;
-    this.lines = [...image.state.lines];
-  }
-
-  apply(entries: readonly Entry[]): readonly unknown[] {
-    return entries.map((entry) => {
-      if (entry.index !== this.applied + 1) throw new Error(`applied ${entry.index} after ${this.applied}`);
-      this.applied = entry.index;
-      if (entry.kind !== 'command') return null;
-      this.lines.push(Buffer.from(entry.data).toString());
-      return this.lines.length;
-    });
-  }
-
-  flush(done: Done): void {
-    const state = { applied: this.applied, lines: [...this.lines] };
-    this.#life.later(this.#faults.latencyMs, () => {
-      if (this.#faults.failNext === 'flush') {
-        done(new Error('EIO'));
-        return;
-      }
-      if (state.applied > this.#image.state.applied) this.#image.state = state;
-      done(null);
-    });
-  }
-
-  snapshot(): { readonly index: LogIndex; readonly chunks: Iterable<Uint8Array> } {
-    return { index: this.applied, chunks: this.lines.map((line) => Buffer.from(line)) };
-  }
-
-  restore(meta: LogPosition): StateRestore {
-    const lines: string[] = [];
-    return {
-      chunk: (bytes) => void lines.push(Buffer.from(bytes).toString()),
-      finish: (done) => {
-        this.#life.later(this.#faults.latencyMs, () => {
-          this.applied = meta.index;
-          this.lines = lines;
-          this.#image.state = { applied: meta.index, lines: [...lines] };
-          done(null);
-        });
-      },
-      abort: () => undefined,
-    };
-  }
-}
+import {
+  DiskImage,
+  Life,
+  ListMachine,
+  MemoryLog,
+  MemorySnapshots,
+  type DiskFaults,
+} from './modelled-storage.ts';
+import { VirtualLoop } from './virtual-loop.ts';
 
 /** One life of one member. */
 export interface Member {
   readonly id: MemberId;
+  readonly incarnation: Incarnation;
   readonly driver: RaftDriver;
   readonly machine: ListMachine;
   readonly snapshots: MemorySnapshots;
   readonly log: MemoryLog;
   readonly fatal: Error[];
+  readonly expelled: ExpulsionReason[];
   readonly life: Life;
+}
+
+export interface WorldOptions extends Partial<DriverOptions> {
+  /** What every member's log starts from; all bound voters when absent. */
+  readonly founders?: Membership;
 }
 
 /** A group of members on one loop. */
@@ -345,24 +50,33 @@ export class World {
   readonly members = new Map<MemberId, Member>();
   readonly images = new Map<MemberId, DiskImage>();
   readonly faults = new Map<MemberId, DiskFaults>();
-  /** Directed links that lose everything, as `from>to`. */
+  /** How many data directories each id has had before the present one. */
+  readonly wipes = new Map<MemberId, number>();
+  /** Directed links that lose everything and report it, as `from>to`. */
   readonly cut = new Set<string>();
+  /** Members that take every request and never answer: nothing arrives, nothing is reported. */
+  readonly hanging = new Set<MemberId>();
   readonly sent: Message[] = [];
+  /** The term of the entry at an index as the leader of a term has told it, as `term/index`. */
+  readonly #told = new Map<string, Term>();
   snapshotsSent = 0;
-  readonly #voters: readonly MemberId[];
   readonly #options: Partial<DriverOptions>;
   readonly #random;
   latencyMs = 1;
 
-  constructor(count: number, options: Partial<DriverOptions> = {}, seed = 1) {
-    this.#voters = Array.from({ length: count }, (_, offset) => memberId(offset + 1));
-    this.#options = options;
+  constructor(count: number, options: WorldOptions = {}, seed = 1) {
+    const { founders, ...rest } = options;
+    const ids = Array.from({ length: count }, (_, offset) => memberId(offset + 1));
+    this.#options = rest;
     this.#random = createSeededRandom(seed);
-    for (const id of this.#voters) {
-      this.images.set(id, new DiskImage(this.#voters));
-      this.faults.set(id, { latencyMs: 1, failNext: null, writes: 0 });
-      this.boot(id);
-    }
+    for (const id of ids) this.join(id, founders ?? membership(ids));
+  }
+
+  /** Gives `id` an empty data directory and starts it; without `founders` it knows nobody, as a member that joins. */
+  join(id: MemberId, founders: Membership = membership([])): Member {
+    this.images.set(id, new DiskImage(founders));
+    this.faults.set(id, { latencyMs: 1, failNext: null, failGroup: null, spaceLow: false, writes: 0 });
+    return this.boot(id);
   }
 
   /** Starts a member from what its disk holds. Throws what recovery refuses. */
@@ -374,19 +88,27 @@ export class World {
     const snapshots = new MemorySnapshots(image, life, faults);
     const machine = new ListMachine(image, life, faults);
     const fatal: Error[] = [];
+    const expelled: ExpulsionReason[] = [];
+    const clock: Clock = {
+      ...this.loop.clock,
+      setTimer: (delayMs, callback) => life.later(delayMs, callback),
+    };
     const parts = {
       log,
       snapshots,
       stateMachine: machine,
       transport: this.#transport(id, life),
-      clock: this.loop.clock,
-      scheduler: { afterPoll: (callback: () => void) => life.later(0, callback) },
+      clock,
+      scheduler: { afterPoll: (callback: () => void) => void life.later(0, callback) },
       random: createSeededRandom(this.#random.uint32()),
       logger: silentLogger,
       onFatal: (error: Error) => void fatal.push(error),
+      onExpelled: (reason: ExpulsionReason) => void expelled.push(reason),
     };
+    const incarnation = incarnationOf(id, this.wipes.get(id));
     const options = driverOptions({
       self: id,
+      incarnation,
       heartbeatIntervalMs: 50,
       electionTimeoutMs: 500,
       ...this.#options,
@@ -399,7 +121,7 @@ export class World {
         return;
       }
       const driver = new RaftDriver(options, parts, result);
-      member = { id, driver, machine, snapshots, log, fatal, life };
+      member = { id, incarnation, driver, machine, snapshots, log, fatal, expelled, life };
       this.members.set(id, member);
       driver.start();
     });
@@ -413,6 +135,18 @@ export class World {
   crash(id: MemberId): void {
     this.member(id).life.dead = true;
     this.members.delete(id);
+  }
+
+  /** The process is gone and so is its disk; what starts under its id is another incarnation. */
+  wipe(id: MemberId, founders: Membership): Member {
+    this.crash(id);
+    this.wipes.set(id, (this.wipes.get(id) ?? 0) + 1);
+    return this.join(id, founders);
+  }
+
+  /** The process stands still; what comes meanwhile waits, its own timers before everything else. */
+  freeze(id: MemberId, durationMs: number): void {
+    this.member(id).life.frozenUntilMs = this.loop.nowMs + durationMs;
   }
 
   member(id: MemberId | number): Member {
@@ -430,7 +164,7 @@ export class World {
   }
 
   isolate(id: MemberId): void {
-    for (const other of this.#voters) {
+    for (const other of this.images.keys()) {
       this.cut.add(`${id}>${other}`);
       this.cut.add(`${other}>${id}`);
     }
@@ -465,30 +199,27 @@ export class World {
   }
 
   #transport(self: MemberId, life: Life): Transport {
-    const deliver = (
-      to: MemberId,
-      run: (target: Member) => void,
-      lost: () => void = () => undefined,
-    ): void => {
-      life.loop.after(this.latencyMs, () => {
+    const deliver = (to: MemberId, run: (target: Member) => void, lost: () => void): void => {
+      this.loop.after(this.latencyMs, () => {
         const target = this.members.get(to);
+        if (this.hanging.has(to)) return;
         if (target === undefined || this.cut.has(`${self}>${to}`)) lost();
-        else run(target);
+        else target.life.arrives(() => this.#admit(self, life, { target, run }));
       });
     };
     return {
       send: (messages) => {
         for (const message of messages) {
           this.sent.push(message);
+          this.#checkDurability(self, message);
           deliver(
             message.to,
             (target) => target.driver.onMessage(message),
-            () => {
-              if (!life.dead) this.members.get(self)?.driver.onUnreachable(message.to);
-            },
+            () => life.arrives(() => this.members.get(self)?.driver.onUnreachable(message.to)),
           );
         }
       },
+      setAddresses: () => undefined,
       sendSnapshot: (
         to: MemberId,
         leaderTerm: Term,
@@ -497,20 +228,65 @@ export class World {
       ) => {
         this.snapshotsSent += 1;
         const chunks = this.member(self).snapshots.chunksOf(file);
-        const end = (delivered: boolean): void => life.later(this.latencyMs, () => done(delivered));
-        if (chunks === null) {
-          end(false);
-          return;
-        }
+        let isOver = false;
+        const end = (delayMs: number, delivered: boolean): void =>
+          void life.later(delayMs, () => {
+            if (!isOver) done(delivered);
+            isOver = true;
+          });
+        // Whatever becomes of the request, the sender learns an end of it.
+        end(SNAPSHOT_DEADLINE_MS, false);
+        if (chunks === null) return;
         deliver(
           to,
           (target) => {
             target.driver.onSnapshot(self, leaderTerm, target.snapshots.put(file.meta, chunks));
-            end(true);
+            end(this.latencyMs, true);
           },
-          () => end(false),
+          () => end(this.latencyMs, false),
         );
       },
     };
   }
+
+  /** As the routes of the real transport do: ask the driver first, and tell the sender a refusal. */
+  #admit(
+    from: MemberId,
+    life: Life,
+    { target, run }: { readonly target: Member; readonly run: (target: Member) => void },
+  ): void {
+    const verdict = target.driver.admits(from, incarnationOf(from, this.wipes.get(from)));
+    if (verdict === 'yes') run(target);
+    else life.arrives(() => this.members.get(from)?.driver.onRefused(target.id, verdict));
+  }
+
+  /** No vote and no acknowledgement leaves while what it promises is not on the disk. */
+  #checkDurability(self: MemberId, message: Message): void {
+    const { hardState, base, lastIndex } = this.image(self);
+    if (message.term > hardState.term && !MAY_BE_EARLY.has(message.kind))
+      throw new Error(`${message.kind} of term ${message.term} left before its term was durable`);
+    // A later term on the disk forbids a second vote in this one as well.
+    const isVote = message.kind === 'voteReply' && message.granted && message.term === hardState.term;
+    if (isVote && hardState.votedFor !== message.to) throw new Error('a vote left before it was durable');
+    if (message.kind === 'appendRequest') {
+      for (const { index, term } of [message.previous, ...message.entries])
+        this.#told.set(`${message.term}/${index}`, term);
+    }
+    if (message.kind !== 'appendAccepted' || message.matched < base.index) return;
+    const told = this.#told.get(`${message.term}/${message.matched}`);
+    if (
+      message.matched > lastIndex ||
+      (told !== undefined && this.image(self).termAt(message.matched) !== told)
+    )
+      throw new Error(`entry ${message.matched} was acknowledged before it was durable`);
+  }
 }
+
+const SNAPSHOT_DEADLINE_MS = 1000;
+
+/** Questions and answers that promise nothing about the term they name. */
+const MAY_BE_EARLY: ReadonlySet<Message['kind']> = new Set([
+  'preVoteRequest',
+  'preVoteReply',
+  'heartbeatReply',
+]);

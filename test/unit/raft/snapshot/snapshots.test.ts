@@ -3,7 +3,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { logIndex, memberId, term } from '../../../../src/raft/core/types.ts';
+import { logIndex, term } from '../../../../src/raft/core/types.ts';
 import type { SnapshotMeta } from '../../../../src/raft/core/types.ts';
 import type { SnapshotFile } from '../../../../src/raft/ports.ts';
 import {
@@ -12,14 +12,15 @@ import {
   openSnapshotsTask,
 } from '../../../../src/raft/snapshot/directory.ts';
 import { SnapshotDamaged, SnapshotUnsupported } from '../../../../src/raft/snapshot/errors.ts';
+import { SNAPSHOT_VERSION } from '../../../../src/raft/snapshot/format.ts';
 import { runTask } from '../../../../src/raft/wal/task.ts';
+import { membership } from '../../../support/raft-core/builders.ts';
 import { type PowerLoss, SimulatedDisk, diskError } from '../../../support/simulated-disk.ts';
 
 const DIRECTORY = '/data/snapshots';
 
 function meta(index: number, inTerm = 3): SnapshotMeta {
-  const membership = { voterSets: [[1, 2, 3].map(memberId)], learners: [memberId(9)] };
-  return { index: logIndex(index), term: term(inTerm), membership };
+  return { index: logIndex(index), term: term(inTerm), membership: membership([1, 2, 3], [9]) };
 }
 
 const CHUNKS = [new Uint8Array(700).fill(1), new Uint8Array(0), new Uint8Array(1500).fill(2)];
@@ -53,16 +54,13 @@ function save(
   return settled(disk, (done) => snapshots.save(of, chunks, done));
 }
 
-function load(
-  disk: SimulatedDisk,
-  file: SnapshotFile,
-): { chunks: Buffer[]; error: Error | null | undefined } {
+function load(disk: SimulatedDisk, file: SnapshotFile): { bytes: Buffer; error: Error | null | undefined } {
   const { snapshots } = openOn(disk);
-  const chunks: Buffer[] = [];
+  const pieces: Buffer[] = [];
   const error = settled<Error | null>(disk, (done) =>
-    snapshots.load(file, (chunk) => chunks.push(Buffer.from(chunk)), done),
+    snapshots.load(file, (piece) => pieces.push(Buffer.from(piece)), done),
   );
-  return { chunks, error };
+  return { bytes: Buffer.concat(pieces), error };
 }
 
 function saved(disk: SimulatedDisk, of: SnapshotMeta): SnapshotFile {
@@ -79,7 +77,7 @@ describe('saving', () => {
     const { snapshots, damaged } = openOn(restarted);
     expect(snapshots.newest()).toEqual(file);
     expect(damaged).toEqual([]);
-    expect(load(restarted, file)).toEqual({ chunks: CHUNKS.map((chunk) => Buffer.from(chunk)), error: null });
+    expect(load(restarted, file)).toEqual({ bytes: Buffer.concat(CHUNKS), error: null });
   });
 
   it('takes a state without any chunk', () => {
@@ -188,6 +186,45 @@ describe('the newest snapshot', () => {
     expect(settled(disk, (done) => incoming.finish(done))).toMatchObject({ meta: meta(3) });
   });
 
+  it('that was received counts when it was accepted, and never takes the place of the one that is there', () => {
+    const disk = new SimulatedDisk();
+    const { snapshots } = openOn(disk);
+    const own = save(disk, snapshots, meta(10));
+    const receive = (of: SnapshotMeta): SnapshotFile => {
+      const incoming = snapshots.receive(of);
+      settled(disk, (done) => incoming.write(new Uint8Array(3), done));
+      const file = settled<SnapshotFile | Error>(disk, (done) => incoming.finish(done));
+      if (file === undefined || file instanceof Error) throw new Error('not received', { cause: file });
+      return file;
+    };
+    expect(receive(meta(10))).toEqual(own);
+    const received = receive(meta(20));
+    expect(receive(meta(20))).toEqual(received);
+    expect(snapshots.newest()).toEqual(own);
+    expect(settled(disk, (done) => snapshots.prune(done))).toBeNull();
+    expect([...disk.files().keys()]).toHaveLength(2);
+    snapshots.accept(received);
+    expect(snapshots.newest()).toEqual(received);
+    expect(settled(disk, (done) => snapshots.older(received, done))).toEqual(own);
+  });
+
+  it('that is discarded leaves its place to the one before it, and its bytes go with the next pruning', () => {
+    const disk = new SimulatedDisk();
+    const { snapshots } = openOn(disk);
+    const older = save(disk, snapshots, meta(10));
+    const newest = saved(disk, meta(20));
+    const opened = openOn(disk).snapshots;
+    expect(settled(disk, (done) => opened.discard(newest, done))).toBeNull();
+    expect(opened.newest()).toEqual(older);
+    // Twice, and after a pruning, is no error.
+    expect(settled(disk, (done) => opened.discard(newest, done))).toBeNull();
+    expect([...disk.files().keys()]).toHaveLength(2);
+    expect(settled(disk, (done) => opened.prune(done))).toBeNull();
+    const restarted = disk.afterPowerLoss({ kind: 'lost' });
+    expect([...restarted.files().keys()]).toHaveLength(1);
+    expect(openOn(restarted).snapshots.newest()).toEqual(older);
+  });
+
   it('survives a pruning during which a newer one arrives: it may be about to be installed', () => {
     const disk = new SimulatedDisk();
     const { snapshots } = openOn(disk);
@@ -229,7 +266,7 @@ describe('the newest snapshot', () => {
     const disk = new SimulatedDisk();
     const file = saved(disk, meta(1));
     const content = disk.files().get(file.path)!;
-    content[8] = 2;
+    content[8] = SNAPSHOT_VERSION + 1;
     disk.plant(file.path, content);
     expect(openOn(disk).damaged[0]).toBeInstanceOf(SnapshotUnsupported);
   });
@@ -257,6 +294,30 @@ describe('loading', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('hands a large chunk over in pieces, with turns of the event loop between them', () => {
+    const queue: (() => void)[] = [];
+    const large = new SimulatedDisk({ schedule: (callback) => queue.push(callback) });
+    const snapshots = new SnapshotDirectory({ fileSystem: large, directory: DIRECTORY }, null);
+    const files: (SnapshotFile | Error)[] = [];
+    snapshots.save(meta(10), [new Uint8Array(100_000).fill(7)], (result) => files.push(result));
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) next();
+    const sizes: number[] = [];
+    const results: (Error | null)[] = [];
+    snapshots.load(
+      files[0] as SnapshotFile,
+      (piece) => sizes.push(piece.length),
+      (error) => results.push(error),
+    );
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const before = sizes.length;
+      next();
+      expect(sizes.length - before).toBeLessThanOrEqual(1);
+    }
+    expect(results).toEqual([null]);
+    expect(Math.max(...sizes)).toBe(16 * 1024);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(100_000);
   });
 
   it('refuses any other length', () => {
@@ -310,6 +371,8 @@ describe('a snapshot from the network', () => {
     }
     const received = settled<SnapshotFile | Error>(target, (done) => incoming.finish(done));
     expect(received).toEqual(file);
+    expect(snapshots.newest()).toBeNull();
+    snapshots.accept(file);
     expect(snapshots.newest()).toEqual(file);
     expect(target.files()).toEqual(source.files());
   });

@@ -54,7 +54,7 @@ const powerLoss: fc.Arbitrary<PowerLoss> = fc.oneof(
   fc.record({ kind: fc.constant('garbage' as const), seed: fc.nat() }),
 );
 
-describe('a crash at any disk operation', () => {
+describe('S67: a crash at any disk operation', () => {
   const script = randomScript(2024, 60);
   const total = runUntilCrash(script, null).disk.operations.length;
 

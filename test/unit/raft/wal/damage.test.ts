@@ -79,7 +79,7 @@ it('the directory under test has sealed segments, a tail that is not empty, and 
 describe('a flipped bit', () => {
   const last = lastWriteOf();
 
-  it('in a write before the last one is refused, with the file and the place in the message', () => {
+  it('S69: in a write before the last one is refused, with the file and the place in the message', () => {
     const place = fc.constantFrom(...inUse).chain((path) => {
       const end = path === tail ? last.from : contentEnd(healthy.files().get(path)!);
       return fc.record({ path: fc.constant(path), bit: fc.integer({ min: 0, max: end * 8 - 1 }) });
@@ -97,7 +97,7 @@ describe('a flipped bit', () => {
     );
   });
 
-  it('in the last write cannot be told from a torn write: exactly that write is cut, never half of it', () => {
+  it('S68: in the last write cannot be told from a torn write: exactly that write is cut, never half of it', () => {
     fc.assert(
       fc.property(fc.integer({ min: last.from * 8, max: last.to * 8 - 1 }), (bit) => {
         const result = answer(withFile(tail, (content) => flip(content, bit)));
@@ -139,7 +139,7 @@ describe('a cut is made once', () => {
   });
 });
 
-describe('files that are missing, short or foreign', () => {
+describe('S69: files that are missing, short or foreign', () => {
   it.each(inUse.slice(1))('%s gone is refused', (path) => {
     const disk = healthyDisk();
     disk.uproot(path);

@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { type Entry, logIndex, memberId, term } from '../../../../src/raft/core/types.ts';
 import { ByteReader, ByteWriter, MalformedBytes } from '../../../../src/raft/wal/bytes.ts';
 import {
+  FORMAT_VERSION,
   beginFrame,
   findFrameHeader,
   finishFrame,
@@ -17,15 +18,15 @@ import {
   writeSegmentHeader,
 } from '../../../../src/raft/wal/format.ts';
 import { UnknownRecord, type WalRecord, readRecords, writeRecord } from '../../../../src/raft/wal/records.ts';
+import { anyMembership } from '../../../support/raft-core/memberships.ts';
 
 const index = fc.maxSafeNat().map(logIndex);
 const anyTerm = fc.maxSafeNat().map(term);
 const member = fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }).map(memberId);
-const members = fc.array(member, { maxLength: 5 });
 const meta = fc.record({
   index,
   term: anyTerm,
-  membership: fc.record({ voterSets: fc.array(members, { minLength: 1, maxLength: 2 }), learners: members }),
+  membership: anyMembership,
 });
 const hardState = fc.record({ term: anyTerm, votedFor: fc.option(member) });
 const entries: fc.Arbitrary<Entry[]> = fc
@@ -138,7 +139,7 @@ describe('segment headers and names', () => {
     const writer = new ByteWriter();
     const incarnation = Uint8Array.from({ length: 16 }, (_, place) => place);
     const header = {
-      version: 1,
+      version: FORMAT_VERSION,
       incarnation,
       number: 9,
       capacityBytes: 4096,

@@ -3,9 +3,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { AssertionError } from '../../../../src/base/assert.ts';
+import type { Clock, Timer } from '../../../../src/base/clock.ts';
 import { type Entry, logIndex, memberId, term } from '../../../../src/raft/core/types.ts';
 import type { LogGroup } from '../../../../src/raft/ports.ts';
 import type { WalEvent } from '../../../../src/raft/wal/durable-log.ts';
+import { contentEnd } from '../../../../src/raft/wal/format.ts';
 import type { OpenedWal } from '../../../../src/raft/wal/open.ts';
 import {
   INITIAL_BASE,
@@ -35,6 +37,48 @@ function group(parts: Partial<LogGroup>): { kind: 'write'; group: LogGroup } {
 
 function segmentsOn(disk: SimulatedDisk): string[] {
   return [...disk.files().keys()].filter((path) => path.endsWith('.log')).sort();
+}
+
+/** One timer, fired by hand. */
+class ManualClock implements Clock {
+  delayMs = 0;
+  #callback: (() => void) | null = null;
+
+  get isSet(): boolean {
+    return this.#callback !== null;
+  }
+
+  monotonicMs(): number {
+    return 0;
+  }
+
+  wallMs(): number {
+    return 0;
+  }
+
+  setTimer(delayMs: number, callback: () => void): Timer {
+    if (this.#callback !== null) throw new Error('a second timer');
+    this.delayMs = delayMs;
+    this.#callback = callback;
+    return {
+      cancel: () => {
+        if (this.#callback === callback) this.#callback = null;
+      },
+    };
+  }
+
+  fire(): void {
+    const callback = this.#callback;
+    this.#callback = null;
+    callback?.();
+  }
+}
+
+/** Bytes of zeroes at the end of the last segment in use. */
+function roomIn(disk: SimulatedDisk): number {
+  const used = segmentsOn(disk).map((path) => disk.files().get(path)!);
+  const tail = used.findLast((content) => contentEnd(content) > 0)!;
+  return tail.length - contentEnd(tail);
 }
 
 describe('a group', () => {
@@ -94,7 +138,7 @@ describe('a group', () => {
   });
 });
 
-describe('the latch', () => {
+describe('S70: the latch', () => {
   const script = randomScript(5, 40);
   const clean = new SimulatedDisk();
   performAll(clean, mustOpen(clean).log, script.operations);
@@ -137,7 +181,7 @@ describe('a disk that is filling up', () => {
     }
   }
 
-  it('is reported a segment ahead, serves on, and fails only when the segment in use is full', () => {
+  it('S71: is reported a segment ahead, serves on, and fails only when the segment in use is full', () => {
     const disk = new SimulatedDisk({ capacityBytes });
     const events: WalEvent[] = [];
     const opened = mustOpen(disk, { onEvent: (event) => events.push(event) });
@@ -155,19 +199,92 @@ describe('a disk that is filling up', () => {
     expect(perform(roomier, again.log, group({ append: entries(acknowledged + 1, 50) }))).toBeNull();
   });
 
-  it('goes on by itself when space comes back in time', () => {
+  it('S71: says so while it lasts, and goes on by itself when space comes back, without any write', () => {
     const disk = new SimulatedDisk({ capacityBytes });
-    const events: WalEvent[] = [];
-    const onEvent = (event: WalEvent): void => {
-      events.push(event);
-      if (event.kind === 'spaceLow') disk.capacityBytes = Number.POSITIVE_INFINITY;
-    };
-    const opened = mustOpen(disk, { onEvent });
-    perform(disk, opened.log, group({ hardState: VOTE }));
-    for (let index = 1; index <= 200; index += 1) {
-      expect(perform(disk, opened.log, group({ append: entries(index, 1) }))).toBeNull();
+    const clock = new ManualClock();
+    const kinds: string[] = [];
+    const opened = mustOpen(disk, { clock, onEvent: ({ kind }) => kinds.push(kind) });
+    const { log } = opened;
+    perform(disk, log, group({ hardState: VOTE }));
+    let index = 1;
+    for (; !log.spaceLow; index += 1)
+      expect(perform(disk, log, group({ append: entries(index, 1) }))).toBeNull();
+    const delays: number[] = [];
+    for (let attempt = 0; attempt < 6; attempt += 1) {
+      delays.push(clock.delayMs);
+      clock.fire();
+      disk.runUntilIdle();
+      expect(log.spaceLow).toBe(true);
     }
-    expect(events.map(({ kind }) => kind)).toEqual(['spaceLow', 'spaceRecovered']);
+    expect(Math.max(...delays)).toBeLessThanOrEqual(10_000);
+    expect(delays.at(-1)).toBeGreaterThan(delays[0]! * 4);
+    disk.capacityBytes = Number.POSITIVE_INFINITY;
+    clock.fire();
+    disk.runUntilIdle();
+    expect(log.spaceLow).toBe(false);
+    expect(kinds).toEqual(['spaceLow', 'spaceRecovered']);
+    for (const end = index + 100; index < end; index += 1)
+      expect(perform(disk, log, group({ append: entries(index, 1) }))).toBeNull();
+    expect(clock.isSet).toBe(false);
+  });
+
+  it('S71: the cut that frees space still fits where entries do not any more', () => {
+    for (const large of [0, SEGMENT_BYTES + 500]) {
+      const disk = new SimulatedDisk({ capacityBytes: capacityBytes + large });
+      const { log } = mustOpen(disk);
+      perform(disk, log, group({ hardState: VOTE, append: entries(1, 1, large) }));
+      let index = 1;
+      // Up to the last entry that the segment in use takes: one more would end the log.
+      for (let isFull = false; !isFull; isFull = log.spaceLow && roomIn(disk) < 700) {
+        index += 1;
+        expect(perform(disk, log, group({ append: entries(index, 1) }))).toBeNull();
+      }
+      const hardState = { term: term(2), votedFor: memberId(3) };
+      expect(perform(disk, log, group({ hardState }))).toBeNull();
+      // The cut makes room for the next segment.
+      const base = { ...INITIAL_BASE, index: logIndex(index - 1), term: term(1) };
+      expect(perform(disk, log, { kind: 'compact', base })).toBeNull();
+      expect(log.spaceLow).toBe(false);
+      for (let number = 3; number <= 9; number += 1)
+        expect(perform(disk, log, group({ hardState: { ...hardState, term: term(number) } }))).toBeNull();
+      const { restored } = mustOpen(disk.afterPowerLoss({ kind: 'lost' }));
+      expect(restored.hardState.votedFor).toBe(3);
+      expect(restored.base.index).toBe(index - 1);
+      expect(restored.entries).toEqual(entries(index, 1));
+    }
+  });
+
+  it('D5: leaves room for several votes in a row behind the last entry it takes', () => {
+    for (const large of [0, SEGMENT_BYTES + 500]) {
+      const disk = new SimulatedDisk({ capacityBytes: capacityBytes + large });
+      const { log } = mustOpen(disk);
+      const first = entries(1, 1, large);
+      perform(disk, log, group({ hardState: VOTE, append: first }));
+      let index = 1;
+      for (let isFull = false; !isFull; isFull = log.spaceLow && roomIn(disk) < 700) {
+        index += 1;
+        expect(perform(disk, log, group({ append: entries(index, 1) }))).toBeNull();
+      }
+      for (let number = 2; number <= 8; number += 1) {
+        const hardState = { term: term(number), votedFor: memberId(3) };
+        expect(perform(disk, log, group({ hardState }))).toBeNull();
+      }
+      const { restored } = mustOpen(disk.afterPowerLoss({ kind: 'lost' }));
+      expect(restored.hardState).toEqual({ term: term(8), votedFor: memberId(3) });
+      expect(restored.entries).toEqual([...first, ...entries(2, index - 1)]);
+    }
+  });
+
+  it('is not tried again once the log is closed', () => {
+    const disk = new SimulatedDisk({ capacityBytes });
+    const clock = new ManualClock();
+    const { log } = mustOpen(disk, { clock });
+    perform(disk, log, group({ hardState: VOTE }));
+    for (let index = 1; !log.spaceLow; index += 1) perform(disk, log, group({ append: entries(index, 1) }));
+    expect(clock.isSet).toBe(true);
+    log.close(() => undefined);
+    disk.runUntilIdle();
+    expect(clock.isSet).toBe(false);
   });
 
   it('goes on when a compaction frees the space', () => {

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { createSeededRandom } from '../../../../src/base/random.ts';
+import { foundingClusterId } from '../../../../src/raft/cluster-id.ts';
 import { memberId } from '../../../../src/raft/core/types.ts';
 import type { DurableLog } from '../../../../src/raft/ports.ts';
 import { nodeFileSystem } from '../../../../src/raft/wal/node-file-system.ts';
@@ -32,6 +33,7 @@ function open(directory: string): Promise<OpenedWal> {
     fileSystem: nodeFileSystem,
     directory,
     memberId: memberId(1),
+    clusterId: foundingClusterId(['127.0.0.1:9379']),
     initialBase: INITIAL_BASE,
     clock: systemClock,
     random: createSeededRandom(1),

@@ -1,9 +1,9 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { assembleState } from '../../../../src/store/state/assemble.ts';
+import { StateAssembly } from '../../../../src/store/state/assembly.ts';
 import { EMPTY_HASH, equalHashes } from '../../../../src/store/state/hash.ts';
-import { EMPTY_CONTENTS, KeyValueState } from '../../../../src/store/state/key-value-state.ts';
+import { KeyValueState } from '../../../../src/store/state/key-value-state.ts';
 import { RequestTable } from '../../../../src/store/state/request-table.ts';
 import type { StoredValue, TransactionOutcome } from '../../../../src/store/types.ts';
 import { arbitraryTransaction } from '../commands.ts';
@@ -49,7 +49,7 @@ describe('key-value state', () => {
     const limit = 5;
     fc.assert(
       fc.property(fc.array(arbitraryTransaction, { maxLength: 40 }), (transactions) => {
-        const state = new KeyValueState(EMPTY_CONTENTS, limit);
+        const state = new KeyValueState(limit);
         const naive = new NaiveState(limit);
         transactions.forEach((one, offset) => {
           expect(state.apply(offset + 1, one).outcome).toEqual(naive.apply(offset + 1, one));
@@ -69,15 +69,19 @@ describe('key-value state', () => {
   it('keeps the hash that a state built from its contents has, also after evictions', () => {
     fc.assert(
       fc.property(fc.array(arbitraryTransaction, { maxLength: 40 }), (transactions) => {
-        const state = new KeyValueState(EMPTY_CONTENTS, 5);
+        const state = new KeyValueState(5);
         transactions.forEach((one, offset) => state.apply(offset + 1, one));
-        expect(new KeyValueState(state.contents(), 5).hash).toEqual(state.hash);
+        const { stored, requests } = state.contents();
+        const rebuilt = new KeyValueState(5);
+        for (const value of stored) expect(rebuilt.restoreStored(value)).toBe(true);
+        for (const request of requests) expect(rebuilt.restoreRequest(request)).toBe(true);
+        expect(rebuilt.hash).toEqual(state.hash);
       }),
     );
   });
 
   it('reports exactly the records that differ', () => {
-    const state = new KeyValueState(EMPTY_CONTENTS, 1);
+    const state = new KeyValueState(1);
     state.apply(1, put(1, 'a', 'x'));
     const both = transaction(2, { put: [{ key: 'b', value: bytes('y') }], remove: ['a', 'absent'] });
     expect(state.apply(2, both).changes).toEqual([
@@ -95,7 +99,7 @@ describe('key-value state', () => {
   });
 
   it('answers a repeated request with its first outcome and changes nothing', () => {
-    const state = new KeyValueState(EMPTY_CONTENTS);
+    const state = new KeyValueState();
     state.apply(1, put(1, 'a', 'first'));
     const before = state.hash;
     expect(state.apply(2, put(1, 'a', 'second'))).toEqual({
@@ -107,7 +111,7 @@ describe('key-value state', () => {
   });
 
   it('remembers a conflict as the outcome of the request, even when a retry would succeed', () => {
-    const state = new KeyValueState(EMPTY_CONTENTS);
+    const state = new KeyValueState();
     state.apply(1, put(1, 'a', 'x'));
     const create = transaction(2, {
       compare: [{ key: 'a', revision: 0 }],
@@ -120,19 +124,19 @@ describe('key-value state', () => {
   });
 
   it('records an entry that is no transaction', () => {
-    const state = new KeyValueState(EMPTY_CONTENTS);
+    const state = new KeyValueState();
     expect(state.refuse(1, 'garbage').outcome).toEqual({ kind: 'refused', reason: 'garbage' });
     expect(equalHashes(state.hash, EMPTY_HASH)).toBe(false);
     expect(state.contents().requests).toHaveLength(1);
   });
 
   it('a copy of the contents does not follow later changes', () => {
-    const state = new KeyValueState(EMPTY_CONTENTS);
+    const state = new KeyValueState();
     state.apply(1, put(1, 'a', 'x'));
     const cut = state.contents();
     state.apply(2, put(2, 'a', 'y'));
     state.apply(3, put(3, 'b', 'z'));
-    expect(cut.stored).toEqual([{ key: 'a', value: bytes('x'), revision: 1 }]);
+    expect([...cut.stored]).toEqual([{ key: 'a', value: bytes('x'), revision: 1 }]);
     expect(cut.requests).toHaveLength(1);
   });
 });
@@ -161,16 +165,27 @@ describe('request table', () => {
 });
 
 describe('a state read back', () => {
-  const state = new KeyValueState(EMPTY_CONTENTS);
+  const state = new KeyValueState();
   state.apply(1, put(1, 'a', 'x'));
   state.apply(2, put(2, 'b', 'y'));
-  const contents = state.contents();
+  const { stored, requests } = state.contents();
+  const contents = { stored: [...stored], requests };
   const summary = { index: 2, hash: state.hash };
   const reason = (
     changed: Partial<typeof contents>,
     changedSummary: Partial<typeof summary> = {},
   ): string => {
-    const built = assembleState({ ...summary, ...changedSummary }, { ...contents, ...changed });
+    const assembly = new StateAssembly();
+    const all = { ...contents, ...changed };
+    for (const value of all.stored) {
+      const problem = assembly.addStored(value);
+      if (problem !== null) return problem;
+    }
+    for (const request of all.requests) {
+      const problem = assembly.addRequest(request);
+      if (problem !== null) return problem;
+    }
+    const built = assembly.finish({ ...summary, ...changedSummary });
     return built.ok ? 'accepted' : built.error;
   };
 

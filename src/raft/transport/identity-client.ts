@@ -1,0 +1,56 @@
+// Asks a member who it is: how a member that joins learns which cluster it is about to enter.
+
+import { Client } from 'undici';
+import { z } from 'zod';
+
+import type { Clock } from '../../base/clock.ts';
+import { err, ok, type Result } from '../../base/result.ts';
+import { clusterId, isClusterId } from '../cluster-id.ts';
+import { incarnation, isIncarnation, memberId } from '../core/types.ts';
+import type { PeerOrigin } from './peer-address.ts';
+
+/** Far above any identity. */
+const BODY_BYTES_MAX = 4096;
+
+/** Fields a later release may add are ignored. */
+const identitySchema = z.object({
+  clusterId: z.string().refine(isClusterId).transform(clusterId),
+  memberId: z.int().positive().transform(memberId),
+  incarnation: z.string().refine(isIncarnation).transform(incarnation),
+  state: z.enum(['initialising', 'ready', 'removed']),
+});
+
+/** What a member says of itself at `GET /raft/identity`. */
+export type PeerIdentity = z.infer<typeof identitySchema>;
+
+/** The identity of the member at `origin`; the error, also after `deadlineMs`, is a phrase for people. Never rejects. */
+export async function fetchIdentity(
+  origin: PeerOrigin,
+  deadlineMs: number,
+  clock: Clock,
+): Promise<Result<PeerIdentity, string>> {
+  const client = new Client(origin);
+  const deadline = new AbortController();
+  const timer = clock.setTimer(deadlineMs, () => deadline.abort(new Error(`no answer in ${deadlineMs} ms`)));
+  try {
+    const { statusCode, body } = await client.request({
+      path: '/raft/identity',
+      method: 'GET',
+      signal: deadline.signal,
+    });
+    let text = '';
+    for await (const chunk of body) {
+      text += String(chunk);
+      if (text.length > BODY_BYTES_MAX) return err(`${origin} is no member: its answer is too long`);
+    }
+    if (statusCode !== 200) return err(`${origin} answered ${statusCode}`);
+    return ok(identitySchema.parse(JSON.parse(text)));
+  } catch (error) {
+    if (error instanceof z.ZodError || error instanceof SyntaxError)
+      return err(`${origin} is no member: its answer cannot be read`);
+    return err(`${origin} cannot be asked: ${error instanceof Error ? error.message : 'unknown'}`);
+  } finally {
+    timer.cancel();
+    await client.destroy();
+  }
+}

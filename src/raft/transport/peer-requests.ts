@@ -1,0 +1,205 @@
+// The other members' way in: their requests, taken straight from the HTTP server and checked before anything is believed.
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { unreachable } from '../../base/assert.ts';
+import { err, ok, type Result } from '../../base/result.ts';
+import type { ClusterId } from '../cluster-id.ts';
+import type { MemberId } from '../core/types.ts';
+import type { TransportHandler } from '../ports.ts';
+import { openFrame, type Frame, type FrameError } from './frame.ts';
+import type { PeerIdentity } from './identity-client.ts';
+import { decodeMessages } from './message-codec.ts';
+import { MessageStreams } from './message-streams.ts';
+import { refusal, refusalBody, refusalStatus, type Refusal } from './refusals.ts';
+import { decodeSnapshotPost, SNAPSHOT_BODY_BYTES_MAX } from './snapshot-codec.ts';
+import { SnapshotReceiver, type SnapshotReceiverParts } from './snapshot-receiver.ts';
+
+/** Bytes of a frame of messages, at most: far above a frame's target, so that one large entry still fits. */
+export const MESSAGES_BYTES_MAX = 8 * 1024 * 1024;
+/** One line a reason in this time says what is refused; the counters say how often. */
+const LOG_INTERVAL_MS = 60_000;
+
+export interface PeerRequestsOptions {
+  readonly self: MemberId;
+  readonly clusterId: ClusterId;
+  readonly snapshotIdleMs: number;
+}
+
+export interface PeerRequestsParts extends SnapshotReceiverParts {
+  readonly handler: TransportHandler;
+  /** Who this member is, for those that want to join. */
+  readonly identity: () => PeerIdentity;
+  /** Where an admitted sender says it takes requests. */
+  readonly onAddress: (member: MemberId, address: string) => void;
+}
+
+/**
+ * `POST /raft/messages`: one frame of messages; 204, and each message went to the handler. `POST /raft/snapshot`: some
+ * chunks of a snapshot; 200 with what is held now. `GET /raft/identity`: who this member is. Everything else under these
+ * paths is refused with a status and a sentence, and counted. Works on Node's own requests: peers send thousands of small
+ * posts a second, and a framework's view of each costs as much as the post.
+ */
+export class PeerRequests {
+  readonly #options: PeerRequestsOptions;
+  readonly #parts: PeerRequestsParts;
+  readonly #receiver: SnapshotReceiver;
+  /** Messages on connections that stay: how members really talk. */
+  readonly streams: MessageStreams;
+  readonly #quietUntilMs = new Map<string, number>();
+
+  constructor(options: PeerRequestsOptions, parts: PeerRequestsParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#receiver = new SnapshotReceiver(options, parts);
+    this.streams = new MessageStreams({
+      clock: parts.clock,
+      bodyBytesMax: MESSAGES_BYTES_MAX,
+      take: (frame) => this.#streamed(frame),
+    });
+  }
+
+  /** True when the request is a peer's: then it is answered, now or when its body is here. */
+  readonly take = (request: IncomingMessage, response: ServerResponse): boolean => {
+    const { url, method } = request;
+    if (method === 'POST' && url === '/raft/messages') {
+      this.#collect(request, response, MESSAGES_BYTES_MAX, (frame) => this.#postedMessages(frame, response));
+      return true;
+    }
+    if (method === 'POST' && url === '/raft/snapshot') {
+      this.#collect(
+        request,
+        response,
+        SNAPSHOT_BODY_BYTES_MAX,
+        (frame) => void this.#takeSnapshot(frame, response),
+      );
+      return true;
+    }
+    if (method === 'GET' && url === '/raft/identity') {
+      answer(response, 200, JSON.stringify(this.#parts.identity()));
+      return true;
+    }
+    return false;
+  };
+
+  /** Drops what has arrived of a snapshot. The server stops the requests. */
+  close(): void {
+    this.#receiver.close();
+    this.streams.close();
+  }
+
+  /** Reads a whole body of at most `bytesMax`. Node holds it to its declared length, so memory grows with what arrives. */
+  #collect(
+    request: IncomingMessage,
+    response: ServerResponse,
+    bytesMax: number,
+    take: (frame: Buffer) => void,
+  ): void {
+    const declared = request.headers['content-length'];
+    if (declared === undefined) return this.#refuse(response, refusal('lengthRequired'));
+    if (Number(declared) > bytesMax) return this.#refuse(response, refusal('tooLarge', `${declared} bytes`));
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => void chunks.push(chunk));
+    request.on('end', () =>
+      take(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
+    );
+    request.on('error', () => this.#count(refusal('aborted')));
+  }
+
+  #postedMessages(bytes: Buffer, response: ServerResponse): void {
+    const refused = this.#takeMessages(bytes);
+    if (refused === null) response.writeHead(204).end();
+    else this.#refuse(response, refused);
+  }
+
+  #streamed(frame: Buffer): Refusal | null {
+    const refused = this.#takeMessages(frame);
+    if (refused !== null) this.#count(refused);
+    return refused;
+  }
+
+  #takeMessages(bytes: Buffer): Refusal | null {
+    const { counters, handler } = this.#parts;
+    const frame = this.#admit(bytes, MESSAGES_BYTES_MAX);
+    if (!frame.ok) return frame.error;
+    const messages = decodeMessages(frame.value);
+    if (!messages.ok) return refusalOf(messages.error);
+    counters.framesReceived += 1;
+    counters.messagesReceived += messages.value.length;
+    for (const message of messages.value) handler.onMessage(message);
+    return null;
+  }
+
+  async #takeSnapshot(bytes: Buffer, response: ServerResponse): Promise<void> {
+    const frame = this.#admit(bytes, SNAPSHOT_BODY_BYTES_MAX);
+    if (!frame.ok) return this.#refuse(response, frame.error);
+    const post = decodeSnapshotPost(frame.value);
+    if (!post.ok) return this.#refuse(response, refusalOf(post.error));
+    const taken = await this.#receiver.take(frame.value.head.from, post.value);
+    if (taken.ok) answer(response, 200, JSON.stringify(taken.value));
+    else this.#refuse(response, taken.error);
+  }
+
+  /** The frame, if it is meant for this member and its sender may speak to it. */
+  #admit(bytes: Buffer, bytesMax: number): Result<Frame, Refusal> {
+    const opened = openFrame(bytes, bytesMax);
+    if (!opened.ok) return err(refusalOf(opened.error));
+    const { clusterId, from, to, incarnation, address } = opened.value.head;
+    const { self, clusterId: own } = this.#options;
+    const sender = `member ${from} at ${printable(address)}`;
+    if (clusterId !== own)
+      return err(refusal('foreignCluster', `${sender}, cluster ${clusterId}; here is ${own}`));
+    if (to !== self)
+      return err(refusal('wrongRecipient', `${sender} asked for member ${to}; here is member ${self}`));
+    const admission = this.#parts.handler.admits(from, incarnation);
+    if (admission !== 'yes') return err(refusal(admission, sender));
+    this.#parts.onAddress(from, address);
+    return ok(opened.value);
+  }
+
+  #refuse(response: ServerResponse, refused: Refusal): void {
+    this.#count(refused);
+    answer(response, refusalStatus(refused.reason), refusalBody(refused));
+  }
+
+  #count({ reason, detail }: Refusal): void {
+    const { counters, clock, logger } = this.#parts;
+    counters.refused[reason] += 1;
+    const nowMs = clock.monotonicMs();
+    if (nowMs < (this.#quietUntilMs.get(reason) ?? Number.NEGATIVE_INFINITY)) return;
+    this.#quietUntilMs.set(reason, nowMs + LOG_INTERVAL_MS);
+    logger.warn('raft.request.refused', { reason, detail });
+  }
+}
+
+function answer(response: ServerResponse, status: number, body: string): void {
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(body),
+  });
+  response.end(body);
+}
+
+/** What came in a frame, for logs and answers: anybody may have written it. */
+function printable(text: string): string {
+  return text.replaceAll(/[^\w.:[\]-]/g, '?');
+}
+
+function refusalOf(error: FrameError): Refusal {
+  switch (error.kind) {
+    case 'version':
+      return refusal('version', `the request has version ${error.version}`);
+    case 'unknownFrame':
+      return refusal('unknownFrame', `kind ${error.code}`);
+    case 'tooLarge':
+      return refusal('tooLarge', `${error.bytes} bytes`);
+    case 'malformed':
+      return refusal('malformed', error.reason);
+    case 'notAFrame':
+    case 'truncated':
+    case 'checksum':
+      return refusal(error.kind);
+    default:
+      return unreachable(error);
+  }
+}
