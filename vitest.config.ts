@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 /**
- * Two projects: `unit` (pure code, properties, transcripts) and `integration` (real processes).
+ * Three projects: `unit` (pure code, properties, transcripts), `simulation` (seeds of the simulator) and `integration` (real processes).
  * Integration files run one after the other: each starts several processes and two cores are the
  * machine we promise to pass on.
  */
@@ -18,6 +18,14 @@ export default defineConfig({
           ],
           testTimeout: 60_000,
           maxWorkers: 2,
+        },
+      },
+      {
+        test: {
+          name: 'simulation',
+          include: ['test/simulation/**/*.test.ts'],
+          // On a machine with other work to do, seeds take several times as long.
+          testTimeout: 1_200_000,
         },
       },
       {

@@ -8,23 +8,24 @@ import type { ApiDependencies } from './dependencies.ts';
 import { ApiError } from './errors.ts';
 import { limitBody } from './middleware/limits.ts';
 import { measureRequests } from './middleware/metrics.ts';
-import { redirectToLeader } from './middleware/redirect.ts';
-import { findRoute, type RouteTable } from './route-table.ts';
+import { redirectToLeader, redirectToSuccessor } from './middleware/redirect.ts';
+import { RouteIndex } from './route-table.ts';
+import { backupRoutes } from './routes/backup.ts';
 import { clusterRoutes } from './routes/clusters.ts';
 import { healthRoutes } from './routes/health.ts';
 import { migrationRoutes } from './routes/migrations.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
-import { groupRoutes, membershipRoutes } from './routes/raft.ts';
+import { groupChangeRoutes, groupRoutes } from './routes/group.ts';
 import { shardRoutes } from './routes/shards.ts';
 
 const API = '/api/v1';
 
 /**
- * The application: own routes first, then everything that only the leader answers. `raft` takes what peers send and is
- * mounted under `/raft`, outside redirects, limits and request metrics.
+ * The application: own routes first, then everything that only the leader answers. What peers send under `/raft` is taken
+ * before it gets here.
  */
-export function createApp(dependencies: ApiDependencies, raft: Hono): Hono {
+export function createApp(dependencies: ApiDependencies): Hono {
   const own = new Hono().route('/', healthRoutes(dependencies)).route(API, groupRoutes(dependencies));
   const leaderOnly = new Hono()
     .route(API, namespaceRoutes(dependencies))
@@ -32,20 +33,20 @@ export function createApp(dependencies: ApiDependencies, raft: Hono): Hono {
     .route(API, shardRoutes(dependencies))
     .route(API, nodeRoutes(dependencies))
     .route(API, migrationRoutes(dependencies))
-    .route(API, membershipRoutes());
-  const table: RouteTable = [...own.routes, ...leaderOnly.routes];
+    .route(API, groupChangeRoutes(dependencies))
+    .route(API, backupRoutes(dependencies));
+  const routes = new RouteIndex([...own.routes, ...leaderOnly.routes]);
   const known: Hono = new Hono()
-    .route('/raft', raft)
     .use(
       measureRequests({
         metrics: dependencies.metrics,
         clockMs: () => dependencies.clock.monotonicMs(),
-        templateOf: (path) => findRoute(table, path)?.template ?? null,
+        templateOf: (path) => routes.find(path)?.template ?? null,
       }),
     )
     .use(async (context, next) => {
       const { path, method } = context.req;
-      const route = findRoute(table, path);
+      const route = routes.find(path);
       if (route === null) throw new ApiError('unknownRoute', `there is no route ${path}`);
       if (!route.methods.includes(method)) {
         context.header('Allow', route.methods.join(', '));
@@ -59,7 +60,10 @@ export function createApp(dependencies: ApiDependencies, raft: Hono): Hono {
     .route('/', leaderOnly);
   known.onError((error, context) => {
     if (error instanceof ApiError) {
-      if (error.code === 'noLeader') context.header('Retry-After', '1');
+      // Certainly nothing happened: whoever leads now may be asked instead.
+      const redirect = error.code === 'noLeader' ? redirectToSuccessor(context, dependencies.group) : null;
+      if (redirect !== null) return redirect;
+      if (error.status === 503) context.header('Retry-After', '1');
       return refuse(context, error.message, error.status);
     }
     dependencies.logger.error('api.failed', {

@@ -3,10 +3,20 @@
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
-import type { Clusters, Failovers, GroupView, NodeInspector, RequestMetrics } from './ports.ts';
+import type {
+  Backups,
+  Clusters,
+  Failovers,
+  GroupChanges,
+  GroupView,
+  NodeInspector,
+  RequestMetrics,
+} from './ports.ts';
 
 export interface ApiDependencies {
   readonly group: GroupView;
+  readonly groupChanges: GroupChanges;
+  readonly backups: Backups;
   readonly clusters: Clusters;
   readonly inspector: NodeInspector;
   readonly failovers: Failovers;

@@ -14,9 +14,9 @@ export const STATUS_BY_CODE = {
   tooLarge: 413,
   overloaded: 429,
   internal: 500,
-  notSupported: 501,
   nodeUnreachable: 502,
   noLeader: 503,
+  unavailable: 503,
   unknownOutcome: 504,
 } as const satisfies Record<string, ContentfulStatusCode>;
 

@@ -1,46 +1,99 @@
 // The HTTP server of one member: binds, times out, closes.
 
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 
 import { getRequestListener } from '@hono/node-server';
 import type { Hono } from 'hono';
 
+import type { Clock } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
 import { err, ok, type Result } from '../base/result.ts';
 
 /** Idle connections of peers and clients stay open longer than their own keep-alive, so that we never close under a request. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
-/** A client that sends its head or body slower than this is cut off. */
+/**
+ * A client that sends its head or body slower than this is cut off. No exception is needed for snapshots: they travel in
+ * posts of at most 2 MiB, each with a shorter deadline of its own.
+ */
 const REQUEST_TIMEOUT_MS = 60_000;
+/** How often Node looks for requests beyond their time. */
+const TIMEOUT_CHECK_MS = 5000;
+/** A server out of file descriptors fails with every connection; one line a minute says so. */
+const PROBLEM_LOG_INTERVAL_MS = 60_000;
+
+/** Takes a request out of the application's hands: true when it has answered or will. */
+export type RequestTaker = (request: IncomingMessage, response: ServerResponse) => boolean;
+
+/** Takes connections over that stop speaking HTTP. */
+export interface StreamTaker {
+  /** Whether a request is to switch protocols; any other wish to (HTTP/2, for one) is passed over, as HTTP allows. */
+  readonly wants: (request: IncomingMessage) => boolean;
+  /** Takes the connection of a request that `wants` admitted, with what was already read behind it; ends it at its own close. */
+  readonly accept: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
+}
+
+export interface HttpServerParts {
+  readonly app: Pick<Hono, 'fetch'>;
+  /** Asked before the application; peers speak to us without the cost of its layers. */
+  readonly peers: RequestTaker;
+  /** The connections that peers keep to this member; without it all connections keep speaking HTTP. */
+  readonly streams?: StreamTaker;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Milliseconds for the whole of one request to arrive; 60 s when absent. */
+  readonly requestTimeoutMs?: number;
+}
 
 export interface HttpServer {
-  /** Stops accepting, lets requests under way end until `deadlineMs`, then cuts the rest. */
+  readonly port: number;
+  /**
+   * Stops accepting, lets requests under way end until `deadlineMs`, then cuts the rest. Connections that stopped speaking HTTP
+   * are not waited for: who took them over ends them.
+   */
   close(deadlineMs: number): Promise<void>;
 }
 
-/** Listens on `host:port`; the error is a sentence for people. */
+/** Listens on `host:port`; the error is a sentence for people. A connection that cannot be accepted later is logged, no more. */
 export async function listen(
-  app: Hono,
-  { host, port }: { readonly host: string; readonly port: number },
+  options: HttpServerOptions,
+  parts: HttpServerParts,
 ): Promise<Result<HttpServer, string>> {
+  const requestTimeoutMs = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
   const server = createServer({
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: requestTimeoutMs,
+    headersTimeout: requestTimeoutMs,
+    connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, requestTimeoutMs),
+    shouldUpgradeCallback: (request) => parts.streams?.wants(request) ?? false,
   });
-  const listener = getRequestListener(app.fetch, { overrideGlobalObjects: false });
+  const listener = getRequestListener(parts.app.fetch, { overrideGlobalObjects: false });
   server.on('request', (request, response) => {
-    void listener(request, response);
+    if (!parts.peers(request, response)) void listener(request, response);
   });
-  const problem = await bind(server, { host, port });
+  const connections = new Connections(server);
+  server.on('upgrade', (request, socket, head) => {
+    connections.forget(socket);
+    parts.streams?.accept(request, socket, head);
+  });
+  const problem = await bind(server, options);
   if (problem !== null) return err(problem);
-  return ok({ close: (deadlineMs) => close(server, deadlineMs) });
+  server.on('error', problemLogger(parts));
+  const address = server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : options.port;
+  return ok({ port, close: (deadlineMs) => close(server, connections, { clock: parts.clock, deadlineMs }) });
 }
 
-function bind(
-  server: Server,
-  { host, port }: { readonly host: string; readonly port: number },
-): Promise<string | null> {
+/** The listener for errors of binding is gone when this resolves: what fails later is another matter. */
+function bind(server: Server, { host, port }: HttpServerOptions): Promise<string | null> {
   return new Promise((resolve) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
+    const onError = (error: NodeJS.ErrnoException): void => {
       const reason =
         error.code === 'EADDRINUSE'
           ? 'another process listens there; stop it or change addr'
@@ -48,18 +101,62 @@ function bind(
             ? 'this machine does not have that address; change addr'
             : error.message;
       resolve(`cannot listen on ${host}:${port}: ${reason}`);
+    };
+    server.once('error', onError);
+    server.listen({ host, port }, () => {
+      server.off('error', onError);
+      resolve(null);
     });
-    server.listen({ host, port }, () => resolve(null));
   });
 }
 
-function close(server: Server, deadlineMs: number): Promise<void> {
+/** Failures to accept a connection come in floods, for instance when file descriptors run out, and pass. */
+function problemLogger({ clock, logger }: HttpServerParts): (error: Error) => void {
+  let quietUntilMs = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs < quietUntilMs) return;
+    quietUntilMs = nowMs + PROBLEM_LOG_INTERVAL_MS;
+    logger.error('http.server_problem', { reason: error.message });
+  };
+}
+
+/** The open connections that speak HTTP: Node counts the others too, which end at another time. */
+class Connections {
+  readonly #open = new Set<Duplex>();
+  #onNone: (() => void) | null = null;
+
+  constructor(server: Server) {
+    server.on('connection', (socket) => {
+      this.#open.add(socket);
+      socket.once('close', () => this.forget(socket));
+    });
+  }
+
+  forget(socket: Duplex): void {
+    this.#open.delete(socket);
+    if (this.#open.size === 0) this.#onNone?.();
+  }
+
+  /** Calls `done` once none is left; at once when none is. */
+  whenNone(done: () => void): void {
+    this.#onNone = done;
+    if (this.#open.size === 0) done();
+  }
+}
+
+function close(
+  server: Server,
+  connections: Connections,
+  { clock, deadlineMs }: { readonly clock: Clock; readonly deadlineMs: number },
+): Promise<void> {
   return new Promise((resolve) => {
-    const cut = setTimeout(() => server.closeAllConnections(), deadlineMs);
-    server.close(() => {
-      clearTimeout(cut);
+    const cut = clock.setTimer(deadlineMs, () => server.closeAllConnections());
+    server.close();
+    server.closeIdleConnections();
+    connections.whenNone(() => {
+      cut.cancel();
       resolve();
     });
-    server.closeIdleConnections();
   });
 }

@@ -8,8 +8,71 @@ import type { Secret } from '../base/secret.ts';
 /** This member's view of the group. All calls are local and immediate. */
 export interface GroupView {
   current(): GroupStatus;
-  /** Member id -> recorded address. */
-  peers(): ReadonlyMap<number, NodeAddress>;
+  /** Everybody who belongs to the group, ascending by id, as this member knows it. */
+  members(): GroupMembers;
+}
+
+export interface GroupMembers {
+  readonly members: readonly GroupMember[];
+  /** The voters before and after the change that is under way; null when none is. */
+  readonly changing: { readonly from: readonly number[]; readonly to: readonly number[] } | null;
+}
+
+export interface GroupMember {
+  readonly id: number;
+  /** The recorded address. */
+  readonly address: NodeAddress;
+  /** A learner receives the log and never counts. */
+  readonly role: 'voter' | 'learner';
+  /** Log entries it lacks, as the leader knows it; null on a follower, or while nothing is known. */
+  readonly lagEntries: number | null;
+  /** Milliseconds since it was last heard; null for this member itself and for one never heard. */
+  readonly lastContactMs: number | null;
+}
+
+/** Changes of who belongs to the group and who leads it, for the leader. No call rejects. */
+export interface GroupChanges {
+  /** Resolves once the new member is committed as a learner; it becomes a voter by itself when it has caught up. */
+  add(member: {
+    readonly id: number;
+    readonly address: NodeAddress;
+  }): Promise<Result<void, GroupChangeError>>;
+  /** Resolves once the removal is committed. `address`, when given, must be the recorded one. */
+  remove(member: {
+    readonly id: number;
+    readonly address: NodeAddress | null;
+  }): Promise<Result<void, GroupChangeError>>;
+  /** Gives the lead to `to`, or to whoever is furthest when null. Resolves once the new leader is known here. */
+  transferLead(to: number | null): Promise<Result<NewLeader, GroupChangeError>>;
+}
+
+export interface NewLeader {
+  readonly id: number;
+  readonly address: NodeAddress;
+  readonly term: number;
+}
+
+/**
+ * `invalid`: the request can never succeed as it is. `conflict`: not while things are as they are. `unavailable`: not
+ * now, try again soon. In all of them, and for `notLeader`, nothing happened; `unknown`: it may have or may still.
+ * `reason` is a sentence for people.
+ */
+export type GroupChangeError =
+  | { readonly kind: 'invalid'; readonly field: 'id' | 'peer' | 'to'; readonly reason: string }
+  | { readonly kind: 'conflict' | 'unavailable' | 'unknown'; readonly reason: string }
+  | { readonly kind: 'notLeader' };
+
+/** A consistent copy of the whole state, to be kept outside. */
+export interface Backups {
+  /** The state at one moment of this leader, everything acknowledged before the call included. Never rejects. */
+  open(): Promise<Result<Backup, ClustersError>>;
+}
+
+export interface Backup {
+  /** Such as `kvrocks-controller-1042.snapshot`; letters, digits, `.`, `-` only. */
+  readonly fileName: string;
+  /** Fails when the copy cannot be made whole: a truncated download is an error of the connection, never a short file. */
+  readonly content: ReadableStream<Uint8Array>;
 }
 
 export interface GroupStatus {

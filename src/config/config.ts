@@ -13,8 +13,13 @@ export interface Config {
   readonly raft: {
     readonly id: number;
     readonly dataDir: string;
-    /** Address of the member with id n at position n - 1. */
+    /**
+     * With `clusterState` "new" the founding members: the address of the member with id n at position n - 1. With
+     * "existing" members of the group to join, in any order; the own address among them means nothing.
+     */
     readonly peers: readonly NodeAddress[];
+    /** What a member does whose data directory is empty; afterwards the recorded membership rules. */
+    readonly clusterState: 'new' | 'existing';
     readonly heartbeatIntervalMs: number;
     readonly electionTimeoutMs: number;
     readonly snapshotEntries: number;
@@ -63,6 +68,7 @@ export function checkConfig(raw: RawConfig): Result<Config, Contradiction> {
       id: raw.raft.id,
       dataDir: raw.raft.data_dir,
       peers,
+      clusterState: raw.raft.cluster_state,
       heartbeatIntervalMs: raw.raft.heartbeat_interval_ms,
       electionTimeoutMs: raw.raft.election_timeout_ms,
       snapshotEntries: raw.raft.snapshot_entries,
@@ -80,18 +86,29 @@ function checkRaft(
   peers: readonly NodeAddress[],
   advertise: NodeAddress,
 ): Contradiction | null {
-  if (raft.cluster_state === 'existing') {
+  const problem =
+    raft.cluster_state === 'new' ? checkFounding(raft, peers, advertise) : checkJoining(peers, advertise);
+  if (problem !== null) return problem;
+  if (raft.election_timeout_ms < 4 * raft.heartbeat_interval_ms) {
     return {
-      path: 'raft.cluster_state',
-      message:
-        'joining a running group is not possible in this release; start all members with "new" and the same peers',
+      path: 'raft.election_timeout_ms',
+      message: `must be at least 4 x heartbeat_interval_ms (${4 * raft.heartbeat_interval_ms}), or one lost heartbeat starts an election`,
     };
   }
+  return null;
+}
+
+/** The founding members are told by position, so that all of them write the same list. */
+function checkFounding(
+  raft: RawConfig['raft'],
+  peers: readonly NodeAddress[],
+  advertise: NodeAddress,
+): Contradiction | null {
   const own = peers[raft.id - 1];
   if (own === undefined) {
     return {
       path: 'raft.id',
-      message: `there is no entry ${raft.id} in raft.peers (it has ${peers.length})`,
+      message: `there is no entry ${raft.id} in raft.peers (it has ${peers.length}); a member that joins a running group needs raft.cluster_state "existing"`,
     };
   }
   if (own !== advertise) {
@@ -100,13 +117,15 @@ function checkRaft(
       message: `entry ${raft.id} is "${own}" but member ${raft.id} is reached at "${advertise}"; make them equal`,
     };
   }
-  if (raft.election_timeout_ms < 4 * raft.heartbeat_interval_ms) {
-    return {
-      path: 'raft.election_timeout_ms',
-      message: `must be at least 4 x heartbeat_interval_ms (${4 * raft.heartbeat_interval_ms}), or one lost heartbeat starts an election`,
-    };
-  }
   return null;
+}
+
+function checkJoining(peers: readonly NodeAddress[], advertise: NodeAddress): Contradiction | null {
+  if (peers.some((peer) => peer !== advertise)) return null;
+  return {
+    path: 'raft.peers',
+    message: 'names nobody but this member; list at least one member of the group to join',
+  };
 }
 
 function refuse(path: string, message: string): Result<never, Contradiction> {

@@ -7,22 +7,19 @@ const ignored = z.unknown().optional();
 
 const raft = z.strictObject({
   id: z.int().min(1).default(1).meta({
-    note: "this member's number in the group: a positive integer, its place in `peers` (first = 1)",
+    note: "this member's number in the group: a positive integer; of a new group its place in `peers` (first = 1)",
   }),
   data_dir: z
     .string()
     .min(1)
     .default('./data/1')
     .meta({ note: 'folder of the log, the snapshots and the state; one process each' }),
-  peers: z
-    .array(z.string())
-    .max(99)
-    .default(['127.0.0.1:9379', '127.0.0.1:9380', '127.0.0.1:9381'])
-    .meta({ note: 'nth entry is the member with id n, at its advertise address' }),
-  cluster_state: z
-    .enum(['new', 'existing'])
-    .default('new')
-    .meta({ note: 'new | existing (a member that joins a running group)' }),
+  peers: z.array(z.string()).max(99).default(['127.0.0.1:9379', '127.0.0.1:9380', '127.0.0.1:9381']).meta({
+    note: 'the founding members, nth entry = id n, all of them with the same list; to join: members of the group',
+  }),
+  cluster_state: z.enum(['new', 'existing']).default('new').meta({
+    note: 'for an empty data_dir: new (founds the group with all of peers) | existing (joins a running group)',
+  }),
   heartbeat_interval_ms: z
     .int()
     .min(10)

@@ -17,9 +17,24 @@ export interface RaftSample {
   readonly lastIndex: number;
   readonly commitIndex: number;
   readonly appliedIndex: number;
+  readonly voters: number;
+  readonly learners: number;
+  /** A change of the voters is under way. */
+  readonly isChanging: boolean;
   /** Peer id -> entries it lacks; on the leader only. */
   readonly peerLag: ReadonlyMap<number, number>;
-  readonly messagesRefused: number;
+  /** The disk of the log is nearly full. */
+  readonly isSpaceLow: boolean;
+  /** Reason -> requests of peers that were not taken. */
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+/** What happens to the lead. */
+export interface LeadCounts {
+  /** This member asked the others for their votes. */
+  campaign(): void;
+  /** A planned change of the lead, asked for here. */
+  transfer(outcome: 'done' | 'refused' | 'aborted' | 'unknown'): void;
 }
 
 /** One cluster as the leader's supervisor sees it at the moment of a scrape. */
@@ -53,6 +68,7 @@ export class Metrics {
   readonly #latency: Histogram<(typeof REQUEST_LABELS)[number]>;
   readonly #codes: Counter<(typeof REQUEST_LABELS)[number]>;
   readonly #payloads: Counter<(typeof REQUEST_LABELS)[number]>;
+  readonly lead: LeadCounts;
   /** Counts of the leader's work; they stay where they are while this member does not lead. */
   readonly leader: LeaderCounts;
 
@@ -80,6 +96,7 @@ export class Metrics {
       registers,
     });
     this.leader = this.#leaderCounts();
+    this.lead = this.#leadCounts();
   }
 
   observeRequest(labels: RequestLabels, elapsedMs: number, payloadBytes: number): void {
@@ -100,11 +117,25 @@ export class Metrics {
     gauge('last_index', 'Last index of the log', (current) => current.lastIndex);
     gauge('commit_index', 'Last committed index', (current) => current.commitIndex);
     gauge('applied_index', 'Last applied index', (current) => current.appliedIndex);
-    gauge(
-      'messages_refused_total',
-      'Peer messages that were malformed or not for us',
-      (current) => current.messagesRefused,
+    gauge('voters', 'Voters of the group, as this member knows it', (current) => current.voters);
+    gauge('learners', 'Members that do not vote yet', (current) => current.learners);
+    gauge('membership_changing', '1 while a change of the voters is under way', (current) =>
+      Number(current.isChanging),
     );
+    gauge(
+      'disk_space_low',
+      '1 while commands are refused because the disk of the log is nearly full',
+      (current) => Number(current.isSpaceLow),
+    );
+    const refused = new Gauge({
+      name: `${PREFIX}raft_messages_refused_total`,
+      help: 'Requests of peers that were not taken, by reason',
+      labelNames: ['reason'],
+      registers: [this.#registry],
+      collect() {
+        for (const [reason, count] of Object.entries(sample().refused)) refused.set({ reason }, count);
+      },
+    });
     const lag = new Gauge({
       name: `${PREFIX}raft_peer_lag_entries`,
       help: 'Entries a peer lacks, as the leader knows it',
@@ -149,18 +180,24 @@ export class Metrics {
     return { text: await this.#registry.metrics(), contentType: this.#registry.contentType };
   }
 
-  #leaderCounts(): LeaderCounts {
-    const counter = <Label extends string>(
-      name: string,
-      help: string,
-      labelNames: readonly Label[],
-    ): Counter<Label> => new Counter({ name: PREFIX + name, help, labelNames, registers: [this.#registry] });
-    const probes = counter('probes_total', 'Looks at nodes, by outcome', ['outcome']);
-    const pushes = counter('pushes_total', 'Topologies pushed to nodes, by outcome', ['outcome']);
-    const migrates = counter('migrate_commands_total', 'CLUSTERX MIGRATE commands sent, by outcome', [
+  #leadCounts(): LeadCounts {
+    const elections = this.#counter('raft_elections_total', 'Terms in which this member asked for votes', []);
+    const transfers = this.#counter('raft_transfers_total', 'Planned changes of the lead, by outcome', [
       'outcome',
     ]);
-    const commits = counter('decisions_total', 'Decisions committed by the leader, by kind', [
+    return {
+      campaign: () => elections.inc(),
+      transfer: (outcome) => transfers.inc({ outcome }),
+    };
+  }
+
+  #leaderCounts(): LeaderCounts {
+    const probes = this.#counter('probes_total', 'Looks at nodes, by outcome', ['outcome']);
+    const pushes = this.#counter('pushes_total', 'Topologies pushed to nodes, by outcome', ['outcome']);
+    const migrates = this.#counter('migrate_commands_total', 'CLUSTERX MIGRATE commands sent, by outcome', [
+      'outcome',
+    ]);
+    const commits = this.#counter('decisions_total', 'Decisions committed by the leader, by kind', [
       'kind',
       'outcome',
     ]);
@@ -170,6 +207,10 @@ export class Metrics {
       migrate: (outcome) => migrates.inc({ outcome }),
       commit: (kind, outcome) => commits.inc({ kind, outcome }),
     };
+  }
+
+  #counter<Label extends string>(name: string, help: string, labelNames: readonly Label[]): Counter<Label> {
+    return new Counter({ name: PREFIX + name, help, labelNames, registers: [this.#registry] });
   }
 
   #gauge(name: string, help: string, update: (gauge: Gauge) => void): void {

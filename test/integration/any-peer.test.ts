@@ -101,17 +101,40 @@ describe('with a leader', () => {
       const shown = await ask('/api/v1/controller/leader');
       expect(shown.body.data.leader).toEqual({ id: leader.id, addr: leader.address });
       expect(shown.body.data.term).toBeGreaterThan(0);
+      const whatever = { asymmetricMatch: () => true };
       const peers = await ask('/api/v1/raft/peers');
       expect(peers.body).toEqual({
         data: {
           leader: leader.id,
           peers: Object.fromEntries(trio().members.map(({ id, address }) => [String(id), address])),
+          members: trio().members.map(({ id, address }) => ({
+            id,
+            addr: address,
+            role: 'voter',
+            lag: member === leader ? expect.any(Number) : null,
+            // Followers hear from each other at elections only.
+            lastContactMs: member === leader && id !== member.id ? expect.any(Number) : whatever,
+          })),
         },
       });
       const metrics = await ask('/metrics');
       expect(metrics.status).toBe(200);
-      for (const name of ['request_latency', 'http_code', 'http_payload', 'raft_term'])
+      for (const name of [
+        'request_latency',
+        'http_code',
+        'http_payload',
+        'raft_term',
+        'raft_elections_total',
+      ])
         expect(metrics.text).toContain(`kvrocks_controller_${name}`);
+      for (const [name, value] of [
+        ['voters', 3],
+        ['learners', 0],
+        ['membership_changing', 0],
+        ['disk_space_low', 0],
+        ['messages_refused_total{reason="foreignCluster"}', 0],
+      ])
+        expect(metrics.text).toContain(`kvrocks_controller_raft_${name} ${value}\n`);
       expect(metrics.text).toContain(`kvrocks_controller_raft_is_leader ${member === leader ? 1 : 0}`);
     }
   });

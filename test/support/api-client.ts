@@ -88,6 +88,16 @@ export class ApiClient {
     }
   }
 
+  /** The bytes behind `url`, redirects followed, and the name the server proposes for them. */
+  async download(url: string): Promise<{ readonly content: Buffer; readonly disposition: string }> {
+    const response = await request(url, { dispatcher: this.#agent, bodyTimeout: TIMEOUT_MS });
+    const content = Buffer.from(await response.body.arrayBuffer());
+    const { location } = response.headers;
+    if (response.statusCode === 307 && typeof location === 'string') return this.download(location);
+    if (response.statusCode !== 200) throw new Error(`${url}: ${response.statusCode} ${content.toString()}`);
+    return { content, disposition: String(response.headers['content-disposition']) };
+  }
+
   async close(): Promise<void> {
     await this.#agent.destroy();
   }

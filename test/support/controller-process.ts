@@ -1,4 +1,4 @@
-// A group of three real controller processes on free ports, with data in a temporary folder that is gone afterwards.
+// A group of real controller processes on free ports, with data in a temporary folder that is gone afterwards.
 
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,6 +22,8 @@ export interface TrioOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Another program than the sources of this checkout. */
   readonly main?: string;
+  /** Founding members; three when left out. */
+  readonly count?: number;
 }
 
 /** Milliseconds; longer than the defaults, so that a busy machine does not change the leader under a test. */
@@ -81,9 +83,10 @@ export class ControllerProcess {
   }
 
   /** Starts a process here. An end that no call of this class asked for is remembered in `crash`. */
-  start(): void {
+  start(args: readonly string[] = []): void {
     if (this.isRunning) throw new Error(`member ${this.id} is running`);
-    const child = new ControllerChild({ configFile: this.configFile, logFile: this.logFile, ...this.#how });
+    const { configFile, logFile } = this;
+    const child = new ControllerChild({ configFile, logFile, args, ...this.#how });
     this.#child = child;
     this.#isEndExpected = false;
     void child.exited.then((exit) => {
@@ -93,11 +96,21 @@ export class ControllerProcess {
   }
 
   /** Starts a process that is expected to refuse, and waits for its end. */
-  async startRefused(): Promise<{ readonly exit: Exit; readonly stderr: string }> {
-    this.start();
+  async startRefused(
+    args: readonly string[] = [],
+  ): Promise<{ readonly exit: Exit; readonly stderr: string }> {
+    this.start(args);
+    return this.endsByItself();
+  }
+
+  /** The running process is about to end without being told to; how it did, and what it wrote to standard error. */
+  async endsByItself(): Promise<{ readonly exit: Exit; readonly stderr: string }> {
     this.#isEndExpected = true;
-    const child = this.#running();
-    return { exit: await child.exited, stderr: child.stderr };
+    const child = this.#child;
+    if (child === null) throw new Error(`member ${this.id} was never started`);
+    const exit = await child.exited;
+    this.#crash = null;
+    return { exit, stderr: child.stderr };
   }
 
   /** SIGTERM, and how it ended. */
@@ -154,17 +167,50 @@ export class ControllerProcess {
   }
 }
 
-/** Three members. Made by `startTrio`. */
-export class Trio {
+/** The members of one group, those that joined it later included. Made by `startTrio` and its kin. */
+export class ControllerGroup {
   readonly folder: string;
-  readonly members: readonly ControllerProcess[];
   /** Asks any running member; follows redirects; repeats while there is no leader. */
   readonly api: ApiClient;
+  readonly #members: ControllerProcess[];
+  readonly #options: TrioOptions;
 
-  constructor(folder: string, members: readonly ControllerProcess[]) {
+  constructor(folder: string, members: readonly ControllerProcess[], options: TrioOptions) {
     this.folder = folder;
-    this.members = members;
-    this.api = new ApiClient(() => members.filter((member) => member.isRunning).map((member) => member.url));
+    this.#members = [...members];
+    this.#options = options;
+    this.api = new ApiClient(() =>
+      this.#members.filter((member) => member.isRunning).map((member) => member.url),
+    );
+  }
+
+  get members(): readonly ControllerProcess[] {
+    return this.#members;
+  }
+
+  /** The member with number `id`. */
+  member(id: number): ControllerProcess {
+    const member = this.#members.find((candidate) => candidate.id === id);
+    if (member === undefined) throw new Error(`there is no member ${id} here`);
+    return member;
+  }
+
+  /** A further member, not running yet, that joins this group when it is started. `peers` are those it asks. */
+  async prepareJoiner(id: number, peers?: readonly string[]): Promise<ControllerProcess> {
+    const address = `127.0.0.1:${await freePort()}`;
+    const member = new ControllerProcess({ id, address, folder: this.folder, how: howOf(this.#options) });
+    const asked = peers ?? this.#members.map((other) => other.address);
+    configure(member, { peers: asked, clusterState: 'existing' }, this.#options);
+    this.#members.push(member);
+    return member;
+  }
+
+  /** Writes the member's configuration anew, with other peers or another way to start. */
+  reconfigure(
+    member: ControllerProcess,
+    place: { readonly peers: readonly string[]; readonly clusterState: 'new' | 'existing' },
+  ): void {
+    configure(member, place, this.#options);
   }
 
   /** The leader on which all running members agree; waits for it. Paused members must not be asked: name them in `except`. */
@@ -224,57 +270,72 @@ export class Trio {
     const crashes = this.members.flatMap((member) => member.crash ?? []);
     await this.api.close();
     await Promise.all(this.members.map(async (member) => member.kill()));
-    started.delete(this);
+    running.delete(this);
     rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
     if (crashes.length > 0) throw new Error(crashes.join('\n'));
   }
 }
 
-/** Trios that are not stopped yet: their processes must not outlive this one. */
-const started = new Set<Trio>();
+/** Groups that are not stopped yet: their processes must not outlive this one. */
+const running = new Set<ControllerGroup>();
 process.once('exit', () => {
-  for (const { members } of started) for (const member of members) void member.kill();
+  for (const { members } of running) for (const member of members) void member.kill();
 });
 
-/** Three members with configuration files, not running yet. */
-export async function prepareTrio(options: TrioOptions = {}): Promise<Trio> {
-  const folder = mkdtempSync(join(tmpdir(), 'kvrocks-controller-'));
-  const addresses: string[] = [];
-  while (addresses.length < MEMBER_COUNT) addresses.push(`127.0.0.1:${await freePort()}`);
-  const how = {
+/** A group of three. */
+export type Trio = ControllerGroup;
+
+function howOf(options: TrioOptions): Pick<TrioOptions, 'env' | 'main'> {
+  return {
     ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.main === undefined ? {} : { main: options.main }),
   };
-  const members = addresses.map((address, index) => {
-    const member = new ControllerProcess({ id: index + 1, address, folder, how });
-    writeMemberConfig(member.configFile, {
-      id: member.id,
-      peers: addresses,
-      dataDir: member.dataDir,
-      raft: { heartbeatIntervalMs: HEARTBEAT_MS, electionTimeoutMs: ELECTION_MS, ...options.raft },
-      failover: {
-        pingIntervalSeconds: options.pingIntervalSeconds ?? 0.2,
-        maxPingCount: options.maxPingCount ?? 3,
-      },
-    });
-    return member;
-  });
-  const trio = new Trio(folder, members);
-  started.add(trio);
-  return trio;
 }
 
-/** Three running members that agree on a leader and are ready. */
+function configure(
+  member: ControllerProcess,
+  place: { readonly peers: readonly string[]; readonly clusterState: 'new' | 'existing' },
+  options: TrioOptions,
+): void {
+  writeMemberConfig(member.configFile, {
+    id: member.id,
+    address: member.address,
+    ...place,
+    dataDir: member.dataDir,
+    raft: { heartbeatIntervalMs: HEARTBEAT_MS, electionTimeoutMs: ELECTION_MS, ...options.raft },
+    failover: {
+      pingIntervalSeconds: options.pingIntervalSeconds ?? 0.2,
+      maxPingCount: options.maxPingCount ?? 3,
+    },
+  });
+}
+
+/** Three members, or `count`, with configuration files, not running yet. */
+export async function prepareTrio(options: TrioOptions = {}): Promise<Trio> {
+  const folder = mkdtempSync(join(tmpdir(), 'kvrocks-controller-'));
+  const addresses: string[] = [];
+  while (addresses.length < (options.count ?? MEMBER_COUNT)) addresses.push(`127.0.0.1:${await freePort()}`);
+  const members = addresses.map((address, index) => {
+    const member = new ControllerProcess({ id: index + 1, address, folder, how: howOf(options) });
+    configure(member, { peers: addresses, clusterState: 'new' }, options);
+    return member;
+  });
+  const group = new ControllerGroup(folder, members, options);
+  running.add(group);
+  return group;
+}
+
+/** Running members that agree on a leader and are ready. */
 export async function startTrio(options: TrioOptions = {}): Promise<Trio> {
-  const trio = await prepareTrio(options);
+  const group = await prepareTrio(options);
   try {
-    for (const member of trio.members) member.start();
-    await trio.leader();
-    await trio.ready();
-    return trio;
+    for (const member of group.members) member.start();
+    await group.leader();
+    await group.ready();
+    return group;
   } catch (error) {
-    const tails = trio.logTails();
-    await trio.stop().catch(() => undefined);
+    const tails = group.logTails();
+    await group.stop().catch(() => undefined);
     throw new Error(tails, { cause: error });
   }
 }

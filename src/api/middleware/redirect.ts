@@ -1,6 +1,6 @@
 // Any peer answers: what only the leader can do is redirected to it.
 
-import type { MiddlewareHandler } from 'hono';
+import type { Context, MiddlewareHandler } from 'hono';
 
 import { ApiError, noLeader } from '../errors.ts';
 import type { GroupView } from '../ports.ts';
@@ -20,6 +20,21 @@ export function redirectToLeader(group: GroupView): MiddlewareHandler {
     }
     const target = rawTarget(context);
     if (target === null) throw new ApiError('badRequest', 'the request target must start with "/"');
-    return context.body(null, 307, { Location: `http://${leader.address}${target}` });
+    return sendTo(context, leader.address, target);
   };
+}
+
+/**
+ * The redirect for a request that came to the leader and found it deposed before anything happened; null when no other
+ * leader is known yet. So a planned change of the lead costs clients a redirect and no failure.
+ */
+export function redirectToSuccessor(context: Context, group: GroupView): Response | null {
+  const { self, leader } = group.current();
+  const target = rawTarget(context);
+  if (leader === null || leader.id === self || target === null) return null;
+  return sendTo(context, leader.address, target);
+}
+
+function sendTo(context: Context, address: string, target: string): Response {
+  return context.body(null, 307, { Location: `http://${address}${target}` });
 }

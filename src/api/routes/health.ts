@@ -5,7 +5,7 @@ import { Hono } from 'hono';
 import { answer, refuse } from '../answers.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 
-export function healthRoutes({ group, metrics }: ApiDependencies): Hono {
+export function healthRoutes({ group, metrics }: Pick<ApiDependencies, 'group' | 'metrics'>): Hono {
   return new Hono()
     .get('/healthz', (context) => answer(context, 'ok'))
     .get('/readyz', (context) => {

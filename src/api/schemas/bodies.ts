@@ -66,3 +66,26 @@ export const slotsBody = z.object(
   },
   'expected a JSON object',
 );
+
+/** `peer` may be left out of a removal. */
+export const changePeersBody = z.object(
+  {
+    id: z
+      .int("expected a member's number, a positive integer")
+      .min(1, "expected a member's number, a positive integer"),
+    peer: z.string('expected a "host:port" text').default(''),
+    operation: z.enum(['add', 'remove'], 'expected "add" or "remove"'),
+  },
+  'expected a JSON object',
+);
+
+/** Without `to` the lead goes to whoever has most of the log. */
+export const transferBody = z.object(
+  {
+    to: z
+      .int("expected a member's number, a positive integer")
+      .min(1, "expected a member's number, a positive integer")
+      .nullish(),
+  },
+  'expected a JSON object',
+);

@@ -352,7 +352,7 @@ describe('the group', () => {
     expect((await api.call('GET', '/api/v1/controller/leader')).body).toEqual({
       data: { leader: null, term: 3 },
     });
-    expect((await api.call('GET', '/api/v1/raft/peers')).body).toEqual({
+    expect((await api.call('GET', '/api/v1/raft/peers')).body).toMatchObject({
       data: { leader: 0, peers: { 1: SELF } },
     });
     expect((await api.call('GET', '/healthz')).status).toBe(200);
@@ -392,7 +392,6 @@ describe('the group', () => {
     expect(wrong.headers.get('Allow')).toBe('GET, HEAD, POST');
     const large = await api.call('POST', ROOT, { namespace: 'x'.repeat(1024 * 1024) });
     expect(large.status).toBe(413);
-    expect((await api.call('POST', '/api/v1/raft/peers', { id: 4 })).status).toBe(501);
   });
 
   test('requests are counted under their route and never under a raw path', async () => {

@@ -6,6 +6,8 @@ import { createApp } from '../../../src/api/app.ts';
 import type {
   FailoverRefusal,
   FailoverRequest,
+  GroupChanges,
+  GroupMembers,
   GroupStatus,
   NodeInspection,
   RequestLabels,
@@ -18,7 +20,6 @@ import { ReplicatedStore } from '../../../src/store/replicated-store.ts';
 import type { NodeAddress, NodeId } from '../../../src/topology/types.ts';
 import { GroupOfOne, JumpingClock } from '../registry/support.ts';
 import { silentLogger } from '../../support/silent-logger.ts';
-import { Hono as HonoApp } from 'hono';
 
 /** Nodes by address; one that is not listed cannot be reached. */
 export class ModelFleet {
@@ -50,6 +51,8 @@ export interface TestApi {
   readonly registry: Registry;
   readonly requests: RequestLabels[];
   status: GroupStatus;
+  members: GroupMembers;
+  changes: GroupChanges;
   failover: (request: FailoverRequest) => Promise<Result<NodeId, FailoverRefusal>>;
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
 }
@@ -75,27 +78,45 @@ export function testApi(): TestApi {
     deadlineMs: 5000,
   });
   const api: TestApi = {
-    app: createApp(
-      {
-        group: { current: () => api.status, peers: () => new Map([[1, SELF]]) },
-        clusters: registry,
-        inspector: fleet,
-        failovers: { failover: (request) => api.failover(request) },
-        metrics: {
-          observeRequest: (labels) => requests.push(labels),
-          render: () => Promise.resolve({ text: 'metric 1\n', contentType: 'text/plain' }),
-        },
-        clock,
-        random,
-        logger: silentLogger,
+    app: createApp({
+      group: { current: () => api.status, members: () => api.members },
+      groupChanges: {
+        add: (member) => api.changes.add(member),
+        remove: (member) => api.changes.remove(member),
+        transferLead: (to) => api.changes.transferLead(to),
       },
-      new HonoApp(),
-    ),
+      backups: {
+        async open() {
+          const confirmed = await registry.linearize();
+          if (!confirmed.ok) return confirmed;
+          return ok({ fileName: 'copy-7.snapshot', content: new Blob(['the ', 'state']).stream() });
+        },
+      },
+      clusters: registry,
+      inspector: fleet,
+      failovers: { failover: (request) => api.failover(request) },
+      metrics: {
+        observeRequest: (labels) => requests.push(labels),
+        render: () => Promise.resolve({ text: 'metric 1\n', contentType: 'text/plain' }),
+      },
+      clock,
+      random,
+      logger: silentLogger,
+    }),
     group,
     fleet,
     registry,
     requests,
     status: { self: 1, term: 1, leader: { id: 1, address: SELF }, notReady: null },
+    members: {
+      members: [{ id: 1, address: SELF, role: 'voter', lagEntries: 0, lastContactMs: null }],
+      changing: null,
+    },
+    changes: {
+      add: () => Promise.resolve(ok(undefined)),
+      remove: () => Promise.resolve(ok(undefined)),
+      transferLead: () => Promise.resolve(ok({ id: 1, address: SELF, term: 1 })),
+    },
     failover: () => Promise.resolve(err({ kind: 'refused', reason: 'no replica' })),
     async call(method, path, body, headers = {}) {
       const text = typeof body === 'string' ? body : JSON.stringify(body);

@@ -62,6 +62,17 @@ controller: {failover: {gc_interval_seconds: 3600, min_alive_size: 5, max_failur
     expect(result.ok && result.value.logLevel).toBe('warn');
   });
 
+  test('a member that joins may have any number, and the members it asks stand in any order', () => {
+    const result = load(
+      'addr: "127.0.0.1:9390"\nraft: {id: 7, cluster_state: existing, peers: ["127.0.0.1:9380", "127.0.0.1:9379"]}',
+    );
+    expect(result.ok && result.value.raft).toMatchObject({
+      id: 7,
+      clusterState: 'existing',
+      peers: ['127.0.0.1:9380', '127.0.0.1:9379'],
+    });
+  });
+
   test('variables that Kubernetes sets for a service are ignored', () => {
     expect(load('', { environment: { KVROCKS_CONTROLLER_PORT: 'tcp://10.0.0.1:9379' } }).ok).toBe(true);
   });
@@ -85,8 +96,8 @@ describe('refusing', () => {
     ],
     ['raft: {election_timeout_ms: 150}', 'c.yaml:1:8: raft.election_timeout_ms: must be at least 4 x'],
     [
-      'raft: {cluster_state: existing}',
-      'c.yaml:1:8: raft.cluster_state: joining a running group is not possible',
+      'raft: {id: 4, cluster_state: existing, peers: ["127.0.0.1:9379"]}',
+      'c.yaml:1:40: raft.peers: names nobody but this member',
     ],
     [
       'controller: {failover: {ping_interval_seconds: 0.1}}',

@@ -217,7 +217,8 @@ describe('clusters', () => {
     const snapshot = group.machine.snapshot();
     const restore = group.machine.restore({ index: snapshot.index, term: group.machine.appliedTerm });
     for (const chunk of snapshot.chunks) restore.chunk(chunk);
-    restore.finish(() => undefined);
+    expect(restore.ready()).toBeNull();
+    restore.swap(() => undefined);
     stop();
     await registry.deleteCluster(registry.getCluster(ns, name('c'))!);
     const place = { namespace: ns, cluster: name('c') };

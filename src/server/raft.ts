@@ -1,0 +1,148 @@
+// Raft of one member: log, driver, and the two directions of its transport.
+
+import type { RequestTaker, StreamTaker } from '../api/listen.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Config } from '../config/config.ts';
+import { memberId, type MemberId } from '../raft/core/types.ts';
+import { driverOptions } from '../raft/driver-options.ts';
+import { openDriver, type RaftDriver } from '../raft/driver.ts';
+import type { ExpulsionReason } from '../raft/ports.ts';
+import { eventLoopScheduler } from '../raft/scheduler.ts';
+import { createTransportCounters, type TransportCounters } from '../raft/transport/counters.ts';
+import { HttpTransport } from '../raft/transport/http-transport.ts';
+import { parsePeerAddress, type PeerOrigin } from '../raft/transport/peer-address.ts';
+import { PeerRequests } from '../raft/transport/peer-requests.ts';
+import type { Identity } from '../raft/wal/identity.ts';
+import { nodeFileSystem } from '../raft/wal/node-file-system.ts';
+import { openWal } from '../raft/wal/open.ts';
+import { systemClock } from '../system/clock.ts';
+import { createSystemRandom } from '../system/random.ts';
+import type { Origin } from './origin.ts';
+import type { Storage } from './storage.ts';
+
+/** Milliseconds one post of a snapshot may take. */
+const SNAPSHOT_IDLE_MS = 10_000;
+
+const random = createSystemRandom();
+
+export interface Raft {
+  readonly driver: RaftDriver;
+  readonly identity: Identity;
+  readonly counters: TransportCounters;
+  /** Takes what peers send. */
+  readonly peers: RequestTaker;
+  readonly streams: StreamTaker;
+  /** After the driver: drops what waits for peers. */
+  close(): Promise<void>;
+}
+
+export interface RaftParts {
+  readonly logger: Logger;
+  readonly storage: Storage;
+  readonly onFatal: (error: Error) => void;
+  readonly onExpelled: (reason: ExpulsionReason) => void;
+}
+
+/** Opens everything; nothing is sent and no time passes before `driver.start`. Rejects with a line for the operator. */
+export async function openRaft(config: Config, origin: Origin, parts: RaftParts): Promise<Raft> {
+  const { raft, advertiseAddress } = config;
+  const { logger, storage } = parts;
+  const self = memberId(raft.id);
+  const wal = await openWal({
+    fileSystem: nodeFileSystem,
+    directory: raft.dataDir,
+    memberId: self,
+    clusterId: origin.clusterId,
+    initialBase: origin.initialBase,
+    clock: systemClock,
+    random,
+    onEvent: (event) => {
+      if (event.kind !== 'failed') logger.warn(`raft.log.${event.kind}`);
+    },
+  });
+  for (const cut of wal.cuts) logger.info('raft.log.torn_write_cut', { file: cut.file, offset: cut.offset });
+  const { identity } = wal;
+  const counters = createTransportCounters();
+  const opened: { driver: RaftDriver | null } = { driver: null };
+  const transport = new HttpTransport(
+    {
+      self,
+      clusterId: identity.clusterId,
+      incarnation: identity.incarnation,
+      advertiseAddress,
+      peers: foundingOrigins(config, self),
+      postDeadlineMs: raft.electionTimeoutMs,
+      snapshotIdleMs: SNAPSHOT_IDLE_MS,
+    },
+    {
+      clock: systemClock,
+      random,
+      logger,
+      counters,
+      snapshots: storage.snapshots,
+      onUnreachable: (peer) => opened.driver?.onUnreachable(peer),
+      onRefused: (peer, reason) => opened.driver?.onRefused(peer, reason),
+    },
+  );
+  const driver = await openDriver(
+    driverOptions({
+      self,
+      incarnation: identity.incarnation,
+      heartbeatIntervalMs: raft.heartbeatIntervalMs,
+      electionTimeoutMs: raft.electionTimeoutMs,
+      snapshotEntries: raft.snapshotEntries,
+      trailingEntries: Math.floor(raft.snapshotEntries / 10),
+    }),
+    {
+      log: wal.log,
+      snapshots: storage.snapshots,
+      stateMachine: storage.machine,
+      transport,
+      clock: systemClock,
+      scheduler: eventLoopScheduler,
+      random,
+      logger,
+      onFatal: parts.onFatal,
+      onExpelled: parts.onExpelled,
+    },
+    wal.restored,
+  );
+  opened.driver = driver;
+  storage.failTo(driver);
+  const peers = new PeerRequests(
+    { self, clusterId: identity.clusterId, snapshotIdleMs: SNAPSHOT_IDLE_MS },
+    {
+      handler: driver,
+      sink: storage.snapshots,
+      clock: systemClock,
+      logger,
+      counters,
+      identity: () => identity,
+      onAddress: (member, address) => transport.learnAddress(member, address),
+    },
+  );
+  return {
+    driver,
+    identity,
+    counters,
+    peers: peers.take,
+    streams: peers.streams,
+    close: async () => {
+      peers.close();
+      await transport.close();
+    },
+  };
+}
+
+/** The first address book, of a founding member only: what a member that joins is told says nothing of numbers. */
+function foundingOrigins({ raft }: Config, self: MemberId): ReadonlyMap<MemberId, PeerOrigin> {
+  const origins = new Map<MemberId, PeerOrigin>();
+  if (raft.clusterState === 'existing') return origins;
+  for (const [position, address] of raft.peers.entries()) {
+    const id = memberId(position + 1);
+    const origin = parsePeerAddress(address);
+    if (!origin.ok) throw new Error(`raft.peers: entry ${id}: ${origin.error}`);
+    if (id !== self) origins.set(id, origin.value);
+  }
+  return origins;
+}

@@ -1,0 +1,52 @@
+// The numbers of this member at the moment of a scrape.
+
+import type { LeadCounts, ClusterSample, RaftSample } from '../telemetry/metrics.ts';
+import type { ClusterStatus } from '../leader/status.ts';
+import type { RoleView } from '../raft/core/step.ts';
+import type { DriverStatus } from '../raft/status.ts';
+import type { TransportCounters } from '../raft/transport/counters.ts';
+import type { Registry } from '../registry/registry.ts';
+import { migrationsOf } from '../topology/cluster.ts';
+
+export function sampleRaft(status: DriverStatus, counters: TransportCounters): RaftSample {
+  const { membership } = status;
+  const peerLag = new Map<number, number>();
+  for (const { id, lagEntries } of status.peers) if (lagEntries !== null) peerLag.set(id, lagEntries);
+  return {
+    term: status.term,
+    isLeader: status.role === 'leader',
+    hasLeader: status.leader !== null,
+    lastIndex: status.last.index,
+    commitIndex: status.commit,
+    appliedIndex: status.applied,
+    voters: membership.voters.length,
+    learners: membership.learners.length,
+    isChanging: membership.outgoing !== null,
+    peerLag,
+    isSpaceLow: status.spaceLow,
+    refused: counters.refused,
+  };
+}
+
+export function sampleCluster(status: ClusterStatus, registry: Registry): ClusterSample {
+  const record = registry.getCluster(status.namespace, status.cluster);
+  return {
+    namespace: status.namespace,
+    cluster: status.cluster,
+    version: status.version,
+    nodes: status.nodes.length,
+    nodesDown: status.nodes.filter((node) => node.condition === 'down').length,
+    nodesNotConverged: status.nodes.filter((node) => !node.isConverged).length,
+    migrations: record === null ? 0 : migrationsOf(record.cluster).length,
+  };
+}
+
+/** A listener for changes of the role that counts each term in which this member asked for votes, once. */
+export function countCampaigns(counts: LeadCounts): (view: RoleView) => void {
+  let counted = 0;
+  return ({ role, term }) => {
+    if (term <= counted || (role !== 'candidate' && role !== 'leader')) return;
+    counted = term;
+    counts.campaign();
+  };
+}
