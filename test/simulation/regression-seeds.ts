@@ -1,0 +1,26 @@
+// Every seed that ever failed, with what it found. A seed means something only together with the code of its day: what it
+// found is also held by a test of its own; here it stays because such seeds are good ones.
+
+export interface RegressionSeed {
+  readonly seed: number;
+  readonly members: number;
+  readonly found: string;
+}
+
+export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
+  {
+    seed: 26,
+    members: 3,
+    found: 'a leader that removes itself commits its removal and ends its lead in one step',
+  },
+  {
+    seed: 94,
+    members: 3,
+    found: 'a process killed at a disk operation goes on with its turn, without an effect',
+  },
+  {
+    seed: 1704,
+    members: 3,
+    found: 'after a clogged connection was healed, later messages still queued behind it',
+  },
+];
