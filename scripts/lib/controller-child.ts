@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-/** As in the npm script `controller`: less room for short-lived objects, and types stripped once and not at every start. */
-const NODE_FLAGS = ['--max-semi-space-size=2'];
+/** As in the npm script `controller`: a bounded room for short-lived objects (docs/performance.md), and types stripped once and not at every start. */
+const NODE_FLAGS = ['--max-semi-space-size=8'];
 const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/controller', import.meta.url));
 const STDERR_LENGTH_MAX = 64 * 1024;
 /** How long an orderly stop may take before the process is killed. */
@@ -24,10 +24,16 @@ const IDENTITY_VARIABLES = new Set(
 
 /** One member of a group on this machine. */
 export interface MemberConfig {
-  /** Its place in `peers`, counted from 1. */
+  /** Of a founding member its place in `peers`, counted from 1. */
   readonly id: number;
-  /** `host:port` of every member. */
+  /** `host:port` of every founding member; for one that joins, of members to ask. */
   readonly peers: readonly string[];
+  /** Its own `host:port`, which it advertises; its place in `peers` when left out. */
+  readonly address?: string;
+  /** `new` when left out. */
+  readonly clusterState?: 'new' | 'existing';
+  /** `host:port` to bind where that is not the address it advertises: a proxy stands before it. */
+  readonly listen?: string;
   readonly dataDir: string;
   readonly raft?: {
     readonly heartbeatIntervalMs: number;
@@ -41,12 +47,15 @@ export interface MemberConfig {
 /** Writes the member's configuration file, making its folder. */
 export function writeMemberConfig(file: string, config: MemberConfig): void {
   const { raft, failover } = config;
+  const advertised = config.address ?? config.peers[config.id - 1];
   const tree = {
-    addr: config.peers[config.id - 1],
+    addr: config.listen ?? advertised,
+    ...(config.listen === undefined ? {} : { advertise_addr: advertised }),
     raft: {
       id: config.id,
       data_dir: config.dataDir,
       peers: config.peers,
+      ...(config.clusterState === undefined ? {} : { cluster_state: config.clusterState }),
       ...(raft === undefined
         ? {}
         : {
@@ -85,6 +94,8 @@ export interface ControllerChildOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The program; the sources of this checkout when left out. */
   readonly main?: string;
+  /** A command that replaces itself by the one it is given, such as `ip netns exec <name>`; the process id stays the same. */
+  readonly launcher?: readonly string[];
   /** Further command-line arguments. */
   readonly args?: readonly string[];
 }
@@ -106,14 +117,19 @@ export class ControllerChild {
     const log = openSync(options.logFile, 'a');
     this.#logFile = options.logFile;
     this.#logStart = fstatSync(log).size;
-    this.#process = spawn(
+    const [program = process.execPath, ...args] = [
+      ...(options.launcher ?? []),
       process.execPath,
-      [...NODE_FLAGS, MAIN, '-c', options.configFile, ...(options.args ?? [])],
-      {
-        stdio: ['ignore', log, 'pipe'],
-        env: { ...withoutIdentity(process.env), NODE_COMPILE_CACHE: COMPILE_CACHE, ...options.env },
-      },
-    );
+      ...NODE_FLAGS,
+      options.main ?? MAIN,
+      '-c',
+      options.configFile,
+      ...(options.args ?? []),
+    ];
+    this.#process = spawn(program, args, {
+      stdio: ['ignore', log, 'pipe'],
+      env: { ...withoutIdentity(process.env), NODE_COMPILE_CACHE: COMPILE_CACHE, ...options.env },
+    });
     closeSync(log);
     this.pid = this.#process.pid ?? 0;
     this.#process.stderr?.setEncoding('utf8').on('data', (text: string) => {
