@@ -4,6 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { foundingClusterId } from '../src/raft/cluster-id.ts';
+import { foundingMembership } from '../src/raft/core/membership.ts';
 import { type Entry, type SnapshotMeta, logIndex, memberId, term } from '../src/raft/core/types.ts';
 import type { DurableLog, LogGroup } from '../src/raft/ports.ts';
 import { nodeFileSystem } from '../src/raft/wal/node-file-system.ts';
@@ -14,7 +16,7 @@ import { createSystemRandom } from '../src/system/random.ts';
 const BASE: SnapshotMeta = {
   index: logIndex(0),
   term: term(0),
-  membership: { voterSets: [[memberId(1)]], learners: [] },
+  membership: foundingMembership(new Map([[memberId(1), '127.0.0.1:9379']])),
 };
 const TERM = term(1);
 
@@ -47,6 +49,7 @@ async function measure(shape: Shape): Promise<void> {
       fileSystem: nodeFileSystem,
       directory,
       memberId: memberId(1),
+      clusterId: foundingClusterId(['127.0.0.1:9379']),
       initialBase: BASE,
       clock: systemClock,
       random: createSystemRandom(),
