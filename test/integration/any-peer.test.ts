@@ -91,6 +91,35 @@ describe('with a leader', () => {
       ).toBe(200);
   });
 
+  test('S63: what was acknowledged at one member is seen at every other one right after, while the lead moves', async () => {
+    const { members } = trio();
+    /** A member may have no leader to name for a moment, or name one that has just handed over. */
+    const answerOf = async (member: ControllerProcess, method: string, path: string, body: unknown) =>
+      waitUntil(`${method} ${path} at member ${member.id}`, async () => {
+        const answer = await trio().api.sendTo(member.url, method, path, { body });
+        return answer.status === 503 ? notYet(answer.text) : answer.status;
+      });
+    const seen: unknown[] = [];
+    await Promise.all(
+      members.map(async (writer) => {
+        for (let round = 0; round < 20; round += 1) {
+          // Refused when another writer is just having the lead moved: then it moves all the same.
+          if (round % 4 === 0)
+            await trio().api.sendTo(writer.url, 'POST', '/api/v1/controller/leader/transfer');
+          const namespace = `seen-${writer.id}-${round}`;
+          const created = await answerOf(writer, 'POST', '/api/v1/namespaces', { namespace });
+          const reader = members[(writer.id + round) % members.length] ?? writer;
+          const path = `/api/v1/namespaces/${namespace}`;
+          const found = await answerOf(reader, 'GET', path, undefined);
+          const deleted = await answerOf(reader, 'DELETE', path, undefined);
+          const gone = await answerOf(writer, 'GET', path, undefined);
+          seen.push([created, found, deleted, gone]);
+        }
+      }),
+    );
+    expect(seen).toEqual(Array.from({ length: 60 }, () => [201, 200, 200, 404]));
+  });
+
   test('every member itself tells health, metrics, the leader and the peers', async () => {
     const leader = await trio().leader();
     const once = { followRedirects: false };

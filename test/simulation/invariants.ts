@@ -201,7 +201,7 @@ export class Invariants {
       `members ${other} and ${member.id} lead term ${term}`,
     );
     this.#leaders.set(term, member.id);
-    const missing = this.#parts.ledger.firstMissing(core.base.index, (index) => core.termAt(index));
+    const missing = this.#parts.ledger.firstMissing(core.base.index, term, (index) => core.termAt(index));
     this.#check(
       missing === null,
       'leader completeness',
@@ -211,14 +211,14 @@ export class Invariants {
 
   #checkCommit(member: Observed, core: RaftCore, memory: Memory): void {
     const { ledger } = this.#parts;
+    const { role, term } = core.role;
     const from = Math.max(core.base.index, memory.commit) + 1;
     if (!ledger.has(core.base)) {
       this.#check(false, 'committed is immutable', `the base ${core.base.index} is not history`);
     }
     if (from > core.commitIndex) return;
-    const newest = ledger.noteCommitted(core.entries(logIndex(from), core.commitIndex));
+    const newest = ledger.noteCommitted(core.entries(logIndex(from), core.commitIndex), term);
     if (newest === null) return;
-    const { role, term } = core.role;
     // A leader that removed itself ends its lead in the very step that commits its removal.
     const leads = role === 'leader' || (memory.leads && memory.term === term);
     this.#check(leads, 'commit justified', `member ${member.id} is first and no leader`);

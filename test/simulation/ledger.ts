@@ -19,6 +19,8 @@ export class Ledger {
   readonly #violate: Violate;
   readonly #onCommitted: (entry: Entry) => void;
   readonly #committed: Entry[] = [];
+  /** The term in which each of them was committed: that of its own leader, or of a later one. */
+  readonly #committedIn: Term[] = [];
   readonly #written = new Map<number, WrittenEntry>();
 
   /** `onCommitted` is called for every entry once, in order, when it is first called committed. */
@@ -57,10 +59,10 @@ export class Ledger {
   }
 
   /**
-   * Somebody calls `entries` committed, the first of which directly follows or repeats what is known. Returns the last one
-   * if it is new; null when all were known.
+   * Somebody in `term` calls `entries` committed, the first of which directly follows or repeats what is known. Returns the
+   * last one if it is new; null when all were known.
    */
-  noteCommitted(entries: readonly Entry[]): Entry | null {
+  noteCommitted(entries: readonly Entry[], term: Term): Entry | null {
     let newest: Entry | null = null;
     for (const entry of entries) {
       const known = this.#committed[entry.index - 1];
@@ -77,16 +79,21 @@ export class Ledger {
         return null;
       }
       this.#committed.push(entry);
+      this.#committedIn.push(term);
       this.#onCommitted(entry);
       newest = entry;
     }
     return newest;
   }
 
-  /** The first committed index that `termAt` does not hold between `from` and the newest; null when all are held. */
-  firstMissing(from: number, termAt: (index: LogIndex) => Term | null): number | null {
+  /**
+   * The first index from `from` on that was committed in a term before `term` and that `termAt` does not hold; null when all
+   * are held. What later terms committed is nothing a leader of `term` could know: it may learn of its votes long afterwards.
+   */
+  firstMissing(from: number, term: Term, termAt: (index: LogIndex) => Term | null): number | null {
     for (let index = from; index <= this.#committed.length; index += 1) {
-      if (termAt(logIndex(index)) !== this.termAt(index)) return index;
+      const committedIn = this.#committedIn[index - 1] ?? 0;
+      if (committedIn < term && termAt(logIndex(index)) !== this.termAt(index)) return index;
     }
     return null;
   }

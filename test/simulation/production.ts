@@ -13,7 +13,7 @@ export { recover } from '../../src/raft/recovery.ts';
 export { openSnapshotsTask, type SnapshotDirectory } from '../../src/raft/snapshot/directory.ts';
 export { SnapshotFileReader } from '../../src/raft/snapshot/file-reader.ts';
 export { openWalTask } from '../../src/raft/wal/open.ts';
-export { completion, outcome, runTask, type Task } from '../../src/base/task.ts';
+export { outcome, runTask, type Task } from '../../src/base/task.ts';
 export { openedCopy, readCopy } from '../../src/store/level-open.ts';
 export { StoreStateMachine } from '../../src/store/state-machine.ts';
 export { decodeTransaction, encodeTransaction } from '../../src/store/codec.ts';

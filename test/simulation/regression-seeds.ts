@@ -19,6 +19,11 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     found: 'a process killed at a disk operation goes on with its turn, without an effect',
   },
   {
+    seed: 649,
+    members: 3,
+    found: 'a frozen candidate learns of its votes when a later term has committed: that is no violation',
+  },
+  {
     seed: 1704,
     members: 3,
     found: 'after a clogged connection was healed, later messages still queued behind it',

@@ -2,7 +2,7 @@
 
 import { type Task, runTask } from '../../base/task.ts';
 
-export { type Task, completion, outcome, pause, runSteps, runTask } from '../../base/task.ts';
+export { type Task, completion, outcome, runSteps, runTask } from '../../base/task.ts';
 
 /** Runs a task for start-up code that may await. */
 export function taskPromise<T>(task: Task<T>): Promise<T> {
