@@ -97,8 +97,8 @@ const HEARTBEAT_TICKS = 2;
  * only more distinct election timeouts, of which there are enough (electionTimeout / tick, 20 by default, in
  * processes whose ticks have random phases), and costs idle wake-ups, of which half a heartbeat means 40 a second.
  */
-export function tickMs(options: DriverOptions): number {
-  return options.heartbeatIntervalMs / HEARTBEAT_TICKS;
+export function tickMs({ heartbeatIntervalMs }: Pick<DriverOptions, 'heartbeatIntervalMs'>): number {
+  return heartbeatIntervalMs / HEARTBEAT_TICKS;
 }
 
 /** The core's view of the options. */

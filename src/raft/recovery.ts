@@ -22,7 +22,7 @@ export class RecoveryRefused extends Error {
     super(
       `The Raft log, snapshot and state of this member do not fit together: ${reason}. ` +
         'This member will not start, because it may have acknowledged what is missing here. ' +
-        'Do not delete or edit files by hand; see docs/operations.md, "A damaged data directory".',
+        'Do not delete or edit files by hand; see docs/operations.md, "A lost or damaged disk".',
     );
   }
 }

@@ -21,6 +21,17 @@ export interface Observed {
   readonly applied: number;
   /** Its disk is gone or damaged: what it acknowledged before still counted then. */
   readonly lost: boolean;
+  readonly process: Wakefulness | null;
+}
+
+/** How a process came by its time. */
+export interface Wakefulness {
+  /** Local milliseconds since the start in which this process could run. */
+  readonly awakeMs: number;
+  /** How often it was frozen. */
+  readonly freezes: number;
+  /** What arrived while it was frozen and is not read yet. */
+  readonly unread: number;
 }
 
 /** What is remembered of one life of a member. */
@@ -28,6 +39,7 @@ interface Memory {
   term: number;
   commit: LogIndex;
   leads: boolean;
+  ticks: number;
   /** The committed index when a read was asked, by the id of the read. */
   readonly reads: Map<number, LogIndex>;
 }
@@ -45,6 +57,8 @@ export interface InvariantParts {
   readonly configurations: Configurations;
   readonly marks: Marks;
   readonly inflightMax: number;
+  /** Local milliseconds from one tick to the next. */
+  readonly tickMs: number;
   readonly violate: Violate;
 }
 
@@ -61,7 +75,7 @@ export class Invariants {
 
   /** A new life of `member` begins. */
   onBoot(member: Observed): void {
-    this.#memory.set(member.id, { term: 0, commit: logIndex(0), leads: false, reads: new Map() });
+    this.#memory.set(member.id, { term: 0, commit: logIndex(0), leads: false, ticks: 0, reads: new Map() });
   }
 
   onStep(member: Observed, core: RaftCore, input: Input, effects: Effects): void {
@@ -80,6 +94,7 @@ export class Invariants {
       );
     }
     this.#markInput(core, input, effects);
+    if (input.kind === 'tick') this.#checkTick(member, memory);
     if (effects.append.length > 0) {
       this.#parts.ledger.noteWritten(effects.append, (index) => core.termAt(logIndex(index)));
     }
@@ -174,6 +189,19 @@ export class Invariants {
     const known = this.#digests.get(index);
     if (known === undefined) this.#digests.set(index, digest);
     this.#check((known ?? digest) === digest, 'state machine safety', `two states at entry ${index}`);
+  }
+
+  /**
+   * Only time in which a member could have heard the others counts as silence: a tick comes after everything that arrived
+   * while the process was frozen, and there is one tick for a freeze, however long it was.
+   */
+  #checkTick({ id, process }: Observed, memory: Memory): void {
+    if (process === null) return;
+    memory.ticks += 1;
+    const { awakeMs, freezes, unread } = process;
+    this.#check(unread === 0, 'time', `a tick of ${id} counts before ${unread} messages that were there`);
+    const ticksMax = awakeMs / this.#parts.tickMs + freezes + 2;
+    this.#check(memory.ticks <= ticksMax, 'time', `${memory.ticks} ticks of ${id} in ${awakeMs} ms`);
   }
 
   #onMembership(core: RaftCore, effects: Effects): void {

@@ -42,6 +42,11 @@ export class Process {
   #rate: number;
   #localMs: number;
   #sinceUs: number;
+  #frozenSinceMs = 0;
+  #frozenMs = 0;
+  #freezes = 0;
+  #unread = 0;
+  readonly #bornMs: number;
 
   constructor(parts: ProcessParts) {
     this.who = parts.who;
@@ -49,6 +54,7 @@ export class Process {
     this.#rate = parts.rate;
     this.#localMs = parts.random.uint32() / 1000;
     this.#sinceUs = parts.time.nowUs;
+    this.#bornMs = this.#localMs;
     this.clock = {
       monotonicMs: () => this.#nowMs(),
       wallMs: () => Date.UTC(2030, 0, 1) + this.#nowMs(),
@@ -70,6 +76,21 @@ export class Process {
     return this.#held !== null;
   }
 
+  /** Local milliseconds since the start in which this process could run. */
+  get awakeMs(): number {
+    return this.#nowMs() - this.#bornMs - this.#frozenMs;
+  }
+
+  /** How often it was frozen. */
+  get freezes(): number {
+    return this.#freezes;
+  }
+
+  /** What arrived while it was frozen and is not read yet. */
+  get unread(): number {
+    return this.#unread;
+  }
+
   /** The end, without a word: SIGKILL, or the power. */
   kill(): void {
     this.#alive = false;
@@ -78,7 +99,12 @@ export class Process {
 
   /** SIGSTOP: everything that arrives from now on waits. */
   pause(): void {
-    if (this.#alive) this.#held ??= { timers: [], io: [], checks: [] };
+    if (!this.#alive || this.#held !== null) return;
+    this.#held = { timers: [], io: [], checks: [] };
+    this.#frozenSinceMs = this.#nowMs();
+    this.#freezes += 1;
+    // What was still to be read joins what arrives from now on; nobody asks about it before the next awakening.
+    this.#unread = 0;
   }
 
   /**
@@ -89,10 +115,16 @@ export class Process {
     const held = this.#held;
     if (held === null) return;
     this.#held = null;
+    this.#frozenMs += this.#nowMs() - this.#frozenSinceMs;
+    this.#unread = held.io.length;
+    const read = (run: () => void): void => {
+      this.#unread = Math.max(0, this.#unread - 1);
+      run();
+    };
     for (const run of held.timers) this.enter(run);
     for (const run of held.io) {
-      if (chance(this.#parts.random, 0.5)) this.enter(run);
-      else this.#later('poll', TURN_US * 1.5, 'io', run);
+      if (chance(this.#parts.random, 0.5)) this.enter(() => read(run));
+      else this.#later('poll', TURN_US * 1.5, 'io', () => read(run));
     }
     for (const run of held.checks) this.#later('check', TURN_US, 'checks', run);
   }

@@ -8,7 +8,7 @@ import { logIndex, memberId, term, type MemberId, type SnapshotMeta } from '../.
 export { RaftCore } from '../../src/raft/core/raft-core.ts';
 export { decodeMembership, sameMembership } from '../../src/raft/core/membership-codec.ts';
 export { RaftDriver } from '../../src/raft/driver.ts';
-export { driverOptions } from '../../src/raft/driver-options.ts';
+export { driverOptions, tickMs } from '../../src/raft/driver-options.ts';
 export { recover } from '../../src/raft/recovery.ts';
 export { openSnapshotsTask, type SnapshotDirectory } from '../../src/raft/snapshot/directory.ts';
 export { SnapshotFileReader } from '../../src/raft/snapshot/file-reader.ts';

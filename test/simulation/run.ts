@@ -17,7 +17,7 @@ import { Operator } from './operator.ts';
 import { Oracle } from './oracle.ts';
 import { childRandom, chance, exponential } from './prng.ts';
 import { Process } from './process.ts';
-import { JOINING_BASE, foundingBase, foundingMembers, listenToSteps } from './production.ts';
+import { JOINING_BASE, foundingBase, foundingMembers, listenToSteps, tickMs } from './production.ts';
 import type { Surroundings } from './surroundings.ts';
 import { Trace, type TraceWriter } from './trace.ts';
 import type { TransportParts } from './transport.ts';
@@ -91,13 +91,14 @@ class Run {
       this.#oracle.onCommitted(entry);
     });
     const members: Member[] = [];
-    const { inflightMax } = this.#knobs.driver;
+    const { inflightMax, heartbeatIntervalMs } = this.#knobs.driver;
     const invariants = new Invariants({
       members,
       ledger: this.#ledger,
       configurations: this.#configurations,
       marks: this.#marks,
       inflightMax,
+      tickMs: tickMs({ heartbeatIntervalMs }),
       violate,
     });
     const surroundings = this.#surroundings(members, invariants);

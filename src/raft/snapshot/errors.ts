@@ -11,7 +11,7 @@ export class SnapshotDamaged extends Error {
 
   constructor(file: string, offset: number, reason: string) {
     super(
-      `The snapshot ${file} is damaged at byte ${offset}: ${reason}. It is not used. Do not delete or edit files by hand; see docs/operations.md, "A damaged data directory".`,
+      `The snapshot ${file} is damaged at byte ${offset}: ${reason}. It is not used. Do not delete or edit files by hand; see docs/operations.md, "A lost or damaged disk".`,
     );
     this.file = file;
     this.offset = offset;

@@ -1,7 +1,7 @@
 // Why a data directory is not opened: one class a reason, each with a line that says what to do.
 
 /** Where the operator finds the procedure; part of every message that must not lead to deleted files. */
-const ADVICE = 'Do not delete or edit files by hand; see docs/operations.md, "A damaged data directory".';
+const ADVICE = 'Do not delete or edit files by hand; see docs/operations.md, "A lost or damaged disk".';
 
 /**
  * Acknowledged data is missing or altered: this member's votes and acknowledgements can no longer be trusted, so it

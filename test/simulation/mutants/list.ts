@@ -74,8 +74,14 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     ],
   },
   'commit-beyond-the-match': {
-    bug: `a follower takes the leader's commit index although its own log may differ there`,
+    // Ours probes so exactly that the first request that fits also ends every difference; a leader need not.
+    bug: `a follower takes the leader's commit index although its own log may differ there, and a leader probes one entry too far back`,
     edits: [
+      {
+        file: 'src/raft/core/progress.ts',
+        find: 'const next = lowerIndex(probed, indexAfter(meeting));',
+        replace: 'const next = lowerIndex(probed, higherIndex(meeting, logIndex(1)));',
+      },
       {
         file: REPLICATION,
         find: 'log.commitTo(lowerIndex(message.commit, matched))',
@@ -174,8 +180,13 @@ export const mutants: Readonly<Record<string, Mutant>> = {
     ],
   },
   'position-in-its-own-batch': {
-    bug: 'the applied index is written before the changes it stands for, in a batch of its own',
+    bug: 'the applied index is written before the changes it stands for, in a batch of its own, and no hash tells',
     edits: [
+      {
+        file: 'src/store/state/assembly.ts',
+        find: 'if (equalHashes(this.#state.hash, summary.hash)) return ok(this.#state);',
+        replace: 'if (summary.index >= 0) return ok(this.#state);',
+      },
       {
         file: 'src/store/level-copy.ts',
         find: `    const batch = this.#parts.database.batch();
