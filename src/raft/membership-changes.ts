@@ -127,6 +127,7 @@ function refusal(reason: ProposalRefusal): ChangeOutcome {
       return err({ kind: 'overloaded', reason: 'tooMuchWaiting' });
     case 'notEstablished':
     case 'changePending':
+    case 'noQuorum':
     case 'alreadyMember':
     case 'wasMember':
     case 'notMember':

@@ -13,7 +13,7 @@ export const PROMOTION_LAG_ENTRIES = 100;
 export interface MemberEvidence {
   /** The incarnation it speaks as; null when it was not heard lately. */
   readonly incarnation: Incarnation | null;
-  /** Entries it lacks; null while that is not known, or it was not heard lately. */
+  /** Committed entries it lacks; null while that is not known, or it was not heard lately. */
   readonly lagEntries: number | null;
 }
 
@@ -74,7 +74,8 @@ export class MembershipKeeper {
       if (!contacts.isAlive(member, nowMs)) return { incarnation: null, lagEntries: null };
       const view = views.get(member);
       // Before it has acknowledged something of this leader's, how far it is says nothing.
-      const lagEntries = view?.state === 'replicate' ? loop.core.last.index - view.match : null;
+      // What is not committed is not missing: a learner as fast as the voters lacks it as well, and more under load.
+      const lagEntries = view?.state === 'replicate' ? loop.core.commitIndex - view.match : null;
       return { incarnation: contacts.incarnationOf(member), lagEntries };
     };
   }

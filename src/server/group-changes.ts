@@ -180,6 +180,12 @@ function changeError(
       };
     case 'changePending':
       return { kind: 'conflict', reason: `${describePending(membership)}; please retry when that is done` };
+    case 'noQuorum':
+      return {
+        kind: 'conflict',
+        reason:
+          'the voters that would be left have no majority that answers, and the group would stop; start the silent members or remove those first (lastContactMs in GET /api/v1/raft/peers)',
+      };
     case 'notLearner':
     case 'alreadyBound':
     case 'unbound':

@@ -5,11 +5,12 @@
 
 import { err } from '../../base/result.ts';
 import { indexAfter } from './log.ts';
-import { isJoint, otherMembers } from './membership.ts';
+import { currentVoters, isJoint, otherMembers } from './membership.ts';
 import { changedMembership, leftJoint } from './membership-change.ts';
 import type { MembershipChange } from './membership-change.ts';
 import { encodeMembership } from './membership-codec.ts';
 import { Progress } from './progress.ts';
+import { quorumValue } from './quorum.ts';
 import { reconsiderReads } from './reads.ts';
 import { advanceCommit, appendOwn, replicate } from './replication.ts';
 import type { CoreState, Leadership } from './state.ts';
@@ -29,8 +30,25 @@ export function changeMembership(core: CoreState, id: number, change: Membership
     core.out.refused.push({ id, reason: next.error });
     return;
   }
+  if (isJoint(next.value) && !isMajorityHeard(core, lead, currentVoters(next.value))) {
+    core.out.refused.push({ id, reason: 'noQuorum' });
+    return;
+  }
   core.out.accepted.push({ id, position: appendConfig(core, lead, next.value) });
   replicate(core, lead);
+}
+
+/**
+ * A change of voters is in force at once and can only be taken back by a leader that lacks it. With a silent majority of
+ * the voters to be it would end every election, also among members that could well have gone on without it.
+ */
+function isMajorityHeard(core: CoreState, lead: Leadership, voters: readonly MemberId[]): boolean {
+  const { self, electionTicks } = core.options;
+  const isHeard = (member: MemberId): boolean => {
+    const peer = lead.peers.get(member);
+    return member === self || (peer !== undefined && lead.ticks - peer.heardAtTick < electionTicks);
+  };
+  return quorumValue([voters], (member) => (isHeard(member) ? 1 : 0)) === 1;
 }
 
 /** The newest membership is not committed yet, or is joint: its change is not finished. */

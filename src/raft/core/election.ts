@@ -3,7 +3,7 @@
 import { assert } from '../../base/assert.ts';
 import { appendConfig, peersOf } from './configuration.ts';
 import { indexAfter, payloadBytes } from './log.ts';
-import { allVoters, hasUnboundVoter, isVoter, otherVoters } from './membership.ts';
+import { allVoters, hasUnboundVoter, isMember, isVoter, otherMembers, otherVoters } from './membership.ts';
 import { boundMembership } from './membership-change.ts';
 import type { PreVoteReply, PreVoteRequest, TimeoutNow, VoteReply, VoteRequest } from './messages.ts';
 import { unanimousOutcome, voteOutcome } from './quorum.ts';
@@ -50,7 +50,25 @@ export function tickElection(core: CoreState, entropy: number): void {
   const { electionTicks } = core.options;
   core.electionTimeout ??= electionTicks + (entropy % electionTicks);
   core.electionElapsed += 1;
-  if (core.electionElapsed >= core.electionTimeout && mayCampaign(core)) preCampaign(core);
+  if (core.electionElapsed < core.electionTimeout) return;
+  if (mayCampaign(core)) preCampaign(core);
+  else seekLeader(core);
+}
+
+/**
+ * One who may not campaign and hears nobody no longer calls anybody its leader, and shows itself to all it knows: a leader
+ * goes on with it where the stream broke, and one that was removed while it was away is told so by whoever it reaches.
+ */
+function seekLeader(core: CoreState): void {
+  if (core.installing !== null) return;
+  core.leader = null;
+  restartElectionTimer(core);
+  const { self } = core.options;
+  const { membership } = core.log;
+  if (!isMember(membership, self)) return;
+  for (const member of otherMembers(membership, self)) {
+    core.out.sendNow.push({ ...envelope(core, member), kind: 'heartbeatReply', readRound: 0 });
+  }
 }
 
 /** CheckQuorum: true when a majority of every voter set was heard within an election timeout. */
@@ -167,6 +185,8 @@ export function onPreVoteReply(core: CoreState, message: PreVoteReply): void {
 
 /** Answers a vote request of the present term. */
 export function onVoteRequest(core: CoreState, message: VoteRequest): void {
+  // Asked again in a founding: a second grant could be one to another data directory, a refusal would take back the first.
+  if (isFounding(core) && core.hardState.votedFor === message.from) return;
   const granted = mayVoteFor(core, message.from) && core.log.isUpToDate(message.last);
   if (granted) {
     // A pre-candidate that gives its vote away leaves its own campaign to the winner.
@@ -190,10 +210,14 @@ export function onVoteReply(core: CoreState, message: VoteReply): void {
   settleVotes(core, role);
 }
 
-/** One vote a term: the one already given, or the first when no leader of the term is known. */
+/**
+ * One vote a term: the one already given, or the first when no leader of the term is known. In a founding nobody can tell
+ * whether who asks again under an id is the data directory that was voted for, so it is given only once.
+ */
 function mayVoteFor(core: CoreState, candidate: MemberId): boolean {
   const { votedFor } = core.hardState;
-  return votedFor === candidate || (votedFor === null && core.leader === null);
+  if (votedFor === null) return core.leader === null;
+  return votedFor === candidate && !isFounding(core);
 }
 
 function settlePreVotes(core: CoreState, votes: ReadonlyMap<MemberId, boolean>): void {

@@ -3,7 +3,7 @@
 import { assert } from '../../base/assert.ts';
 import { higherIndex, indexAfter, indexBefore, lowerIndex } from './log.ts';
 import { logIndex } from './types.ts';
-import type { LogIndex, MemberId } from './types.ts';
+import type { Incarnation, LogIndex, MemberId } from './types.ts';
 
 /**
  * `probe`: where the logs meet is not known; one request at a time. `replicate`: it is; requests are pipelined and
@@ -20,8 +20,9 @@ export class Progress {
   #match: LogIndex;
   #next: LogIndex;
   #state: ReplicationState = { kind: 'probe', awaiting: false };
-  /** The tick of the leadership in which the member was last heard. */
-  heardAtTick: number;
+  #heardAtTick: number;
+  /** Of the data directory that was heard last; null before it was heard. */
+  #incarnation: Incarnation | null = null;
   /** The tick in which it was last sent an append request or a snapshot. */
   sentAtTick = 0;
   /** The highest heartbeat round it has answered. */
@@ -33,7 +34,7 @@ export class Progress {
   constructor(member: MemberId, next: LogIndex, nowTick: number) {
     const nothing = logIndex(0);
     this.member = member;
-    this.heardAtTick = nowTick;
+    this.#heardAtTick = nowTick;
     this.#match = nothing;
     this.#next = next;
     this.commitSent = nothing;
@@ -55,6 +56,26 @@ export class Progress {
 
   get inflightCount(): number {
     return this.#state.kind === 'replicate' ? this.#state.inflight.length : 0;
+  }
+
+  /** The tick of the leadership in which the member was last heard. */
+  get heardAtTick(): number {
+    return this.#heardAtTick;
+  }
+
+  /**
+   * The member was heard as `incarnation`. While its id is not bound, that can be another data directory than the one whose
+   * acknowledgements were counted: then nothing is known to match, and it is probed from `next`.
+   */
+  heard(incarnation: Incarnation, next: LogIndex, nowTick: number): void {
+    this.#heardAtTick = nowTick;
+    const isAnother = this.#incarnation !== null && this.#incarnation !== incarnation;
+    this.#incarnation = incarnation;
+    if (!isAnother) return;
+    this.#match = logIndex(0);
+    this.readRound = 0;
+    this.commitSent = logIndex(0);
+    this.becomeProbe(next, false);
   }
 
   /** Starts over from `next`, one request at a time. `awaiting` holds it back until the member is heard again. */

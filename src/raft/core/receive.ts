@@ -15,20 +15,21 @@ import {
 } from './election.ts';
 import { onHeartbeat } from './heartbeat.ts';
 import { isMember } from './membership.ts';
+import { indexAfter } from './log.ts';
 import { isReply } from './messages.ts';
 import type { AppendAccepted, AppendRejected, HeartbeatReply, Message } from './messages.ts';
 import { onRoundAnswered } from './reads.ts';
 import { onAppendAccepted, onAppendRejected, onAppendRequest, resume } from './replication.ts';
-import { envelope } from './state.ts';
+import { envelope, isCredibleTerm } from './state.ts';
 import type { CoreState } from './state.ts';
-import { TERM_MAX, logIndex, term } from './types.ts';
+import { logIndex, term } from './types.ts';
 import type { LogPosition } from './types.ts';
 
 /** What a refusal names that is about the term and not about the log. */
 const NOWHERE: LogPosition = { index: logIndex(0), term: term(0) };
 
 /**
- * Messages that are not for us, from somebody who is not admitted or beyond any real term are dropped. Requests of
+ * Messages that are not for us, from somebody who is not admitted or of a term that cannot be are dropped. Requests of
  * strangers are judged by what they say; answers count only from members, who alone are asked.
  */
 export function receive(core: CoreState, message: Message): void {
@@ -36,7 +37,7 @@ export function receive(core: CoreState, message: Message): void {
   const { from, incarnation } = message;
   if (message.to !== self || from === self || admission(core, from, incarnation) !== 'yes') return;
   if (isReply(message) && !isMember(core.log.membership, from)) return;
-  if (message.term > TERM_MAX) return;
+  if (!isCredibleTerm(core, message.term)) return;
   if (message.term < core.hardState.term) {
     answerLowerTerm(core, message);
     return;
@@ -152,7 +153,7 @@ function hearFollower(core: CoreState, message: AppendAccepted | AppendRejected 
   const lead = core.role;
   if (lead.kind !== 'leader') return;
   const peer = present(lead.peers.get(message.from), 'a leader knows every member');
-  peer.heardAtTick = lead.ticks;
+  peer.heard(message.incarnation, indexAfter(core.log.lastIndex), lead.ticks);
   if (message.kind === 'appendAccepted') {
     onAppendAccepted(core, lead, peer, message.matched);
   } else if (message.kind === 'appendRejected') {

@@ -4,10 +4,10 @@ import { assert } from '../../base/assert.ts';
 import { becomeFollower, followLeader } from './election.ts';
 import { higherIndex, indexAfter, lowerIndex } from './log.ts';
 import { wasRemoved } from './admission.ts';
-import { envelope } from './state.ts';
+import { envelope, isCredibleTerm } from './state.ts';
 import type { CoreState } from './state.ts';
 import type { Input } from './step.ts';
-import { INDEX_MAX, TERM_MAX } from './types.ts';
+import { INDEX_MAX } from './types.ts';
 import type { LogIndex, MemberId, SnapshotMeta } from './types.ts';
 
 type SnapshotReceived = Extract<Input, { kind: 'snapshotReceived' }>;
@@ -39,7 +39,8 @@ export function onSnapshotReceived(core: CoreState, input: SnapshotReceived): vo
 function acceptSender(core: CoreState, input: SnapshotReceived): boolean {
   const { from, term, snapshot } = input;
   if (from === core.options.self || wasRemoved(core, from)) return false;
-  if (term > TERM_MAX || snapshot.index > INDEX_MAX) return false;
+  if (!isCredibleTerm(core, term) || snapshot.index > INDEX_MAX) return false;
+  if (snapshot.membership.voterSets.some((voters) => voters.length === 0)) return false;
   if (term < core.hardState.term || snapshot.term > term) return false;
   if (term > core.hardState.term) becomeFollower(core, term, from);
   return followLeader(core, from);

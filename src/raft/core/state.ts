@@ -6,7 +6,8 @@ import type { Outbox } from './outbox.ts';
 import type { Progress } from './progress.ts';
 import { quorumValue } from './quorum.ts';
 import type { CoreOptions, RoleView } from './step.ts';
-import type { HardState, Incarnation, LogIndex, MemberId, SnapshotMeta } from './types.ts';
+import { TERM_JUMP_MAX, TERM_MAX } from './types.ts';
+import type { HardState, Incarnation, LogIndex, MemberId, SnapshotMeta, Term } from './types.ts';
 
 /** A read of this leader, waiting for `round` to be answered by a quorum. */
 export interface RegisteredRead {
@@ -86,6 +87,14 @@ export function roleView(core: CoreState): RoleView {
     leader: core.leader,
     established: core.role.kind === 'leader' && core.role.established,
   };
+}
+
+/**
+ * Terms rise one by one, so one far ahead of ours is a mistake or malice; taking it over would bring the group close to the
+ * last term there can be, after which there are no elections. The bound is more than any group campaigns while one is away.
+ */
+export function isCredibleTerm(core: CoreState, term: Term): boolean {
+  return term <= TERM_MAX && term <= core.hardState.term + TERM_JUMP_MAX;
 }
 
 /** The head of a message of the present term. */

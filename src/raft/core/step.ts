@@ -73,6 +73,8 @@ export type ProposalRefusal =
   | 'notEstablished'
   /** Changes only: another change is not committed yet, or is joint and not left yet. */
   | 'changePending'
+  /** Changes only: the voters to be have no majority that was heard within an election timeout. */
+  | 'noQuorum'
   /** Changes only: it makes no sense for the present membership. */
   | MembershipRefusal;
 

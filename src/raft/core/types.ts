@@ -9,6 +9,9 @@ export type Term = Brand<number, 'Term'>;
 /** No real group gets here; a message of a later term is dropped, so that terms can always be added to. */
 export const TERM_MAX = 2 ** 52;
 
+/** Terms a message may be ahead of ours. */
+export const TERM_JUMP_MAX = 2 ** 32;
+
 /** Likewise for a place in the log that somebody else names. */
 export const INDEX_MAX = 2 ** 52;
 

@@ -24,6 +24,7 @@ import {
   makeCore,
   memberIds,
   membership,
+  message,
   persist,
   propose,
   read,
@@ -62,6 +63,7 @@ function configs(steps: readonly Effects[]): readonly Entry[] {
   return steps.flatMap((each) => each.append).filter((each) => each.kind === 'config');
 }
 
+const heartbeatReply = { kind: 'heartbeatReply', readRound: 0 } as const;
 const promote4 = { kind: 'promote', member: memberId(4) } as const;
 const remove1 = { kind: 'remove', member: memberId(1) } as const;
 const remove3 = { kind: 'remove', member: memberId(3) } as const;
@@ -90,6 +92,61 @@ describe('a membership change', () => {
     agree(core, 2, 3);
     expect(core.changePending).toBe(false);
     expect(change(core, remove3).accepted).toHaveLength(1);
+  });
+
+  test('of the voters is refused when those to be have no majority that was heard lately: it could not be taken back', () => {
+    const core = leader();
+    const hear = (...peers: readonly number[]): void => {
+      for (const peer of peers) tell(core, peer, 1, { kind: 'heartbeatReply', readRound: 0 });
+    };
+    for (let round = 0; round < 3; round += 1) {
+      ticks(core, 5);
+      hear(2);
+    }
+    const refused = change(core, { kind: 'remove', member: memberId(2) });
+    expect(refused).toMatchObject({
+      refused: [{ id: 77, reason: 'noQuorum' }],
+      append: [],
+      membership: null,
+    });
+    expect(change(core, remove1).refused, 'itself is not counted once it is left out').toHaveLength(1);
+    ticks(core, 5);
+    hear(2);
+    expect(core.role.role).toBe('leader');
+    hear(3);
+    expect(change(core, { kind: 'remove', member: memberId(2) }).accepted).toHaveLength(1);
+  });
+
+  test('of the voters that takes the silent one out is taken', () => {
+    const core = leader({ learners: [4] });
+    for (let round = 0; round < 3; round += 1) {
+      ticks(core, 5);
+      tell(core, 2, 1, { kind: 'heartbeatReply', readRound: 0 });
+    }
+    expect(change(core, promote4).refused, 'with two of four silent').toEqual([
+      { id: 77, reason: 'noQuorum' },
+    ]);
+    expect(change(core, remove3).accepted).toHaveLength(1);
+  });
+
+  test('what is known of a learner that is not bound ends with its data directory', () => {
+    const core = leader();
+    const learner = {
+      kind: 'addLearner',
+      member: memberId(4),
+      address: 'host:4',
+      incarnation: null,
+    } as const;
+    change(core, learner);
+    agree(core, 2, 4);
+    expect(core.peers().find(({ member }) => member === memberId(4))).toMatchObject({ match: 2 });
+    const other = { ...message(4, 1, 1, heartbeatReply), incarnation: incarnationOf(4, 1) };
+    const effects = core.step({ kind: 'message', message: other });
+    expect(core.peers().find(({ member }) => member === memberId(4))).toMatchObject({
+      match: 0,
+      state: 'probe',
+    });
+    expect(kinds(sentTo(effects, 4))).toEqual(['appendRequest']);
   });
 
   test('that makes no sense is refused and leaves no trace', () => {
@@ -456,6 +513,17 @@ describe('the membership in the log', () => {
       ticks(core, 60);
       expect([core.role.role, core.role.term === core.hardState.term]).toEqual(['follower', true]);
     }
+  });
+
+  test('a learner that hears nobody follows nobody, and shows itself to everybody it knows', () => {
+    const core = makeCore({ id: 4, learners: [4] });
+    tell(core, 2, 1, heartbeat(), 4);
+    ticks(core, 9);
+    expect(core.role.leader).toBe(2);
+    const effects = ticks(core, 2);
+    expect(core.role).toMatchObject({ role: 'follower', leader: null, term: 1 });
+    const sent = effects.flatMap(({ sendNow }) => sendNow);
+    expect(sent.map(({ kind, to }) => [kind, to])).toEqual([1, 2, 3].map((to) => ['heartbeatReply', to]));
   });
 
   test('S47: a member that knows nobody takes log and snapshot from whoever leads', () => {

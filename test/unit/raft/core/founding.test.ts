@@ -78,6 +78,28 @@ describe('the first election of a group', () => {
     expect(core.role.established).toBe(true);
   });
 
+  test('is won by one data directory of an id in a term: one that comes back empty is told the term and not voted for again', () => {
+    const core = unfounded();
+    const last = at(0, 0);
+    expect(tell(core, 2, 1, { kind: 'voteRequest', last }).sendAfterPersist).toMatchObject([
+      { granted: true },
+    ]);
+    const wiped = (inTerm: number, body: Body) =>
+      core.step({
+        kind: 'message',
+        message: { ...message(2, 1, inTerm, body), incarnation: incarnationOf(2, 1) },
+      });
+    expect(wiped(1, { kind: 'preVoteRequest', last }).sendAfterPersist).toMatchObject([
+      { kind: 'preVoteReply', granted: false, term: 1 },
+    ]);
+    expect(
+      wiped(1, { kind: 'voteRequest', last }).sendAfterPersist,
+      'a refusal could pass for one to the first',
+    ).toEqual([]);
+    expect(wiped(2, { kind: 'preVoteRequest', last }).sendAfterPersist).toMatchObject([{ granted: true }]);
+    expect(wiped(2, { kind: 'voteRequest', last }).sendAfterPersist).toMatchObject([{ granted: true }]);
+  });
+
   test('S02: of a group of one needs only itself', () => {
     const core = unfounded({ membership: unbound(membership([1])) });
     ticks(core, 10);

@@ -4,7 +4,7 @@ import { encodeMembership } from '../../../../src/raft/core/membership-codec.ts'
 import type { Message } from '../../../../src/raft/core/messages.ts';
 import type { RaftCore } from '../../../../src/raft/core/raft-core.ts';
 import type { Effects, Input } from '../../../../src/raft/core/step.ts';
-import { TERM_MAX, logIndex, memberId, term } from '../../../../src/raft/core/types.ts';
+import { TERM_JUMP_MAX, TERM_MAX, logIndex, memberId, term } from '../../../../src/raft/core/types.ts';
 import type { Entry, Membership } from '../../../../src/raft/core/types.ts';
 import {
   PRE_GRANT,
@@ -24,6 +24,7 @@ import {
   propose,
   read,
   reject,
+  snapshotFrom,
   tell,
   ticks,
   transfer,
@@ -38,7 +39,7 @@ function silent(effects: Effects): boolean {
 
 const smallNumber = fc.oneof(
   { weight: 12, arbitrary: fc.integer({ min: 0, max: 12 }) },
-  { weight: 1, arbitrary: fc.constantFrom(TERM_MAX, TERM_MAX + 1, Number.MAX_SAFE_INTEGER) },
+  { weight: 1, arbitrary: fc.constantFrom(TERM_JUMP_MAX, TERM_MAX, TERM_MAX + 1, Number.MAX_SAFE_INTEGER) },
 );
 const anyTerm = smallNumber.map((value) => term(value));
 const anyIndex = smallNumber.map((value) => logIndex(value));
@@ -222,11 +223,40 @@ describe('whatever the network brings', () => {
 
   test('a term beyond all reason is dropped, so that terms can always be added to', () => {
     const core = makeCore();
-    expect(silent(tell(core, 2, TERM_MAX + 1, heartbeat()))).toBe(true);
-    tell(core, 2, TERM_MAX, heartbeat());
+    for (const beyond of [TERM_JUMP_MAX + 1, TERM_MAX, TERM_MAX + 1]) {
+      for (const body of [
+        heartbeat(),
+        { kind: 'timeoutNow', last: at(0, 0) },
+        { kind: 'voteRequest', last: at(0, 0), transfer: true },
+        { kind: 'preVoteReply', granted: false },
+        reject(0, at(0, 0)),
+      ] as const) {
+        expect(silent(tell(core, 2, beyond, body))).toBe(true);
+      }
+      const snapshot = { ...at(5, 1), membership: jointMembership([[1, 2, 3]]) };
+      const effects = core.step({
+        kind: 'snapshotReceived',
+        from: memberId(2),
+        term: term(beyond),
+        snapshot,
+      });
+      expect(silent(effects)).toBe(true);
+    }
+    expect(core.role.term).toBe(0);
+    tell(core, 2, TERM_JUMP_MAX, heartbeat());
     ticks(core, 100);
-    tell(core, 2, TERM_MAX + 1, PRE_GRANT);
-    expect(core.role).toMatchObject({ role: 'preCandidate', term: TERM_MAX });
+    expect(core.role).toMatchObject({ role: 'preCandidate', term: TERM_JUMP_MAX });
+    const last = makeCore({ term: TERM_MAX });
+    ticks(last, 100);
+    tell(last, 2, TERM_MAX + 1, PRE_GRANT);
+    expect(last.role).toMatchObject({ role: 'preCandidate', term: TERM_MAX });
+  });
+
+  test('a snapshot in which nobody votes is not installed', () => {
+    const core = makeCore();
+    const nobody = jointMembership([[]]);
+    const effects = core.step(snapshotFrom(2, 1, { ...at(5, 1), membership: nobody }));
+    expect(effects.installSnapshot).toBeNull();
   });
 
   test('a second leader of the same term is ignored by followers and by the leader', () => {
