@@ -29,11 +29,13 @@ export interface LogGroup {
  */
 export interface DurableLog {
   /**
-   * True while the next segment cannot be made for want of space; it is tried again until it can. Nothing has failed yet:
-   * votes and cuts fit into room kept for them. The driver takes no commands on meanwhile; empty entries and changes of
-   * members are few and still written.
+   * True while little is free on the disk, or the next segment cannot be made for want of space; it is looked at, and tried
+   * again, until that is over. Nothing has failed yet: votes and cuts fit into room kept for them. The driver takes no
+   * commands on meanwhile; empty entries and changes of members are few and still written.
    */
   readonly spaceLow: boolean;
+  /** The first error, also one of work between the operations, such as making the next segment; null while all is well. */
+  readonly failure: Error | null;
   /** One write and one fdatasync for the whole group; `done(null)` means durable. */
   write(group: LogGroup, done: Done): void;
   /**

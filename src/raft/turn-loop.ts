@@ -77,6 +77,12 @@ export class TurnLoop {
    * when the disk has hung so long that the others have a leader, it does not call itself one any more.
    */
   lookAtDisk(): void {
+    const { failure } = this.#parts.log;
+    if (failure !== null) {
+      // Nobody may be waiting for the log, and then nobody else would ever learn of it.
+      this.#handler.fail(failure);
+      return;
+    }
     const before = this.disk.condition;
     if (!this.disk.look(this.replica.disk.status.pendingMs)) return;
     const { condition } = this.disk;

@@ -78,6 +78,7 @@ export class SimulatedDisk {
         const landPartly = (): void => this.image.settle(covered.slice(0, this.#below(covered.length + 1)));
         this.#issue({ kind: 'syncDirectory', path, process, done, land, landPartly });
       },
+      freeBytes: (_path, done) => soon(() => done(this.#freeBytes)),
       defer: (callback) => process.scheduler.afterPoll(callback),
     };
   }
@@ -215,8 +216,12 @@ export class SimulatedDisk {
   #fitting(inode: Inode, position: number, count: number): number {
     if (this.capacityBytes === Number.POSITIVE_INFINITY) return count;
     const growth = Math.max(0, position + count - inode.cache.length);
-    const room = Math.max(0, this.capacityBytes - this.image.usedBytes);
-    return count - Math.max(0, growth - room);
+    return count - Math.max(0, growth - this.#freeBytes);
+  }
+
+  get #freeBytes(): number {
+    if (this.capacityBytes === Number.POSITIVE_INFINITY) return this.capacityBytes;
+    return Math.max(0, this.capacityBytes - this.image.usedBytes);
   }
 
   #issue(operation: Operation): void {

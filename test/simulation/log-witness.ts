@@ -127,6 +127,10 @@ export class WitnessedLog implements DurableLog {
     this.#model = model;
   }
 
+  get failure(): Error | null {
+    return this.#log.failure;
+  }
+
   get spaceLow(): boolean {
     return this.#log.spaceLow;
   }

@@ -28,4 +28,10 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     members: 3,
     found: 'after a clogged connection was healed, later messages still queued behind it',
   },
+  {
+    seed: 20310,
+    members: 3,
+    found:
+      'a log whose next segment failed while the disk was full: nobody waited for it, and the member led on without one',
+  },
 ];

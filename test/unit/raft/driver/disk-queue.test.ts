@@ -22,6 +22,7 @@ const SELF = memberId(1);
 /** A log that completes when told to, and refuses what a real one would. */
 class ManualLog implements DurableLog {
   readonly spaceLow = false;
+  readonly failure = null;
   entries: Entry[] = [];
   base: LogIndex = logIndex(0);
   readonly calls: string[] = [];

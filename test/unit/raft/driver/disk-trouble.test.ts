@@ -42,6 +42,18 @@ describe('a failed write', () => {
     expect(failures).toBeGreaterThan(0);
   });
 
+  it('S70: that nobody waits for ends the claims as well: background work of the log fails while nothing is written', () => {
+    const world = new World(3);
+    write(world, 5);
+    const leader = world.elect();
+    world.loop.run(1000);
+    world.fault(leader.id).background = new Error('EIO');
+    world.loop.run(100);
+    expect(leader.fatal.map(({ message }) => message)).toEqual(['EIO']);
+    expect(propose(leader, 'x')).toEqual([NOT_LEADER]);
+    expect(world.elect(leader.id).id).not.toBe(leader.id);
+  });
+
   it('S71: once there is room again a restart goes on with everything acknowledged, short write or not', () => {
     const world = new World(3);
     const lines = write(world, 10);

@@ -106,6 +106,8 @@ export interface DiskFaults {
   /** The first group this holds for fails, after having written nothing or half: its entries, not its hard state. */
   failGroup: ((group: LogGroup) => boolean) | null;
   spaceLow: boolean;
+  /** Background work of the log has failed. */
+  background?: Error;
   /** Log operations completed, by kind; failed ones do not count. */
   writes: number;
 }
@@ -125,6 +127,10 @@ export class MemoryLog implements DurableLog {
 
   get spaceLow(): boolean {
     return this.#faults.spaceLow;
+  }
+
+  get failure(): Error | null {
+    return this.#faults.background ?? null;
   }
 
   write(group: LogGroup, done: Done): void {
