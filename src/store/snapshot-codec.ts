@@ -35,42 +35,40 @@ export function snapshotChunks(cut: StateCut): Iterable<Uint8Array> {
 }
 
 function* chunks(cut: StateCut): Generator<Uint8Array, undefined> {
+  const length = new Uint8Array(LENGTH_BYTES);
+  const lengthView = new DataView(length.buffer);
   let chunk = new Uint8Array(CHUNK_BYTES_MAX);
   let filled = 0;
   let records = 0;
-  for (const record of framedRecords(cut)) {
+  for (const body of bodies(cut)) {
     records += 1;
-    let taken = 0;
-    while (taken < record.length) {
-      const bytes = Math.min(record.length - taken, CHUNK_BYTES_MAX - filled);
-      chunk.set(record.subarray(taken, taken + bytes), filled);
-      taken += bytes;
-      filled += bytes;
-      const isLast = taken === record.length && records === CHUNK_RECORDS_MAX;
-      if (filled < CHUNK_BYTES_MAX && !isLast) continue;
-      yield chunk.subarray(0, filled);
-      chunk = new Uint8Array(CHUNK_BYTES_MAX);
-      filled = 0;
-      records = 0;
+    lengthView.setUint32(0, body.length);
+    for (const part of [length, body]) {
+      let taken = 0;
+      while (taken < part.length) {
+        const bytes = Math.min(part.length - taken, CHUNK_BYTES_MAX - filled);
+        chunk.set(bytes === part.length ? part : part.subarray(taken, taken + bytes), filled);
+        taken += bytes;
+        filled += bytes;
+        const isLast = part === body && taken === body.length && records === CHUNK_RECORDS_MAX;
+        if (filled < CHUNK_BYTES_MAX && !isLast) continue;
+        yield chunk.subarray(0, filled);
+        chunk = new Uint8Array(CHUNK_BYTES_MAX);
+        filled = 0;
+        records = 0;
+      }
     }
   }
   if (filled > 0) yield chunk.subarray(0, filled);
 }
 
-function* framedRecords({ position, hash, contents }: StateCut): Generator<Uint8Array> {
+/** The records of the stream, without their lengths. */
+function* bodies({ position, hash, contents }: StateCut): Generator<Uint8Array> {
   const { stored, requests } = contents;
   const counts = [stored.count, requests.length];
-  yield framed([FORMAT, SNAPSHOT_VERSION, position.index, ...counts, hash.high, hash.low]);
-  for (const value of stored) yield framed(storedToFields(value));
-  for (const request of requests) yield framed(requestToFields(request));
-}
-
-function framed(fields: readonly unknown[]): Uint8Array {
-  const body = pack(fields);
-  const record = new Uint8Array(LENGTH_BYTES + body.length);
-  new DataView(record.buffer).setUint32(0, body.length);
-  record.set(body, LENGTH_BYTES);
-  return record;
+  yield pack([FORMAT, SNAPSHOT_VERSION, position.index, ...counts, hash.high, hash.low]);
+  for (const value of stored) yield pack(storedToFields(value));
+  for (const request of requests) yield pack(requestToFields(request));
 }
 
 interface Header {

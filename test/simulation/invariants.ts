@@ -82,7 +82,7 @@ export class Invariants {
     const memory = this.#memory.get(member.id);
     if (memory === undefined) return;
     const { term, role } = core.role;
-    this.#check(term >= memory.term, 'monotonic', `the term fell from ${memory.term} to ${term}`);
+    this.#check(term >= memory.term, 'monotonic', () => `the term fell from ${memory.term} to ${term}`);
     this.#check(core.commitIndex >= memory.commit, 'monotonic', 'the commit index fell');
     if (effects.truncateFrom !== null) {
       this.#parts.marks.hit('conflictTruncated');
@@ -90,7 +90,7 @@ export class Invariants {
       this.#check(
         !leads,
         'leader append-only',
-        `the leader of ${term} truncates from ${effects.truncateFrom}`,
+        () => `the leader of ${term} truncates from ${effects.truncateFrom}`,
       );
     }
     this.#markInput(core, input, effects);
@@ -116,13 +116,13 @@ export class Invariants {
     if (!AFTER_PERSIST_ONLY.has(message.kind)) return;
     const { hardState, last } = member.model;
     const at = `${message.kind} of ${member.id} in term ${message.term}`;
-    this.#check(hardState.term >= message.term, 'ack discipline', `${at} before its term is durable`);
+    this.#check(hardState.term >= message.term, 'ack discipline', () => `${at} before its term is durable`);
     if (message.kind === 'appendAccepted' && hardState.term === message.term) {
       const { matched } = message;
       this.#check(
         last.index >= matched,
         'ack discipline',
-        `${at} names ${matched}, durable is ${last.index}`,
+        () => `${at} names ${matched}, durable is ${last.index}`,
       );
       this.#checkMatch(member, message.to, message.term, matched);
     }
@@ -146,7 +146,7 @@ export class Invariants {
       if (truncateFrom === null) return;
       const committed = ledger.termAt(truncateFrom);
       const held = committed !== null && model.termAt(truncateFrom) === committed;
-      this.#check(!held, 'durability', `member ${member.id} cuts the committed entry ${truncateFrom}`);
+      this.#check(!held, 'durability', () => `member ${member.id} cuts the committed entry ${truncateFrom}`);
       return;
     }
     const { base } = operation;
@@ -154,12 +154,12 @@ export class Invariants {
     this.#check(
       known,
       'durability',
-      `${operation.kind} to ${base.index}@${base.term}, which is not committed`,
+      () => `${operation.kind} to ${base.index}@${base.term}, which is not committed`,
     );
     if (operation.kind === 'compact') return;
     const next = ledger.termAt(base.index + 1);
     const dropped = next !== null && model.termAt(base.index + 1) === next;
-    this.#check(!dropped, 'durability', `a reset to ${base.index} drops the committed entry after it`);
+    this.#check(!dropped, 'durability', () => `a reset to ${base.index} drops the committed entry after it`);
   }
 
   /** `entries` were applied; `digest` is the state's after the last. */
@@ -171,15 +171,19 @@ export class Invariants {
       this.#check(
         ledger.has(entry),
         'state machine safety',
-        `entry ${entry.index} is applied, not committed`,
+        () => `entry ${entry.index} is applied, not committed`,
       );
     }
     const commit = member.core?.commitIndex ?? 0;
-    this.#check(last.index <= commit, 'order', `entry ${last.index} is applied, committed is ${commit}`);
+    this.#check(
+      last.index <= commit,
+      'order',
+      () => `entry ${last.index} is applied, committed is ${commit}`,
+    );
     this.#check(
       member.model.holds(last),
       'order',
-      `entry ${last.index} is applied before it is durable here`,
+      () => `entry ${last.index} is applied before it is durable here`,
     );
     this.noteDigest(last.index, digest);
   }
@@ -188,7 +192,7 @@ export class Invariants {
   noteDigest(index: number, digest: string): void {
     const known = this.#digests.get(index);
     if (known === undefined) this.#digests.set(index, digest);
-    this.#check((known ?? digest) === digest, 'state machine safety', `two states at entry ${index}`);
+    this.#check((known ?? digest) === digest, 'state machine safety', () => `two states at entry ${index}`);
   }
 
   /**
@@ -199,9 +203,13 @@ export class Invariants {
     if (process === null) return;
     memory.ticks += 1;
     const { awakeMs, freezes, unread } = process;
-    this.#check(unread === 0, 'time', `a tick of ${id} counts before ${unread} messages that were there`);
+    this.#check(
+      unread === 0,
+      'time',
+      () => `a tick of ${id} counts before ${unread} messages that were there`,
+    );
     const ticksMax = awakeMs / this.#parts.tickMs + freezes + 2;
-    this.#check(memory.ticks <= ticksMax, 'time', `${memory.ticks} ticks of ${id} in ${awakeMs} ms`);
+    this.#check(memory.ticks <= ticksMax, 'time', () => `${memory.ticks} ticks of ${id} in ${awakeMs} ms`);
   }
 
   #onMembership(core: RaftCore, effects: Effects): void {
@@ -218,7 +226,7 @@ export class Invariants {
         peer.next > peer.match &&
         peer.match <= core.lastIndex &&
         peer.inflightCount <= this.#parts.inflightMax;
-      this.#check(sound, 'order', `progress of ${peer.member}: ${JSON.stringify(peer)}`);
+      this.#check(sound, 'order', () => `progress of ${peer.member}: ${JSON.stringify(peer)}`);
     }
     if (memory.leads && memory.term === term) return;
     this.#parts.marks.hit('leaderElected');
@@ -226,14 +234,14 @@ export class Invariants {
     this.#check(
       other === member.id,
       'election safety',
-      `members ${other} and ${member.id} lead term ${term}`,
+      () => `members ${other} and ${member.id} lead term ${term}`,
     );
     this.#leaders.set(term, member.id);
     const missing = this.#parts.ledger.firstMissing(core.base.index, term, (index) => core.termAt(index));
     this.#check(
       missing === null,
       'leader completeness',
-      `the leader of ${term}, member ${member.id}, lacks committed entry ${missing}`,
+      () => `the leader of ${term}, member ${member.id}, lacks committed entry ${missing}`,
     );
   }
 
@@ -242,23 +250,27 @@ export class Invariants {
     const { role, term } = core.role;
     const from = Math.max(core.base.index, memory.commit) + 1;
     if (!ledger.has(core.base)) {
-      this.#check(false, 'committed is immutable', `the base ${core.base.index} is not history`);
+      this.#check(false, 'committed is immutable', () => `the base ${core.base.index} is not history`);
     }
     if (from > core.commitIndex) return;
     const newest = ledger.noteCommitted(core.entries(logIndex(from), core.commitIndex), term);
     if (newest === null) return;
     // A leader that removed itself ends its lead in the very step that commits its removal.
     const leads = role === 'leader' || (memory.leads && memory.term === term);
-    this.#check(leads, 'commit justified', `member ${member.id} is first and no leader`);
+    this.#check(leads, 'commit justified', () => `member ${member.id} is first and no leader`);
     if (role !== 'leader') this.#parts.marks.hit('leaderRemoved');
     const ownTerm = newest.term === term;
-    this.#check(ownTerm, 'commit justified', `entry ${newest.index} of ${newest.term} committed in ${term}`);
+    this.#check(
+      ownTerm,
+      'commit justified',
+      () => `entry ${newest.index} of ${newest.term} committed in ${term}`,
+    );
     for (const voters of core.membership.voterSets) {
       const holders = this.#parts.members.filter(
         ({ id, model, lost }) => voters.includes(id) && (lost || model.holds(newest)),
       );
       const majority = holders.length * 2 > voters.length;
-      this.#check(majority, 'commit justified', `entry ${newest.index} is on ${holders.length} disks`);
+      this.#check(majority, 'commit justified', () => `entry ${newest.index} is on ${holders.length} disks`);
     }
   }
 
@@ -270,7 +282,7 @@ export class Invariants {
     this.#check(
       member.model.holds({ index, term }),
       'ack discipline',
-      `${index} passes for durable and is not`,
+      () => `${index} passes for durable and is not`,
     );
   }
 
@@ -281,7 +293,7 @@ export class Invariants {
       const asked = memory.reads.get(id);
       memory.reads.delete(id);
       this.#check(asked !== undefined, 'reads', 'a read was answered twice');
-      this.#check(index >= (asked ?? 0), 'reads', `a read of ${asked} is confirmed at ${index}`);
+      this.#check(index >= (asked ?? 0), 'reads', () => `a read of ${asked} is confirmed at ${index}`);
     }
     for (const id of effects.readsRefused) {
       marks.hit('readRefused');
@@ -294,10 +306,14 @@ export class Invariants {
     this.#check(base <= core.commitIndex, 'order', 'base <= commit');
     this.#check(core.commitIndex <= core.lastIndex, 'order', 'commit <= last');
     this.#check(core.durableIndex <= core.lastIndex, 'order', 'durable <= last');
-    this.#check(base === 0 || base <= member.snapshotIndex, 'order', `base ${base} without a snapshot`);
+    this.#check(base === 0 || base <= member.snapshotIndex, 'order', () => `base ${base} without a snapshot`);
     // The commit index starts anew at the base with every life; what is applied was committed in an earlier one.
     const committed = this.#parts.ledger.max;
-    this.#check(member.applied <= committed, 'order', `applied ${member.applied}, committed ${committed}`);
+    this.#check(
+      member.applied <= committed,
+      'order',
+      () => `applied ${member.applied}, committed ${committed}`,
+    );
   }
 
   /** A follower that acknowledges holds what its leader holds there. */
@@ -310,17 +326,25 @@ export class Invariants {
     this.#check(
       here === there,
       'log matching',
-      `member ${member.id} acknowledges ${matched} of another term`,
+      () => `member ${member.id} acknowledges ${matched} of another term`,
     );
   }
 
   #noteVote(member: Observed, { term, incarnation }: Message, candidate: MemberId): void {
     const { hardState } = member.model;
     const told = hardState.term > term || hardState.votedFor === candidate;
-    this.#check(told, 'ack discipline', `a vote of ${member.id} in ${term} is told before it is durable`);
+    this.#check(
+      told,
+      'ack discipline',
+      () => `a vote of ${member.id} in ${term} is told before it is durable`,
+    );
     const key = `${member.id}/${incarnation}/${term}`;
     const before = this.#votes.get(key) ?? candidate;
-    this.#check(before === candidate, 'vote once', `member ${key} votes for ${before} and ${candidate}`);
+    this.#check(
+      before === candidate,
+      'vote once',
+      () => `member ${key} votes for ${before} and ${candidate}`,
+    );
     this.#votes.set(key, candidate);
   }
 
@@ -340,7 +364,7 @@ export class Invariants {
     if (input.kind === 'snapshotReceived' && effects.installSnapshot === null) marks.hit('snapshotUseless');
   }
 
-  #check(holds: boolean, invariant: string, text: string): void {
-    if (!holds) this.#parts.violate(invariant, text);
+  #check(holds: boolean, invariant: string, text: string | (() => string)): void {
+    if (!holds) this.#parts.violate(invariant, typeof text === 'string' ? text : text());
   }
 }

@@ -243,7 +243,7 @@ export const mutants: Readonly<Record<string, Mutant>> = {
       },
       {
         file: 'src/store/snapshot-codec.ts',
-        find: 'for (const request of requests) yield framed(requestToFields(request));',
+        find: 'for (const request of requests) yield pack(requestToFields(request));',
         replace: '',
       },
     ],
