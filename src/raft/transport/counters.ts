@@ -15,8 +15,10 @@ export type RefusalReason =
   | 'otherIncarnation'
   | 'removed'
   | 'busy'
+  | 'tooManyStreams'
   | 'superseded'
   | 'diskFailed'
+  | 'stalled'
   | 'aborted';
 
 export interface TransportCounters {
@@ -62,8 +64,10 @@ export function createTransportCounters(): TransportCounters {
       otherIncarnation: 0,
       removed: 0,
       busy: 0,
+      tooManyStreams: 0,
       superseded: 0,
       diskFailed: 0,
+      stalled: 0,
       aborted: 0,
     },
   };

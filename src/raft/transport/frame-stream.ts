@@ -4,8 +4,16 @@ import { request as httpRequest, type ClientRequest } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 import type { Clock, Timer } from '../../base/clock.ts';
+import { setDeadline } from './deadline.ts';
 import type { PeerOrigin } from './peer-address.ts';
-import { AnswerReader, STREAM_PATH, STREAM_PROTOCOL, TAKEN, type StreamAnswer } from './stream-wire.ts';
+import {
+  AnswerReader,
+  KEEP_ALIVE_MS,
+  STREAM_PATH,
+  STREAM_PROTOCOL,
+  TAKEN,
+  type StreamAnswer,
+} from './stream-wire.ts';
 
 /**
  * The slowest way to a peer that still counts as one: 1 MiB/s. What is written may take that long to arrive, and as long as what
@@ -26,7 +34,10 @@ export interface FrameStreamParts {
   readonly onWritable: () => void;
   /** The peer has taken everything up to some point. */
   readonly onTaken: () => void;
-  /** Called once, unless `destroy` came before. Nothing can be written any more; `status` is 0 where the peer gave none. */
+  /**
+   * Called once, unless `destroy` came before. Nothing can be written any more. `status` is that of a refusal by a member of the
+   * cluster that these frames name: members refuse any other frame before they look at its sender. In all other cases it is 0.
+   */
   readonly onEnd: (end: { readonly status: number; readonly reason: string }) => void;
 }
 
@@ -85,15 +96,18 @@ export class FrameStream {
     const { origin, deadlineMs } = this.#options;
     const headers = { Connection: 'Upgrade', Upgrade: STREAM_PROTOCOL };
     const request = httpRequest(`${origin}${STREAM_PATH}`, { agent: false, headers });
-    const timer = this.#parts.clock.setTimer(deadlineMs, () => this.#end(0, 'deadline passed'));
+    const timer = setDeadline(this.#parts.clock, deadlineMs, () => this.#end(0, 'deadline passed'));
     request.setNoDelay(true);
+    request.setSocketKeepAlive(true, KEEP_ALIVE_MS);
     request.on('error', (error) => this.#end(0, error.message));
     request.on('response', (response) => {
       response.resume();
-      this.#end(response.statusCode ?? 0, `answered ${response.statusCode ?? 0}`);
+      // Not by a program that speaks this protocol, so its status says nothing about this member.
+      this.#end(0, `answered ${response.statusCode ?? 0}`);
     });
-    request.on('upgrade', (_response, socket: Duplex, head: Buffer) => {
+    request.on('upgrade', (response, socket: Duplex, head: Buffer) => {
       timer.cancel();
+      if (response.headers.upgrade !== STREAM_PROTOCOL) this.#end(0, 'switched to another protocol');
       if (this.#way.kind === 'connecting') this.#open(socket, head);
       else socket.destroy();
     });
@@ -143,7 +157,7 @@ export class FrameStream {
   /** One mark at a time: once its bytes are confirmed, the next covers everything written meanwhile. */
   #setMark(unconfirmedBytes: number): void {
     const deadlineMs = this.#options.deadlineMs + unconfirmedBytes / BYTES_PER_MS_MIN;
-    const timer = this.#parts.clock.setTimer(deadlineMs, () => this.#end(0, 'deadline passed'));
+    const timer = setDeadline(this.#parts.clock, deadlineMs, () => this.#end(0, 'deadline passed'));
     this.#mark = { offset: this.#written, timer };
   }
 

@@ -114,8 +114,24 @@ function encodeHead(head: FrameHead): Buffer {
 
 /** Bytes of the frame that `bytes` begin with, as its head declares; null while too few are here to tell. */
 export function frameBytes(bytes: Buffer): number | null {
+  const bodyAt = headBytes(bytes);
+  return bodyAt === null ? null : bodyAt + bytes.readUInt32BE(AT.bodyBytes);
+}
+
+/**
+ * The head that `bytes` begin with, though nothing has proved it undamaged: good enough not to wait for the rest, never to decide
+ * about its sender. Null while it is not whole, or where it names no members.
+ */
+export function peekHead(bytes: Buffer): FrameHead | null {
+  const bodyAt = headBytes(bytes);
+  return bodyAt === null ? null : readHead(bytes, bodyAt);
+}
+
+/** Bytes in front of the body; null while that many are not here. */
+function headBytes(bytes: Buffer): number | null {
   if (bytes.byteLength < FIXED_BYTES) return null;
-  return FIXED_BYTES + bytes.readUInt8(AT.address) + bytes.readUInt32BE(AT.bodyBytes);
+  const bodyAt = FIXED_BYTES + bytes.readUInt8(AT.address);
+  return bytes.byteLength < bodyAt ? null : bodyAt;
 }
 
 /** False when `openFrame` would refuse `bytes` whatever followed them; enough to cut a stream by. */

@@ -10,6 +10,7 @@ import type { ExpulsionReason, SnapshotFile, Transport } from '../ports.ts';
 import { AddressBook } from './address-book.ts';
 import type { TransportCounters } from './counters.ts';
 import { FrameSealer } from './frame.ts';
+import { FRAME_BYTES_TARGET } from './message-codec.ts';
 import type { PeerOrigin } from './peer-address.ts';
 import { PeerLink, type LinkLimits, type LinkParts } from './peer-link.ts';
 import type { SnapshotSource } from './snapshot-cursor.ts';
@@ -194,7 +195,7 @@ function controlLimits(options: HttpTransportOptions): LinkLimits {
   return {
     queueMessagesMax: 1024,
     queueBytesMax: MIB,
-    frameBytesTarget: MIB,
+    frameBytesTarget: FRAME_BYTES_TARGET,
     deadlineMs: options.postDeadlineMs,
   };
 }
@@ -207,7 +208,7 @@ function appendLimits(options: HttpTransportOptions): LinkLimits {
   return {
     queueMessagesMax: 64,
     queueBytesMax: 40 * MIB,
-    frameBytesTarget: MIB,
+    frameBytesTarget: FRAME_BYTES_TARGET,
     deadlineMs: options.postDeadlineMs,
   };
 }

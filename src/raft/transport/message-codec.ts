@@ -1,9 +1,7 @@
 // Messages to bytes and back: one frame carries everything that waited for one peer.
 
-import { Packr, RESERVE_START_SPACE } from 'msgpackr';
-
 import { assert, unreachable } from '../../base/assert.ts';
-import { err, ok, type Result } from '../../base/result.ts';
+import type { Result } from '../../base/result.ts';
 import type { AppendRequest, Message, MessageKind } from '../core/messages.ts';
 import { logIndex, type Entry, type LogPosition, type Term } from '../core/types.ts';
 import {
@@ -20,15 +18,28 @@ import {
   type Fields,
 } from './fields.ts';
 import type { Frame, FrameError, FrameHead, FrameSealer } from './frame.ts';
+import { decodeBody, malformed, packBody, type BodyLimits } from './message-pack.ts';
 
-/**
- * Records off: a record's names would live in the sender's and receiver's memory, and a lost frame would garble the next.
- * Binaries are copied: an entry kept in the log must not pin, or change with, the buffer it arrived in.
- */
-const packr = new Packr({ useRecords: false, copyBuffers: true });
+/** Bytes, estimated by `messageBytes`, after which a link closes a frame; one larger message still travels alone. */
+export const FRAME_BYTES_TARGET = 1024 * 1024;
+
+/** What an entry is estimated to take besides its payload. */
+const ENTRY_OVERHEAD_BYTES = 24;
 
 /** Messages in one frame, at most. */
 const MESSAGES_MAX = 4096;
+
+/** Entries in one frame, at most: as many without payload fill it. A message alone holds the 512 that the core puts into one. */
+const ENTRIES_MAX = Math.floor(FRAME_BYTES_TARGET / ENTRY_OVERHEAD_BYTES);
+
+/**
+ * A message is a list of up to six values, an entry one of three; the list itself counts too. No frame has all its messages and all
+ * its entries, so later releases have room to append fields.
+ */
+const LIMITS: BodyLimits = {
+  valuesMax: MESSAGES_MAX * 7 + ENTRIES_MAX * 4,
+  binariesMax: ENTRIES_MAX,
+};
 
 /** Codes on the wire. Never reused; an unknown code refuses the whole frame. */
 const CODES = {
@@ -55,42 +66,16 @@ export function encodeMessages(sealer: FrameSealer, messages: readonly Message[]
   return sealer.seal('messages', packBody(sealer, fields));
 }
 
-/** `value` as MessagePack, with room for the sealer's head in front. */
-export function packBody(sealer: FrameSealer, value: Fields): Buffer {
-  return packr.pack(value, RESERVE_START_SPACE | sealer.headBytes);
-}
-
 /** Roughly the bytes `message` takes in a frame, for limits: payloads exactly, the rest rounded up. */
 export function messageBytes(message: Message): number {
   if (message.kind !== 'appendRequest') return 64;
-  return message.entries.reduce((bytes, entry) => bytes + entry.data.byteLength + 24, 64);
+  return message.entries.reduce((bytes, entry) => bytes + entry.data.byteLength + ENTRY_OVERHEAD_BYTES, 64);
 }
 
 /** Reads a frame of messages. Never throws: whatever a peer sends, the answer is messages or a reason. */
 export function decodeMessages(frame: Frame): Result<readonly Message[], FrameError> {
   if (frame.kind !== 'messages') return malformed('not a frame of messages');
-  return decodeBody(frame.body, (value) => readMessages(value, frame.head));
-}
-
-/** Unpacks `body` and reads it with `read`; what either throws becomes a `malformed` error. */
-export function decodeBody<T>(body: Uint8Array, read: (value: unknown) => T): Result<T, FrameError> {
-  let value: unknown;
-  try {
-    value = packr.unpack(body);
-  } catch {
-    // Truncated, trailing or too deeply nested data: msgpackr throws plain errors and RangeErrors alike.
-    return malformed('the body is not MessagePack');
-  }
-  try {
-    return ok(read(value));
-  } catch (error) {
-    if (error instanceof MalformedError) return malformed(error.message);
-    throw error;
-  }
-}
-
-function malformed(reason: string): Result<never, FrameError> {
-  return err({ kind: 'malformed', reason });
+  return decodeBody(frame.body, LIMITS, (value) => readMessages(value, frame.head));
 }
 
 function messageFields(message: Message): Fields {
@@ -121,6 +106,7 @@ function messageFields(message: Message): Fields {
 
 /** Indexes are not sent: entries continue `previous` without a gap, so the receiver counts them itself. */
 function entryFields(message: AppendRequest): Fields {
+  assert(message.entries.length <= ENTRIES_MAX, 'the receiver takes as many entries');
   return message.entries.map((entry, offset) => {
     assert(entry.index === message.previous.index + 1 + offset, 'entries continue the previous one');
     return [entryKindCode(entry.kind), entry.term, entry.data];

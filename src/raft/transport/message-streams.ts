@@ -1,36 +1,25 @@
-// The way in for messages: connections that switched from HTTP to frames, receipts flowing back.
+// The way in for messages: connections that switched from HTTP to frames.
 
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-import type { Clock, Timer } from '../../base/clock.ts';
-import { refusalBody, refusalStatus, type Refusal } from './refusals.ts';
-import { encodeAnswer, FrameCutter, opensStream, STREAM_PROTOCOL, TAKEN } from './stream-wire.ts';
+import { InboundStream, type InboundStreamParts } from './inbound-stream.ts';
+import { refusal, refusalBody } from './refusals.ts';
+import { opensStream, STREAM_PROTOCOL } from './stream-wire.ts';
 
-/**
- * Milliseconds until bytes that arrived are confirmed: all frames of that time share one receipt. Far below the deadline of any
- * link, which is about an election timeout.
- */
-const RECEIPT_DELAY_MS = 25;
-
-export interface MessageStreamsParts {
-  readonly clock: Clock;
-  /** Bytes of a frame's body, at most. */
-  readonly bodyBytesMax: number;
-  /** Takes one frame; a refusal ends the stream. */
-  readonly take: (frame: Buffer) => Refusal | null;
-}
+/** Open streams, at most. Two a peer are in use; the rest is for those that a peer left behind and nobody has missed yet. */
+const STREAMS_MAX = 64;
 
 /**
  * Every stream that is open to this member. A post a message would cost both sides an HTTP exchange for some hundred bytes: most
  * of the processor time of a write, when writes come one at a time.
  */
 export class MessageStreams {
-  readonly #parts: MessageStreamsParts;
-  readonly #sockets = new Set<Duplex>();
+  readonly #parts: InboundStreamParts;
+  readonly #streams = new Set<InboundStream>();
   #closed = false;
 
-  constructor(parts: MessageStreamsParts) {
+  constructor(parts: InboundStreamParts) {
     this.#parts = parts;
   }
 
@@ -43,53 +32,32 @@ export class MessageStreams {
       socket.destroy();
       return;
     }
-    this.#sockets.add(socket);
+    if (this.#streams.size >= STREAMS_MAX) {
+      this.#turnAway(socket);
+      return;
+    }
     socket.write(
       `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${STREAM_PROTOCOL}\r\n\r\n`,
     );
-    this.#receive(socket, head);
+    const stream = new InboundStream(socket, this.#parts, () => this.#streams.delete(stream));
+    this.#streams.add(stream);
+    stream.begin(head);
   };
 
   /** Breaks every stream off and accepts no more. */
   close(): void {
     this.#closed = true;
-    for (const socket of this.#sockets) socket.destroy();
+    for (const stream of this.#streams) stream.destroy();
   }
 
-  #receive(socket: Duplex, head: Buffer): void {
-    const { clock, bodyBytesMax } = this.#parts;
-    const cutter = new FrameCutter(bodyBytesMax);
-    let received = 0;
-    let receipt: Timer | null = null;
-    const onData = (chunk: Buffer): void => {
-      received += chunk.length;
-      receipt ??= clock.setTimer(RECEIPT_DELAY_MS, () => {
-        receipt = null;
-        socket.write(encodeAnswer({ status: TAKEN, received, text: '' }));
-      });
-      cutter.push(chunk);
-      const refused = this.#takeFrames(cutter);
-      if (refused === null) return;
-      receipt.cancel();
-      socket.off('data', onData).resume();
-      const status = refusalStatus(refused.reason);
-      socket.end(encodeAnswer({ status, received, text: refusalBody(refused) }), () => socket.destroy());
-    };
-    socket.on('data', onData);
+  #turnAway(socket: Duplex): void {
+    const refused = refusal('tooManyStreams', `${STREAMS_MAX} are open`);
+    const body = refusalBody(refused);
     socket.on('error', () => socket.destroy());
-    socket.on('end', () => socket.destroy());
-    socket.on('close', () => {
-      receipt?.cancel();
-      this.#sockets.delete(socket);
-    });
-    if (head.length > 0) onData(head);
-  }
-
-  #takeFrames(cutter: FrameCutter): Refusal | null {
-    for (let frame = cutter.next(); frame !== null; frame = cutter.next()) {
-      const refused = this.#parts.take(frame);
-      if (refused !== null) return refused;
-    }
-    return null;
+    socket.end(
+      `HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+      () => socket.destroy(),
+    );
+    this.#parts.onRefused(refused);
   }
 }

@@ -7,11 +7,11 @@ import { err, ok, type Result } from '../../base/result.ts';
 import type { ClusterId } from '../cluster-id.ts';
 import type { MemberId } from '../core/types.ts';
 import type { TransportHandler } from '../ports.ts';
-import { openFrame, type Frame, type FrameError } from './frame.ts';
+import { openFrame, type Frame, type FrameError, type FrameHead } from './frame.ts';
 import type { PeerIdentity } from './identity-client.ts';
 import { decodeMessages } from './message-codec.ts';
 import { MessageStreams } from './message-streams.ts';
-import { refusal, refusalBody, refusalStatus, type Refusal } from './refusals.ts';
+import { refusal, refusalBody, refusalStatus, SPEAKER_HEADER, speaker, type Refusal } from './refusals.ts';
 import { decodeSnapshotPost, SNAPSHOT_BODY_BYTES_MAX } from './snapshot-codec.ts';
 import { SnapshotReceiver, type SnapshotReceiverParts } from './snapshot-receiver.ts';
 
@@ -55,7 +55,9 @@ export class PeerRequests {
     this.streams = new MessageStreams({
       clock: parts.clock,
       bodyBytesMax: MESSAGES_BYTES_MAX,
-      take: (frame) => this.#streamed(frame),
+      take: (frame) => this.#takeMessages(frame),
+      refuseHead: (head) => this.#misdirected(head),
+      onRefused: (refused) => this.#count(refused),
     });
   }
 
@@ -76,7 +78,7 @@ export class PeerRequests {
       return true;
     }
     if (method === 'GET' && url === '/raft/identity') {
-      answer(response, 200, JSON.stringify(this.#parts.identity()));
+      this.#answer(response, 200, JSON.stringify(this.#parts.identity()));
       return true;
     }
     return false;
@@ -112,12 +114,6 @@ export class PeerRequests {
     else this.#refuse(response, refused);
   }
 
-  #streamed(frame: Buffer): Refusal | null {
-    const refused = this.#takeMessages(frame);
-    if (refused !== null) this.#count(refused);
-    return refused;
-  }
-
   #takeMessages(bytes: Buffer): Refusal | null {
     const { counters, handler } = this.#parts;
     const frame = this.#admit(bytes, MESSAGES_BYTES_MAX);
@@ -136,7 +132,7 @@ export class PeerRequests {
     const post = decodeSnapshotPost(frame.value);
     if (!post.ok) return this.#refuse(response, refusalOf(post.error));
     const taken = await this.#receiver.take(frame.value.head.from, post.value);
-    if (taken.ok) answer(response, 200, JSON.stringify(taken.value));
+    if (taken.ok) this.#answer(response, 200, JSON.stringify(taken.value));
     else this.#refuse(response, taken.error);
   }
 
@@ -144,22 +140,40 @@ export class PeerRequests {
   #admit(bytes: Buffer, bytesMax: number): Result<Frame, Refusal> {
     const opened = openFrame(bytes, bytesMax);
     if (!opened.ok) return err(refusalOf(opened.error));
-    const { clusterId, from, to, incarnation, address } = opened.value.head;
-    const { self, clusterId: own } = this.#options;
-    const sender = `member ${from} at ${printable(address)}`;
-    if (clusterId !== own)
-      return err(refusal('foreignCluster', `${sender}, cluster ${clusterId}; here is ${own}`));
-    if (to !== self)
-      return err(refusal('wrongRecipient', `${sender} asked for member ${to}; here is member ${self}`));
-    const admission = this.#parts.handler.admits(from, incarnation);
-    if (admission !== 'yes') return err(refusal(admission, sender));
-    this.#parts.onAddress(from, address);
+    const { head } = opened.value;
+    const misdirected = this.#misdirected(head);
+    if (misdirected !== null) return err(misdirected);
+    const admission = this.#parts.handler.admits(head.from, head.incarnation);
+    if (admission !== 'yes') return err(refusal(admission, senderOf(head)));
+    this.#parts.onAddress(head.from, head.address);
     return ok(opened.value);
+  }
+
+  /** Why a frame with this head is none of ours; says nothing about whether its sender may speak. */
+  #misdirected(head: FrameHead): Refusal | null {
+    const { clusterId, to } = head;
+    const { self, clusterId: own } = this.#options;
+    const sender = senderOf(head);
+    if (clusterId !== own)
+      return refusal('foreignCluster', `${sender}, cluster ${clusterId}; here is ${own}`);
+    if (to !== self)
+      return refusal('wrongRecipient', `${sender} asked for member ${to}; here is member ${self}`);
+    return null;
   }
 
   #refuse(response: ServerResponse, refused: Refusal): void {
     this.#count(refused);
-    answer(response, refusalStatus(refused.reason), refusalBody(refused));
+    this.#answer(response, refusalStatus(refused.reason), refusalBody(refused));
+  }
+
+  #answer(response: ServerResponse, status: number, body: string): void {
+    const { clusterId, self } = this.#options;
+    response.writeHead(status, {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+      [SPEAKER_HEADER]: speaker(clusterId, self),
+    });
+    response.end(body);
   }
 
   #count({ reason, detail }: Refusal): void {
@@ -172,12 +186,8 @@ export class PeerRequests {
   }
 }
 
-function answer(response: ServerResponse, status: number, body: string): void {
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'content-length': Buffer.byteLength(body),
-  });
-  response.end(body);
+function senderOf({ from, address }: FrameHead): string {
+  return `member ${from} at ${printable(address)}`;
 }
 
 /** What came in a frame, for logs and answers: anybody may have written it. */

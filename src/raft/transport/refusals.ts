@@ -1,5 +1,7 @@
 // What a refused peer is told: one status and one sentence a reason, the only table of both.
 
+import type { ClusterId } from '../cluster-id.ts';
+import type { MemberId } from '../core/types.ts';
 import type { RefusalReason } from './counters.ts';
 import { PROTOCOL_VERSION } from './frame.ts';
 
@@ -59,10 +61,28 @@ const REFUSALS: Record<RefusalReason, RefusalText> = {
     text: 'The sender was removed from the cluster. Stop it, or add it under an id that was never used, with an empty data directory.',
   },
   busy: { status: 503, text: 'Another snapshot post is under way. It will be possible later.' },
+  tooManyStreams: {
+    status: 503,
+    text: 'Too many connections of other members are open here. Check that only members reach this port.',
+  },
   superseded: { status: 503, text: 'A newer leader is sending a snapshot. Nothing needs to be done.' },
   diskFailed: { status: 500, text: 'The disk of this member failed. See its log.' },
+  stalled: {
+    status: 408,
+    text: 'The rest of a frame did not come in time. Check the network between the members.',
+  },
   aborted: { status: 400, text: 'The request broke off. Nothing needs to be done.' },
 };
+
+/**
+ * Names in an answer to a post who gives it. Whatever else has got the address, or a proxy on the way, may use the same statuses; a
+ * member that believed them would end itself for good.
+ */
+export const SPEAKER_HEADER = 'kvrocks-controller-member';
+
+export function speaker(cluster: ClusterId, member: MemberId): string {
+  return `${cluster}/${member}`;
+}
 
 export function refusalStatus(reason: RefusalReason): number {
   return REFUSALS[reason].status;

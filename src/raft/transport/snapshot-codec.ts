@@ -13,13 +13,22 @@ import {
   snapshotMetaFields,
 } from './fields.ts';
 import type { Frame, FrameError, FrameSealer } from './frame.ts';
-import { decodeBody, packBody } from './message-codec.ts';
+import { decodeBody, packBody, type BodyLimits } from './message-pack.ts';
 
 /** One chunk at most, in bytes, as in a snapshot's file. */
 export const SNAPSHOT_CHUNK_BYTES_MAX = 1024 * 1024;
 
 /** Bytes of chunks after which a post is closed, at most. */
 export const SNAPSHOT_BATCH_BYTES_MAX = 1024 * 1024;
+
+/** Chunks in a post, at most; those of a state are far larger than the KiB that this leaves each. */
+export const SNAPSHOT_BATCH_CHUNKS_MAX = 1024;
+
+/** Besides its chunks a post has eleven values, one of them binary; the rest is room for what later releases append. */
+const LIMITS: BodyLimits = {
+  valuesMax: SNAPSHOT_BATCH_CHUNKS_MAX + 1024,
+  binariesMax: SNAPSHOT_BATCH_CHUNKS_MAX + 8,
+};
 
 /** Room for a batch, one chunk beyond it, and a membership. */
 export const SNAPSHOT_BODY_BYTES_MAX = SNAPSHOT_BATCH_BYTES_MAX + SNAPSHOT_CHUNK_BYTES_MAX + 256 * 1024;
@@ -63,7 +72,7 @@ export function encodeSnapshotPost(sealer: FrameSealer, post: SnapshotPost): Buf
 
 /** Reads a frame of a snapshot. Never throws, and the chunks own their bytes. */
 export function decodeSnapshotPost(frame: Frame): Result<SnapshotPost, FrameError> {
-  return decodeBody(frame.body, (value) => {
+  return decodeBody(frame.body, LIMITS, (value) => {
     if (frame.kind !== 'snapshot') throw new MalformedError('not a part of a snapshot');
     const [term, transfer, meta, fileBytes, offset, crc, chunks, last] = readFields(value, 8, 'snapshot');
     return {

@@ -3,7 +3,7 @@
 import { crc32 } from 'node:zlib';
 
 import type { SnapshotFile } from '../ports.ts';
-import type { SnapshotBatch } from './snapshot-codec.ts';
+import { SNAPSHOT_BATCH_CHUNKS_MAX, type SnapshotBatch } from './snapshot-codec.ts';
 
 /** What the sender needs of the snapshots on disk. */
 export interface SnapshotSource {
@@ -31,8 +31,8 @@ export class SnapshotCursor {
   }
 
   /**
-   * The chunks from number `offset` on, until they have `bytesTarget` bytes or more. An offset before the last one opens
-   * the file again. Throws when there are fewer chunks than `offset`, or when the file cannot be read.
+   * The chunks from number `offset` on, until they have `bytesTarget` bytes or more or are as many as fit a post. An offset before
+   * the last one opens the file again. Throws when there are fewer chunks than `offset`, or when the file cannot be read.
    */
   async batch(offset: number, bytesTarget: number): Promise<SnapshotBatch> {
     if (offset < this.#offset) await this.close();
@@ -43,7 +43,7 @@ export class SnapshotCursor {
       this.#crc = crc32(chunk, this.#crc);
     }
     const chunks: Uint8Array[] = [];
-    for (let bytes = 0; bytes < bytesTarget;) {
+    for (let bytes = 0; bytes < bytesTarget && chunks.length < SNAPSHOT_BATCH_CHUNKS_MAX;) {
       const chunk = this.#held[chunks.length] ?? (await this.#hold());
       if (chunk === null) break;
       chunks.push(chunk);

@@ -13,6 +13,7 @@ import type { ExpulsionReason, SnapshotFile } from '../ports.ts';
 import type { TransportCounters } from './counters.ts';
 import type { FrameSealer } from './frame.ts';
 import type { PeerOrigin } from './peer-address.ts';
+import { SPEAKER_HEADER, speaker } from './refusals.ts';
 import {
   encodeSnapshotPost,
   SNAPSHOT_BATCH_BYTES_MAX,
@@ -21,11 +22,14 @@ import {
 } from './snapshot-codec.ts';
 import { type PostFailure, SnapshotProgress } from './snapshot-progress.ts';
 import { SnapshotCursor, type SnapshotSource } from './snapshot-cursor.ts';
+import { SnapshotPacing } from './snapshot-pacing.ts';
 
 /** Bytes of the first batch and of those after a failure: a slow way to a peer moves them within the deadline. */
 const BATCH_BYTES_MIN = 64 * 1024;
 const BACKOFF: BackoffPolicy = { delayMsMin: 50, delayMsMax: 2000, factor: 2 };
 const ANSWER_BYTES_MAX = 4096;
+/** Answers that another attempt would not change, whoever gives them. */
+const FINAL_STATUSES: ReadonlySet<number> = new Set([404, 413, 421]);
 
 export interface SnapshotSenderOptions {
   /** Milliseconds one post may take. */
@@ -54,22 +58,27 @@ export class SnapshotSender {
   readonly #options: SnapshotSenderOptions;
   readonly #parts: SnapshotSenderParts;
   readonly #running = new Map<Transfer, Promise<void>>();
+  readonly #pacing: SnapshotPacing;
   #transfers = 0;
 
   constructor(options: SnapshotSenderOptions, parts: SnapshotSenderParts) {
     this.#options = options;
     this.#parts = parts;
+    this.#pacing = new SnapshotPacing(parts.random);
   }
 
   /**
    * Sends `file` as the leader of `term`; `done` is called once, later. What breaks is tried again from where the peer
-   * is, as long as it gets further now and then. A newer transfer to the same peer ends the one under way.
+   * is, as long as it gets further now and then. A newer transfer to the same peer ends the one under way; one of the same
+   * snapshot begins after a pause that grows each time.
    */
   send(way: SnapshotWay, term: Term, file: SnapshotFile, done: (delivered: boolean) => void): void {
     this.#transfers += 1;
     const { to } = way.sealer.head;
     for (const other of this.#running.keys()) if (other.to === to) other.abort('a newer transfer began');
-    const transfer = new Transfer({ way, term, file, number: this.#transfers }, this.#options, this.#parts);
+    const delayMs = this.#pacing.begin(to, file.meta.index, this.#parts.clock.monotonicMs());
+    const task = { way, term, file, number: this.#transfers, delayMs };
+    const transfer = new Transfer(task, this.#options, this.#parts);
     this.#running.set(transfer, this.#run(transfer, done));
   }
 
@@ -82,7 +91,7 @@ export class SnapshotSender {
 
   /** Never rejects. */
   async #run(transfer: Transfer, done: (delivered: boolean) => void): Promise<void> {
-    const { logger, counters } = this.#parts;
+    const { clock, logger, counters } = this.#parts;
     let delivered = false;
     try {
       await transfer.run();
@@ -93,6 +102,7 @@ export class SnapshotSender {
       logger.warn('raft.snapshot.send_failed', { peer: transfer.to, index: transfer.index, reason });
     }
     this.#running.delete(transfer);
+    this.#pacing.end(transfer.to, clock.monotonicMs());
     done(delivered);
   }
 }
@@ -102,6 +112,8 @@ interface TransferTask {
   readonly term: Term;
   readonly file: SnapshotFile;
   readonly number: number;
+  /** Milliseconds until the first post. */
+  readonly delayMs: number;
 }
 
 /** One snapshot on its way to one peer. */
@@ -137,6 +149,8 @@ class Transfer {
   /** Resolves when the peer has the whole snapshot; rejects with the reason when it is given up. */
   async run(): Promise<void> {
     try {
+      if (this.#task.delayMs > 0) await this.#pause(this.#task.delayMs);
+      this.#abort.signal.throwIfAborted();
       await this.#advance();
     } finally {
       await this.#cursor.close();
@@ -182,7 +196,8 @@ class Transfer {
         signal: AbortSignal.any([deadline.signal, this.#abort.signal]),
       });
       const text = await readText(response.body);
-      return response.statusCode === 200 ? readAnswer(text) : err(this.#failure(response.statusCode, text));
+      if (response.statusCode === 200) return readAnswer(text);
+      return err(this.#failure(response.statusCode, text, response.headers[SPEAKER_HEADER]));
     } catch (error) {
       return err({ reason: error instanceof Error ? error.message : 'unknown', final: false });
     } finally {
@@ -190,10 +205,11 @@ class Transfer {
     }
   }
 
-  #failure(status: number, text: string): PostFailure {
-    if (status === 409) this.#parts.onRefused(this.to, 'otherIncarnation');
-    if (status === 410) this.#parts.onRefused(this.to, 'removed');
-    return { reason: `answered ${status}: ${text}`, final: [404, 409, 410, 413, 421].includes(status) };
+  #failure(status: number, text: string, by: unknown): PostFailure {
+    const { clusterId, to } = this.#task.way.sealer.head;
+    const isExpulsion = (status === 409 || status === 410) && by === speaker(clusterId, to);
+    if (isExpulsion) this.#parts.onRefused(to, status === 409 ? 'otherIncarnation' : 'removed');
+    return { reason: `answered ${status}: ${text}`, final: isExpulsion || FINAL_STATUSES.has(status) };
   }
 
   #pause(delayMs: number): Promise<void> {

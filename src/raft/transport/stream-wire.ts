@@ -8,6 +8,12 @@ import { frameBytes, mayBeFrame } from './frame.ts';
 export const STREAM_PATH = '/raft/stream';
 export const STREAM_PROTOCOL = 'kvrocks-controller-raft';
 
+/**
+ * Milliseconds of silence after which the kernel asks whether the other end is still there, every second and ten times before it
+ * gives the connection up. It also keeps an idle link known to whatever counts connections on the way.
+ */
+export const KEEP_ALIVE_MS = 15_000;
+
 /** True for the request that opens a stream. */
 export function opensStream({ method, url, headers }: IncomingMessage): boolean {
   return method === 'GET' && url === STREAM_PATH && headers.upgrade === STREAM_PROTOCOL;
@@ -74,6 +80,16 @@ export class FrameCutter {
 
   constructor(bodyBytesMax: number) {
     this.#bodyBytesMax = bodyBytesMax;
+  }
+
+  /** Bytes held; after `next` found no more, those of the frame that is not whole yet. */
+  get pendingBytes(): number {
+    return this.#bytes;
+  }
+
+  /** The beginning of the frame that is not whole yet, with all of its head that is here; null when none has begun. */
+  get begun(): Buffer | null {
+    return this.#chunks[0] ?? null;
   }
 
   push(chunk: Buffer): void {

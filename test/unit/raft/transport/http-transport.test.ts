@@ -5,10 +5,14 @@ import { describe, expect, it } from 'vitest';
 import { memberId } from '../../../../src/raft/core/types.ts';
 import type { PeerOrigin } from '../../../../src/raft/transport/peer-address.ts';
 import { systemClock } from '../../../../src/system/clock.ts';
-import { connect, freePort, listen, origin, rawServer, slowWay, until } from './real-http.ts';
+import { encodeAnswer, TAKEN } from '../../../../src/raft/transport/stream-wire.ts';
+import { connect, freePort, holdingClock, listen, origin, rawServer, slowWay, until } from './real-http.ts';
 import { ADDRESS, append, FOREIGN, heartbeat, ONE, TWO } from './wire.ts';
 
 const MIB = 1024 * 1024;
+
+const SWITCHED =
+  'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: kvrocks-controller-raft\r\n\r\n';
 
 /** `host:port` of an origin, as memberships hold it. */
 function addressOf(peer: PeerOrigin): string {
@@ -97,6 +101,64 @@ describe('messages', () => {
     await until(() => !transport.status()[0]!.reachable && closed >= 2);
   });
 
+  it('whose receipt waits in the socket when the deadline passes are received: this process was not able to hear', async () => {
+    const clock = holdingClock(20_000);
+    let received = 0;
+    const address = await rawServer((socket) => {
+      socket.once('data', () => {
+        socket.write(SWITCHED);
+        socket.on('data', (bytes) => {
+          received += bytes.length;
+          socket.write(encodeAnswer({ status: TAKEN, received, text: '' }));
+          clock.pass();
+        });
+      });
+    });
+    const { transport, counters } = connect(address, { clock });
+    for (let round = 1; round <= 3; round += 1) {
+      transport.send([heartbeat(round)]);
+      await until(() => (received >= round * 80 && clock.held() === 0) || counters.postsFailed > 0);
+    }
+    expect(counters.postsFailed).toBe(0);
+    expect(transport.status()).toEqual([{ peer: TWO, reachable: true, queued: 0 }]);
+  });
+
+  it('for which the connection stands when the deadline passes are sent: nobody was able to see it', async () => {
+    const clock = holdingClock(20_000);
+    let received = 0;
+    const address = await rawServer((socket) => {
+      socket.once('data', () => {
+        socket.on('data', (bytes) => {
+          received += bytes.length;
+        });
+        socket.write(SWITCHED);
+        clock.pass();
+      });
+    });
+    const { transport, counters } = connect(address, { clock });
+    transport.send([heartbeat(1)]);
+    await until(() => received > 0 || counters.postsFailed > 0);
+    expect(counters.postsFailed).toBe(0);
+  });
+
+  it('of which nothing is heard when the deadline passes are lost', async () => {
+    const clock = holdingClock(20_000);
+    let received = 0;
+    const address = await rawServer((socket) => {
+      socket.once('data', () => {
+        socket.write(SWITCHED);
+        socket.on('data', (bytes) => {
+          received += bytes.length;
+        });
+      });
+    });
+    const { transport, counters } = connect(address, { clock });
+    transport.send([heartbeat(1)]);
+    await until(() => received > 0);
+    clock.pass();
+    await until(() => counters.postsFailed === 1);
+  });
+
   it('to a peer that hangs never hold up those to another', async () => {
     const inbox = await listen(TWO);
     const hung = await rawServer((socket) => void socket.pause());
@@ -168,6 +230,24 @@ describe('a refusal', () => {
       expect(inbox.counters.refused[reason]).toBeGreaterThan(6);
     },
   );
+
+  it.each([
+    ['410 Gone', 'HTTP/1.1 410 Gone\r\ncontent-length: 0\r\n\r\n'],
+    ['409 Conflict', 'HTTP/1.1 409 Conflict\r\ncontent-length: 0\r\n\r\n'],
+    [
+      'another protocol with the same numbers',
+      Buffer.concat([
+        Buffer.from('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'),
+        encodeAnswer({ status: 410, received: 0, text: '' }),
+      ]),
+    ],
+  ])('by whatever else listens at the address of a peer is none: %s', async (_name, answer) => {
+    const address = await rawServer((socket) => void socket.once('data', () => socket.write(answer)));
+    const { transport, refused, counters } = connect(address);
+    transport.send([heartbeat(1), append(0)]);
+    await until(() => counters.postsFailed === 2);
+    expect(refused).toEqual([]);
+  });
 
   it('as foreign is a failure like others: nobody is told to stop for it', async () => {
     const inbox = await listen(TWO);

@@ -159,6 +159,54 @@ describe('a frame of messages', () => {
     });
   });
 
+  it('of the most entries that a link puts into one is read', () => {
+    const entries: Entry[] = Array.from({ length: 512 }, (_, offset) => ({
+      index: logIndex(1 + offset),
+      term: term(2 ** 40),
+      kind: 'command',
+      data: Buffer.of(),
+    }));
+    const request: Message = {
+      kind: 'appendRequest',
+      ...HEAD,
+      term: term(2 ** 40),
+      previous: { index: logIndex(0), term: term(0) },
+      commit: logIndex(2 ** 40),
+      entries,
+    };
+    const requests = Array.from({ length: Math.floor(LIMIT / messageBytes(request)) }, () => request);
+    expect(requests.length * entries.length).toBeGreaterThan(40_000);
+    const decoded = decode(encodeMessages(sealer(), requests));
+    expect(decoded.ok && decoded.value.length).toBe(requests.length);
+    const answers: Message[] = Array.from({ length: 4096 }, () => ({
+      kind: 'appendRejected',
+      ...HEAD,
+      term: term(1),
+      probed: logIndex(9),
+      hint: { index: logIndex(8), term: term(1) },
+    }));
+    expect(decode(encodeMessages(sealer(), answers)).ok).toBe(true);
+  });
+
+  it.each([
+    [
+      'bytes behind its end',
+      Buffer.concat([packr.pack([[9, 1, 1]]), Buffer.of(0)]),
+      'goes on behind its end',
+    ],
+    ['maps', packr.pack([[9, 1, 1, {}]]), 'more than lists'],
+    [
+      'a value for each of its bytes',
+      packr.pack(Array.from({ length: 300_000 }, () => 1)),
+      'more than 2\\d+ values',
+    ],
+  ])('with %s is refused before anything is made of it', (_name, body, reason) => {
+    expect(decode(sealed('messages', body))).toEqual({
+      ok: false,
+      error: { kind: 'malformed', reason: expect.stringMatching(reason) },
+    });
+  });
+
   it('may hold any bytes at all without an exception', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {

@@ -104,6 +104,20 @@ describe('a post of messages', () => {
     expect(inbox.learned.size).toBe(0);
   });
 
+  it('is refused in the name of this member of this cluster, so that its sender knows whom to believe', async () => {
+    const inbox = await listen(TWO);
+    inbox.admission = 'removed';
+    for (const [path, body] of [
+      ['messages', good],
+      ['snapshot', encodeSnapshotPost(sealer(), SNAPSHOT_POST)],
+    ] as const) {
+      const response = await request(`${inbox.address}/raft/${path}`, { method: 'POST', body });
+      await response.body.dump();
+      expect(response.statusCode).toBe(410);
+      expect(response.headers['kvrocks-controller-member']).toBe(`${CLUSTER}/2`);
+    }
+  });
+
   it('of a foreign cluster is refused before anybody asks who it is from', async () => {
     const inbox = await listen(TWO);
     inbox.admission = 'removed';

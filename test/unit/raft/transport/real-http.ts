@@ -44,6 +44,8 @@ export interface Inbox {
   admission: Admission;
   /** When set, writes of chunks wait for it. */
   gate: Promise<void> | null;
+  /** Makes its timers from now on. */
+  timers: Pick<Clock, 'setTimer'>;
 }
 
 export interface Listening extends Inbox {
@@ -103,7 +105,7 @@ export function inboxOf(self: MemberId, snapshotIdleMs = 5000): Inbox {
       identity: () => identity,
       onAddress: (member, address) => void learned.set(member, address),
       sink: { receive },
-      clock: systemClock,
+      clock: { ...systemClock, setTimer: (delayMs, callback) => inbox.timers.setTimer(delayMs, callback) },
       logger,
       counters,
     },
@@ -118,6 +120,7 @@ export function inboxOf(self: MemberId, snapshotIdleMs = 5000): Inbox {
     aborted: 0,
     admission: 'yes',
     gate: null,
+    timers: systemClock,
   };
   cleanup.push(async () => requests.close());
   return inbox;
@@ -145,6 +148,33 @@ export async function listen(self: MemberId, snapshotIdleMs = 5000, fixedPort = 
       }),
   );
   return Object.assign(inbox, { address: origin(port), connections: () => connections });
+}
+
+/** A clock that holds some timers back. */
+export interface HoldingClock extends Clock {
+  /** Timers held back and not cancelled. */
+  readonly held: () => number;
+  /** Their time is over: runs them now, whatever waits in the sockets. */
+  readonly pass: () => void;
+}
+
+/** Holds back the timers of `delayMsMin` to `delayMsMax`; all others run. */
+export function holdingClock(delayMsMin: number, delayMsMax = Number.POSITIVE_INFINITY): HoldingClock {
+  const held = new Set<() => void>();
+  return {
+    ...systemClock,
+    setTimer: (delayMs, callback) => {
+      if (delayMs < delayMsMin || delayMs > delayMsMax) return systemClock.setTimer(delayMs, callback);
+      held.add(callback);
+      return { cancel: () => void held.delete(callback) };
+    },
+    held: () => held.size,
+    pass: () => {
+      const passed = [...held];
+      held.clear();
+      for (const callback of passed) callback();
+    },
+  };
 }
 
 export interface Outbox {

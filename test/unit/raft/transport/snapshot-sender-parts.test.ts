@@ -10,6 +10,7 @@ import { openFrame } from '../../../../src/raft/transport/frame.ts';
 import {
   decodeSnapshotPost,
   encodeSnapshotPost,
+  SNAPSHOT_BATCH_CHUNKS_MAX,
   SNAPSHOT_BODY_BYTES_MAX,
   SNAPSHOT_CHUNK_BYTES_MAX,
   type SnapshotBatch,
@@ -55,6 +56,14 @@ describe('a cursor over a snapshot', () => {
     expect(text(await cursor.batch(2, 2))).toBe('cd');
     expect(text(await cursor.batch(4, 9))).toBe('efg');
     expect(opened()).toBe(1);
+  });
+
+  it('gives no more chunks at once than fit a post, however small they are', async () => {
+    const { cursor } = cursorOver('a'.repeat(SNAPSHOT_BATCH_CHUNKS_MAX + 5));
+    const first = await cursor.batch(0, 10_000);
+    expect([first.chunks.length, first.last]).toEqual([SNAPSHOT_BATCH_CHUNKS_MAX, false]);
+    const second = await cursor.batch(SNAPSHOT_BATCH_CHUNKS_MAX, 10_000);
+    expect([second.chunks.length, second.last]).toEqual([5, true]);
   });
 
   it('opens the file again to go back', async () => {
@@ -161,6 +170,32 @@ describe('a post of a snapshot', () => {
     const chunks = [Buffer.alloc(SNAPSHOT_CHUNK_BYTES_MAX), Buffer.alloc(SNAPSHOT_CHUNK_BYTES_MAX)];
     const bytes = encodeSnapshotPost(sealer(), { ...post, batch: { ...post.batch, chunks } });
     expect(openFrame(bytes, SNAPSHOT_BODY_BYTES_MAX).ok).toBe(true);
+  });
+
+  it('of the most chunks is read, of more refused before anything is made of them', () => {
+    const read = (count: number): unknown => {
+      const chunks = Array.from({ length: count }, () => Buffer.of(1));
+      const bytes = encodeSnapshotPost(sealer(), { ...post, batch: { ...post.batch, chunks } });
+      const frame = openFrame(bytes, SNAPSHOT_BODY_BYTES_MAX);
+      if (!frame.ok) throw new Error(frame.error.kind);
+      return decodeSnapshotPost(frame.value);
+    };
+    expect(read(SNAPSHOT_BATCH_CHUNKS_MAX)).toMatchObject({ ok: true });
+    expect(read(SNAPSHOT_BATCH_CHUNKS_MAX + 20)).toMatchObject({
+      ok: false,
+      error: { kind: 'malformed', reason: expect.stringContaining('binaries') },
+    });
+  });
+
+  it('with bytes behind its end is refused before anything is made of it', () => {
+    const sent = encodeSnapshotPost(sealer(), post);
+    const body = Buffer.concat([sent.subarray(sealer().headBytes), Buffer.of(0)]);
+    const frame = openFrame(sealed('snapshot', body), SNAPSHOT_BODY_BYTES_MAX);
+    if (!frame.ok) throw new Error(frame.error.kind);
+    expect(decodeSnapshotPost(frame.value)).toEqual({
+      ok: false,
+      error: { kind: 'malformed', reason: 'the body goes on behind its end' },
+    });
   });
 
   const fields = [4, 3, snapshotMetaFields(META), 4711, 7, 5, [Buffer.from('abc')], true];

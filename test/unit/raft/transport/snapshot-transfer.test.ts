@@ -3,8 +3,9 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Clock } from '../../../../src/base/clock.ts';
-import { term } from '../../../../src/raft/core/types.ts';
+import { logIndex, term } from '../../../../src/raft/core/types.ts';
 import type { SnapshotFile } from '../../../../src/raft/ports.ts';
+import { SPEAKER_HEADER, speaker } from '../../../../src/raft/transport/refusals.ts';
 import type { HttpTransport } from '../../../../src/raft/transport/http-transport.ts';
 import { systemClock } from '../../../../src/system/clock.ts';
 import {
@@ -12,13 +13,14 @@ import {
   chunksOf,
   connect,
   freePort,
+  holdingClock,
   joined,
   listen,
   origin,
   rawServer,
   until,
 } from './real-http.ts';
-import { META, TWO } from './wire.ts';
+import { CLUSTER, FOREIGN, META, ONE, TWO } from './wire.ts';
 
 const KIB = 1024;
 const FILE: SnapshotFile = { meta: META, bytes: 64 * KIB * KIB, path: 'file' };
@@ -29,14 +31,17 @@ const hurried: Clock = {
   setTimer: (delayMs, callback) => systemClock.setTimer(delayMs / 10, callback),
 };
 
+/** Of the first two pauses before a repetition, the shortest and the longest. */
+const PAUSE_MS = [100, 400] as const;
+
 /** Chunks of 64 KiB, each of another letter. */
 const STATE = Array.from({ length: 40 }, (_, place) =>
   String.fromCodePoint(97 + (place % 26)).repeat(64 * KIB),
 );
 
-function delivery(transport: HttpTransport, leaderTerm = 4): Promise<boolean> {
+function delivery(transport: HttpTransport, leaderTerm = 4, file = FILE): Promise<boolean> {
   return new Promise((resolve) => {
-    transport.sendSnapshot(TWO, term(leaderTerm), FILE, resolve);
+    transport.sendSnapshot(TWO, term(leaderTerm), file, resolve);
   });
 }
 
@@ -182,6 +187,78 @@ describe('a snapshot', () => {
     expect(await delivery(refusedTransport)).toBe(false);
     expect(refused).toEqual([{ peer: TWO, reason: 'removed' }]);
     expect(inbox.counters.refused.removed).toBe(1);
+  });
+
+  it.each([
+    ['410 Gone', ''],
+    ['409 Conflict', ''],
+    ['410 Gone', `${SPEAKER_HEADER}: ${speaker(FOREIGN, TWO)}\r\n`],
+    ['409 Conflict', `${SPEAKER_HEADER}: ${speaker(CLUSTER, ONE)}\r\n`],
+  ])('that anybody but the peer answers with %s is a failure like others: %s', async (status, headers) => {
+    const answer = `HTTP/1.1 ${status}\r\n${headers}connection: close\r\ncontent-length: 0\r\n\r\n`;
+    const address = await rawServer((socket) => void socket.once('data', () => socket.end(answer)));
+    const { transport, refused } = connect(address, { clock: hurried });
+    expect(await delivery(transport)).toBe(false);
+    expect(refused).toEqual([]);
+  });
+
+  it('that fails again and again is sent after pauses that grow, another at once', async () => {
+    const inbox = await listen(TWO);
+    const pauses: number[] = [];
+    const clock: Clock = {
+      ...systemClock,
+      setTimer: (delayMs, callback) => {
+        if (delayMs !== 5000) pauses.push(delayMs);
+        return systemClock.setTimer(delayMs === 5000 ? delayMs : 0, callback);
+      },
+    };
+    async function* damaged(): AsyncGenerator<Uint8Array> {
+      yield Buffer.from('abc');
+      throw new Error('checksum');
+    }
+    const { transport } = connect(inbox.address, { chunks: damaged, clock });
+    expect(await delivery(transport)).toBe(false);
+    expect(pauses).toEqual([]);
+    for (let count = 0; count < 9; count += 1) expect(await delivery(transport)).toBe(false);
+    for (const [place, pauseMs] of pauses.entries()) {
+      const longestMs = Math.min(30_000, 200 * 2 ** place);
+      expect(pauseMs).toBeGreaterThanOrEqual(longestMs / 2);
+      expect(pauseMs).toBeLessThanOrEqual(longestMs);
+    }
+    expect(pauses).toHaveLength(9);
+    const next = { ...FILE, meta: { ...META, index: logIndex(META.index + 1) } };
+    expect(await delivery(transport, 4, next)).toBe(false);
+    expect(pauses).toHaveLength(9);
+  });
+
+  it('that arrives and is asked for again waits, too: its state was refused', async () => {
+    const inbox = await listen(TWO);
+    const clock = holdingClock(...PAUSE_MS);
+    const { transport } = connect(inbox.address, { chunks: chunksOf('abc'), clock });
+    expect(await delivery(transport)).toBe(true);
+    expect(clock.held()).toBe(0);
+    const again = delivery(transport);
+    expect(clock.held()).toBe(1);
+    clock.pass();
+    expect(await again).toBe(true);
+    expect(inbox.snapshots).toHaveLength(2);
+  });
+
+  it('that waits is given up once when the transport closes, or when a newer one begins', async () => {
+    const inbox = await listen(TWO);
+    const clock = holdingClock(...PAUSE_MS);
+    const { transport } = connect(inbox.address, { chunks: chunksOf('abc'), clock });
+    await delivery(transport);
+    const ends: string[] = [];
+    for (const name of ['overtaken', 'closed'])
+      transport.sendSnapshot(TWO, term(4), FILE, (delivered) => void ends.push(`${name} ${delivered}`));
+    await until(() => ends.length === 1);
+    expect(ends).toEqual(['overtaken false']);
+    expect(clock.held()).toBe(1);
+    await transport.close();
+    expect(ends).toEqual(['overtaken false', 'closed false']);
+    expect(clock.held()).toBe(0);
+    expect(inbox.connections()).toBe(1);
   });
 
   it('to nobody known is not delivered', async () => {
