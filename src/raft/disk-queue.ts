@@ -2,10 +2,17 @@
 
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
+import { payloadBytes } from './core/log.ts';
 import type { Message } from './core/messages.ts';
 import type { Effects } from './core/step.ts';
 import type { Entry, HardState, LogIndex, LogPosition, SnapshotMeta } from './core/types.ts';
 import type { DurableLog } from './ports.ts';
+
+/**
+ * Payload bytes after which a group is closed and the next one begins: a group is encoded in one go, during which nothing else
+ * runs, and one that outgrows its segment is written where no blocks were made ready. What one step brings stays together.
+ */
+const GROUP_BYTES = 1024 * 1024;
 
 /** What became durable with one group, and what may therefore leave the process now. */
 export interface DiskReceipt {
@@ -34,6 +41,8 @@ interface GroupJob {
   hardState: HardState | null;
   truncateFrom: LogIndex | null;
   append: Entry[];
+  /** Payload bytes of `append`. */
+  bytes: number;
   last: LogPosition;
   lastHardState: HardState;
   readonly messages: Message[];
@@ -84,6 +93,11 @@ export class DiskQueue {
     return { operations: this.#operations, totalMs: this.#totalMs, lastMs: this.#lastMs, pendingMs };
   }
 
+  /** Payload bytes of the entries that are not on the disk yet. */
+  get waitingBytes(): number {
+    return this.#jobs.reduce((sum, job) => sum + (job.kind === 'group' ? job.bytes : 0), 0);
+  }
+
   /** Adds the durable part of one step, and the messages that must wait for it, to the group that is forming. */
   add(effects: Pick<Effects, 'hardState' | 'truncateFrom' | 'append' | 'sendAfterPersist'>): void {
     const { hardState, truncateFrom, append } = effects;
@@ -101,6 +115,7 @@ export class DiskQueue {
       this.#truncate(group, truncateFrom);
     }
     for (const entry of append) group.append.push(entry);
+    group.bytes += payloadBytes(append);
     const tail = append.at(-1);
     if (tail !== undefined) this.#last = { index: tail.index, term: tail.term };
     group.last = this.#last;
@@ -153,12 +168,13 @@ export class DiskQueue {
   #formingGroup(): GroupJob {
     const lastJob = this.#jobs.at(-1);
     const running = this.#startedMs !== null && this.#jobs.length === 1;
-    if (lastJob?.kind === 'group' && !running) return lastJob;
+    if (lastJob?.kind === 'group' && !running && lastJob.bytes < GROUP_BYTES) return lastJob;
     const group: GroupJob = {
       kind: 'group',
       hardState: null,
       truncateFrom: null,
       append: [],
+      bytes: 0,
       last: this.#last,
       lastHardState: this.#hardState,
       messages: [],
@@ -167,7 +183,10 @@ export class DiskQueue {
     return group;
   }
 
-  /** Entries that only wait in this group are taken back; a truncation is written only for what went before it. */
+  /**
+   * Entries that only wait in this group are taken back; a truncation is written only for what went before it, be that on the
+   * disk or waiting in an earlier group, which is written as it is.
+   */
   #truncate(group: GroupJob, from: LogIndex): void {
     const firstWaiting = group.append[0]?.index;
     if (firstWaiting !== undefined && from >= firstWaiting) {
@@ -177,6 +196,7 @@ export class DiskQueue {
       group.truncateFrom =
         group.truncateFrom === null || from < group.truncateFrom ? from : group.truncateFrom;
     }
+    group.bytes = payloadBytes(group.append);
   }
 
   #start(job: Job): void {

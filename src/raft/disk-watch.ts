@@ -16,6 +16,7 @@ export class DiskWatch {
   readonly #electionTimeoutMs: number;
   #condition: DiskCondition = 'well';
   #spaceLow = false;
+  #isExhaustionTold = false;
 
   constructor(
     log: DurableLog,
@@ -34,6 +35,17 @@ export class DiskWatch {
   /** As of the last look. */
   get spaceLow(): boolean {
     return this.#spaceLow;
+  }
+
+  /**
+   * Whether `bytes` more of entries may be written. A follower that filled its last segment would end for good; one that takes
+   * nothing in goes on by itself once there is room. Said once while space is low.
+   */
+  takesEntries(bytes: number): boolean {
+    if (!this.#log.spaceLow || this.#log.hasRoomFor(bytes)) return true;
+    if (!this.#isExhaustionTold) this.#logger.warn('raft.disk.space_exhausted');
+    this.#isExhaustionTold = true;
+    return false;
   }
 
   /** Takes the milliseconds of the operation under way (0: none); returns whether the condition changed. */
@@ -56,6 +68,7 @@ export class DiskWatch {
     const { spaceLow } = this.#log;
     if (spaceLow === this.#spaceLow) return;
     this.#spaceLow = spaceLow;
+    this.#isExhaustionTold = false;
     if (spaceLow) this.#logger.warn('raft.disk.space_low');
     else this.#logger.info('raft.disk.space_regained');
   }

@@ -34,6 +34,11 @@ export interface DurableLog {
    * commands on meanwhile; empty entries and changes of members are few and still written.
    */
   readonly spaceLow: boolean;
+  /**
+   * False while space is low and `bytes` of entries would leave less than a quarter of the segment in use: what is left is for
+   * votes and cuts, and to fill it ends the process.
+   */
+  hasRoomFor(bytes: number): boolean;
   /** The first error, also one of work between the operations, such as making the next segment; null while all is well. */
   readonly failure: Error | null;
   /** One write and one fdatasync for the whole group; `done(null)` means durable. */

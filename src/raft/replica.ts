@@ -15,6 +15,8 @@ import { type StateCut, Snapshotter } from './snapshotter.ts';
 
 export interface ReplicaHandler {
   onDurable(receipt: DiskReceipt): void;
+  /** The last entries of the snapshots on their way to other members. */
+  sending(): readonly LogIndex[];
   /** Something the core must be told. */
   post(input: Input): void;
   /** The first fault; nothing here goes on after it. */
@@ -56,6 +58,7 @@ export class Replica {
       base: () => core.base,
       membershipAt: (index) => core.membershipAt(index),
       entries,
+      sending: () => handler.sending(),
       compact: (base, done) => this.disk.compact(base, done),
       onCompacted: (base) => handler.post({ kind: 'compacted', base }),
       onError,

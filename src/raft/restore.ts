@@ -12,9 +12,14 @@ export interface RestoreParts {
   readonly stateMachine: StateMachine;
 }
 
+/** The file was set aside or pruned before it was opened. */
+function isGone(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
 /**
  * Builds the state of `file` beside the one in use, which stays as it is. An error value means that no release like this one
- * makes a state of the file (damaged, of a newer format, not hashing to what it says); a failing disk is thrown.
+ * makes a state of the file (damaged, gone, of a newer format, not hashing to what it says); a failing disk is thrown.
  */
 export function* buildState(parts: RestoreParts, file: SnapshotFile): Task<Result<StateRestore, string>> {
   const restore = parts.stateMachine.restore(file.meta);
@@ -23,6 +28,7 @@ export function* buildState(parts: RestoreParts, file: SnapshotFile): Task<Resul
   } catch (error) {
     restore.abort();
     if (error instanceof SnapshotDamaged || error instanceof SnapshotUnsupported) return err(error.message);
+    if (isGone(error)) return err(`the snapshot of entry ${file.meta.index} is not here any more`);
     throw error;
   }
   const problem = restore.ready();

@@ -1,6 +1,7 @@
 // The heart of the driver: takes what arrived, steps the core, and does what the steps ask, one turn at a time.
 
 import { assert } from '../base/assert.ts';
+import { payloadBytes } from './core/log.ts';
 import { isMember } from './core/membership.ts';
 import type { Message } from './core/messages.ts';
 import { RaftCore } from './core/raft-core.ts';
@@ -16,8 +17,12 @@ import type { SnapshotFile } from './ports.ts';
 import type { RecoveredState } from './recovery.ts';
 import { Replica } from './replica.ts';
 import { RoleBoard } from './role-board.ts';
+import { SnapshotTransfers } from './snapshot-transfers.ts';
 import { snapshotCovering } from './snapshotter.ts';
 import { Waiters } from './waiters.ts';
+
+/** Election timeouts for which the log behind a snapshot that has arrived is kept: to install it, and to be probed behind it. */
+const SENT_KEPT_TIMEOUTS = 2;
 
 export interface TurnLoopHandler {
   /** False before the start and after the end: nothing is taken in, nothing leaves. */
@@ -38,8 +43,11 @@ export class TurnLoop {
   readonly #options: DriverOptions;
   readonly #parts: DriverParts;
   readonly #handler: TurnLoopHandler;
+  readonly #sending: SnapshotTransfers;
   #outbox: Message[] = [];
   #receivedFile: SnapshotFile | null = null;
+  /** For want of space this member has asked already that another one should lead. */
+  #isSpaceAsked = false;
 
   constructor(
     options: DriverOptions,
@@ -51,11 +59,13 @@ export class TurnLoop {
     this.#parts = parts;
     this.#handler = handler;
     this.core = new RaftCore(coreOptions(options), recovered.restored);
+    this.#sending = new SnapshotTransfers(SENT_KEPT_TIMEOUTS * options.electionTimeoutMs);
     this.replica = new Replica(
       this.core,
       { options, parts, recovered },
       {
         onDurable: (receipt) => this.#onDurable(receipt),
+        sending: () => this.#sending.indexes(parts.clock.monotonicMs()),
         post: (input) => this.post(input),
         fail: (error) => handler.fail(error),
       },
@@ -74,7 +84,8 @@ export class TurnLoop {
 
   /**
    * Looks how the disk is doing. A leader whose disk stalls can commit nothing: it asks another member to take over, and
-   * when the disk has hung so long that the others have a leader, it does not call itself one any more.
+   * when the disk has hung so long that the others have a leader, it does not call itself one any more. One whose disk is
+   * nearly full takes no commands, and asks as well; once, because the disks of all the others may be no better.
    */
   lookAtDisk(): void {
     const { failure } = this.#parts.log;
@@ -84,11 +95,17 @@ export class TurnLoop {
       return;
     }
     const before = this.disk.condition;
-    if (!this.disk.look(this.replica.disk.status.pendingMs)) return;
-    const { condition } = this.disk;
-    const leads = this.core.role.role === 'leader';
-    if (before === 'well' && leads && this.transfer.ask(() => undefined))
+    const isChanged = this.disk.look(this.replica.disk.status.pendingMs);
+    const { condition, spaceLow } = this.disk;
+    const { role, established } = this.core.role;
+    if (!spaceLow) this.#isSpaceAsked = false;
+    const isStalling = isChanged && before === 'well';
+    const isFull = spaceLow && established && !this.#isSpaceAsked;
+    if (role === 'leader' && (isStalling || isFull) && this.transfer.ask(() => undefined)) {
+      this.#isSpaceAsked = spaceLow;
       this.post({ kind: 'transfer', to: null });
+    }
+    if (!isChanged) return;
     this.board.suspend(condition === 'hung');
     if (condition === 'hung') this.waiters.reads.drain();
   }
@@ -106,7 +123,7 @@ export class TurnLoop {
   #turn(): void {
     for (const { input, file } of this.inbox.take(this.#options.turnInputsMax)) {
       if (file !== null) this.#receivedFile = file;
-      this.#step(input);
+      if (this.#hasRoomFor(input)) this.#step(input);
       if (file !== null) this.replica.decided(file);
     }
     // While the lead is on its way to another member, work waits for the outcome.
@@ -120,6 +137,17 @@ export class TurnLoop {
     this.#send(outbox);
     this.replica.disk.kick();
     this.#applyCommitted();
+  }
+
+  /**
+   * Entries for which there is no room are lost like any message: not stepped, not answered. Everything else goes on, so this
+   * member still votes and is still heard; where all followers do so nothing is committed.
+   */
+  #hasRoomFor(input: Input): boolean {
+    if (input.kind !== 'message' || input.message.kind !== 'appendRequest') return true;
+    const { entries } = input.message;
+    if (!this.disk.spaceLow || entries.length === 0) return true;
+    return this.disk.takesEntries(this.replica.disk.waitingBytes + payloadBytes(entries));
   }
 
   /** Fence, step and place in the log are one synchronous act: nothing can depose this leader in between. */
@@ -206,12 +234,14 @@ export class TurnLoop {
   }
 
   #sendSnapshot(to: MemberId): void {
-    const { logger, snapshots, transport } = this.#parts;
+    const { logger, snapshots, transport, clock } = this.#parts;
     const file = snapshotCovering(this.core.base, snapshots);
     const { index } = file.meta;
+    this.#sending.begin(to, index);
     logger.info('raft.snapshot.sending', { peer: to, index, bytes: file.bytes });
     transport.sendSnapshot(to, this.core.role.term, file, (delivered) => {
       logger.info('raft.snapshot.sent', { peer: to, index, delivered });
+      this.#sending.end(to, { index, delivered }, clock.monotonicMs());
       this.post({ kind: 'snapshotSent', to, index, delivered });
     });
   }

@@ -57,7 +57,8 @@ export async function openRaft(config: Config, origin: Origin, parts: RaftParts)
     clock: systemClock,
     random,
     onEvent: (event) => {
-      if (event.kind !== 'failed') logger.warn(`raft.log.${event.kind}`);
+      const reason = 'error' in event ? { reason: event.error.message } : {};
+      if (event.kind !== 'failed') logger.warn(`raft.log.${event.kind}`, reason);
     },
   });
   for (const cut of wal.cuts) logger.info('raft.log.torn_write_cut', { file: cut.file, offset: cut.offset });

@@ -11,6 +11,7 @@ import type { DurableCopy } from './durable-copy.ts';
 import { LevelCopy, type LevelCopyParts } from './level-copy.ts';
 import { LevelDatabase, type LevelHandle } from './level-database.ts';
 import { CopyReader, type LoadedState } from './level-records.ts';
+import { judgeRefusal } from './level-refusal.ts';
 import { LOG_START } from './log-entry.ts';
 import type { RecordDatabase } from './record-database.ts';
 import { KeyValueState } from './state/key-value-state.ts';
@@ -25,7 +26,10 @@ export interface OpenCopyOptions {
   readonly clock?: Clock;
 }
 
-/** Why there is no copy. `dataDirectoryInUse`: another process holds the lock. Nothing was changed on the disk then. */
+/**
+ * Why there is no copy. `dataDirectoryInUse`: another process holds the lock. `cannotOpen`: the system would not let it be opened,
+ * and the cause says what to mend. Nothing was changed on the disk then.
+ */
 export type CopyOpenError =
   | { readonly kind: 'dataDirectoryInUse'; readonly directory: string }
   | { readonly kind: 'cannotOpen'; readonly directory: string; readonly cause: Error };
@@ -44,7 +48,9 @@ export interface OpenedCopy extends LoadedState {
 type Attempt =
   | { readonly kind: 'loaded'; readonly database: RecordDatabase; readonly loaded: LoadedState | null }
   | Refusal;
-type Refusal = { readonly kind: 'inUse' } | { readonly kind: 'unusable'; readonly cause: Error };
+type Refusal =
+  | { readonly kind: 'inUse' }
+  | { readonly kind: 'unusable' | 'unavailable'; readonly cause: Error };
 
 /**
  * One output file up to 64 MiB: with smaller ones LevelDB 1.20 was seen to bring overwritten values back after compaction.
@@ -58,19 +64,21 @@ const LEVEL_OPTIONS = {
 } as const;
 
 /**
- * Opens the copy in `directory`, scans it once and verifies it. A copy that cannot be read or does not verify is renamed to
+ * Opens the copy in `directory`, scans it once and verifies it. A copy that is damaged or does not verify is renamed to
  * `<directory>.unusable` (replacing an earlier one, so that at most one is kept for study) and an empty one is opened: this
- * is always safe, as the copy holds nothing that snapshot and log do not.
+ * is always safe, as the copy holds nothing that snapshot and log do not. Where the system would not let it be opened (no space,
+ * too many open files, no permission) it stays as it is: it may be whole, and another one could not be opened either.
  */
 export async function openLevelCopy(options: OpenCopyOptions): Promise<Result<OpenedCopy, CopyOpenError>> {
   const { directory, logger } = options;
   const first = await tryOpen(directory);
   if (first.kind === 'inUse') return err({ kind: 'dataDirectoryInUse', directory });
+  if (first.kind === 'unavailable') return err({ kind: 'cannotOpen', directory, cause: first.cause });
   if (first.kind === 'loaded') {
     const verdict: CopyVerdict = { kind: first.loaded === null ? 'new' : 'verified' };
     return ok(opened(first, verdict, options));
   }
-  const reason = reasonOf(first.cause);
+  const reason = first.cause.message;
   const setAside = `${directory}.unusable`;
   logger.warn('store.copy.unusable', {
     directory,
@@ -90,27 +98,28 @@ export async function openLevelCopy(options: OpenCopyOptions): Promise<Result<Op
   }
   const second = await tryOpen(directory);
   if (second.kind === 'inUse') return err({ kind: 'dataDirectoryInUse', directory });
-  if (second.kind === 'unusable') {
-    // LevelDB's own message says no more than that it failed; what is wrong, such as a full disk, stands in the cause.
-    const cause = new Error(reasonOf(second.cause), { cause: second.cause });
-    return err({ kind: 'cannotOpen', directory, cause });
-  }
+  if (second.kind !== 'loaded') return err({ kind: 'cannotOpen', directory, cause: second.cause });
   return ok(opened(second, { kind: 'unusable', reason }, options));
 }
 
 /**
  * Reads and verifies everything a database holds, before the first write. The result is the state, null for a database
- * without any record, or the reason why the copy is unusable; an error means that the database cannot be read.
+ * without any record, or the reason why the copy is unusable; its cause is the database's own error when that cannot be read.
  */
 export function readCopy(
   database: RecordDatabase,
-  done: (result: Result<LoadedState | null, string>) => void,
+  done: (result: Result<LoadedState | null, Error>) => void,
 ): void {
   const reader = new CopyReader();
   database.scan(
     (records) => reader.add(records),
     (error) => {
-      done(error === null ? reader.finish() : err(`the records cannot be read: ${reasonOf(error)}`));
+      if (error !== null) {
+        done(err(new Error('the records cannot be read', { cause: error })));
+        return;
+      }
+      const read = reader.finish();
+      done(read.ok ? read : err(new Error(read.error)));
     },
   );
 }
@@ -139,22 +148,25 @@ async function tryOpen(directory: string): Promise<Attempt> {
   try {
     await handle.open();
   } catch (cause) {
-    if (isLocked(cause)) return { kind: 'inUse' };
-    return { kind: 'unusable', cause: asError(cause) };
+    return refusal(asError(cause));
   }
   const database = new LevelDatabase(handle);
-  const verified = await new Promise<Result<LoadedState | null, string>>((resolve) => {
+  const verified = await new Promise<Result<LoadedState | null, Error>>((resolve) => {
     readCopy(database, resolve);
   });
   if (verified.ok) return { kind: 'loaded', database, loaded: verified.value };
   await handle.close();
-  return { kind: 'unusable', cause: new Error(verified.error) };
+  return refusal(verified.error);
 }
 
-/** LevelDB's error codes arrive as `code` of the cause. */
-function isLocked(error: unknown): boolean {
-  const cause: unknown = error instanceof Error ? error.cause : null;
-  return cause instanceof Error && 'code' in cause && cause.code === 'LEVEL_LOCKED';
+/** LevelDB's own message says no more than that it failed; what is wrong, such as a full disk, stands in the cause. */
+function refusal(error: Error): Refusal {
+  const verdict = judgeRefusal(error);
+  if (verdict.kind === 'inUse') return verdict;
+  const reason = reasonOf(error);
+  if (verdict.kind === 'damaged') return { kind: 'unusable', cause: new Error(reason, { cause: error }) };
+  const text = `${reason}; ${verdict.remedy}, then start again`;
+  return { kind: 'unavailable', cause: new Error(text, { cause: error }) };
 }
 
 function reasonOf(error: Error): string {

@@ -12,6 +12,7 @@ export class Configurations {
   readonly #marks: Marks;
   readonly #bound = new Map<MemberId, string>();
   #newest: Membership;
+  #newestTerm = 0;
 
   constructor(founding: Membership, violate: Violate, marks: Marks) {
     this.#newest = founding;
@@ -41,7 +42,10 @@ export class Configurations {
       this.#bound.set(member, incarnation);
     }
     this.#count(next);
+    if (this.#newest.voterSets.length > 1 && entry.term > this.#newestTerm)
+      this.#marks.hit('jointLeftBySuccessor');
     this.#newest = next;
+    this.#newestTerm = entry.term;
   }
 
   /** A member goes by the newest membership in its log; a leader has at most one that is not committed. */

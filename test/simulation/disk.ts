@@ -41,10 +41,13 @@ interface Operation {
 export class DiskError extends Error {
   override readonly name = 'DiskError';
   readonly code: 'EIO' | 'ENOSPC' | 'ENOENT' | 'EEXIST';
+  /** It was to make something durable. */
+  readonly isSync: boolean;
 
-  constructor(code: DiskError['code'], path: string) {
+  constructor(code: DiskError['code'], path: string, kind?: Operation['kind']) {
     super(`${code}: simulated, '${path}'`);
     this.code = code;
+    this.isSync = kind === 'datasync' || kind === 'syncDirectory';
   }
 }
 
@@ -256,7 +259,7 @@ export class SimulatedDisk {
     else operation.land();
     const { kind, path, process, done } = operation;
     if (fails) this.#parts.trace.say(process.who, () => `disk ${kind} ${path} fails`);
-    process.deliver(() => done(fails ? new DiskError('EIO', path) : null));
+    process.deliver(() => done(fails ? new DiskError('EIO', path, kind) : null));
   }
 
   /** Something that changes nothing: it only takes a while. */

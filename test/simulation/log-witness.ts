@@ -135,6 +135,10 @@ export class WitnessedLog implements DurableLog {
     return this.#log.spaceLow;
   }
 
+  hasRoomFor(bytes: number): boolean {
+    return this.#log.hasRoomFor(bytes);
+  }
+
   write(group: LogGroup, done: Done): void {
     const own = { ...group, append: [...group.append] };
     this.#log.write(group, this.#follow({ kind: 'write', group: own }, done));

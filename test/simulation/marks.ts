@@ -26,7 +26,7 @@ export const MARKS = {
   syncFailed: 'a sync failed',
   writeFailed: 'a write failed',
   diskFull: 'the disk was full',
-  spaceLow: 'the next segment could not be prepared for want of space',
+  spaceLow: 'little space was free, or the next segment could not be prepared for want of it',
   diskHung: 'the disk hung for more than half an election timeout',
   copyLost: 'the durable copy of the state lost unsynced batches',
   copyUnusable: 'a damaged durable copy was found out and rebuilt',

@@ -307,7 +307,8 @@ export class Member implements Peer {
     const damaged =
       reason.name === 'WalDamaged' || reason.name === 'RecoveryRefused' || reason.name === 'SnapshotDamaged';
     if (reason instanceof DiskError && (reason.code === 'EIO' || reason.code === 'ENOSPC')) {
-      marks.hit(reason.code === 'ENOSPC' ? 'diskFull' : 'syncFailed');
+      const failure = reason.isSync ? 'syncFailed' : 'writeFailed';
+      marks.hit(reason.code === 'ENOSPC' ? 'diskFull' : failure);
     } else if (reason instanceof DatabaseError) {
       marks.hit('copyFailed');
     } else if (damaged && this.rotten) {

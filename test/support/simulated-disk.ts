@@ -62,6 +62,8 @@ export class SimulatedDisk implements FileSystem {
   readonly #operations: DiskOperation[] = [];
   #dead = false;
   capacityBytes: number;
+  /** What `freeBytes` fails with; null when it knows. */
+  freeBytesError: Error | null = null;
   /** The operation of this number takes effect in memory and never completes: the machine or the process ends there. */
   crashAt: number | null = null;
   /** Makes an operation fail: half of a write arrives, a failed sync drops what it should have made durable. */
@@ -194,8 +196,17 @@ export class SimulatedDisk implements FileSystem {
     });
   }
 
+  freeBytes(_path: string, done: Outcome<number>): void {
+    const result = this.freeBytesError ?? Math.max(0, this.capacityBytes - this.#usedBytes);
+    this.#complete(() => done(result));
+  }
+
   defer(callback: () => void): void {
     this.#complete(callback);
+  }
+
+  get #usedBytes(): number {
+    return [...new Set(this.#names.values())].reduce((sum, { cache }) => sum + cache.length, 0);
   }
 
   #handle(path: string, inode: Inode): OpenFile {
@@ -231,9 +242,8 @@ export class SimulatedDisk implements FileSystem {
       inode.dirty.push({ position: write.position, bytes });
       inode.cache = overwrite(inode.cache, write.position, bytes);
     };
-    const used = [...new Set(this.#names.values())].reduce((sum, { cache }) => sum + cache.length, 0);
     const growth = Math.max(0, write.position + write.bytes.length - inode.cache.length);
-    const missing = Math.max(0, used + growth - this.capacityBytes);
+    const missing = Math.max(0, this.#usedBytes + growth - this.capacityBytes);
     const fits = Math.max(0, write.bytes.length - missing);
     this.#issue('write', path, done, {
       error: missing > 0 ? diskError('ENOSPC', path) : null,

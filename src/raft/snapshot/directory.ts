@@ -6,12 +6,13 @@ import type { SnapshotMeta } from '../core/types.ts';
 import type { Done, SnapshotFile, SnapshotStore } from '../ports.ts';
 import type { FileSystem, Outcome } from '../wal/file-system.ts';
 import { taskPromise } from '../wal/task.ts';
-import { type Task, completion, outcome, runSteps, runTask } from '../../base/task.ts';
+import { type Task, completion, outcome, pause, runSteps, runTask } from '../../base/task.ts';
 import { SnapshotDamaged, SnapshotUnsupported } from './errors.ts';
 import { SnapshotFileReader, readSnapshot, readSnapshotPieces } from './file-reader.ts';
 import { SnapshotFileWriter } from './file-writer.ts';
 import { isSnapshotName, snapshotName } from './format.ts';
 import { type IncomingSnapshot, IncomingFile } from './incoming.ts';
+import { NameLock } from './name-lock.ts';
 import { type SnapshotReading, OpenReading, awaitedChunks } from './reading.ts';
 
 const TEMPORARY = '.tmp';
@@ -72,6 +73,13 @@ interface SnapshotSource {
   readonly chunks: Iterable<Uint8Array>;
 }
 
+/** A whole, synced temporary file that is to get its name. */
+interface Publication {
+  readonly temporary: string;
+  readonly meta: SnapshotMeta;
+  readonly bytes: number;
+}
+
 /** `SnapshotStore` in a folder, with a way in and a way out for the network. A failed save or receive leaves no trace. */
 export class SnapshotDirectory implements SnapshotStore {
   readonly #options: SnapshotOptions;
@@ -81,6 +89,8 @@ export class SnapshotDirectory implements SnapshotStore {
   readonly #received = new Map<string, SnapshotFile>();
   /** Temporary files in use: not to be pruned. */
   readonly #writing = new Set<string>();
+  /** Held while a file gets or loses the name of a snapshot, and for what is decided by that name. */
+  readonly #names = new NameLock();
   #newest: SnapshotFile | null;
   #nextTemporary = 1;
 
@@ -119,7 +129,10 @@ export class SnapshotDirectory implements SnapshotStore {
   }
 
   discard(file: SnapshotFile, done: Done): void {
-    runSteps(this.#discard(file), done);
+    const wasNewest = this.#newest?.path === file.path;
+    // From now on nobody who receives it again is told that it is here.
+    this.#received.delete(snapshotName(file.meta));
+    runSteps(this.#names.alone(this.#discard(file, wasNewest)), done);
   }
 
   prune(done: Done): void {
@@ -159,44 +172,61 @@ export class SnapshotDirectory implements SnapshotStore {
       yield* writer.abandon();
       throw error;
     }
-    const file = yield* this.#complete(writer, temporary, snapshot.meta);
-    this.accept(file);
-    return file;
+    const { meta } = snapshot;
+    return yield* this.#complete(writer, (bytes) => this.#publishOwn({ temporary, meta, bytes }));
   }
 
   *#completeReceived(writer: SnapshotFileWriter, temporary: string, meta: SnapshotMeta): Task<SnapshotFile> {
-    const name = snapshotName(meta);
-    const newest = this.#newest !== null && snapshotName(this.#newest.meta) === name ? this.#newest : null;
-    const known = newest ?? this.#received.get(name) ?? null;
-    if (known !== null) {
-      yield* writer.abandon();
-      return known;
+    if (this.#known(meta) === null) {
+      const publish = (bytes: number): Task<SnapshotFile | null> =>
+        this.#publishReceived({ temporary, meta, bytes });
+      const file = yield* this.#complete(writer, publish);
+      if (file !== null) return file;
     }
-    const file = yield* this.#complete(writer, temporary, meta);
-    this.#received.set(name, file);
-    return file;
+    yield* writer.abandon();
+    // Meanwhile it may have been discarded, or replaced as the newest and pruned: then the leader has to send it again.
+    const known = this.#known(meta);
+    if (known !== null) return known;
+    throw new Error(`the snapshot of entry ${meta.index} was here already and has gone meanwhile`);
   }
 
-  /** Ends the file and gives it its name; removes it when that fails before the rename. */
-  *#complete(writer: SnapshotFileWriter, temporary: string, meta: SnapshotMeta): Task<SnapshotFile> {
+  /** The snapshot of the same position that is here and has not been decided against. */
+  #known(meta: SnapshotMeta): SnapshotFile | null {
+    const name = snapshotName(meta);
+    if (this.#newest !== null && snapshotName(this.#newest.meta) === name) return this.#newest;
+    return this.#received.get(name) ?? null;
+  }
+
+  /** Ends the file and lets `publish` give it its name; removes it when that fails before the rename. */
+  *#complete<T>(writer: SnapshotFileWriter, publish: (bytes: number) => Task<T>): Task<T> {
     try {
       const bytes = yield* writer.end();
-      return yield* this.#publish(temporary, { meta, bytes });
+      return yield* this.#names.alone(publish(bytes));
     } catch (error) {
       yield* writer.abandon();
       throw error;
     }
   }
 
-  /** Gives a whole, synced temporary file its name. */
-  *#publish(
-    temporary: string,
-    snapshot: { readonly meta: SnapshotMeta; readonly bytes: number },
-  ): Task<SnapshotFile> {
-    const path = join(this.#directory, snapshotName(snapshot.meta));
+  *#publishOwn(publication: Publication): Task<SnapshotFile> {
+    const file = yield* this.#publish(publication);
+    this.accept(file);
+    return file;
+  }
+
+  /** Null, and nothing done, when the same snapshot has come to be here since it began to arrive. */
+  *#publishReceived(publication: Publication): Task<SnapshotFile | null> {
+    if (this.#known(publication.meta) !== null) return null;
+    const file = yield* this.#publish(publication);
+    this.#received.set(snapshotName(file.meta), file);
+    return file;
+  }
+
+  *#publish({ temporary, meta, bytes }: Publication): Task<SnapshotFile> {
+    const path = join(this.#directory, snapshotName(meta));
     yield* completion((done) => this.#fileSystem.rename(temporary, path, done));
     yield* completion((done) => this.#fileSystem.syncDirectory(this.#directory, done));
-    return { ...snapshot, path };
+    return { meta, bytes, path };
   }
 
   *#older(file: SnapshotFile): Task<SnapshotFile | null> {
@@ -208,9 +238,14 @@ export class SnapshotDirectory implements SnapshotStore {
     return newest;
   }
 
-  *#discard(file: SnapshotFile): Task<void> {
-    if (this.#newest?.path === file.path) this.#newest = yield* this.#older(file);
-    this.#received.delete(snapshotName(file.meta));
+  /** `wasNewest`: as of the call; what was published under that name since is another file, which somebody relies on. */
+  *#discard(file: SnapshotFile, wasNewest: boolean): Task<void> {
+    const isNewest = this.#newest?.path === file.path;
+    if (this.#received.has(snapshotName(file.meta)) || (isNewest && !wasNewest)) {
+      yield* pause((callback) => this.#fileSystem.defer(callback));
+      return;
+    }
+    if (isNewest) this.#newest = yield* this.#older(file);
     const setAside = join(this.#directory, SET_ASIDE);
     yield* ifThere(completion((done) => this.#fileSystem.rename(file.path, setAside, done)));
     yield* completion((done) => this.#fileSystem.syncDirectory(this.#directory, done));

@@ -9,7 +9,13 @@ import type { ClusterId } from '../cluster-id.ts';
 import type { LogPosition, MemberId, Membership, SnapshotMeta } from '../core/types.ts';
 import type { SnapshotFile } from '../ports.ts';
 import type { FileSystem } from '../wal/file-system.ts';
-import { type Identity, createIdentity, writeIdentity } from '../wal/identity.ts';
+import {
+  type Identity,
+  createIdentity,
+  markRestored,
+  markRestoring,
+  writeIdentity,
+} from '../wal/identity.ts';
 import { LOG_FOLDER, SEGMENT_BYTES_DEFAULT, makeLog } from '../wal/new-log.ts';
 import { LogOutline } from '../wal/outline.ts';
 import { taskPromise } from '../wal/task.ts';
@@ -58,7 +64,8 @@ export interface RestoredDirectory {
 
 /**
  * Verifies the whole backup, then makes the directory, which starts like that of any member: its log begins at the backup's
- * index and term, in force is a membership of this member alone, bound to a new incarnation. Rejects with `RestoreRefused`
+ * index and term, in force is a membership of this member alone, bound to a new incarnation. One that was interrupted leaves a
+ * mark by which every start refuses the directory. Rejects with `RestoreRefused`
  * and a line that says what to do when the directory is not empty or the file is not to be used, and with the disk's error.
  */
 export function restoreDataDirectory(options: RestoreDirectoryOptions): Promise<RestoredDirectory> {
@@ -80,11 +87,12 @@ export function* restoreDataDirectoryTask(options: RestoreDirectoryOptions): Tas
     removed: [],
   };
   const meta: SnapshotMeta = { index: found.index, term: found.term, membership };
-  // The log first: without an identity it keeps a directory that was only half made from ever being started.
+  yield* markRestoring(fileSystem, directory);
   yield* makeRestoredLog(options, identity, meta);
   yield* copySnapshot(fileSystem, { from: backupFile, to: join(directory, SNAPSHOT_FOLDER), meta });
   const ready = { ...identity, state: 'ready' } satisfies Identity;
   yield* writeIdentity(fileSystem, directory, ready);
+  yield* markRestored(fileSystem, directory);
   return { meta, identity: ready, before: found.membership };
 }
 

@@ -23,9 +23,11 @@ import type { SegmentUse } from './scan.ts';
 
 /** What the log has to tell besides the answers to its calls. */
 export type WalEvent =
-  /** The next segment cannot be made for want of space; `bytesLeft` bytes can still be written. */
+  /** Too little is free, or the next segment cannot be made for want of space; `bytesLeft` fit into the one in use. */
   | { readonly kind: 'spaceLow'; readonly error: Error; readonly bytesLeft: number }
   | { readonly kind: 'spaceRecovered' }
+  /** The disk does not say how much is free: only the next segment tells from now on whether space is low. */
+  | { readonly kind: 'spaceUnknown'; readonly error: Error }
   /** The first failed disk operation: nothing will be written any more. */
   | { readonly kind: 'failed'; readonly error: Error };
 
@@ -34,6 +36,8 @@ export interface LogOptions {
   /** The folder of the segments. */
   readonly directory: string;
   readonly segmentBytes: number;
+  /** Free bytes below which space is low; 0: only when the next segment cannot be made. */
+  readonly lowWaterBytes: number;
   readonly clock: Clock;
   readonly random: Random;
   readonly onEvent: (event: WalEvent) => void;
@@ -41,6 +45,8 @@ export interface LogOptions {
 
 /** One such part of each segment is kept for everything but entries: at 16 MiB, room for hundreds of votes and cuts. */
 const RESERVE_PARTS = 256;
+/** While space is low one such part of the segment in use is left alone: the next segment may never come. */
+const KEPT_PARTS = 4;
 /** The frame buffer keeps at most this much memory between groups. */
 const FRAME_BUFFER_BYTES = 1024 * 1024;
 
@@ -76,6 +82,7 @@ export class SegmentedLog implements DurableLog {
       onFailure: (error) => this.#fail(error),
       onSpaceLow: (error) => onEvent({ kind: 'spaceLow', error, bytesLeft: this.#bytesLeft() }),
       onSpaceRecovered: () => onEvent({ kind: 'spaceRecovered' }),
+      onSpaceUnknown: (error) => onEvent({ kind: 'spaceUnknown', error }),
     });
     this.#housekeeping.prepare(this.#active.number + 1);
     this.#removeUnneeded();
@@ -83,6 +90,14 @@ export class SegmentedLog implements DurableLog {
 
   get spaceLow(): boolean {
     return this.#housekeeping.spaceLow;
+  }
+
+  get failure(): Error | null {
+    return this.#failure;
+  }
+
+  hasRoomFor(bytes: number): boolean {
+    return !this.spaceLow || this.#bytesLeft() - bytes >= this.#active.capacityBytes / KEPT_PARTS;
   }
 
   write(group: LogGroup, done: Done): void {

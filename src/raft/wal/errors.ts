@@ -40,7 +40,7 @@ export class WalUnsupported extends Error {
 
 /**
  * Why an identity is refused. `missing`: a log without identity; `logMissing`: an identity without its log;
- * `unsupported`: of a newer release; `outdated`: of builds before the first release.
+ * `unsupported`: of a newer release; `outdated`: of builds before the first release; `halfRestored`: a restore was interrupted.
  */
 export type IdentityProblem =
   | 'otherMember'
@@ -50,7 +50,8 @@ export type IdentityProblem =
   | 'missing'
   | 'logMissing'
   | 'unsupported'
-  | 'outdated';
+  | 'outdated'
+  | 'halfRestored';
 
 /** These name damage; the others say themselves what to do. */
 const DAMAGED: ReadonlySet<IdentityProblem> = new Set(['unreadable', 'missing', 'logMissing']);

@@ -38,6 +38,8 @@ export interface FileSystem {
   remove(path: string, done: Done): void;
   /** Makes all creations, renames and removals in this directory durable. */
   syncDirectory(path: string, done: Done): void;
+  /** Bytes that can still be written to the disk that holds `path`, as far as it knows. */
+  freeBytes(path: string, done: Outcome<number>): void;
   /** Calls `callback` soon, never from inside this call: how an answer known at once keeps the contract of `Done`. */
   defer(callback: () => void): void;
 }

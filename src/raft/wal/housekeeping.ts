@@ -1,4 +1,4 @@
-// The log's background work, one thing at a time: the next segment made ready, old segments removed, files closed.
+// The log's background work, one thing at a time: the next segment made ready, old segments removed, files closed; and a look at how much room is left.
 
 import { join } from 'node:path';
 
@@ -9,6 +9,7 @@ import type { Random } from '../../base/random.ts';
 import type { Done } from '../ports.ts';
 import { type FileSystem, type OpenFile, type Outcome, isOutOfSpace } from './file-system.ts';
 import { segmentName } from './format.ts';
+import { FreeSpace, tooLittle } from './free-space.ts';
 import { type Task, completion, outcome, runSteps } from './task.ts';
 
 /** Zeroes are written and synced in steps of this size, so that no group write waits long behind them on the disk. */
@@ -16,6 +17,8 @@ const FILL_STEP_BYTES = 256 * 1024;
 const ZEROES = Buffer.alloc(FILL_STEP_BYTES);
 /** After space ran out it is tried again, until it comes back: proposals are refused meanwhile, so no write would do it. */
 const SPACE_RETRY: BackoffPolicy = { delayMsMin: 500, delayMsMax: 10_000, factor: 2 };
+/** One such part of the low-water mark stays free beside a new segment: the state's database must not meet a full disk. */
+const SPARE_MARGIN_PARTS = 4;
 
 /** An open, zero-filled, durable segment file that nothing was written to yet. */
 export interface SpareSegment {
@@ -29,13 +32,17 @@ export interface HousekeepingOptions {
   /** The folder of the segments. */
   readonly directory: string;
   readonly segmentBytes: number;
+  /** Bytes; with fewer free, space is low. 0: only when the next segment cannot be made. */
+  readonly lowWaterBytes: number;
   readonly clock: Clock;
   readonly random: Random;
   /** A disk error that ends the log's life. Called at most once. */
   readonly onFailure: (error: Error) => void;
-  /** The next segment cannot be made for want of space. */
+  /** Too little is free, or the next segment cannot be made for want of space. */
   readonly onSpaceLow: (error: Error) => void;
   readonly onSpaceRecovered: () => void;
+  /** The disk does not say how much is free. Called at most once. */
+  readonly onSpaceUnknown: (error: Error) => void;
 }
 
 /** `noSpace`: tried and failed; tried again when `retry` fires, a segment was removed, or a write needs it. */
@@ -53,6 +60,9 @@ export class Housekeeping {
   #failure: Error | null = null;
   #spare: SpareState = { kind: 'none' };
   #spareNumber = 0;
+  readonly #freeSpace: FreeSpace;
+  /** Why the next segment could not be made for want of space; null when one has been made since. */
+  #spareShortage: Error | null = null;
   #spaceLow = false;
   /** Preparations that failed in a row for want of space. */
   #attempts = 0;
@@ -61,9 +71,15 @@ export class Housekeeping {
 
   constructor(options: HousekeepingOptions) {
     this.#options = options;
+    this.#freeSpace = new FreeSpace({
+      ...options,
+      onChange: () => this.#judgeSpace(),
+      onUnknown: options.onSpaceUnknown,
+    });
+    this.#freeSpace.start();
   }
 
-  /** The next segment could not be made for want of space, and none has been made since. */
+  /** The disk is below its low-water mark, or the next segment could not be made for want of space. */
   get spaceLow(): boolean {
     return this.#spaceLow;
   }
@@ -108,6 +124,7 @@ export class Housekeeping {
   /** Waits for the work under way, drops the rest and closes the spare. What was dropped is done at the next start. */
   close(done: Done): void {
     this.#queue.length = 0;
+    this.#freeSpace.stop();
     if (this.#spare.kind === 'noSpace') this.#spare.retry.cancel();
     const finish = (): void => {
       if (this.#spare.kind === 'ready') this.#spare.spare.file.close(done);
@@ -145,6 +162,7 @@ export class Housekeeping {
   #fail(error: Error): void {
     this.#failure = error;
     this.#queue.length = 0;
+    this.#freeSpace.stop();
     this.#options.onFailure(error);
     const waiter = this.#waiter;
     this.#waiter = null;
@@ -152,7 +170,12 @@ export class Housekeeping {
   }
 
   *#prepare(number: number): Task<void> {
-    const { fileSystem, directory, segmentBytes, onSpaceRecovered } = this.#options;
+    const { fileSystem, directory, segmentBytes } = this.#options;
+    const shortage = yield* this.#shortage();
+    if (shortage !== null) {
+      this.#outOfSpace(shortage);
+      return;
+    }
     const path = join(directory, segmentName(number));
     let file: OpenFile | null = null;
     try {
@@ -165,26 +188,47 @@ export class Housekeeping {
       return;
     }
     yield* completion((done) => fileSystem.syncDirectory(directory, done));
-    if (this.#spaceLow) onSpaceRecovered();
-    this.#spaceLow = false;
     this.#attempts = 0;
+    this.#spareShortage = null;
+    this.#judgeSpace();
     this.#spare = { kind: 'ready', spare: { number, file, capacityBytes: segmentBytes } };
     const waiter = this.#waiter;
     this.#waiter = null;
     if (waiter !== null) this.take(waiter);
   }
 
+  /**
+   * Why the next segment is not even tried: filling it to see whether it fits would take the last byte from whatever else
+   * writes to this disk. With a write waiting for it there is nothing left to spare.
+   */
+  *#shortage(): Task<Error | null> {
+    const { segmentBytes, lowWaterBytes } = this.#options;
+    if (lowWaterBytes === 0 || this.#waiter !== null) return null;
+    const free = yield* this.#freeSpace.bytes();
+    const isEnough = free >= segmentBytes + lowWaterBytes / SPARE_MARGIN_PARTS;
+    return isEnough || this.#waiter !== null ? null : tooLittle(free);
+  }
+
   /** With a write waiting there is no room left to wait in: the failure becomes final. */
   #outOfSpace(error: Error): void {
     if (this.#waiter !== null) throw error;
-    const { clock, random, onSpaceLow } = this.#options;
+    const { clock, random } = this.#options;
     const delayMs = backoffDelayMs(SPACE_RETRY, this.#attempts, random);
     this.#attempts += 1;
     const retry = clock.setTimer(delayMs, () => this.#retry());
     this.#spare = { kind: 'noSpace', retry };
     if (this.#onIdle !== null) retry.cancel();
-    if (!this.#spaceLow) onSpaceLow(error);
-    this.#spaceLow = true;
+    this.#spareShortage = error;
+    this.#judgeSpace();
+  }
+
+  /** Tells the change, if it is one. */
+  #judgeSpace(): void {
+    const reason = this.#spareShortage ?? this.#freeSpace.shortage;
+    if ((reason !== null) === this.#spaceLow) return;
+    this.#spaceLow = reason !== null;
+    if (reason === null) this.#options.onSpaceRecovered();
+    else this.#options.onSpaceLow(reason);
   }
 
   *#remove(number: number): Task<void> {

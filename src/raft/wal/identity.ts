@@ -14,6 +14,10 @@ import { INCARNATION_BYTES } from './format.ts';
 import { type Task, completion, outcome } from './task.ts';
 
 export const IDENTITY_FILE = 'identity.json';
+/** There while a backup is being restored into the directory: it must not pass for an empty one, nor for a whole one. */
+const RESTORING_FILE = 'restore-unfinished';
+const RESTORING_TEXT =
+  'A backup was being restored into this directory. Empty it and start with --restore again.\n';
 /** 1 had no cluster id; its members knew no incarnations, so nothing of such a group can be carried on. */
 const FORMAT = 2;
 const FILE_BYTES_MAX = 4096;
@@ -64,7 +68,7 @@ export function createIdentity(
 
 /**
  * The identity in `directory`; null when there is none. Throws `IdentityRefused`, with what to do, when it belongs to
- * another member or cluster, to a member that was removed, or to another release.
+ * another member or cluster, to a member that was removed, or to another release, or when it was only half restored.
  */
 export function* readIdentity(
   fileSystem: FileSystem,
@@ -75,6 +79,23 @@ export function* readIdentity(
   const identity = yield* load(fileSystem, directory, path);
   if (identity !== null) check(path, identity, expected);
   return identity;
+}
+
+/** Nothing is made in `directory` before this is done, so that whatever an interrupted restore leaves is never started from. */
+export function* markRestoring(fileSystem: FileSystem, directory: string): Task<void> {
+  const text = Buffer.from(RESTORING_TEXT);
+  const path = join(directory, RESTORING_FILE);
+  const file = yield* outcome<OpenFile>((done) => fileSystem.open(path, 'create', done));
+  yield* completion((done) => file.write(text, 0, done));
+  yield* completion((done) => file.datasync(done));
+  yield* completion((done) => file.close(done));
+  yield* completion((done) => fileSystem.syncDirectory(directory, done));
+}
+
+/** Everything restored is durable: from now on the directory starts like any other. */
+export function* markRestored(fileSystem: FileSystem, directory: string): Task<void> {
+  yield* completion((done) => fileSystem.remove(join(directory, RESTORING_FILE), done));
+  yield* completion((done) => fileSystem.syncDirectory(directory, done));
 }
 
 /** Makes `identity` the directory's: temporary file, sync, rename, sync of the directory. */
@@ -102,6 +123,7 @@ export function* markRemoved(fileSystem: FileSystem, directory: string): Task<vo
 
 function* load(fileSystem: FileSystem, directory: string, path: string): Task<Identity | null> {
   const names = yield* outcome<readonly string[]>((done) => fileSystem.list(directory, done));
+  if (names.includes(RESTORING_FILE)) throw halfRestored(join(directory, RESTORING_FILE), directory);
   if (!names.includes(IDENTITY_FILE)) return null;
   return parseIdentity(path, yield* readText(fileSystem, path));
 }
@@ -133,6 +155,11 @@ function parseIdentity(path: string, text: string): Identity {
   if (other.success && other.data.format !== FORMAT) throw otherFormat(path, other.data.format);
   const field = parsed.error.issues[0]?.path.join('.') ?? '';
   throw new IdentityRefused(path, 'unreadable', `the identity file is damaged (field "${field}").`);
+}
+
+function halfRestored(path: string, directory: string): IdentityRefused {
+  const text = `restoring a backup into ${directory} was interrupted, so what it holds cannot be started. Empty the directory, or name another empty one, and start with --restore again.`;
+  return new IdentityRefused(path, 'halfRestored', text);
 }
 
 function otherFormat(path: string, format: number): IdentityRefused {

@@ -38,6 +38,10 @@ export const nodeFileSystem: FileSystem = {
   syncDirectory(path, done) {
     runTask(syncDirectory(path), (result) => done(result instanceof Error ? result : null));
   },
+  freeBytes(path, done) {
+    // `bavail`, not `bfree`: what is kept for the superuser is not ours.
+    fs.statfs(path, (error, stats) => done(error ?? stats.bavail * stats.bsize));
+  },
   defer(callback) {
     setImmediate(callback);
   },

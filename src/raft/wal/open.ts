@@ -20,6 +20,8 @@ import { type Task, completion, outcome, taskPromise } from './task.ts';
 
 const SEGMENT_BYTES_MIN = 4096;
 const SEGMENT_BYTES_MAX = 1024 * 1024 * 1024;
+/** The low-water mark in segments: 32 MiB of free bytes at the default size. One for the next segment, one for all the rest. */
+const LOW_WATER_SEGMENTS = 2;
 const READ_STEP_BYTES = 1024 * 1024;
 
 export interface WalOptions {
@@ -35,6 +37,8 @@ export interface WalOptions {
   readonly random: Random;
   /** 4 KiB to 1 GiB, a multiple of 512; 16 MiB when absent. Segments made earlier keep their size. */
   readonly segmentBytes?: number;
+  /** Free bytes on the disk below which `spaceLow` holds; two segments when absent, and with 0 nothing is looked at. */
+  readonly lowWaterBytes?: number;
   readonly onEvent?: (event: WalEvent) => void;
 }
 
@@ -51,6 +55,7 @@ export interface OpenedWal {
 /** Where everything is, once the options are checked. */
 interface Place extends LogPlace {
   readonly directory: string;
+  readonly lowWaterBytes: number;
 }
 
 /**
@@ -120,9 +125,10 @@ function* firstBoot(options: WalOptions, place: Place, found: Identity | null): 
 }
 
 function startLog(options: WalOptions, place: Place, resumption: LogResumption): DurableLog {
-  const { fileSystem, logFolder: directory, segmentBytes } = place;
+  const { fileSystem, logFolder: directory, segmentBytes, lowWaterBytes } = place;
   const { clock, random, onEvent = (): void => undefined } = options;
-  return new SegmentedLog({ fileSystem, directory, segmentBytes, clock, random, onEvent }, resumption);
+  const logOptions = { fileSystem, directory, segmentBytes, lowWaterBytes, clock, random, onEvent };
+  return new SegmentedLog(logOptions, resumption);
 }
 
 function* scanSegments(place: Place, segments: readonly number[], incarnation: Uint8Array): Task<ScanResult> {
@@ -196,5 +202,6 @@ function placeOf(options: WalOptions): Place {
   assert(initialBase.index === 0 && initialBase.term === 0, 'a new log starts from index 0, term 0');
   const sizeFits = segmentBytes >= SEGMENT_BYTES_MIN && segmentBytes <= SEGMENT_BYTES_MAX;
   assert(sizeFits && segmentBytes % SECTOR_BYTES === 0, 'segments have 4 KiB to 1 GiB, in whole sectors');
-  return { fileSystem, directory, logFolder: join(directory, LOG_FOLDER), segmentBytes };
+  const { lowWaterBytes = LOW_WATER_SEGMENTS * segmentBytes } = options;
+  return { fileSystem, directory, logFolder: join(directory, LOG_FOLDER), segmentBytes, lowWaterBytes };
 }

@@ -1,5 +1,14 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -10,6 +19,7 @@ import { Level } from 'level';
 import { describe, expect, it } from 'vitest';
 
 import type { StateMachine } from '../../../src/raft/ports.ts';
+import { judgeRefusal } from '../../../src/store/level-refusal.ts';
 import { type LogEntry, logPosition } from '../../../src/store/log-entry.ts';
 import { type StoreStateMachine, openStateMachine } from '../../../src/store/state-machine.ts';
 import type { StoreChange } from '../../../src/store/types.ts';
@@ -343,6 +353,56 @@ describe('state machine on LevelDB', () => {
     machine.apply([entry(1, put(1, 'a', 'x'))]);
     expect(await flushed(machine)).toBeNull();
     await machine.close();
+  });
+
+  it('S10: leaves a good copy where it is when the disk has no room to open it, and uses it when there is room', async () => {
+    const root = temporaryDirectory();
+    const directory = join(root, 'state');
+    await withOneKey(directory);
+    // LevelDB writes a new manifest with every start.
+    const manifests = Array.from({ length: 30 }, (_, number) =>
+      join(directory, `MANIFEST-${String(number).padStart(6, '0')}`),
+    ).filter((path) => !existsSync(path));
+    for (const path of manifests) symlinkSync('/dev/full', path);
+    const logger = new WarningLog();
+    const refused = await openStateMachine({ directory, logger, onFault: () => undefined });
+    expect(refused).toMatchObject({ ok: false, error: { kind: 'cannotOpen', directory } });
+    if (!refused.ok && refused.error.kind === 'cannotOpen')
+      expect(refused.error.cause.message).toMatch(/No space left on device; make room on the disk/u);
+    expect(logger.warnings).toEqual([]);
+    expect(readdirSync(root)).toEqual(['state']);
+    for (const path of manifests) rmSync(path, { force: true });
+    const { machine, verdict } = await openMachine(directory);
+    expect(verdict).toEqual({ kind: 'verified' });
+    expect(machine.applied).toBe(2);
+    await machine.close();
+  });
+
+  it('S10: tells damage of the copy from an error of the system', () => {
+    const refusal = (code: string | null, text: string): string => {
+      const cause = Object.assign(new Error(text), code === null ? {} : { code });
+      const verdict = judgeRefusal(
+        Object.assign(new Error('Database failed to open', { cause }), { code: 'LEVEL_DATABASE_NOT_OPEN' }),
+      );
+      return verdict.kind === 'unavailable' ? verdict.remedy : verdict.kind;
+    };
+    expect(refusal('LEVEL_LOCKED', 'IO error: lock /d/LOCK: already held by process')).toBe('inUse');
+    expect(refusal('LEVEL_CORRUPTION', 'Corruption: 1 missing files; e.g.: /d/000005.ldb')).toBe('damaged');
+    expect(refusal('LEVEL_IO_ERROR', 'IO error: /d/MANIFEST-000009: No such file or directory')).toBe(
+      'damaged',
+    );
+    expect(refusal(null, 'Invalid argument: another comparator')).toBe('damaged');
+    expect(refusal('LEVEL_IO_ERROR', 'IO error: /d/CURRENT: Too many open files')).toMatch(/ulimit/u);
+    expect(refusal('LEVEL_IO_ERROR', 'IO error: /d/LOCK: Permission denied')).toMatch(/read and write/u);
+    expect(refusal('EACCES', "EACCES: permission denied, mkdir '/d'")).toMatch(/read and write/u);
+    expect(refusal('ENOSPC', "ENOSPC: no space left on device, mkdir '/d'")).toMatch(/make room/u);
+    expect(refusal('LEVEL_IO_ERROR', 'IO error: /d/000005.ldb: Input/output error')).toMatch(/mend/u);
+    // Our own verification, and a scan that fails in the middle.
+    expect(judgeRefusal(new Error('the summary record is missing')).kind).toBe('damaged');
+    const scan = Object.assign(new Error('IO error: /d/000005.ldb: Too many open files'), {
+      code: 'LEVEL_IO_ERROR',
+    });
+    expect(judgeRefusal(new Error('the records cannot be read', { cause: scan })).kind).toBe('unavailable');
   });
 
   it('says so when it can neither open the directory nor move it away', async () => {

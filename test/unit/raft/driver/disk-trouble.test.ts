@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 import { memberId } from '../../../../src/raft/core/types.ts';
 import type { LogGroup } from '../../../../src/raft/ports.ts';
-import { change, NOT_LEADER, others, propose, read, write } from './actions.ts';
+import { change, NOT_LEADER, others, propose, read, transfer, write } from './actions.ts';
 import { World } from './world.ts';
 
 const ONE = memberId(1);
@@ -175,24 +175,128 @@ describe('a disk that is nearly full', () => {
   it('refuses commands with its own reason, while votes, first entries and changes of members are written', () => {
     const world = new World(3);
     const lines = write(world, 5);
-    const old = world.elect();
     for (const id of [1, 2, 3]) world.fault(memberId(id)).spaceLow = true;
-    world.loop.run(50);
+    // Everybody has tried to give the lead to somebody with more room.
+    world.loop.run(1000);
+    const leader = world.elect();
     const noSpace = [{ ok: false, error: { kind: 'overloaded', reason: 'noSpace' } }];
-    const refused = propose(old, 'no room');
-    const reading = read(old);
+    const refused = propose(leader, 'no room');
+    const reading = read(leader);
     world.loop.run(50);
     expect(refused).toEqual(noSpace);
     expect(reading).toMatchObject([{ ok: true }]);
-    expect(old.driver.status().spaceLow).toBe(true);
-    world.crash(old.id);
-    const next = world.elect(old.id);
-    const removed = change(next, { kind: 'remove', member: old.id });
+    expect(leader.driver.status().spaceLow).toBe(true);
+    world.crash(leader.id);
+    world.elect(leader.id);
+    world.loop.run(1000);
+    const next = world.elect(leader.id);
+    const removed = change(next, { kind: 'remove', member: leader.id });
     world.loop.run(2000);
     expect(removed).toMatchObject([{ ok: true }]);
     for (const id of [1, 2, 3]) world.fault(memberId(id)).spaceLow = false;
     world.loop.run(50);
     lines.push(...write(world, 5, 'room'));
     expect(next.machine.lines).toEqual(lines);
+  });
+
+  it('S4: costs a leader the lead, so that the group goes on with the disks of the others', () => {
+    const world = new World(3);
+    const lines = write(world, 5);
+    const old = world.elect();
+    world.fault(old.id).spaceLow = true;
+    const next = world.elect(old.id);
+    expect(old.driver.status()).toMatchObject({ role: 'follower', spaceLow: true });
+    lines.push(...write(world, 20, 'more'));
+    expect(world.elect().id).toBe(next.id);
+    world.loop.run(5000);
+    expect(world.elect()).toMatchObject({ id: next.id });
+    expect(old.machine.lines).toEqual(lines);
+    expect(old.fatal).toEqual([]);
+  });
+
+  it('S4: also one that was elected while its disk was full already', () => {
+    const world = new World(3);
+    write(world, 5);
+    const old = world.elect();
+    const [low, roomy] = others(world, old.id);
+    world.fault(low!.id).spaceLow = true;
+    world.loop.run(50);
+    expect(transfer(old, low!.id)).toEqual([]);
+    world.loop.run(2000);
+    expect([old.id, roomy!.id]).toContain(world.elect(low!.id).id);
+    expect(low!.driver.role.role).toBe('follower');
+  });
+
+  it('S4: of everybody makes each of them ask once, and then the lead stays where it is', () => {
+    const world = new World(3);
+    write(world, 5);
+    const before = world.elect().driver.role.term;
+    for (const id of [1, 2, 3]) world.fault(memberId(id)).spaceLow = true;
+    world.loop.run(3000);
+    const settled = world.elect().driver.role;
+    expect(settled.term - before).toBeLessThanOrEqual(3);
+    world.loop.run(20_000);
+    expect(world.elect().driver.role).toEqual(settled);
+    // The next time the disk fills up is another matter.
+    const leader = world.elect();
+    world.fault(leader.id).spaceLow = false;
+    world.loop.run(100);
+    world.fault(leader.id).spaceLow = true;
+    world.loop.run(1000);
+    expect(world.elect(leader.id).id).not.toBe(leader.id);
+  });
+
+  it('S3: lets a follower take nothing in rather than fill its last segment, until there is room again', () => {
+    const world = new World(3);
+    const lines = write(world, 5);
+    const leader = world.elect();
+    const [full, roomy] = others(world, leader.id);
+    world.loop.run(100);
+    const { last, term: before } = full!.driver.status();
+    Object.assign(world.fault(full!.id), { spaceLow: true, roomBytes: 0 });
+    world.loop.run(50);
+    lines.push(...write(world, 20, 'more'));
+    world.loop.run(10_000);
+    expect(full!.driver.status()).toMatchObject({ last, term: before, leader: leader.id });
+    expect(full!.warnings).toEqual(['raft.disk.space_low', 'raft.disk.space_exhausted']);
+    // The other one is full as well: nothing is committed any more, and nobody falls.
+    Object.assign(world.fault(roomy!.id), { spaceLow: true, roomBytes: 0 });
+    world.loop.run(50);
+    const stuck = propose(leader, 'stuck', { deadlineMs: 60_000 });
+    world.loop.run(10_000);
+    expect(stuck).toEqual([]);
+    expect(leader.driver.role).toMatchObject({ role: 'leader', term: before });
+    for (const { id } of [full!, roomy!]) world.fault(id).spaceLow = false;
+    world.loop.run(5000);
+    expect(stuck).toMatchObject([{ ok: true }]);
+    lines.push('stuck');
+    for (const { machine, fatal } of world.members.values()) {
+      expect(machine.lines).toEqual(lines);
+      expect(fatal).toEqual([]);
+    }
+  });
+
+  it('S3: counts what waits for the disk already, and lets votes and empty requests pass', () => {
+    const world = new World(3);
+    write(world, 5);
+    const leader = world.elect();
+    const [full, roomy] = others(world, leader.id);
+    world.loop.run(100);
+    const before = full!.driver.status().last.index;
+    Object.assign(world.fault(full!.id), { spaceLow: true, roomBytes: 100, latencyMs: 100 });
+    world.loop.run(50);
+    for (let round = 0; round < 8; round += 1) {
+      propose(leader, 'x'.repeat(40));
+      world.loop.run(5);
+    }
+    // Two fit behind each other; that none of them is on the disk yet makes no more room.
+    expect(full!.driver.status().last.index - before).toBe(2);
+    world.fault(full!.id).roomBytes = 0;
+    world.crash(leader.id);
+    world.loop.run(5000);
+    expect(roomy!.driver.role).toMatchObject({ role: 'leader', established: false });
+    world.fault(full!.id).spaceLow = false;
+    world.loop.run(2000);
+    expect(roomy!.driver.role).toMatchObject({ role: 'leader', established: true });
   });
 });

@@ -106,6 +106,8 @@ export interface DiskFaults {
   /** The first group this holds for fails, after having written nothing or half: its entries, not its hard state. */
   failGroup: ((group: LogGroup) => boolean) | null;
   spaceLow: boolean;
+  /** Bytes of entries for which there is room while space is low. */
+  roomBytes: number;
   /** Background work of the log has failed. */
   background?: Error;
   /** Log operations completed, by kind; failed ones do not count. */
@@ -127,6 +129,10 @@ export class MemoryLog implements DurableLog {
 
   get spaceLow(): boolean {
     return this.#faults.spaceLow;
+  }
+
+  hasRoomFor(bytes: number): boolean {
+    return !this.spaceLow || bytes <= this.#faults.roomBytes;
   }
 
   get failure(): Error | null {

@@ -36,6 +36,8 @@ export interface Member {
   readonly log: MemoryLog;
   readonly fatal: Error[];
   readonly expelled: ExpulsionReason[];
+  /** Events of warnings, in order. */
+  readonly warnings: string[];
   readonly life: Life;
 }
 
@@ -60,6 +62,8 @@ export class World {
   /** The term of the entry at an index as the leader of a term has told it, as `term/index`. */
   readonly #told = new Map<string, Term>();
   snapshotsSent = 0;
+  /** Milliseconds for which a snapshot is on its way. */
+  snapshotMs = 0;
   readonly #options: Partial<DriverOptions>;
   readonly #random;
   latencyMs = 1;
@@ -75,7 +79,14 @@ export class World {
   /** Gives `id` an empty data directory and starts it; without `founders` it knows nobody, as a member that joins. */
   join(id: MemberId, founders: Membership = membership([])): Member {
     this.images.set(id, new DiskImage(founders));
-    this.faults.set(id, { latencyMs: 1, failNext: null, failGroup: null, spaceLow: false, writes: 0 });
+    this.faults.set(id, {
+      latencyMs: 1,
+      failNext: null,
+      failGroup: null,
+      spaceLow: false,
+      roomBytes: Number.POSITIVE_INFINITY,
+      writes: 0,
+    });
     return this.boot(id);
   }
 
@@ -89,6 +100,7 @@ export class World {
     const machine = new ListMachine(image, life, faults);
     const fatal: Error[] = [];
     const expelled: ExpulsionReason[] = [];
+    const warnings: string[] = [];
     const clock: Clock = {
       ...this.loop.clock,
       setTimer: (delayMs, callback) => life.later(delayMs, callback),
@@ -101,7 +113,7 @@ export class World {
       clock,
       scheduler: { afterPoll: (callback: () => void) => void life.later(0, callback) },
       random: createSeededRandom(this.#random.uint32()),
-      logger: silentLogger,
+      logger: { ...silentLogger, warn: (event: string) => void warnings.push(event) },
       onFatal: (error: Error) => void fatal.push(error),
       onExpelled: (reason: ExpulsionReason) => void expelled.push(reason),
     };
@@ -121,7 +133,7 @@ export class World {
         return;
       }
       const driver = new RaftDriver(options, parts, result);
-      member = { id, incarnation, driver, machine, snapshots, log, fatal, expelled, life };
+      member = { id, incarnation, driver, machine, snapshots, log, fatal, expelled, warnings, life };
       this.members.set(id, member);
       driver.start();
     });
@@ -235,16 +247,13 @@ export class World {
             isOver = true;
           });
         // Whatever becomes of the request, the sender learns an end of it.
-        end(SNAPSHOT_DEADLINE_MS, false);
+        end(SNAPSHOT_DEADLINE_MS + this.snapshotMs, false);
         if (chunks === null) return;
-        deliver(
-          to,
-          (target) => {
-            target.driver.onSnapshot(self, leaderTerm, target.snapshots.put(file.meta, chunks));
-            end(this.latencyMs, true);
-          },
-          () => end(this.latencyMs, false),
-        );
+        const arrive = (target: Member): void => {
+          target.driver.onSnapshot(self, leaderTerm, target.snapshots.put(file.meta, chunks));
+          end(this.latencyMs, true);
+        };
+        this.loop.after(this.snapshotMs, () => deliver(to, arrive, () => end(this.latencyMs, false)));
       },
     };
   }

@@ -21,8 +21,9 @@ import {
   restoreDataDirectoryTask,
 } from '../../../../src/raft/snapshot/restore-directory.ts';
 import { nodeFileSystem } from '../../../../src/raft/wal/node-file-system.ts';
+import { openWal } from '../../../../src/raft/wal/open.ts';
 import { snapshotCheck } from '../../../../src/store/snapshot-codec.ts';
-import { SEGMENT_BYTES } from '../../../support/log-script.ts';
+import { INITIAL_BASE, SEGMENT_BYTES } from '../../../support/log-script.ts';
 import { membership } from '../../../support/raft-core/builders.ts';
 import { type PowerLoss, SimulatedDisk } from '../../../support/simulated-disk.ts';
 import { SimulatedDatabase } from '../../../support/simulated-database.ts';
@@ -137,7 +138,7 @@ describe('a directory restored from a backup', () => {
     await expect(nowhere).rejects.toMatchObject({ problem: 'unreadable' });
   });
 
-  it('interrupted anywhere, is whole, or not made at all, or never starts', () => {
+  it('S12: interrupted anywhere, is whole, or never starts; only before anything is made it is as empty as before', () => {
     const losses: readonly PowerLoss[] = [
       { kind: 'lost' },
       { kind: 'kept' },
@@ -156,19 +157,54 @@ describe('a directory restored from a backup', () => {
         const started = Follower.start({ disk: left, database: new SimulatedDatabase() });
         if (started === null) throw new Error('the disk died twice');
         if (started instanceof Error) {
-          expect(started).toMatchObject({ code: 'identity_refused' });
+          expect(started).toMatchObject({ code: 'identity_refused', problem: 'halfRestored' });
+          expect(started.message).toMatch(/^[^\n]*--restore again\.$/u);
           seen.refused += 1;
         } else if (started.base.index === 20) {
           expect(started.machine.digest).toEqual({ index: 20, hash: hashAt(20) });
           seen.whole += 1;
         } else {
           expect(isEmpty).toBe(true);
+          // The mark, and its name: nothing else is touched before both are durable.
+          expect(crashAt).toBeLessThanOrEqual(4);
+          const touched = new Set(disk.operations.map(({ path }) => path));
+          expect([...touched].filter((path) => path !== '/data')).toHaveLength(1);
           seen.nothing += 1;
         }
         if (!crashed) break;
       }
     }
     expect(Math.min(seen.whole, seen.nothing, seen.refused)).toBeGreaterThan(1);
+  });
+});
+
+it('S12: a directory with folders and without files, as an interrupted restore leaves it, is refused by every start', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'restore-'));
+  onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+  const directory = join(root, 'data');
+  const file = join(root, 'backup');
+  writeFileSync(file, backup());
+  const fails = {
+    ...nodeFileSystem,
+    // The power goes when the first segment is to be made.
+    open: (...[path, mode, done]: Parameters<typeof nodeFileSystem.open>) =>
+      path.endsWith('.log') ? done(new Error('no power')) : nodeFileSystem.open(path, mode, done),
+  };
+  const options = { ...common, directory, backupFile: file };
+  await expect(restoreDataDirectory({ ...options, fileSystem: fails })).rejects.toThrow('no power');
+  expect(readdirSync(join(directory, 'wal'))).toEqual([]);
+  for (let start = 0; start < 2; start += 1) {
+    const opening = openWal({ ...common, fileSystem: nodeFileSystem, directory, initialBase: INITIAL_BASE });
+    await expect(opening).rejects.toMatchObject({ code: 'identity_refused', problem: 'halfRestored' });
+  }
+  const again = restoreDataDirectory({ ...options, fileSystem: nodeFileSystem });
+  await expect(again).rejects.toMatchObject({ problem: 'notEmpty' });
+  rmSync(directory, { recursive: true });
+  await restoreDataDirectory({ ...options, fileSystem: nodeFileSystem });
+  const wal = await openWal({ ...common, fileSystem: nodeFileSystem, directory, initialBase: INITIAL_BASE });
+  expect(wal.restored.base.index).toBe(20);
+  await new Promise((resolve) => {
+    wal.log.close(resolve);
   });
 });
 

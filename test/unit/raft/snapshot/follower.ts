@@ -6,6 +6,7 @@ import { ApplyLoop } from '../../../../src/raft/apply-loop.ts';
 import {
   type Entry,
   type HardState,
+  type LogIndex,
   type Membership,
   type SnapshotMeta,
   logIndex,
@@ -93,6 +94,11 @@ export class Follower {
   readonly installer: SnapshotInstaller;
   readonly installed: SnapshotMeta[] = [];
   readonly errors: Error[] = [];
+  /** Events of warnings. */
+  readonly warnings: string[] = [];
+  nowMs = 0;
+  /** The last entries of snapshots on their way. */
+  sending: readonly LogIndex[] = [];
   #base: SnapshotMeta;
   #entries: readonly Entry[];
 
@@ -122,16 +128,19 @@ export class Follower {
       this.#entries.filter(({ index }) => index >= from && index <= to);
     const limits = { applyEntriesMax: 100, applyBytesMax: 1_000_000 };
     this.applyLoop = new ApplyLoop(applied, { stateMachine: this.machine, entries, ...limits });
-    const common = { snapshots: this.snapshots, stateMachine: this.machine, logger: silentLogger, onError };
+    const logger = { ...silentLogger, warn: (event: string) => void this.warnings.push(event) };
+    const common = { snapshots: this.snapshots, stateMachine: this.machine, logger, onError };
     this.snapshotter = new Snapshotter(
       policy,
       { entries: 0, bytes: 0 },
       {
         ...common,
+        clock: { ...clock, monotonicMs: () => this.nowMs },
         base: () => this.#base,
         // Learner 100 + n joined with entry n, so that a mistaken index shows.
         membershipAt: (index) => membership([1, 2, 3], index === 0 ? [] : [100 + index]),
         entries,
+        sending: () => this.sending,
         compact: (base, done) => this.queue.compact(base, done),
         onCompacted: (base) => {
           this.#base = base;

@@ -181,6 +181,25 @@ describe('a snapshot that this release cannot read', () => {
   });
 });
 
+it('S8: a snapshot whose file has gone before it was read is refused, and costs nothing but itself', () => {
+  const follower = Follower.mustStart(disksOfLagging());
+  follower.apply(5);
+  const file = follower.receive(leaderSnapshot(20));
+  if (file === null) throw new Error('not received');
+  follower.snapshots.discard(file, () => undefined);
+  settle(follower.disks);
+  let offered = 0;
+  follower.installer.prepare(file, () => (offered += 1));
+  settle(follower.disks);
+  expect(offered).toBe(0);
+  expect(follower.errors).toEqual([]);
+  expect(follower.warnings).toEqual(['raft.snapshot.refused']);
+  expect(follower.installer.busy).toBe(false);
+  const again = leaderSnapshot(20);
+  follower.take(follower.receive(again)!);
+  expectNew(follower, again.meta);
+});
+
 describe('snapshots that bring nothing', () => {
   it('S41: stale, twice the same, and two in a row do no harm', () => {
     const follower = Follower.mustStart(disksOfLagging());

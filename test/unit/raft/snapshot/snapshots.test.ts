@@ -11,6 +11,7 @@ import {
   SnapshotDirectory,
   openSnapshotsTask,
 } from '../../../../src/raft/snapshot/directory.ts';
+import type { IncomingSnapshot } from '../../../../src/raft/snapshot/incoming.ts';
 import { SnapshotDamaged, SnapshotUnsupported } from '../../../../src/raft/snapshot/errors.ts';
 import { SNAPSHOT_VERSION } from '../../../../src/raft/snapshot/format.ts';
 import { runTask } from '../../../../src/raft/wal/task.ts';
@@ -269,6 +270,177 @@ describe('the newest snapshot', () => {
     content[8] = SNAPSHOT_VERSION + 1;
     disk.plant(file.path, content);
     expect(openOn(disk).damaged[0]).toBeInstanceOf(SnapshotUnsupported);
+  });
+});
+
+/** A directory on a disk whose completions the test delivers one by one. */
+class Stepped {
+  readonly #queue: (() => void)[] = [];
+  readonly disk = new SimulatedDisk({ schedule: (callback) => void this.#queue.push(callback) });
+  readonly snapshots = new SnapshotDirectory({ fileSystem: this.disk, directory: DIRECTORY }, null);
+  /** Renames under way at once, at most. */
+  renamesMax = 0;
+
+  constructor() {
+    let renames = 0;
+    const rename = this.disk.rename.bind(this.disk);
+    this.disk.rename = (from, to, done) => {
+      renames += 1;
+      this.renamesMax = Math.max(this.renamesMax, renames);
+      rename(from, to, (error) => {
+        renames -= 1;
+        done(error);
+      });
+    };
+  }
+
+  /** Delivers at most `count` completions; returns how many there were. */
+  run(count = Number.POSITIVE_INFINITY): number {
+    let delivered = 0;
+    for (; delivered < count; delivered += 1) {
+      const next = this.#queue.shift();
+      if (next === undefined) break;
+      next();
+    }
+    return delivered;
+  }
+
+  /** Begins to receive a snapshot, up to its end. */
+  begin(of: SnapshotMeta): IncomingSnapshot {
+    const incoming = this.snapshots.receive(of);
+    incoming.write(new Uint8Array(9), () => undefined);
+    this.run();
+    return incoming;
+  }
+
+  finish(incoming: IncomingSnapshot): (SnapshotFile | Error)[] {
+    const results: (SnapshotFile | Error)[] = [];
+    incoming.finish((result) => results.push(result));
+    return results;
+  }
+
+  /** A snapshot that was received and not decided on. */
+  received(of: SnapshotMeta): SnapshotFile {
+    const results = this.finish(this.begin(of));
+    this.run();
+    return whole(results[0]);
+  }
+
+  isThere(file: SnapshotFile | null): boolean {
+    return file !== null && this.disk.files().has(file.path);
+  }
+}
+
+function whole(result: SnapshotFile | Error | undefined): SnapshotFile {
+  if (result === undefined || result instanceof Error) throw new Error('no file', { cause: result });
+  return result;
+}
+
+describe('two snapshots of one name', () => {
+  it('S7: of which the received one is declined at any moment of an own save, leave the own one in its place', () => {
+    for (let step = 0, isOver = false; !isOver; step += 1) {
+      const scene = new Stepped();
+      const declined = scene.received(meta(10));
+      const saves: (SnapshotFile | Error)[] = [];
+      scene.snapshots.save(meta(10), CHUNKS, (result) => saves.push(result));
+      isOver = scene.run(step) < step;
+      const answers: (Error | null)[] = [];
+      // The caller itself sees to it that the newest one is not declined.
+      if (scene.snapshots.newest() === null)
+        scene.snapshots.discard(declined, (error) => answers.push(error));
+      scene.run();
+      if (answers.length > 0) expect(answers).toEqual([null]);
+      expect(scene.snapshots.newest()).toEqual(whole(saves[0]));
+      expect(scene.isThere(scene.snapshots.newest())).toBe(true);
+      expect(scene.renamesMax).toBe(1);
+      const again = scene.disk.afterPowerLoss({ kind: 'lost' });
+      expect(openOn(again).snapshots.newest()).toEqual(whole(saves[0]));
+    }
+  });
+
+  it('S7: that arrives while the own one is saved does not take its place', () => {
+    for (let step = 0, isOver = false; !isOver; step += 1) {
+      const scene = new Stepped();
+      const incoming = scene.begin(meta(10));
+      const saves: (SnapshotFile | Error)[] = [];
+      scene.snapshots.save(meta(10), CHUNKS, (result) => saves.push(result));
+      isOver = scene.run(step) < step;
+      const results = scene.finish(incoming);
+      scene.run();
+      const own = whole(saves[0]);
+      expect(scene.snapshots.newest()).toEqual(own);
+      expect(scene.disk.files().get(own.path)).toHaveLength(own.bytes);
+      expect(whole(results[0]).path).toBe(own.path);
+      expect([...scene.disk.files().keys()]).toEqual([own.path]);
+    }
+  });
+
+  it('S8: of which the first is declined while the second arrives: the second is there, or was refused', () => {
+    let refused = 0;
+    for (let step = 0, isOver = false; !isOver; step += 1) {
+      const scene = new Stepped();
+      const first = scene.received(meta(10));
+      const results = scene.finish(scene.begin(meta(10)));
+      isOver = scene.run(step) < step;
+      const isDecided = results.length > 0;
+      const answers: (Error | null)[] = [];
+      scene.snapshots.discard(first, (error) => answers.push(error));
+      scene.run();
+      expect(answers).toEqual([null]);
+      const [result] = results;
+      if (result instanceof Error) refused += 1;
+      // What was handed over before it was declined is for its receiver to find out.
+      else if (!isDecided) expect(scene.isThere(whole(result))).toBe(true);
+      // It can be sent again.
+      expect(scene.isThere(scene.received(meta(10)))).toBe(true);
+    }
+    expect(refused).toBeGreaterThan(0);
+  });
+
+  it('S8: of which the first is declined while the second waits for its name leave the second', () => {
+    let waited = 0;
+    for (let chunks = 0; chunks < 8; chunks += 1) {
+      for (let start = 0; start < 40; start += 1) {
+        const scene = new Stepped();
+        const [left, right] = [scene.begin(meta(10)), scene.begin(meta(10))];
+        for (let chunk = 0; chunk < chunks; chunk += 1) {
+          right.write(new Uint8Array(5), () => undefined);
+          scene.run();
+        }
+        const [firsts, seconds] = [scene.finish(left), scene.finish(right)];
+        scene.run(start);
+        // Names are given one after the other: the own snapshot may come between the two.
+        scene.snapshots.save(meta(5), [], () => undefined);
+        while (firsts.length === 0 && scene.run(1) > 0);
+        if (seconds.length === 0) {
+          waited += 1;
+          scene.run(chunks);
+          scene.snapshots.discard(whole(firsts[0]), () => undefined);
+        }
+        const isDecided = seconds.length > 0;
+        scene.run();
+        const [second] = seconds;
+        if (!isDecided && !(second instanceof Error)) expect(scene.isThere(whole(second))).toBe(true);
+      }
+    }
+    expect(waited).toBeGreaterThan(100);
+  });
+
+  it('S8: that both arrive at once become one, and a late refusal of the first does not take the second', () => {
+    for (let step = 0, isOver = false; !isOver; step += 1) {
+      const scene = new Stepped();
+      const [left, right] = [scene.begin(meta(10)), scene.begin(meta(10))];
+      const firsts = scene.finish(left);
+      const seconds = scene.finish(right);
+      isOver = scene.run(step) < step;
+      const [first] = firsts;
+      if (first !== undefined) scene.snapshots.discard(whole(first), () => undefined);
+      const isDecided = seconds.length > 0;
+      scene.run();
+      const [second] = seconds;
+      if (!isDecided && !(second instanceof Error)) expect(scene.isThere(whole(second))).toBe(true);
+      expect(scene.renamesMax).toBe(1);
+    }
   });
 });
 

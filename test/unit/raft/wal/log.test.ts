@@ -169,6 +169,8 @@ describe('S70: the latch', () => {
 describe('a disk that is filling up', () => {
   /** Room for the identity and the first segments, not for one more. */
   const capacityBytes = 3 * SEGMENT_BYTES + 1000;
+  /** The next segment alone tells whether there is room. */
+  const unwatched = { lowWaterBytes: 0 };
 
   function fill(
     disk: SimulatedDisk,
@@ -184,7 +186,7 @@ describe('a disk that is filling up', () => {
   it('S71: is reported a segment ahead, serves on, and fails only when the segment in use is full', () => {
     const disk = new SimulatedDisk({ capacityBytes });
     const events: WalEvent[] = [];
-    const opened = mustOpen(disk, { onEvent: (event) => events.push(event) });
+    const opened = mustOpen(disk, { ...unwatched, onEvent: (event) => events.push(event) });
     const { acknowledged, error } = fill(disk, opened);
     expect(error).toMatchObject({ code: 'ENOSPC' });
     expect(events.map(({ kind }) => kind)).toEqual(['spaceLow', 'failed']);
@@ -203,7 +205,7 @@ describe('a disk that is filling up', () => {
     const disk = new SimulatedDisk({ capacityBytes });
     const clock = new ManualClock();
     const kinds: string[] = [];
-    const opened = mustOpen(disk, { clock, onEvent: ({ kind }) => kinds.push(kind) });
+    const opened = mustOpen(disk, { ...unwatched, clock, onEvent: ({ kind }) => kinds.push(kind) });
     const { log } = opened;
     perform(disk, log, group({ hardState: VOTE }));
     let index = 1;
@@ -231,7 +233,7 @@ describe('a disk that is filling up', () => {
   it('S71: the cut that frees space still fits where entries do not any more', () => {
     for (const large of [0, SEGMENT_BYTES + 500]) {
       const disk = new SimulatedDisk({ capacityBytes: capacityBytes + large });
-      const { log } = mustOpen(disk);
+      const { log } = mustOpen(disk, unwatched);
       perform(disk, log, group({ hardState: VOTE, append: entries(1, 1, large) }));
       let index = 1;
       // Up to the last entry that the segment in use takes: one more would end the log.
@@ -257,7 +259,7 @@ describe('a disk that is filling up', () => {
   it('D5: leaves room for several votes in a row behind the last entry it takes', () => {
     for (const large of [0, SEGMENT_BYTES + 500]) {
       const disk = new SimulatedDisk({ capacityBytes: capacityBytes + large });
-      const { log } = mustOpen(disk);
+      const { log } = mustOpen(disk, unwatched);
       const first = entries(1, 1, large);
       perform(disk, log, group({ hardState: VOTE, append: first }));
       let index = 1;
@@ -278,7 +280,7 @@ describe('a disk that is filling up', () => {
   it('is not tried again once the log is closed', () => {
     const disk = new SimulatedDisk({ capacityBytes });
     const clock = new ManualClock();
-    const { log } = mustOpen(disk, { clock });
+    const { log } = mustOpen(disk, { ...unwatched, clock });
     perform(disk, log, group({ hardState: VOTE }));
     for (let index = 1; !log.spaceLow; index += 1) perform(disk, log, group({ append: entries(index, 1) }));
     expect(clock.isSet).toBe(true);
@@ -290,7 +292,7 @@ describe('a disk that is filling up', () => {
   it('goes on when a compaction frees the space', () => {
     const disk = new SimulatedDisk({ capacityBytes: capacityBytes + SEGMENT_BYTES });
     const kinds: string[] = [];
-    const opened = mustOpen(disk, { onEvent: ({ kind }) => kinds.push(kind) });
+    const opened = mustOpen(disk, { ...unwatched, onEvent: ({ kind }) => kinds.push(kind) });
     perform(disk, opened.log, group({ hardState: VOTE }));
     for (let index = 1; index <= 400; index += 1) {
       expect(perform(disk, opened.log, group({ append: entries(index, 1) }))).toBeNull();
