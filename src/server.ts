@@ -2,7 +2,6 @@
 
 import { createApp } from './api/app.ts';
 import { listen } from './api/listen.ts';
-import type { GroupStatus, GroupView } from './api/ports.ts';
 import { createStartingApp } from './api/starting-app.ts';
 import type { Logger } from './base/logger.ts';
 import { err, ok, type Result } from './base/result.ts';
@@ -19,10 +18,19 @@ import { FoundingWatch } from './server/founding.ts';
 import { Front, type Answering } from './server/front.ts';
 import { groupChanges } from './server/group-changes.ts';
 import { groupView } from './server/group-view.ts';
-import { askIdentity, checkFoundingPeers, findOrigin } from './server/origin.ts';
+import { leaderSource, NextLeader } from './server/leader-wait.ts';
+import {
+  askIdentity,
+  checkFoundingPeers,
+  checkOwnAddress,
+  findOrigin,
+  loneFounderRisk,
+  type RecordedGroup,
+} from './server/origin.ts';
 import { openRaft, type Raft } from './server/raft.ts';
 import { restoreBackup } from './server/restore.ts';
 import { countCampaigns, sampleCluster, sampleRaft } from './server/samples.ts';
+import { StartingView } from './server/starting-view.ts';
 import { openStorage, type Storage } from './server/storage.ts';
 import { ReplicatedStore } from './store/replicated-store.ts';
 import { systemClock } from './system/clock.ts';
@@ -37,8 +45,11 @@ const MEMBERS_DEADLINE_MS = 10_000;
 const INSPECT_DEADLINE_MS = 3000;
 /** Milliseconds for another member to take over the lead at a stop: a few attempts. */
 const HAND_OVER_DEADLINE_MS = 3000;
-/** Milliseconds in which a member that stops still answers and asks its clients to close: a client's next request or two. */
-const LEAVE_MS = 250;
+/**
+ * Longest time, milliseconds, in which a member that stops still answers, and asks with each answer that the client closes: whoever
+ * is served this way never sends a request into a connection that is being closed, which it could not safely send again.
+ */
+const LEAVE_MS = 1000;
 /** Milliseconds that requests under way get at a stop. */
 const HTTP_CLOSE_DEADLINE_MS = 2000;
 /** A member that was not heard for so many election timeouts is away. */
@@ -105,7 +116,7 @@ async function start(
   closers.add(() => storage.machine.close());
 
   const metrics = new Metrics(config.advertiseAddress);
-  const waiting = new StartingView(config);
+  const waiting = new StartingView(config.raft.id);
   const front = new Front({ app: createStartingApp({ group: waiting, metrics }), peers: () => false });
   const http = await listen(config.listen, {
     app: front.app,
@@ -133,11 +144,7 @@ async function start(
   const { driver } = raft;
   closers.add(() => raft.close());
   closers.add(() => driver.close());
-  const checked = checkFoundingPeers(config, {
-    clusterId: raft.identity.clusterId,
-    membership: driver.membership,
-    isFounded: driver.status().last.index > 0,
-  });
+  const checked = checkRecorded(config, raft, logger);
   if (!checked.ok) return checked;
 
   const founding = new FoundingWatch(driver, {
@@ -150,10 +157,6 @@ async function start(
   front.serve(createMember(config, { logger, metrics, storage, raft, founding }, closers));
   driver.start();
   founding.start();
-  const recorded = driver.membership.addresses.get(memberId(config.raft.id));
-  if (recorded !== undefined && recorded !== config.advertiseAddress) {
-    logger.warn('controller.address_differs', { recorded, advertised: config.advertiseAddress });
-  }
   logger.info('controller.started', {
     addr: `${config.listen.host}:${config.listen.port}`,
     advertiseAddr: config.advertiseAddress,
@@ -166,11 +169,27 @@ async function start(
       founding.stop();
       await handOver(raft, logger);
       front.leave();
-      await pause(LEAVE_MS);
+      await http.value.unused(LEAVE_MS);
       await stopListening();
       await closers.closeAll();
     },
   });
+}
+
+/** Whether this configuration is meant for what the data directory knows of its group. */
+function checkRecorded(config: Config, { driver, identity }: Raft, logger: Logger): Result<void, string> {
+  const recorded: RecordedGroup = {
+    clusterId: identity.clusterId,
+    membership: driver.membership,
+    isFounded: driver.status().last.index > 0,
+  };
+  for (const check of [checkFoundingPeers, checkOwnAddress]) {
+    const checked = check(config, recorded);
+    if (!checked.ok) return checked;
+  }
+  const risk = loneFounderRisk(config, recorded);
+  if (risk !== null) logger.warn('raft.founding.alone', { reason: risk });
+  return ok(undefined);
 }
 
 /** What a member is made of once its Raft is open: records, supervisors, and the application in front of both. */
@@ -217,6 +236,9 @@ function createMember(
   driver.onRole(countCampaigns(metrics.lead));
   const inspecting = new KvrocksClient(systemClock);
   closers.add(() => Promise.resolve(inspecting.close()));
+  const { electionTimeoutMs } = config.raft;
+  const leaderWait = new NextLeader(leaderSource(driver, self), { clock: systemClock, electionTimeoutMs });
+  closers.add(() => leaderWait.close());
   const app = createApp({
     group: groupView(driver, {
       self,
@@ -232,7 +254,8 @@ function createMember(
       deadlineMs: MEMBERS_DEADLINE_MS,
       onTransfer: (outcome) => metrics.lead.transfer(outcome),
     }),
-    backups: openBackups(registry, driver),
+    leaderWait,
+    backups: openBackups(registry, driver, { clock: systemClock, logger }),
     clusters: registry,
     inspector: {
       inspect: (address, password) => inspecting.inspect({ address, password }, INSPECT_DEADLINE_MS),
@@ -252,36 +275,8 @@ function awayMs({ raft }: Config): number {
   return AWAY_ELECTION_TIMEOUTS * raft.electionTimeoutMs;
 }
 
-/** A member that does not know its group yet. */
-class StartingView implements GroupView {
-  readonly #self: number;
-  #reason = 'this member is starting';
-
-  constructor(config: Config) {
-    this.#self = config.raft.id;
-  }
-
-  say(reason: string): void {
-    this.#reason = reason;
-  }
-
-  current(): GroupStatus {
-    return { self: this.#self, term: 0, leader: null, notReady: this.#reason };
-  }
-
-  members(): ReturnType<GroupView['members']> {
-    return { members: [], changing: null };
-  }
-}
-
 async function handOver({ driver }: Raft, logger: Logger): Promise<void> {
   if (driver.role.role !== 'leader') return;
   const outcome = await driver.handOver(HAND_OVER_DEADLINE_MS);
   logger.info('controller.handed_over', { outcome, leader: driver.role.leader });
-}
-
-function pause(delayMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    systemClock.setTimer(delayMs, resolve);
-  });
 }

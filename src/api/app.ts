@@ -56,7 +56,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
     })
     .use(limitBody())
     .route('/', own)
-    .use(redirectToLeader(dependencies.group))
+    .use(redirectToLeader(dependencies))
     .route('/', leaderOnly);
   known.onError((error, context) => {
     if (error instanceof ApiError) {

@@ -9,12 +9,14 @@ import type {
   Failovers,
   GroupChanges,
   GroupView,
+  LeaderWait,
   NodeInspector,
   RequestMetrics,
 } from './ports.ts';
 
 export interface ApiDependencies {
   readonly group: GroupView;
+  readonly leaderWait: LeaderWait;
   readonly groupChanges: GroupChanges;
   readonly backups: Backups;
   readonly clusters: Clusters;

@@ -53,6 +53,8 @@ export interface HttpServerOptions {
 
 export interface HttpServer {
   readonly port: number;
+  /** Resolves when no connection is open, after `deadlineMs` in any case; new ones are accepted meanwhile. */
+  unused(deadlineMs: number): Promise<void>;
   /**
    * Stops accepting, lets requests under way end until `deadlineMs`, then cuts the rest. Connections that stopped speaking HTTP
    * are not waited for: who took them over ends them.
@@ -87,7 +89,18 @@ export async function listen(
   server.on('error', problemLogger(parts));
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : options.port;
-  return ok({ port, close: (deadlineMs) => close(server, connections, { clock: parts.clock, deadlineMs }) });
+  const { clock } = parts;
+  return ok({
+    port,
+    unused: (deadlineMs) => connections.none({ clock, deadlineMs }),
+    close: async (deadlineMs) => {
+      server.close();
+      server.closeIdleConnections();
+      await connections.none({ clock, deadlineMs });
+      server.closeAllConnections();
+      await connections.none({ clock, deadlineMs });
+    },
+  });
 }
 
 /** The listener for errors of binding is gone when this resolves: what fails later is another matter. */
@@ -124,7 +137,7 @@ function problemLogger({ clock, logger }: HttpServerParts): (error: Error) => vo
 /** The open connections that speak HTTP: Node counts the others too, which end at another time. */
 class Connections {
   readonly #open = new Set<Duplex>();
-  #onNone: (() => void) | null = null;
+  readonly #waiting = new Set<() => void>();
 
   constructor(server: Server) {
     server.on('connection', (socket) => {
@@ -135,28 +148,21 @@ class Connections {
 
   forget(socket: Duplex): void {
     this.#open.delete(socket);
-    if (this.#open.size === 0) this.#onNone?.();
+    if (this.#open.size > 0) return;
+    for (const end of this.#waiting) end();
   }
 
-  /** Calls `done` once none is left; at once when none is. */
-  whenNone(done: () => void): void {
-    this.#onNone = done;
-    if (this.#open.size === 0) done();
-  }
-}
-
-function close(
-  server: Server,
-  connections: Connections,
-  { clock, deadlineMs }: { readonly clock: Clock; readonly deadlineMs: number },
-): Promise<void> {
-  return new Promise((resolve) => {
-    const cut = clock.setTimer(deadlineMs, () => server.closeAllConnections());
-    server.close();
-    server.closeIdleConnections();
-    connections.whenNone(() => {
-      cut.cancel();
-      resolve();
+  /** Resolves when none is open, after `deadlineMs` in any case. */
+  none({ clock, deadlineMs }: { readonly clock: Clock; readonly deadlineMs: number }): Promise<void> {
+    if (this.#open.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const end = (): void => {
+        this.#waiting.delete(end);
+        deadline.cancel();
+        resolve();
+      };
+      const deadline = clock.setTimer(deadlineMs, end);
+      this.#waiting.add(end);
     });
-  });
+  }
 }

@@ -12,6 +12,15 @@ export interface GroupView {
   members(): GroupMembers;
 }
 
+/** For requests that come between two leaders. */
+export interface LeaderWait {
+  /**
+   * Resolves once a leader is known, or none is to be expected soon, or too many wait already, or `abandoned` fires:
+   * ask `GroupView` which it was. Bounded by an election timeout; never rejects.
+   */
+  untilKnown(abandoned: AbortSignal): Promise<void>;
+}
+
 export interface GroupMembers {
   readonly members: readonly GroupMember[];
   /** The voters before and after the change that is under way; null when none is. */
@@ -71,8 +80,10 @@ export interface Backups {
 export interface Backup {
   /** Such as `kvrocks-controller-1042.snapshot`; letters, digits, `.`, `-` only. */
   readonly fileName: string;
-  /** Fails when the copy cannot be made whole: a truncated download is an error of the connection, never a short file. */
+  /** Fails when the copy cannot be made whole, or when nothing of it was read for too long. */
   readonly content: ReadableStream<Uint8Array>;
+  /** Fires just before `content` fails: a truncated download is an error of the connection, never a short file. */
+  readonly broken: AbortSignal;
 }
 
 export interface GroupStatus {

@@ -1,6 +1,8 @@
 // Backups for the API: confirmed as the leader's, then streamed from the state as it is at that moment.
 
 import type { Backups } from '../api/ports.ts';
+import type { Clock, Timer } from '../base/clock.ts';
+import type { Logger } from '../base/logger.ts';
 import { err, ok } from '../base/result.ts';
 import { backupFile } from '../raft/snapshot/backup.ts';
 import type { StateCut } from '../raft/snapshotter.ts';
@@ -8,45 +10,83 @@ import type { Registry } from '../registry/registry.ts';
 
 /** Downloads at a time: each holds the values that changed since it began until its client has read it. */
 const OPEN_MAX = 2;
+/** Milliseconds in which a client must take a piece of at most 64 KiB: whoever stands still must not keep others out. */
+const IDLE_MS_MAX = 60_000;
 
 /** `cut` gives the state as applied here; null for a moment while it is exchanged, which a leader's never is. */
 export function openBackups(
   registry: Pick<Registry, 'linearize'>,
   source: { cut(): StateCut | null },
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
 ): Backups {
   let open = 0;
   return {
     async open() {
       const confirmed = await registry.linearize();
       if (!confirmed.ok) return confirmed;
+      if (open >= OPEN_MAX) return err({ kind: 'overloaded' });
       const cut = source.cut();
       if (cut === null) return err({ kind: 'notLeader' });
-      if (open >= OPEN_MAX) return err({ kind: 'overloaded' });
+      const fileName = `kvrocks-controller-${cut.meta.index}.snapshot`;
+      const broken = new AbortController();
       open += 1;
-      const content = streamOf(backupFile(cut.meta, cut.chunks), () => {
+      const content = streamOf(backupFile(cut.meta, cut.chunks), clock, (problem) => {
         open -= 1;
+        if (problem === null) return;
+        logger.warn('backup.broken_off', { fileName, reason: problem.message });
+        broken.abort(problem);
       });
-      return ok({ fileName: `kvrocks-controller-${cut.meta.index}.snapshot`, content });
+      return ok({ fileName, content, broken: broken.signal });
     },
   };
 }
 
-/** Pulls a piece whenever the reader has room for one, so that nothing piles up here; `onEnd` is called once. */
-function streamOf(pieces: Iterator<Uint8Array>, onEnd: () => void): ReadableStream<Uint8Array> {
+/**
+ * Pulls a piece whenever the reader has room for one, so that nothing piles up here. However it ends, `onEnd` is called exactly
+ * once: read to its end or given up by the reader (null), not to be made whole, or left standing too long.
+ */
+function streamOf(
+  pieces: Iterator<Uint8Array>,
+  clock: Clock,
+  onEnd: (problem: Error | null) => void,
+): ReadableStream<Uint8Array> {
+  let idle: Timer | null = null;
+  let isOver = false;
+  const end = (problem: Error | null): void => {
+    if (isOver) return;
+    isOver = true;
+    idle?.cancel();
+    onEnd(problem);
+  };
+  const waitForReader = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+    idle?.cancel();
+    idle = clock.setTimer(IDLE_MS_MAX, () => {
+      const problem = new Error(`the client took nothing of the backup for ${IDLE_MS_MAX / 1000} s`);
+      end(problem);
+      controller.error(problem);
+      pieces.return?.();
+    });
+  };
   return new ReadableStream(
     {
       pull(controller) {
-        const next = pieces.next();
-        if (next.done !== true) {
+        try {
+          const next = pieces.next();
+          if (next.done === true) {
+            end(null);
+            controller.close();
+            return;
+          }
           controller.enqueue(next.value);
-          return;
+          waitForReader(controller);
+        } catch (error) {
+          end(error instanceof Error ? error : new Error(String(error)));
+          throw error;
         }
-        onEnd();
-        controller.close();
       },
       cancel() {
+        end(null);
         pieces.return?.();
-        onEnd();
       },
     },
     { highWaterMark: 1 },

@@ -12,6 +12,12 @@ const LOOK_MS = 1000;
 /** Looks after which an unchanged situation is said again. */
 const REPEATED_EVERY = 10;
 
+/** Somebody who answers where a member of this group is awaited, and what to do about it. */
+interface Misfit {
+  readonly who: string;
+  readonly advice: string;
+}
+
 export interface FoundingParts {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -35,7 +41,7 @@ export class FoundingWatch {
   #isStopped = false;
   #said = '';
   #looks = 0;
-  #misfits: readonly string[] = [];
+  #misfits: readonly Misfit[] = [];
 
   constructor(observed: Observed, parts: FoundingParts) {
     this.#observed = observed;
@@ -54,7 +60,10 @@ export class FoundingWatch {
 
   /** A sentence about members that can never be part of this group as they are configured; null when none was found. */
   get trouble(): string | null {
-    return this.#misfits.length === 0 ? null : this.#misfits.join('; ');
+    if (this.#misfits.length === 0) return null;
+    return [...Map.groupBy(this.#misfits, ({ advice }) => advice)]
+      .map(([advice, misfits]) => `${misfits.map(({ who }) => who).join(', ')}: ${advice}`)
+      .join('; ');
   }
 
   #schedule(): void {
@@ -73,16 +82,20 @@ export class FoundingWatch {
   }
 
   /** What is wrong with who answers in the place of `member`; empty when nothing is, or nobody answers. */
-  async #misfit(member: MemberId): Promise<readonly string[]> {
+  async #misfit(member: MemberId): Promise<readonly Misfit[]> {
     const address = this.#observed.membership.addresses.get(member) ?? '';
     const told = await this.#parts.ask(address);
     if (!told.ok) return [];
     if (told.value.memberId !== member)
-      return [`member ${told.value.memberId} answers at ${address}: correct raft.id or raft.peers`];
+      return [
+        {
+          who: `member ${told.value.memberId} answers at ${address}`,
+          advice: 'correct raft.id or raft.peers',
+        },
+      ];
     if (told.value.clusterId === this.#parts.clusterId) return [];
-    return [
-      `member ${member} at ${address} was started for another group: raft.peers must be the same list in the same order on all members, and data directories of earlier groups removed`,
-    ];
+    const who = `member ${member} at ${address} was started for another group`;
+    return [{ who, advice: foreignAdvice(this.#observed.status().id) }];
   }
 
   #say(awaited: readonly MemberId[]): void {
@@ -98,4 +111,19 @@ export class FoundingWatch {
     this.#said = now;
     this.#looks += 1;
   }
+}
+
+/**
+ * Whether the others wait to be founded, too, or have been a group for years cannot be told from here: a group that was
+ * restored, or whose `raft.peers` were edited since, has another name than this file makes. So what may hold the only copies
+ * of a group's data is never to be touched.
+ */
+function foreignAdvice(self: MemberId): string {
+  const removal = JSON.stringify({ id: self, operation: 'remove' });
+  return (
+    'if this group is new, raft.peers must be the same list in the same order on all members, at addresses that nobody else serves; ' +
+    `if the others form a group already and member ${self} belonged to it, the data directory of member ${self} was emptied: ` +
+    `leave the others as they are, remove member ${self} there (POST /api/v1/raft/peers ${removal}) and start it here ` +
+    'with an empty data directory, a raft.id that was never used and raft.cluster_state: existing, then add that'
+  );
 }

@@ -5,7 +5,7 @@ import type { Logger } from '../base/logger.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Config } from '../config/config.ts';
 import { foundingClusterId, type ClusterId } from '../raft/cluster-id.ts';
-import { allMembers, foundingMembership } from '../raft/core/membership.ts';
+import { foundingMembership, otherMembers } from '../raft/core/membership.ts';
 import {
   logIndex,
   memberId,
@@ -84,14 +84,20 @@ function numbered(peers: readonly string[]): ReadonlyMap<MemberId, string> {
   return new Map(peers.map((address, position) => [memberId(position + 1), address]));
 }
 
+/** What a data directory knows of its group. */
+export interface RecordedGroup {
+  readonly clusterId: ClusterId;
+  readonly membership: Membership;
+  /** Its log has a first entry. */
+  readonly isFounded: boolean;
+}
+
 /**
- * Whether a configuration that founds a group can be meant for a directory that belongs to `clusterId`; the error is for
- * people. Lists grow and shrink after the founding, so any member in common is enough; and a member that is alone may move.
+ * Whether a configuration that founds a group can be meant for a directory that belongs to another; the error is for people.
+ * Lists grow and shrink after the founding, so any member in common is enough; and a member that founded a group alone and has
+ * moved since is told so by `checkOwnAddress`.
  */
-export function checkFoundingPeers(
-  { raft, advertiseAddress }: Config,
-  recorded: { readonly clusterId: ClusterId; readonly membership: Membership; readonly isFounded: boolean },
-): Result<void, string> {
+export function checkFoundingPeers({ raft }: Config, recorded: RecordedGroup): Result<void, string> {
   const { clusterId, membership, isFounded } = recorded;
   if (raft.clusterState !== 'new' || clusterId === foundingClusterId(raft.peers)) return ok(undefined);
   if (!isFounded) {
@@ -100,11 +106,52 @@ export function checkFoundingPeers(
     );
   }
   const members = [...membership.addresses.values()];
-  const isAlone =
-    allMembers(membership).length === 1 && raft.peers.every((peer) => peer === advertiseAddress);
-  if (isAlone || members.length === 0 || raft.peers.some((peer) => members.includes(peer)))
+  const isMovedFounder = raft.peers.length === 1 && membership.addresses.has(memberId(raft.id));
+  if (isMovedFounder || members.length === 0 || raft.peers.some((peer) => members.includes(peer)))
     return ok(undefined);
   return err(
     `data directory ${raft.dataDir}: it belongs to another group, whose members are ${members.join(', ')}; correct raft.data_dir or raft.peers`,
   );
+}
+
+/**
+ * Whether others can find this member: they go by the recorded address, and no change of the members ever alters one, so a
+ * member elsewhere is lost to them, and one that is alone could never grow. The error is for people.
+ */
+export function checkOwnAddress(
+  { raft, advertiseAddress }: Config,
+  { membership }: Pick<RecordedGroup, 'membership'>,
+): Result<void, string> {
+  const self = memberId(raft.id);
+  const recorded = membership.addresses.get(self);
+  if (recorded === undefined || recorded === advertiseAddress) return ok(undefined);
+  const mend =
+    otherMembers(membership, self).length === 0
+      ? 'to move it, take a backup of it then, and start that at the new address with --restore and an empty data directory'
+      : `to move it, add it at the new address under a number that was never used, with an empty data directory and raft.cluster_state: existing, and remove member ${self} once the new one is a voter`;
+  return err(
+    `data directory ${raft.dataDir}: its group knows member ${self} at ${recorded}, but advertise_addr is ${advertiseAddress}, where the others would not look for it; ` +
+      `correct raft.data_dir, or start it with advertise_addr: "${recorded}" (addr, where it listens, may differ); ${mend}`,
+  );
+}
+
+/**
+ * What threatens a group whose configuration founds one of this member alone: nobody else is needed for that, so on an
+ * emptied disk it would be done again, under the name of the group that others have joined meanwhile. Said while it can
+ * still be prevented; null when there is nothing to say.
+ */
+export function loneFounderRisk(
+  { raft }: Config,
+  { membership, isFounded }: Pick<RecordedGroup, 'membership' | 'isFounded'>,
+): string | null {
+  if (raft.clusterState !== 'new' || raft.peers.length > 1) return null;
+  const others = otherMembers(membership, memberId(raft.id)).flatMap(
+    (id) => membership.addresses.get(id) ?? [],
+  );
+  if (isFounded && others.length === 0) return null;
+  const mend =
+    others.length === 0
+      ? 'once others have joined, set raft.cluster_state: existing here and name them in raft.peers'
+      : `others have joined, so set raft.cluster_state: existing here and raft.peers: ${JSON.stringify(others)}`;
+  return `this configuration founds a group of this member alone; ${mend}: on an emptied disk it would found the same group a second time`;
 }

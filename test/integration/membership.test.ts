@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, test } from 'vitest';
 
+import { writeMemberConfig } from '../../scripts/lib/controller-child.ts';
 import type { Answer } from '../support/api-client.ts';
 import {
   type ControllerGroup,
@@ -13,6 +14,7 @@ import {
   startTrio,
   type TrioOptions,
 } from '../support/controller-process.ts';
+import { freePort } from '../support/free-port.ts';
 import { Load } from '../support/load.ts';
 import { notYet, waitUntil } from '../support/wait-until.ts';
 
@@ -71,6 +73,8 @@ describe('a living group', () => {
   test('grows from one to three to five and shrinks to three under load, and loses no acknowledged write', async () => {
     const group = await started({ count: 1, raft: { snapshotEntries: 300 } });
     const load = new Load(group, 'growing');
+    // A process that waits to be taken in has no leader to name, for as long as that takes: clients are told of members.
+    load.know([group.member(1)]);
     await load.progress(50);
     for (const id of [2, 3]) {
       const joiner = await group.prepareJoiner(id);
@@ -78,7 +82,7 @@ describe('a living group', () => {
       await add(group, joiner);
     }
     await settled(group, [1, 2, 3]);
-    load.know(group.members);
+    load.know([1, 2, 3].map((id) => group.member(id)));
     await load.progress(50);
     for (const id of [4, 5]) {
       const joiner = await group.prepareJoiner(id);
@@ -268,6 +272,68 @@ describe('a member whose disk was wiped', () => {
       group,
       [1, 2, 3, 4].filter((id) => id !== wiped.id),
     );
+  });
+});
+
+describe('a member that moved to another address', () => {
+  test('refuses to start there, alone as beside others, and goes on where its group knows it', async () => {
+    const group = await started({ count: 1 });
+    const only = group.member(1);
+    expect(group.logged('raft.founding.alone')).toHaveLength(1);
+    const moved = `127.0.0.1:${await freePort()}`;
+    const movedConfig = (): void =>
+      writeMemberConfig(only.configFile, { id: 1, peers: [moved], dataDir: only.dataDir });
+    const isRefused = async (advice: string): Promise<void> => {
+      expect(await only.stop()).toEqual({ code: 0, signal: null });
+      movedConfig();
+      const { exit, stderr } = await only.startRefused();
+      expect(exit).toEqual({ code: 1, signal: null });
+      expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+      for (const part of [only.address, moved, advice]) expect(stderr).toContain(part);
+      group.reconfigure(only, { peers: [only.address], clusterState: 'new' });
+      only.start();
+    };
+    await isRefused('--restore');
+    await settled(group, [1]);
+    const second = await group.prepareJoiner(2);
+    second.start();
+    await add(group, second);
+    await settled(group, [1, 2]);
+    await isRefused('under a number that was never used');
+    await settled(group, [1, 2]);
+    // The file that founded the group alone is dangerous now, and says so: once at the founding, once at the last start.
+    const warnings = group.logged('raft.founding.alone');
+    expect(warnings).toHaveLength(2);
+    expect(warnings[1]?.['reason']).toContain(`raft.peers: ["${second.address}"]`);
+  });
+});
+
+describe('handing the lead over', () => {
+  test('refuses nothing: whoever asks meanwhile waits for the next leader', async () => {
+    const group = await started();
+    const statuses = new Set<number>();
+    const over = new AbortController();
+    const clients = group.members.map(async (member) => {
+      for (let round = 0; !over.signal.aborted; round += 1) {
+        const method = round % 2 === 0 ? 'GET' : 'POST';
+        const body = method === 'GET' ? undefined : { namespace: `n-${member.id}-${round}` };
+        const { status } = await group.api.sendTo(member.url, method, '/api/v1/namespaces', { body });
+        statuses.add(status);
+      }
+    });
+    for (let round = 0; round < 20; round += 1) {
+      const to = (round % 3) + 1;
+      await waitUntil(`member ${to} to lead`, async () => {
+        const leader = await group.leader();
+        if (leader.id === to) return true;
+        // Refused while a new leader has nothing of its own term committed.
+        await group.api.sendTo(leader.url, 'POST', '/api/v1/controller/leader/transfer', { body: { to } });
+        return notYet(leader.id);
+      });
+    }
+    over.abort();
+    await Promise.all(clients);
+    expect(statuses).toEqual(new Set([200, 201]));
   });
 });
 

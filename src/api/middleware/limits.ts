@@ -23,7 +23,8 @@ export function limitBody(): MiddlewareHandler {
     if (body === null) throw new ApiError('tooLarge', `the body is larger than ${BODY_BYTES_MAX} bytes`);
     // No route looks at the body of these, and a request of theirs cannot be made with one.
     if (raw.method === 'GET' || raw.method === 'HEAD') return next();
-    context.req.raw = new Request(raw.url, { method: raw.method, headers: raw.headers, body });
+    const { url, method, headers, signal } = raw;
+    context.req.raw = new Request(url, { method, headers, body, signal });
     return next();
   };
 }

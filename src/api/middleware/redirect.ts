@@ -2,17 +2,26 @@
 
 import type { Context, MiddlewareHandler } from 'hono';
 
+import type { ApiDependencies } from '../dependencies.ts';
 import { ApiError, noLeader } from '../errors.ts';
 import type { GroupView } from '../ports.ts';
 import { rawTarget } from '../request-target.ts';
 
 /**
  * Lets a request through on the leader; elsewhere answers 307 to the leader's recorded address with the raw request
- * target, which keeps method and body, or 503 while no leader is known (contract, *Any peer*).
+ * target, which keeps method and body, or 503 while no leader is known (contract, *Any peer*). A request that comes
+ * between two leaders waits for the next one first.
  */
-export function redirectToLeader(group: GroupView): MiddlewareHandler {
+export function redirectToLeader({
+  group,
+  leaderWait,
+}: Pick<ApiDependencies, 'group' | 'leaderWait'>): MiddlewareHandler {
   return async (context, next) => {
-    const { self, leader } = group.current();
+    let { self, leader } = group.current();
+    if (leader === null) {
+      await leaderWait.untilKnown(context.req.raw.signal);
+      ({ self, leader } = group.current());
+    }
     if (leader === null) throw noLeader();
     if (leader.id === self) {
       await next();

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 
-import type { GroupChangeError } from '../../../src/api/ports.ts';
+import type { GroupChangeError, GroupStatus } from '../../../src/api/ports.ts';
 import { err, ok } from '../../../src/base/result.ts';
 import type { NodeAddress } from '../../../src/topology/types.ts';
 import { failure, SELF, testApi, type TestApi } from './support.ts';
@@ -170,6 +170,14 @@ describe('GET /api/v1/raft/snapshot', () => {
     expect(answer.headers.get('Content-Disposition')).toBe('attachment; filename="copy-7.snapshot"');
   });
 
+  test('answers HEAD without beginning a download, which nobody would read or end', async () => {
+    const api = testApi();
+    const answer = await api.call('HEAD', '/api/v1/raft/snapshot');
+    expect([answer.status, answer.body]).toEqual([200, '']);
+    expect(answer.headers.get('Content-Type')).toBe('application/octet-stream');
+    expect(api.backups).toBe(0);
+  });
+
   test('is not taken from a leader that cannot confirm its lead', async () => {
     const api = testApi();
     api.group.isLeader = false;
@@ -191,4 +199,62 @@ test('a leader deposed while it handles a request sends the client to its succes
   });
   const answer = await api.call('POST', '/api/v1/namespaces', { namespace: 'a' });
   expect([answer.status, answer.headers.get('Location')]).toEqual([307, `http://${OTHER}/api/v1/namespaces`]);
+});
+
+describe('a request that comes between two leaders', () => {
+  const LEADERLESS: GroupStatus = { self: 1, term: 3, leader: null, notReady: 'no leader is known' };
+  const NAMESPACES = '/api/v1/namespaces';
+
+  test.each([
+    ['the next leader', { id: 2, address: OTHER }, 307],
+    ['this member, once it leads', { id: 1, address: SELF }, 200],
+  ])('waits for and is answered by %s', async (_who, leader, status) => {
+    const api = testApi();
+    api.status = LEADERLESS;
+    api.untilKnown = () => {
+      api.status = { self: 1, term: 4, leader, notReady: null };
+      return Promise.resolve();
+    };
+    const answer = await api.call('GET', NAMESPACES);
+    expect(answer.status).toBe(status);
+    if (status === 307) expect(answer.headers.get('Location')).toBe(`http://${OTHER}${NAMESPACES}`);
+  });
+
+  test('is answered 503 as ever when none is known after the wait, and own routes never wait', async () => {
+    const api = testApi();
+    let waits = 0;
+    api.status = LEADERLESS;
+    api.untilKnown = () => {
+      waits += 1;
+      return Promise.resolve();
+    };
+    const answer = await api.call('POST', NAMESPACES, { namespace: 'a' });
+    expect(answer).toMatchObject({ status: 503, body: failure('no leader now, please retry later') });
+    expect(answer.headers.get('Retry-After')).toBe('1');
+    for (const path of ['/healthz', '/readyz', '/metrics', PEERS, '/api/v1/controller/leader'])
+      await api.call('GET', path);
+    expect(waits).toBe(1);
+  });
+
+  test.each([
+    ['with a body of known length', { 'content-length': '17' }],
+    ['with a chunked body', { 'transfer-encoding': 'chunked' }],
+  ])('%s can be given up by its client', async (_what, headers) => {
+    const api = testApi();
+    const client = new AbortController();
+    api.status = LEADERLESS;
+    api.untilKnown = (abandoned) => {
+      client.abort();
+      expect(abandoned.aborted).toBe(true);
+      return Promise.resolve();
+    };
+    const body = '{"namespace":"a"}';
+    const answer = await api.app.request(NAMESPACES, {
+      method: 'POST',
+      headers,
+      body,
+      signal: client.signal,
+    });
+    expect(answer.status).toBe(503);
+  });
 });

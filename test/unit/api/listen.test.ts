@@ -143,6 +143,25 @@ describe('the HTTP server of a member', () => {
     expect(response.headers['keep-alive']).toBe('timeout=75');
   });
 
+  it('is unused once the last connection has closed, or after the time given, and accepts meanwhile', async () => {
+    const server = await start();
+    const ask = async () => {
+      const { body } = await request(`http://127.0.0.1:${server.port}/hello`, { reset: true });
+      return body.text();
+    };
+    await server.unused(60_000);
+    const socket = connectSocket(server.port, '127.0.0.1');
+    await new Promise((resolve) => {
+      socket.once('connect', resolve);
+    });
+    expect(await ask()).toBe('hello');
+    await server.unused(20);
+    const unused = server.unused(60_000);
+    expect(await ask()).toBe('hello');
+    socket.destroy();
+    await unused;
+  });
+
   it('stops accepting when it closes, and cuts what does not end', async () => {
     const server = await start({ peers: inboxOf(TWO).requests.take });
     const socket = connectSocket(server.port, '127.0.0.1');

@@ -9,6 +9,7 @@ import type {
   GroupChanges,
   GroupMembers,
   GroupStatus,
+  LeaderWait,
   NodeInspection,
   RequestLabels,
 } from '../../../src/api/ports.ts';
@@ -53,6 +54,10 @@ export interface TestApi {
   status: GroupStatus;
   members: GroupMembers;
   changes: GroupChanges;
+  /** Waits for a leader; at once in vain unless a test says otherwise. */
+  untilKnown: LeaderWait['untilKnown'];
+  /** Backups opened so far. */
+  backups: number;
   failover: (request: FailoverRequest) => Promise<Result<NodeId, FailoverRefusal>>;
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
 }
@@ -85,11 +90,14 @@ export function testApi(): TestApi {
         remove: (member) => api.changes.remove(member),
         transferLead: (to) => api.changes.transferLead(to),
       },
+      leaderWait: { untilKnown: (abandoned) => api.untilKnown(abandoned) },
       backups: {
         async open() {
+          api.backups += 1;
           const confirmed = await registry.linearize();
           if (!confirmed.ok) return confirmed;
-          return ok({ fileName: 'copy-7.snapshot', content: new Blob(['the ', 'state']).stream() });
+          const content = new Blob(['the ', 'state']).stream();
+          return ok({ fileName: 'copy-7.snapshot', content, broken: new AbortController().signal });
         },
       },
       clusters: registry,
@@ -117,6 +125,8 @@ export function testApi(): TestApi {
       remove: () => Promise.resolve(ok(undefined)),
       transferLead: () => Promise.resolve(ok({ id: 1, address: SELF, term: 1 })),
     },
+    untilKnown: () => Promise.resolve(),
+    backups: 0,
     failover: () => Promise.resolve(err({ kind: 'refused', reason: 'no replica' })),
     async call(method, path, body, headers = {}) {
       const text = typeof body === 'string' ? body : JSON.stringify(body);

@@ -1,0 +1,26 @@
+// What a member tells of its group before it knows which one that is.
+
+import type { GroupMembers, GroupStatus, GroupView } from '../api/ports.ts';
+
+/** A member that does not know its group yet: it has a number, and a reason why it is not ready. */
+export class StartingView implements GroupView {
+  readonly #self: number;
+  #reason = 'this member is starting';
+
+  constructor(self: number) {
+    this.#self = self;
+  }
+
+  /** What the member waits for, as a sentence. */
+  say(reason: string): void {
+    this.#reason = reason;
+  }
+
+  current(): GroupStatus {
+    return { self: this.#self, term: 0, leader: null, notReady: this.#reason };
+  }
+
+  members(): GroupMembers {
+    return { members: [], changing: null };
+  }
+}
