@@ -1,5 +1,6 @@
 // One member of the group: a machine with a disk and a database, and on it one process after another.
 
+import type { Random } from '../../src/base/random.ts';
 import type { RaftCore } from '../../src/raft/core/raft-core.ts';
 import {
   term,
@@ -49,6 +50,7 @@ export class Member implements Peer {
   readonly model: DurableModel;
   /** Members whose snapshots are being received; a second transfer of one is refused. */
   readonly receivingFrom = new Set<MemberId>();
+  readonly hastyTicks = new Set<number>();
   readonly #world: Surroundings;
   readonly #base: SnapshotMeta;
   #process: Process | null = null;
@@ -245,7 +247,7 @@ export class Member implements Peer {
       transport: new SimulatedTransport(this.#world.transport, this, { process, incarnation }),
       clock: process.clock,
       scheduler: process.scheduler,
-      random: childRandom(this.#world.seed, 'driver', this.id, this.#lives),
+      random: this.#watchedRandom(process),
       logger: silentLogger,
       onFatal: (error: Error) => this.#exit(process, error),
       onExpelled: (reason: ExpulsionReason) => this.#expelled(process, reason),
@@ -258,6 +260,18 @@ export class Member implements Peer {
     const options = driverOptions({ ...knobs.driver, self: this.id, incarnation });
     const driver = new RaftDriver(options, parts, recovered);
     return { driver, machine, snapshots };
+  }
+
+  /** The driver draws a number when its clock ticks: the moment at which the tick counts, also when it is stepped later. */
+  #watchedRandom(process: Process): Random {
+    const random = childRandom(this.#world.seed, 'driver', this.id, this.#lives);
+    return {
+      uint32: () => {
+        const drawn = random.uint32();
+        if (process.unread > 0) this.hastyTicks.add(drawn);
+        return drawn;
+      },
+    };
   }
 
   /** The copy of the state: verified, or emptied when it cannot be used. */

@@ -24,6 +24,11 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     found: 'a frozen candidate learns of its votes when a later term has committed: that is no violation',
   },
   {
+    seed: 1179,
+    members: 3,
+    found: 'a tick that waited in the inbox through a freeze: it came before what arrived meanwhile, rightly',
+  },
+  {
     seed: 1704,
     members: 3,
     found: 'after a clogged connection was healed, later messages still queued behind it',
