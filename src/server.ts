@@ -168,6 +168,8 @@ async function start(
     close: async () => {
       founding.stop();
       await handOver(raft, logger);
+      // In this order: a client that is asked to close connects again, and what connects while a listener closes is reset.
+      http.value.stopAccepting();
       front.leave();
       await http.value.unused(LEAVE_MS);
       await stopListening();

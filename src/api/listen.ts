@@ -1,6 +1,7 @@
 // The HTTP server of one member: binds, times out, closes.
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 import { getRequestListener } from '@hono/node-server';
@@ -53,7 +54,9 @@ export interface HttpServerOptions {
 
 export interface HttpServer {
   readonly port: number;
-  /** Resolves when no connection is open, after `deadlineMs` in any case; new ones are accepted meanwhile. */
+  /** From now on whoever connects is refused; connections that are open are served on. */
+  stopAccepting(): void;
+  /** Resolves when no connection is open, after `deadlineMs` in any case. */
   unused(deadlineMs: number): Promise<void>;
   /**
    * Stops accepting, lets requests under way end until `deadlineMs`, then cuts the rest. Connections that stopped speaking HTTP
@@ -92,6 +95,8 @@ export async function listen(
   const { clock } = parts;
   return ok({
     port,
+    // Node's own `close` of an HTTP server would cut idle connections too, some of them under a request on its way.
+    stopAccepting: () => void NetServer.prototype.close.call(server),
     unused: (deadlineMs) => connections.none({ clock, deadlineMs }),
     close: async (deadlineMs) => {
       server.close();

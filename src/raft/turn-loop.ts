@@ -94,14 +94,13 @@ export class TurnLoop {
       this.#handler.fail(failure);
       return;
     }
-    const before = this.disk.condition;
     const isChanged = this.disk.look(this.replica.disk.status.pendingMs);
     const { condition, spaceLow } = this.disk;
     const { role, established } = this.core.role;
     if (!spaceLow) this.#isSpaceAsked = false;
-    const isStalling = isChanged && before === 'well';
+    const isHanging = isChanged && condition === 'hung';
     const isFull = spaceLow && established && !this.#isSpaceAsked;
-    if (role === 'leader' && (isStalling || isFull) && this.transfer.ask(() => undefined)) {
+    if (role === 'leader' && (isHanging || isFull) && this.transfer.ask(() => undefined)) {
       this.#isSpaceAsked = spaceLow;
       this.post({ kind: 'transfer', to: null });
     }

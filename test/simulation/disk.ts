@@ -4,7 +4,13 @@ import { dirname } from 'node:path';
 
 import type { Random } from '../../src/base/random.ts';
 import { randomBelow } from '../../src/base/random.ts';
-import type { FileSystem, OpenFile, OpenMode, Outcome } from '../../src/raft/wal/file-system.ts';
+import {
+  type FileSystem,
+  type OpenFile,
+  type OpenMode,
+  type Outcome,
+  writeAndSync,
+} from '../../src/raft/wal/file-system.ts';
 import type { Done } from '../../src/raft/ports.ts';
 import { DiskImage, Inode } from './disk-image.ts';
 import { exponential } from './prng.ts';
@@ -181,7 +187,7 @@ export class SimulatedDisk {
 
   #file(process: Process, path: string, inode: Inode): OpenFile {
     const soon = (run: () => void): void => this.#delay('disk.read', this.#parts.syncUs / 20, process, run);
-    return {
+    const file: OpenFile = {
       read: (into, position, done) => {
         const content = inode.cache.view();
         const count = content.copy(into, 0, Math.min(position, content.length));
@@ -194,9 +200,11 @@ export class SimulatedDisk {
         const landPartly = (): void => inode.lose(covered, this.#parts.random);
         this.#issue({ kind: 'datasync', path, process, done, land, landPartly });
       },
+      writeDurably: (bytes, position, done) => writeAndSync(file, bytes, position, done),
       sizeBytes: (done) => soon(() => done(inode.cache.length)),
       close: (done) => soon(() => done(null)),
     };
+    return file;
   }
 
   #write(

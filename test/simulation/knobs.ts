@@ -65,7 +65,7 @@ export function knobsOf(seed: number): Knobs {
   const electionTimeoutMs = pick(random, [300, 500, 1000]);
   return {
     faults,
-    faultyMs: between(random, 6, 18) * electionTimeoutMs,
+    faultyMs: between(random, 4, 12) * electionTimeoutMs,
     nemesisMs: between(random, 0.4, 2) * electionTimeoutMs,
     driver: driverKnobs(random, electionTimeoutMs),
     segmentBytes: pick(random, [4096, 4096, 8192, 32_768]),
@@ -102,7 +102,7 @@ function driverKnobs(random: Random, electionTimeoutMs: number): Knobs['driver']
     applyEntriesMax: pick(random, [1, 3, 256]),
     applyBytesMax: pick(random, [100, 250_000]),
     closeDeadlineMs: 5000,
-    snapshotEntries: pick(random, [5, 5, 20, 100, 10_000]),
+    snapshotEntries: pick(random, [5, 20, 20, 100, 10_000]),
     snapshotBytes: pick(random, [20_000, 10_000_000]),
     trailingEntries: pick(random, [0, 0, 3, 30]),
   };

@@ -3,7 +3,13 @@
 import { dirname } from 'node:path';
 
 import { type Random, createSeededRandom, randomUnit } from '../../src/base/random.ts';
-import type { FileSystem, OpenFile, OpenMode, Outcome } from '../../src/raft/wal/file-system.ts';
+import {
+  type FileSystem,
+  type OpenFile,
+  type OpenMode,
+  type Outcome,
+  writeAndSync,
+} from '../../src/raft/wal/file-system.ts';
 import { SECTOR_BYTES } from '../../src/raft/wal/format.ts';
 import type { Done } from '../../src/raft/ports.ts';
 
@@ -210,7 +216,7 @@ export class SimulatedDisk implements FileSystem {
   }
 
   #handle(path: string, inode: Inode): OpenFile {
-    return {
+    const file: OpenFile = {
       read: (into, position, done) => {
         const count = inode.cache.copy(into, 0, Math.min(position, inode.cache.length));
         this.#complete(() => done(count));
@@ -232,9 +238,11 @@ export class SimulatedDisk implements FileSystem {
           },
         });
       },
+      writeDurably: (bytes, position, done) => writeAndSync(file, bytes, position, done),
       sizeBytes: (done) => this.#complete(() => done(inode.cache.length)),
       close: (done) => this.#complete(() => done(null)),
     };
+    return file;
   }
 
   #write(path: string, inode: Inode, write: { bytes: Buffer; position: number }, done: Done): void {

@@ -22,6 +22,7 @@ export function becomeFollower(core: CoreState, inTerm: Term, leader: MemberId |
   assert(inTerm >= core.hardState.term, 'the term never falls');
   if (core.role.kind === 'leader') refuseReads(core, core.role);
   if (inTerm > core.hardState.term) core.hardState = { term: inTerm, votedFor: null };
+  core.answeredRound = 0;
   core.role = { kind: 'follower' };
   core.leader = leader;
   restartElectionTimer(core);

@@ -42,6 +42,9 @@ export function onHeartbeat(core: CoreState, message: Heartbeat): void {
   if (core.installing === null && message.commit <= core.log.lastIndex && core.log.commitTo(message.commit)) {
     core.out.commit = core.log.commitIndex;
   }
+  // A round is answered once: what only carries the commit index comes under a round that was answered, and wants no answer.
+  if (message.readRound !== 0 && message.readRound === core.answeredRound) return;
+  core.answeredRound = message.readRound;
   core.out.sendNow.push({
     ...envelope(core, message.from),
     kind: 'heartbeatReply',

@@ -56,6 +56,7 @@ export class RaftCore {
       leader: null,
       electionElapsed: 0,
       electionTimeout: null,
+      answeredRound: 0,
       installing: null,
       snapshotTransfers: new Set(),
       out: new Outbox(),

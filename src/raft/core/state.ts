@@ -72,6 +72,8 @@ export interface CoreState {
   electionElapsed: number;
   /** Null until the next tick brings the entropy to draw it. */
   electionTimeout: number | null;
+  /** The round of the present leader answered last; 0: none of the present term. */
+  answeredRound: number;
   /** A snapshot on its way into log and state. */
   installing: SnapshotMeta | null;
   /** Members to whom the driver is sending a snapshot, also across changes of role. */

@@ -16,7 +16,7 @@ import {
   writeSegmentHeader,
 } from './format.ts';
 import { Housekeeping, type SpareSegment } from './housekeeping.ts';
-import { type ActiveSegment, type LogResumption, writeDurably } from './new-log.ts';
+import type { ActiveSegment, LogResumption } from './new-log.ts';
 import type { LogOutline } from './outline.ts';
 import { type WalRecord, writeRecord } from './records.ts';
 import type { SegmentUse } from './scan.ts';
@@ -153,7 +153,7 @@ export class SegmentedLog implements DurableLog {
   #append(records: readonly WalRecord[], chain: number, done: Done): void {
     const { file, offset } = this.#active;
     const bytes = this.#writer.view();
-    writeDurably(file, bytes, offset, (error) => {
+    file.writeDurably(bytes, offset, (error) => {
       if (error === null) {
         this.#active = { ...this.#active, offset: offset + bytes.length };
         this.#advance(records, chain);
@@ -175,7 +175,7 @@ export class SegmentedLog implements DurableLog {
     const capacityBytes = Math.max(spare.capacityBytes, offset + this.#reserveBytes);
     if (capacityBytes > spare.capacityBytes) this.#writer.zeros(capacityBytes - offset);
     const bytes = this.#writer.view();
-    writeDurably(file, bytes, 0, (error) => {
+    file.writeDurably(bytes, 0, (error) => {
       if (error === null) {
         this.#sealed.push({ number: previous.number, indexMax: previous.indexMax });
         this.#active = { number, file, capacityBytes, offset, indexMax: 0 };

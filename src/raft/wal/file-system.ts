@@ -19,8 +19,23 @@ export interface OpenFile {
   write(bytes: Uint8Array, position: number, done: Done): void;
   /** Makes everything written so far durable, and the size with it; the file's *name* is `syncDirectory`'s business. */
   datasync(done: Done): void;
+  /** `write` and `datasync` of what it wrote, as one request where the system has one. */
+  writeDurably(bytes: Uint8Array, position: number, done: Done): void;
   sizeBytes(done: Outcome<number>): void;
   close(done: Done): void;
+}
+
+/** `writeDurably` for disks that have no such request. */
+export function writeAndSync(
+  file: Pick<OpenFile, 'write' | 'datasync'>,
+  bytes: Uint8Array,
+  position: number,
+  done: Done,
+): void {
+  file.write(bytes, position, (error) => {
+    if (error === null) file.datasync(done);
+    else done(error);
+  });
 }
 
 /**

@@ -2,7 +2,6 @@
 
 import { join } from 'node:path';
 
-import type { Done } from '../ports.ts';
 import { ByteWriter } from './bytes.ts';
 import type { FileSystem, OpenFile } from './file-system.ts';
 import {
@@ -80,15 +79,7 @@ function* beginLog(incarnation: Uint8Array, spare: SpareSegment, outline: LogOut
   const start = beginFrame(writer);
   writeRecord(writer, { kind: 'head', head: outline.head });
   const chain = finishFrame(writer, start, { seed: segmentSeed({ incarnation, number }), ...place });
-  yield* completion((done) => writeDurably(file, writer.view(), 0, done));
+  yield* completion((done) => file.writeDurably(writer.view(), 0, done));
   const active = { number, file, capacityBytes, offset: writer.length, indexMax: 0 };
   return { incarnation, outline, sealed: [], active, nextOrdinal: 2, chain };
-}
-
-/** One write, one sync. */
-export function writeDurably(file: OpenFile, bytes: Uint8Array, position: number, done: Done): void {
-  file.write(bytes, position, (error) => {
-    if (error === null) file.datasync(done);
-    else done(error);
-  });
 }

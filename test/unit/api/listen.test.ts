@@ -5,7 +5,7 @@ import { Server } from 'node:http';
 import { connect as connectSocket } from 'node:net';
 
 import { Hono } from 'hono';
-import { request } from 'undici';
+import { Client, request } from 'undici';
 import { afterEach, describe, expect, it } from 'vitest';
 
 import {
@@ -143,7 +143,7 @@ describe('the HTTP server of a member', () => {
     expect(response.headers['keep-alive']).toBe('timeout=75');
   });
 
-  it('is unused once the last connection has closed, or after the time given, and accepts meanwhile', async () => {
+  it('is unused once the last connection has closed, or after the time given', async () => {
     const server = await start();
     const ask = async () => {
       const { body } = await request(`http://127.0.0.1:${server.port}/hello`, { reset: true });
@@ -159,6 +159,20 @@ describe('the HTTP server of a member', () => {
     const unused = server.unused(60_000);
     expect(await ask()).toBe('hello');
     socket.destroy();
+    await unused;
+  });
+
+  it('that accepts nobody any more serves the connections it has', async () => {
+    const server = await start();
+    const client = new Client(`http://127.0.0.1:${server.port}`);
+    const ask = async () => (await client.request({ path: '/hello', method: 'GET' })).body.text();
+    expect(await ask()).toBe('hello');
+    server.stopAccepting();
+    expect(await ask()).toBe('hello');
+    const refused = request(`http://127.0.0.1:${server.port}/hello`, { reset: true });
+    await expect(refused).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+    const unused = server.unused(60_000);
+    await client.close();
     await unused;
   });
 
