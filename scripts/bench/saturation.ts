@@ -12,6 +12,7 @@ import { startControllers } from './systems.ts';
 interface Options {
   readonly minutes: number;
   readonly connections: number;
+  readonly loops: number;
 }
 
 const program = new Command('node scripts/bench/saturation.ts')
@@ -21,13 +22,19 @@ const program = new Command('node scripts/bench/saturation.ts')
   )
   .option('--minutes <count>', 'how long', (text) => wholeNumber(text, 1), 10)
   .option('--connections <count>', 'callers that write', (text) => wholeNumber(text, 1), 4)
+  .option(
+    '--loops <count>',
+    'busy loops; 0 where something else keeps the cores busy, such as seeds of the simulator',
+    (text) => wholeNumber(text, 0),
+    cpus().length,
+  )
   .parse();
 
 /** The load comes in jobs of this length, so that the term is looked at in between. */
 const JOB_SECONDS = 15;
 const BUSY_LOOP = 'for (;;);';
 
-async function main({ minutes, connections }: Options): Promise<void> {
+async function main({ minutes, connections, loops }: Options): Promise<void> {
   const system = await startControllers();
   const generator = new LoadGenerator();
   const burners: ChildProcess[] = [];
@@ -40,7 +47,8 @@ async function main({ minutes, connections }: Options): Promise<void> {
   let longestGapMs = 0;
   try {
     const before = await system.leader();
-    for (const _ of cpus()) burners.push(spawn(process.execPath, ['-e', BUSY_LOOP], { stdio: 'ignore' }));
+    for (let loop = 0; loop < loops; loop += 1)
+      burners.push(spawn(process.execPath, ['-e', BUSY_LOOP], { stdio: 'ignore' }));
     for (let job = 0; job < (minutes * 60) / JOB_SECONDS; job += 1) {
       const { host, port } = await system.leader();
       const load = { system: 'controller', work: 'write', host, port, connections } as const;
@@ -51,7 +59,7 @@ async function main({ minutes, connections }: Options): Promise<void> {
     }
     const elections = (await system.leader()).term - before.term;
     process.stdout.write(
-      `${minutes} min, ${burners.length} busy loops on ${cpus().length} cores: ${elections} elections, ` +
+      `${minutes} min, ${loops} busy loops on ${cpus().length} cores: ${elections} elections, ` +
         `${answered} writes accepted, ${failed} not, longest gap ${longestGapMs.toFixed(0)} ms\n`,
     );
     if (elections > 0) process.exitCode = 1;

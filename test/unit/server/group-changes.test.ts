@@ -159,6 +159,10 @@ describe('a change that the group does not make', () => {
       },
     ],
     [
+      err({ kind: 'refused', reason: 'noQuorum' }),
+      { kind: 'conflict', reason: expect.stringContaining('start the silent members or remove those first') },
+    ],
+    [
       err({ kind: 'refused', reason: 'notMember' }),
       { kind: 'invalid', field: 'id', reason: 'there is no member 4' },
     ],

@@ -3,7 +3,10 @@ import type { RaftCore } from '../../../../src/raft/core/raft-core.ts';
 import type { Effects } from '../../../../src/raft/core/step.ts';
 import {
   accept,
+  append,
+  at,
   change,
+  entry,
   establish,
   heartbeat,
   lead,
@@ -136,6 +139,20 @@ describe('linearizable reads', () => {
     read(core, 1);
     for (const peer of [2, 6, 4]) expect(answer(core, peer, 1).readsReady).toEqual([]);
     expect(answer(core, 3, 1).readsReady).toHaveLength(1);
+  });
+
+  test('a follower answers each round once, and a commit index that comes under it later not at all', () => {
+    const core = makeCore();
+    const replies = (effects: Effects) => effects.sendNow.filter(({ kind }) => kind === 'heartbeatReply');
+    expect(replies(tell(core, 2, 1, heartbeat(0, 0))), 'before the first round').toHaveLength(1);
+    expect(replies(tell(core, 2, 1, heartbeat(0, 1)))).toMatchObject([{ readRound: 1 }]);
+    tell(core, 2, 1, append(at(0, 0), [entry(1, 1)]));
+    const pushed = tell(core, 2, 1, heartbeat(1, 1));
+    expect([pushed.commit, replies(pushed)]).toEqual([1, []]);
+    expect(replies(tell(core, 2, 1, heartbeat(1, 2)))).toMatchObject([{ readRound: 2 }]);
+    expect(replies(tell(core, 3, 2, heartbeat(1, 2))), 'another leader has its own rounds').toMatchObject([
+      { readRound: 2, term: 2 },
+    ]);
   });
 
   test('a single voter confirms itself at once', () => {
