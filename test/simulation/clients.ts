@@ -160,15 +160,20 @@ export class Client {
       ran = true;
       this.#serve(target, ongoing, (answer) => this.#return(target.id, () => settle(answer)));
     };
-    if (chance(this.#random, knobs.clientLossShare)) return;
+    if (this.#isLost()) return;
     const lane = `client-${this.#count}-${ongoing.attempts}`;
     network.send({ from: this.#address, to: target.id, lane, arrive, failed: () => undefined }, deadlineUs);
+  }
+
+  #isLost(): boolean {
+    const { network, knobs } = this.#parts;
+    return !network.healed && chance(this.#random, knobs.clientLossShare);
   }
 
   /** Brings an answer back to the client, or loses it. */
   #return(from: number, arrive: () => void): void {
     const { network, knobs } = this.#parts;
-    if (chance(this.#random, knobs.clientLossShare)) return;
+    if (this.#isLost()) return;
     const lane = `client-${this.#count}`;
     const deadlineUs = knobs.driver.electionTimeoutMs * 1000 * 2;
     network.send({ from, to: this.#address, lane, arrive, failed: () => undefined }, deadlineUs);

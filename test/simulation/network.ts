@@ -77,6 +77,11 @@ export class Network {
     }
   }
 
+  /** It loses nothing any more. */
+  get healed(): boolean {
+    return this.#healed;
+  }
+
   cut(from: number, to: number): void {
     this.#link(from, to).cut = true;
   }

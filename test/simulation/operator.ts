@@ -6,6 +6,7 @@ import type { MemberId, Membership } from '../../src/raft/core/types.ts';
 import type { Knobs } from './knobs.ts';
 import type { Marks } from './marks.ts';
 import type { Member } from './member.ts';
+import type { Process } from './process.ts';
 import { chance, childRandom, pick } from './prng.ts';
 import { addressOf, decodeMembership } from './production.ts';
 import type { Trace } from './trace.ts';
@@ -29,6 +30,8 @@ export interface OperatorParts {
 export class Operator {
   readonly #parts: OperatorParts;
   readonly #random: Random;
+  /** Removals asked for and not answered, with the process that was asked: any of them may still come into force. */
+  readonly #removals = new Map<MemberId, Process>();
 
   constructor(parts: OperatorParts) {
     this.#parts = parts;
@@ -99,7 +102,9 @@ export class Operator {
         lost,
       ),
     );
-    if (allowed) this.#ask(leader, { kind: 'remove', member: id });
+    if (!allowed || leader.process === null) return;
+    this.#removals.set(id, leader.process);
+    this.#ask(leader, { kind: 'remove', member: id });
   }
 
   #ask(leader: Member, change: MembershipChange): void {
@@ -110,6 +115,8 @@ export class Operator {
     trace.say(0, () => `operator asks ${leader.id}: ${JSON.stringify(change)}`);
     process.deliver(() =>
       running.driver.change(change, deadlineMs, (outcome) => {
+        // What became of it is in the logs now, if anywhere.
+        if (change.kind === 'remove') this.#removals.delete(change.member);
         trace.event('change', leader.id, outcome.ok ? 1 : 0);
         trace.say(leader.id, () => `${change.kind}: ${JSON.stringify(outcome)}`);
         if (!outcome.ok && outcome.error.kind === 'refused') marks.hit('changeRefused');
@@ -133,7 +140,10 @@ export class Operator {
   }
 
   #voterSets(): readonly (readonly MemberId[])[] {
-    return this.#memberships().flatMap(({ voterSets }) => voterSets.filter((voters) => voters.length > 0));
+    const sets = this.#memberships().flatMap(({ voterSets }) => voterSets);
+    const leaving = [...this.#removals].filter(([, process]) => process.alive).map(([id]) => id);
+    const coming = leaving.flatMap((id) => sets.map((voters) => voters.filter((voter) => voter !== id)));
+    return [...sets, ...coming].filter((voters) => voters.length > 0);
   }
 
   /** Every membership in any log, durable or not: any of them may be the one in force tomorrow. */

@@ -116,7 +116,8 @@ export class Process {
     if (held === null) return;
     this.#held = null;
     this.#frozenMs += this.#nowMs() - this.#frozenSinceMs;
-    this.#unread = held.io.length;
+    // Frozen halfway to a tick, the loop goes on with it: that one is no late one.
+    this.#unread = held.checks.length === 0 ? held.io.length : 0;
     const read = (run: () => void): void => {
       this.#unread = Math.max(0, this.#unread - 1);
       run();

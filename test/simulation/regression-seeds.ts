@@ -34,6 +34,23 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     found: 'after a clogged connection was healed, later messages still queued behind it',
   },
   {
+    seed: 3367,
+    members: 3,
+    found:
+      'a process frozen between the two turns that a tick waits: one tick comes early, which is no campaign',
+  },
+  {
+    seed: 4697,
+    members: 3,
+    found: 'clients went on losing requests after everything else was healed',
+  },
+  {
+    seed: 6609,
+    members: 3,
+    found:
+      'a removal waited in a frozen leader while the disk of another member rotted: more than the group can lose',
+  },
+  {
     seed: 20310,
     members: 3,
     found:
