@@ -41,7 +41,7 @@ export interface DurableLog {
   hasRoomFor(bytes: number): boolean;
   /** The first error, also one of work between the operations, such as making the next segment; null while all is well. */
   readonly failure: Error | null;
-  /** One write and one fdatasync for the whole group; `done(null)` means durable. */
+  /** One durable write for the whole group; `done(null)` means durable. */
   write(group: LogGroup, done: Done): void;
   /**
    * Entries at or before `base` may be dropped, entries after it stay. A snapshot at `base` *or later* is durable: the

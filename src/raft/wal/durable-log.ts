@@ -1,4 +1,4 @@
-// The durable log in operation: each group becomes one frame, one write, one sync.
+// The durable log in operation: each group becomes one frame, one durable write.
 
 import { assert } from '../../base/assert.ts';
 import type { Clock } from '../../base/clock.ts';
