@@ -122,7 +122,7 @@ function decodeMigration(fields: Fields): Migration {
   const range = decodeRange(fields);
   const target = readable(fields.key, parseShardId(fields.number()));
   const stage = decodeStage(fields);
-  return { range, target, stage, startedAtSeconds: fields.number() };
+  return { range, target, stage, startedAtSeconds: fields.number(), isCancelled: false };
 }
 
 function decodeStage(fields: Fields): MigrationStage {

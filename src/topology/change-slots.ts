@@ -95,6 +95,7 @@ export function startMigration(
     target: target.id,
     stage: { kind: 'planned' },
     startedAtSeconds: move.nowSeconds,
+    isCancelled: false,
   };
   return makeCluster({ ...cluster, shards: withShard(cluster.shards, { ...source, migration }) });
 }
@@ -108,6 +109,14 @@ export function markMigrationStarted(
   const source = migratingShard(cluster, sourceIndex);
   if (!source.ok) return source;
   const migration: Migration = { ...source.value.migration, stage: { kind: 'started', isTargetMarked } };
+  return makeCluster({ ...cluster, shards: withShard(cluster.shards, { ...source.value, migration }) });
+}
+
+/** Records the wish to give the migration out of the shard up. The version stays; whoever carries the migration ends it safely. */
+export function cancelMigration(cluster: Cluster, sourceIndex: number): Result<Cluster, TopologyError> {
+  const source = migratingShard(cluster, sourceIndex);
+  if (!source.ok) return source;
+  const migration: Migration = { ...source.value.migration, isCancelled: true };
   return makeCluster({ ...cluster, shards: withShard(cluster.shards, { ...source.value, migration }) });
 }
 

@@ -66,6 +66,8 @@ export interface Migration {
   readonly stage: MigrationStage;
   /** Seconds since the Unix epoch. */
   readonly startedAtSeconds: number;
+  /** Somebody asked to give it up: it is ended as soon as that is safe, and finished if it turns out to have succeeded. */
+  readonly isCancelled: boolean;
 }
 
 /** Exactly one master, any number of replicas. `nodes` keeps the order in which they were added. */
