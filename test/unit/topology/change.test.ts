@@ -257,7 +257,13 @@ test('the one door refuses what no change would make', () => {
   const cluster = sampleCluster(2, 2);
   const [first, second] = [cluster.shards[0]!, cluster.shards[1]!];
   const stage = { kind: 'planned' } as const;
-  const migration = { range: slotRange(0, 5), target: second.id, stage, startedAtSeconds: 0 };
+  const migration = {
+    range: slotRange(0, 5),
+    target: second.id,
+    stage,
+    startedAtSeconds: 0,
+    isCancelled: false,
+  };
   const bad: [Parameters<typeof makeCluster>[0], string][] = [
     [{ ...cluster, version: 0 }, 'invalidCount'],
     [{ ...cluster, version: CLUSTER_VERSION_MAX + 1 }, 'invalidCount'],
