@@ -1,5 +1,6 @@
 // What a decision can ask for, as data, with the reasons people will read.
 
+import type { ClusterFacts } from '../topology/facts.ts';
 import type { Cluster, ClusterVersion, NodeAddress, NodeId, ShardId, SlotRange } from '../topology/types.ts';
 
 /** Why a commit is made. Several can share one commit. `text` is one sentence for people. */
@@ -18,7 +19,16 @@ export type CommitReason =
       readonly slots: string;
       readonly text: string;
     }
-  | { readonly kind: 'versionRaised'; readonly from: number; readonly to: number; readonly text: string };
+  | { readonly kind: 'versionRaised'; readonly from: number; readonly to: number; readonly text: string }
+  /** Something happened to a node's copy of the data that people should hear of. */
+  | {
+      readonly kind: 'copyCondemned' | 'copyRemade' | 'promotionConfirmed' | 'pushesHeld';
+      readonly shardIndex: number | null;
+      readonly node: NodeId | null;
+      readonly text: string;
+    }
+  /** Positions and links were written down, and nothing else. No news for people. */
+  | { readonly kind: 'noted' };
 
 export interface PushAction {
   readonly kind: 'push';
@@ -26,8 +36,12 @@ export interface PushAction {
   readonly address: NodeAddress;
   /** Given to the node by SETNODEID first; null when it has it already. */
   readonly id: NodeId | null;
+  /** `role`: the committed topology. `isolation`: the same, but this node a master without slots, which turns clients away (facts section 13). */
+  readonly purpose: 'role' | 'isolation';
   readonly text: string;
   readonly version: ClusterVersion;
+  /** With FORCE, for a node that holds this version already: an equal one is ignored (facts section 2.2). */
+  readonly isForced: boolean;
   readonly why: string;
 }
 
@@ -43,12 +57,32 @@ export interface MigrateAction {
   readonly attempt: number;
 }
 
+/** Raises the sequence number of an isolated node, so that its next synchronisation has to be a full one (facts section 13). */
+export interface OutrunAction {
+  readonly kind: 'outrun';
+  readonly node: NodeId;
+  readonly address: NodeAddress;
+  /** Numbers to use up, 1 to 20,000. */
+  readonly count: number;
+}
+
+/** Ends the import under way at a migration's target: the only harmless way to cancel it (facts section 5.5). */
+export interface EndImportsAction {
+  readonly kind: 'endImports';
+  /** The source's shard: the name under which the outcome is reported back. */
+  readonly shard: ShardId;
+  readonly target: NodeId;
+  readonly targetAddress: NodeAddress;
+}
+
 export interface CommitAction {
   readonly kind: 'commit';
-  /** To be committed in place of exactly the cluster the decision was made from. */
+  /** To be committed in place of exactly the cluster the decision was made from; the same object when only `facts` change. */
   readonly next: Cluster;
+  /** Written in the same transaction. */
+  readonly facts: ClusterFacts;
   readonly reasons: readonly CommitReason[];
 }
 
-/** Every action must be carried out, and its outcome given to `observe` (`pushed`, `migrateAnswered`, `commitEnded`), exactly once. */
-export type Action = PushAction | MigrateAction | CommitAction;
+/** Every action must be carried out, and its outcome given to `observe` (`pushed`, `migrateAnswered`, `outran`, `importsEnded`, `commitEnded`), exactly once. */
+export type Action = PushAction | MigrateAction | OutrunAction | EndImportsAction | CommitAction;

@@ -1,10 +1,10 @@
-// Who may take over from a dead master: every replica is judged, the best is chosen, and each refusal has its reason.
+// Who may take over a shard: every node is judged, the best is chosen, and each refusal has its reason.
 
 import { assert } from '../base/assert.ts';
-import { masterOf, replicasOf } from '../topology/cluster.ts';
-import type { Shard } from '../topology/types.ts';
+import { masterOf } from '../topology/cluster.ts';
+import { openPromotion, type Promotion } from '../topology/facts.ts';
+import type { Node, Shard } from '../topology/types.ts';
 import type { NodeReport } from './observation.ts';
-import { failureWindowMs } from './settings.ts';
 import {
   type NodeView,
   type Situation,
@@ -15,56 +15,92 @@ import {
   silentSinceMs,
   viewOf,
 } from './situation.ts';
-
-/**
- * How much older than this leader's own sight of the failure a replica's last word from its master may be, when there is no memory from
- * before: an idle link carries a ping every 2 s (facts section 8), and the change of leaders took its time.
- */
-const LAST_WORD_SLACK_MS = 15_000;
+import { standingOf } from './standing.ts';
 
 export interface Candidate {
   readonly view: NodeView;
   readonly sequence: number;
+  /** Whether its copy is known to be of the master's history; false only by force. */
+  readonly isProven: boolean;
   /** Why it may, for people. */
   readonly why: string;
 }
 
 export type Election =
   | { readonly kind: 'elected'; readonly candidate: Candidate }
-  /** Some replica's answer is still to come. */
+  /** Some node's answer is still to come. */
   | { readonly kind: 'wait'; readonly why: string }
   | { readonly kind: 'nobody'; readonly refusals: readonly string[] };
 
-type Verdict =
+export type Verdict =
   | { readonly kind: 'eligible'; readonly sequence: number; readonly why: string }
   | { readonly kind: 'refused' | 'wait'; readonly why: string };
 
+/** The shard whose master is to be replaced, and whose data is to be kept. */
+export interface Vacancy {
+  readonly shard: Shard;
+  /** The promotion that was committed last and whose new master was never seen as master. */
+  readonly open: Promotion | null;
+  /** The node whose history counts: the master, or while its own promotion is open, the one before it. */
+  readonly origin: NodeView;
+  /** Only answers to looks that began since then count. */
+  readonly sinceMs: number;
+}
+
+export function vacancyOf(situation: Situation, shard: Shard): Vacancy {
+  const master = masterView(situation, shard);
+  const open = openPromotion(situation.facts, shard.id);
+  const from = open === null ? undefined : situation.views.get(open.from);
+  const sinceMs = master.loss === null ? silentSinceMs(master) : (master.memory.look?.startedAtMs ?? 0);
+  return { shard, open: from === undefined ? null : open, origin: from ?? master, sinceMs };
+}
+
 /**
- * The replica with the highest sequence among those that may be promoted; the first of equals. Waits for replicas whose answer from after
+ * The node with the highest sequence among those that may be promoted; the first of equals. Waits for nodes whose answer from after
  * the failure is still to come, because one of them may be further; each answers or is down within the failure window.
  */
 export function electCandidate(situation: Situation, shard: Shard): Election {
-  const verdicts = replicasOf(shard).map((node) => {
-    const view = viewOf(situation, node.id);
-    return { view, verdict: judge(situation, shard, view) };
-  });
-  const waiting = verdicts.find(({ verdict }) => verdict.kind === 'wait');
+  const vacancy = vacancyOf(situation, shard);
+  const others = shard.nodes.filter(({ id }) => id !== masterOf(shard).id);
+  return elect(others.map((node) => judged(situation, vacancy, node)));
+}
+
+export interface Judged {
+  readonly view: NodeView;
+  readonly verdict: Verdict;
+}
+
+export function judged(situation: Situation, vacancy: Vacancy, node: Node): Judged {
+  const view = viewOf(situation, node.id);
+  return { view, verdict: judge(situation, vacancy, view) };
+}
+
+export function elect(all: readonly Judged[]): Election {
+  const waiting = all.find(({ verdict }) => verdict.kind === 'wait');
   if (waiting !== undefined)
-    return { kind: 'wait', why: `replica ${nodeName(waiting.view)}: ${waiting.verdict.why}` };
+    return { kind: 'wait', why: `${called(waiting.view)}: ${waiting.verdict.why}` };
   let best: Candidate | null = null;
-  for (const { view, verdict } of verdicts) {
+  for (const { view, verdict } of all) {
     if (verdict.kind !== 'eligible' || (best !== null && verdict.sequence <= best.sequence)) continue;
-    best = { view, sequence: verdict.sequence, why: verdict.why };
+    best = { view, sequence: verdict.sequence, isProven: true, why: verdict.why };
   }
   if (best !== null) return { kind: 'elected', candidate: best };
-  const refusals = verdicts.map(({ view, verdict }) => `replica ${nodeName(view)}: ${verdict.why}`);
+  const refusals = all.map(({ view, verdict }) => `${called(view)}: ${verdict.why}`);
   return { kind: 'nobody', refusals: refusals.length === 0 ? ['the shard has no replica'] : refusals };
 }
 
-function judge(situation: Situation, shard: Shard, view: NodeView): Verdict {
+function called(view: NodeView): string {
+  return `replica ${nodeName(view)}`;
+}
+
+function judge(situation: Situation, vacancy: Vacancy, view: NodeView): Verdict {
   switch (view.condition) {
     case 'down':
       return refused('it does not answer either');
+    case 'gone':
+      return refused('another node answers at its address');
+    case 'blind':
+      return refused(`this controller cannot look at it: ${errorText(view.memory)}`);
     case 'loading':
       return refused('it is loading its data');
     case 'impaired':
@@ -75,94 +111,69 @@ function judge(situation: Situation, shard: Shard, view: NodeView): Verdict {
     default:
       break;
   }
-  if (!isFresh(view, silentSinceMs(masterView(situation, shard))))
-    return { kind: 'wait', why: 'it was not asked since the failure' };
+  if (!isFresh(view, vacancy.sinceMs)) return { kind: 'wait', why: 'it was not asked since the failure' };
   const { report } = view;
   assert(report !== null, 'a node that answers has a report');
-  return judgeReport(situation, shard, { view, report });
+  const impossible = impossibleReport(situation, view, report);
+  if (impossible !== null) return refused(impossible);
+  return view.node.id === vacancy.origin.node.id
+    ? judgeOrigin(vacancy, view, report)
+    : judgeReplica(situation, vacancy, { view, report });
 }
 
-function judgeReport(
-  situation: Situation,
-  shard: Shard,
-  { view, report }: { readonly view: NodeView; readonly report: NodeReport },
-): Verdict {
-  const master = masterOf(shard);
-  if (report.id !== view.node.id) return refused('it does not know itself as this node');
-  if (report.version > situation.cluster.version)
-    return refused(`it has the foreign version ${report.version}`);
-  if (report.role !== 'replica') return refused('it is not a replica of anybody');
-  if (report.master !== master.address)
-    return refused(`it follows ${report.master ?? 'nobody'}, not the failed master`);
-  if (report.syncInProgress) return refused('a full synchronisation is going on');
-  if (report.sequence === null) return refused('its position is unknown');
-  const link = linkBefore(situation, shard, view);
-  if (link !== null) return refused(link);
-  if (report.sequence === 0 && !isShardEmpty(situation, shard)) {
-    return refused('its sequence is 0 and the shard is not known to be empty');
-  }
-  return { kind: 'eligible', sequence: report.sequence, why: standing(situation, shard, report.sequence) };
-}
-
-/**
- * Why the replica's link counts as broken already before the failure; null when it was up. A replica that came to its master after the last
- * look at that master, for example in a cluster just created, must have reached the sequence that look showed: `up` is reported before the
- * data is there (facts section 3). As long as both are at sequence 0, nothing is known that it could lack: what the master may have taken
- * since its last look is lost with it, as it would be behind a working link.
- */
-function linkBefore(situation: Situation, shard: Shard, view: NodeView): string | null {
-  const master = masterView(situation, shard);
-  if (master.report?.sequence === 0 && view.report?.sequence === 0) return null;
-  const { evidence, linked } = view.memory;
-  const lastAnswerMs = master.memory.look?.endedAtMs ?? -Infinity;
-  const isRecent =
-    evidence?.masterId === master.node.id &&
-    lastAnswerMs - evidence.atMs <= failureWindowMs(situation.settings);
-  if (evidence === null || !isRecent) return lastWordBefore(situation, shard, view);
-  const { report, lookStartedAtMs } = evidence;
-  const { address } = master.node;
-  if (report.master === address && report.link === 'up' && !report.syncInProgress) return null;
-  const isSeenLinked = linked?.master === address && linked.atMs > lookStartedAtMs;
-  // The sequence of a replica moves by replication only.
-  const hasReceived = report.master === address && (view.report?.sequence ?? 0) > (report.sequence ?? 0);
-  if (isSeenLinked || hasReceived) return lagBehind(master, view);
-  // A node without a topology had nobody to follow yet.
-  if (report.version < 0) return lastWordBefore(situation, shard, view) ?? lagBehind(master, view);
-  return report.master === address
-    ? 'its link was down while the master still answered'
-    : 'it did not follow the master while that still answered';
-}
-
-/** Without proof of the link there is the replica's own word on when it last heard from the master. */
-function lastWordBefore(situation: Situation, shard: Shard, view: NodeView): string | null {
-  const master = masterView(situation, shard);
-  const lastIoSeconds = view.report?.lastIoSeconds ?? null;
-  if (lastIoSeconds === null) return 'nothing is known of its link before the failure';
-  const silentMs = situation.nowMs - (master.memory.silence?.sinceMs ?? situation.nowMs);
-  if (lastIoSeconds * 1000 > silentMs + LAST_WORD_SLACK_MS) {
-    return `it last heard from the master ${lastIoSeconds} s ago, long before the failure was seen ${Math.round(silentMs / 1000)} s ago`;
-  }
+/** What cannot be said by a node that is what the store says of it. */
+export function impossibleReport(
+  { cluster }: Situation,
+  { node, facts }: NodeView,
+  report: NodeReport,
+): string | null {
+  if (report.id !== node.id) return 'it does not know itself as this node';
+  if (report.version < 1) return 'it has no topology';
+  if (report.version > cluster.version) return `it has the foreign version ${report.version}`;
+  if (report.sequence === null) return 'its position is unknown';
+  if (report.sequence < 0) return `its sequence is ${report.sequence}, which cannot be`;
+  if (facts.remake !== null) return `its copy is not proven: ${facts.remake}`;
   return null;
 }
 
-function lagBehind(master: NodeView, view: NodeView): string | null {
-  const known = master.report?.sequence ?? null;
-  const sequence = view.report?.sequence ?? null;
-  if (known === null || sequence === null || sequence >= known) return null;
-  return `it came to the master only just before the failure and has reached sequence ${sequence} of ${known}`;
+/** The master before an open promotion: while nobody else was seen as master, it has everything. */
+function judgeOrigin({ open }: Vacancy, view: NodeView, report: NodeReport): Verdict {
+  if (report.role !== 'master' || open === null || report.version >= open.version) {
+    return refused('it was told to follow already');
+  }
+  if (view.memory.remake.isolatedAt !== null) return refused('it was cut off from clients');
+  const sequence = report.sequence ?? 0;
+  return { kind: 'eligible', sequence, why: `it still is the master, at sequence ${sequence}` };
 }
 
-/** Whether nothing was ever written, as far as anybody can tell: the master's last word, else the word of every replica. */
-function isShardEmpty(situation: Situation, shard: Shard): boolean {
-  const known = masterView(situation, shard).report?.sequence ?? null;
-  if (known !== null) return known === 0;
-  return replicasOf(shard).every((node) => viewOf(situation, node.id).report?.sequence === 0);
+function judgeReplica(
+  situation: Situation,
+  vacancy: Vacancy,
+  { view, report }: { readonly view: NodeView; readonly report: NodeReport },
+): Verdict {
+  const { origin } = vacancy;
+  if (report.role !== 'replica') return refused('it is not a replica of anybody');
+  if (report.master !== origin.node.address) {
+    return refused(`it follows ${report.master ?? 'nobody'}, not the failed master`);
+  }
+  const lineage = olderHistory(situation, vacancy, report);
+  if (lineage !== null) return refused(lineage);
+  if (report.syncInProgress) return refused('a full synchronisation is going on');
+  if (report.login === 'refused') return refused('it refuses the password recorded for it and could not be told');
+  const sequence = report.sequence ?? 0;
+  const standing = standingOf(situation, { view, master: origin, sequence });
+  if (standing.kind === 'refused') return standing;
+  return { kind: 'eligible', sequence, why: standing.why };
 }
 
-function standing(situation: Situation, shard: Shard, sequence: number): string {
-  const known = masterView(situation, shard).report?.sequence ?? null;
-  if (known === null) return `sequence ${sequence}, the master's is not known`;
-  return `sequence ${sequence}, the master was last seen at ${known}`;
+/** A replica that follows the right address since before a promotion may hold another history (facts section 3.5). */
+function olderHistory({ facts }: Situation, { shard, open }: Vacancy, report: NodeReport): string | null {
+  const shardFacts = facts.shards.get(shard.id);
+  const later = shardFacts?.promotions.find(
+    (promotion) => promotion !== open && promotion.version > report.version,
+  );
+  if (later === undefined) return null;
+  return `its topology of version ${report.version} is older than the change of masters at version ${later.version}`;
 }
 
 function refused(why: string): Verdict {

@@ -1,24 +1,19 @@
-// Brings every node to the committed topology: whom to push to now, whom not, and when the version must be raised first.
+// Brings every node to the committed topology: whom to push what to now, whom not, and when the version must be raised first.
 
 import { assert } from '../base/assert.ts';
-import { clusterWithVersion, migrationsOf, replicasOf } from '../topology/cluster.ts';
-import { setNodesText } from '../topology/setnodes-text.ts';
+import { clusterWithVersion, migrationsOf } from '../topology/cluster.ts';
+import { openPromotion } from '../topology/facts.ts';
+import { isolationText, setNodesText } from '../topology/setnodes-text.ts';
 import { containsRange } from '../topology/slot.ts';
 import type { NodeId } from '../topology/types.ts';
-import type { PushAction } from './actions.ts';
+import type { OutrunAction, PushAction } from './actions.ts';
 import type { Draft } from './failover.ts';
-import type { NodeMemory, RaiseMemory } from './memory.ts';
+import { unrecordedHandOvers } from './hand-over.ts';
+import type { RaiseMemory } from './memory.ts';
 import { isSettled, viewMigration } from './migration-status.ts';
+import type { NodeMemory } from './node-memory.ts';
 import { retryDelayMs } from './settings.ts';
-import {
-  type NodeView,
-  type Situation,
-  isFresh,
-  masterView,
-  nodeName,
-  silentSinceMs,
-  viewOf,
-} from './situation.ts';
+import { type NodeView, type Situation, isAway, isFresh, masterView, nodeName, silentSinceMs, viewOf } from './situation.ts';
 
 /** A push under way keeps later waves back no longer than this: one slow node must not keep the cluster on the old topology. */
 const WAVE_PATIENCE_MS = 2_000;
@@ -33,7 +28,7 @@ export const RAISE_QUIET_MS = 300_000;
 export const RAISES_CONTESTED = 5;
 
 export interface PushPlan {
-  readonly pushes: readonly PushAction[];
+  readonly pushes: readonly (PushAction | OutrunAction)[];
   /** When the next push becomes due by itself. */
   readonly wakeAtMs: number;
 }
@@ -43,9 +38,9 @@ export interface RaisePlan extends Draft {
 }
 
 /**
- * Nodes that must not hear of a higher version now: both ends of every migration that is not settled, and both ends of a job that somebody
- * else started from one master to another (facts sections 5.4, 11). A job toward a node that is no longer a master is one that was given up: it
- * must not keep the old master in office. A node without a topology has no job and is never held.
+ * Nodes that must not hear of a higher version now: both ends of every migration that is not settled, of a job that somebody else started
+ * from one master to another, and of a hand-over that nobody recorded (facts sections 5.4, 11). A job toward a node that is no longer a
+ * master is one that was given up: it must not keep the old master in office. A node without a topology has no job and is never held.
  */
 export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
   const held = new Set<NodeId>();
@@ -55,6 +50,10 @@ export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
       held.add(view.source.node.id);
       held.add(view.target.node.id);
     }
+  }
+  for (const { source, target } of unrecordedHandOvers(situation)) {
+    held.add(source.node.id);
+    held.add(target.node.id);
   }
   for (const shard of situation.cluster.shards) {
     const master = masterView(situation, shard);
@@ -73,16 +72,31 @@ export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
 }
 
 /**
- * The pushes due now. One push a node at a time, each after a look younger than the last push; repeated with growing pauses for ever. Nodes that
- * become masters or just received slots go first, then those that gave slots away, then all others at once.
+ * Whether pushes to this node stand still because somebody else pushes to the cluster, too: then only a master that was just promoted is told,
+ * because a shard without a master is worse than two controllers.
+ */
+function isContested({ facts }: Situation, { node, shard }: NodeView): boolean {
+  return facts.contestedVersion !== null && openPromotion(facts, shard.id)?.to !== node.id;
+}
+
+/**
+ * The pushes due now, and the steps of outrunning. One at a time for each node, after a look younger than the last push; repeated with growing
+ * pauses for ever. Nodes that become masters or just received slots go first, then those that gave slots away or have to let clients go, then
+ * all others at once.
  */
 export function planPushes(situation: Situation, held: ReadonlySet<NodeId>): PushPlan {
   const due: { readonly view: NodeView; readonly wave: number }[] = [];
+  const outruns: OutrunAction[] = [];
   let openWave = Infinity;
   let wakeAtMs = Infinity;
   for (const view of situation.views.values()) {
-    if (view.need.kind !== 'push' || held.has(view.node.id)) continue;
-    const { push } = view.memory;
+    const { push, remake } = view.memory;
+    if (held.has(view.node.id) || isContested(situation, view)) continue;
+    if (view.need.kind === 'outrun' && push.inFlightSinceMs === null && !remake.isOutrunInFlight) {
+      if (situation.nowMs < remake.nextAtMs) wakeAtMs = Math.min(wakeAtMs, remake.nextAtMs);
+      else outruns.push({ kind: 'outrun', node: view.node.id, address: view.node.address, count: view.need.count });
+    }
+    if (view.need.kind !== 'push' || remake.isOutrunInFlight) continue;
     if (push.inFlightSinceMs !== null) {
       const patienceEndMs = push.inFlightSinceMs + WAVE_PATIENCE_MS;
       if (situation.nowMs >= patienceEndMs) continue;
@@ -91,7 +105,8 @@ export function planPushes(situation: Situation, held: ReadonlySet<NodeId>): Pus
       continue;
     }
     if (!isLookCurrent(view.memory)) continue;
-    const nextAtMs = push.version === situation.cluster.version ? push.nextAtMs : -Infinity;
+    const isRepeated = push.version === situation.cluster.version && push.purpose === view.need.purpose;
+    const nextAtMs = isRepeated ? push.nextAtMs : -Infinity;
     if (situation.nowMs < nextAtMs) {
       wakeAtMs = Math.min(wakeAtMs, nextAtMs);
       continue;
@@ -101,12 +116,13 @@ export function planPushes(situation: Situation, held: ReadonlySet<NodeId>): Pus
   }
   const now = due.filter(({ wave }) => wave === openWave);
   const text = now.length === 0 ? '' : setNodesText(situation.cluster);
-  return { pushes: now.map(({ view }) => pushAction(situation, view, text)), wakeAtMs };
+  return { pushes: [...now.map(({ view }) => pushAction(situation, view, text)), ...outruns], wakeAtMs };
 }
 
 /** Taken from the node's own words, so that a new leader keeps the order, too. */
-function waveOf({ node, shard, report }: NodeView): number {
-  if (node.role !== 'master' || report === null) return 2;
+function waveOf({ node, shard, report, need }: NodeView): number {
+  if (report === null) return 2;
+  if (node.role !== 'master') return need.kind === 'push' && need.purpose === 'isolation' && report.role === 'master' ? 1 : 2;
   const imported = report.targetJob;
   if (report.role === 'replica') return 0;
   if (imported?.state === 'success' && containsRange(shard.slots, imported.range)) return 0;
@@ -118,20 +134,25 @@ function waveOf({ node, shard, report }: NodeView): number {
 function pushAction(situation: Situation, view: NodeView, text: string): PushAction {
   const { node, need } = view;
   assert(need.kind === 'push', 'only nodes that need a push get one');
+  const { purpose, id, isForced, why } = need;
   return {
     kind: 'push',
     node: node.id,
     address: node.address,
-    id: need.id,
-    text,
+    id,
+    purpose,
+    text: purpose === 'role' ? text : isolationText(situation.cluster, node.id),
     version: situation.cluster.version,
-    why: `${nodeName(view)}: ${need.why}`,
+    isForced,
+    why: `${nodeName(view)}: ${why}`,
   };
 }
 
 /** The same topology under a version above every node's that cannot be brought into line by a push of the current one. */
 export function planRaise(situation: Situation, held: ReadonlySet<NodeId>): RaisePlan {
-  const { cluster } = situation;
+  const { cluster, facts } = situation;
+  const none: RaisePlan = { cluster, facts, reasons: [], wakeAtMs: Infinity };
+  if (facts.contestedVersion !== null) return none;
   const views = [...situation.views.values()].filter(
     ({ node, memory }) => !held.has(node.id) && memory.push.inFlightSinceMs === null && isLookCurrent(memory),
   );
@@ -142,49 +163,64 @@ export function planRaise(situation: Situation, held: ReadonlySet<NodeId>): Rais
     highest = Math.max(highest, view.need.version);
     whys.push(`${nodeName(view)}: ${view.need.why}`);
   }
-  if (whys.length === 0) return { cluster, reasons: [], wakeAtMs: Infinity };
+  if (whys.length === 0) return none;
   const { nextAtMs } = situation.memory.raise;
-  if (situation.nowMs < nextAtMs) return { cluster, reasons: [], wakeAtMs: nextAtMs };
+  if (situation.nowMs < nextAtMs) return { ...none, wakeAtMs: nextAtMs };
   const raised = clusterWithVersion(cluster, highest + 1);
   assert(raised.ok, 'versions of nodes are bounded far below the limit');
   const text = whys.join('; ');
   return {
     cluster: raised.value,
+    facts,
     reasons: [{ kind: 'versionRaised', from: cluster.version, to: raised.value.version, text }],
     wakeAtMs: Infinity,
   };
 }
+
+/** A link comes up in well under a second (facts section 3); one that does not is left to the usual rounds. */
+const LINKING_MS = 5000;
 
 export function raiseMemoryAfter(before: RaiseMemory, nowMs: number): RaiseMemory {
   const count = nowMs - before.lastAtMs > RAISE_QUIET_MS ? 1 : before.count + 1;
   return { count, lastAtMs: nowMs, nextAtMs: nowMs + retryDelayMs(count, RAISE_DELAY_MS_MAX) };
 }
 
-/** A link comes up in well under a second (facts section 3); one that does not is left to the usual rounds. */
-const LINKING_MS = 5000;
-
 /** Nodes worth another look at once rather than at the next interval: something that waits depends on their word. */
 export function expectantNodes(situation: Situation): ReadonlySet<NodeId> {
   const expectant = new Set<NodeId>();
-  for (const { node, need, memory } of situation.views.values()) {
-    const isConverging = need.kind === 'push' || need.kind === 'raise';
-    if (isConverging && memory.push.inFlightSinceMs === null && !isLookCurrent(memory))
-      expectant.add(node.id);
-    if (isLinking(situation, memory)) expectant.add(node.id);
+  for (const view of situation.views.values()) {
+    if (isConverging(view) || isLinking(situation, view.memory)) expectant.add(view.node.id);
   }
   for (const shard of situation.cluster.shards) {
     const master = masterView(situation, shard);
-    if (master.condition !== 'down') continue;
-    for (const replica of replicasOf(shard)) {
-      if (isAwaited(viewOf(situation, replica.id), master)) expectant.add(replica.id);
+    // A master that comes back from a restart may come back empty: every moment it is not looked at, its replicas may copy that.
+    if (master.memory.absence !== null && master.memory.absence.kind !== 'silent') expectant.add(master.node.id);
+    if (!isAway(master) && master.loss === null) continue;
+    for (const { id } of shard.nodes) {
+      if (id !== master.node.id && isAwaited(viewOf(situation, id), silentSinceMs(master))) expectant.add(id);
     }
   }
   for (const { source, target } of migrationsOf(situation.cluster)) {
     for (const end of [masterView(situation, source), masterView(situation, target)]) {
-      if (end.condition !== 'down') expectant.add(end.node.id);
+      if (!isAway(end)) expectant.add(end.node.id);
     }
   }
   return expectant;
+}
+
+function isConverging({ need, memory }: NodeView): boolean {
+  if (memory.push.inFlightSinceMs !== null || memory.remake.isOutrunInFlight) return false;
+  switch (need.kind) {
+    case 'push':
+    case 'raise':
+      return !isLookCurrent(memory);
+    case 'wait':
+    case 'condemn':
+    case 'outrun':
+      return true;
+    default:
+      return memory.remake.outrunTo !== null;
+  }
 }
 
 /**
@@ -196,14 +232,14 @@ function isLinking({ nowMs }: Situation, { look, push }: NodeMemory): boolean {
   return look.report.link !== 'up' && nowMs - push.endedAtMs < LINKING_MS;
 }
 
-/** The election waits for the replica (see `candidates.ts`). */
-function isAwaited(replica: NodeView, master: NodeView): boolean {
-  switch (replica.condition) {
+/** The election waits for the node (see `candidates.ts`). */
+function isAwaited(view: NodeView, sinceMs: number): boolean {
+  switch (view.condition) {
     case 'unknown':
     case 'suspect':
       return true;
     case 'answering':
-      return !isFresh(replica, silentSinceMs(master));
+      return !isFresh(view, sinceMs);
     default:
       return false;
   }

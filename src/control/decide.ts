@@ -1,25 +1,22 @@
 // The decision: what is wanted, what was seen and what time it is go in; what to do, what to remember and what is wrong come out.
 
-import { present } from '../base/assert.ts';
-import type { Cluster, NodeId } from '../topology/types.ts';
-import type { Action, MigrateAction, PushAction } from './actions.ts';
+import { present, unreachable } from '../base/assert.ts';
+import { factsFor } from '../topology/facts.ts';
+import type { NodeId } from '../topology/types.ts';
+import type { Action, PushAction } from './actions.ts';
 import { expectantNodes, heldNodes, planPushes, planRaise, raiseMemoryAfter } from './convergence.ts';
 import { diagnose } from './diagnosis.ts';
 import { type Draft, planFailovers } from './failover.ts';
-import { type ControlMemory, type NodeMemory, type PushMemory, forgetOthers } from './memory.ts';
+import { planAdoptions } from './hand-over.ts';
+import { type ControlMemory, forgetOthers } from './memory.ts';
 import { planMigrations, reviewMigrations } from './migration.ts';
+import { NO_REMAKE, type NodeMemory } from './node-memory.ts';
+import { planNotes } from './notes.ts';
 import type { Problem } from './problems.ts';
-import type { ControlSettings } from './settings.ts';
-import { type Situation, lookAt } from './situation.ts';
+import { type Circumstances, type Situation, lookAt } from './situation.ts';
 
-export interface ControlInput {
-  /** The cluster as committed and applied now. */
-  readonly cluster: Cluster;
-  readonly memory: ControlMemory;
-  readonly settings: ControlSettings;
-  /** Milliseconds on the monotonic clock, the one all events are stamped with. */
-  readonly nowMs: number;
-}
+/** The cluster and its facts as committed and applied now, with everything else a decision depends on. */
+export type ControlInput = Circumstances;
 
 export interface Decision {
   /** To be carried out, all of them. Either one commit and nothing else, or pushes and migrations. */
@@ -37,13 +34,12 @@ export interface Decision {
  * one call), and at `wakeAtMs`. It is total: no report of a node can make it throw.
  */
 export function decide(input: ControlInput): Decision {
-  const { cluster, settings, nowMs } = input;
-  const known = forgetOthers(input.memory, cluster);
-  const seen = lookAt({ cluster, memory: known, settings, nowMs });
-  const settled = settledPushes(seen);
-  const memory = { ...settled, migrations: reviewMigrations(seen) };
-  const views = settled === known ? seen.views : lookAt({ cluster, memory, settings, nowMs }).views;
-  const situation: Situation = { ...seen, memory, views };
+  const { nowMs } = input;
+  const facts = factsFor(input.facts, input.cluster);
+  const known = forgetOthers(input.memory, input.cluster);
+  const seen = lookAt({ ...input, facts, memory: known });
+  const memory = { ...settledNodes(seen), migrations: reviewMigrations(seen) };
+  const situation = lookAt({ ...input, facts, memory });
   const failover = planFailovers(situation);
   const migration = planMigrations(situation, failover);
   const held = heldNodes(situation);
@@ -52,7 +48,8 @@ export function decide(input: ControlInput): Decision {
   const rest = { problems, expectant: expectantNodes(situation) };
   if (memory.commit.isInFlight) return { actions: [], memory, ...rest, wakeAtMs: Infinity };
 
-  const draft = [failover, migration, raise].find((plan) => plan.reasons.length > 0);
+  const drafts = [failover, migration, planAdoptions(situation, noChange(situation)), planNotes(situation), raise];
+  const draft = drafts.find((plan) => plan.reasons.length > 0);
   const isCommitDue = nowMs >= memory.commit.nextAtMs;
   if (draft !== undefined && isCommitDue) return { ...commit(memory, draft, nowMs), ...rest };
   const pushes = planPushes(situation, held);
@@ -67,57 +64,95 @@ export function decide(input: ControlInput): Decision {
   return { actions, memory: withActions(situation, actions), ...rest, wakeAtMs };
 }
 
+function noChange({ cluster, facts }: Situation): Draft {
+  return { cluster, facts, reasons: [] };
+}
+
 function commit(
   memory: ControlMemory,
   draft: Draft,
   nowMs: number,
 ): Pick<Decision, 'actions' | 'memory' | 'wakeAtMs'> {
   const isRaise = draft.reasons.some((reason) => reason.kind === 'versionRaised');
+  const isNote = draft.reasons.every((reason) => reason.kind === 'noted');
   return {
-    actions: [{ kind: 'commit', next: draft.cluster, reasons: draft.reasons }],
+    actions: [{ kind: 'commit', next: draft.cluster, facts: draft.facts, reasons: draft.reasons }],
     memory: {
       ...memory,
       commit: { ...memory.commit, isInFlight: true },
       raise: isRaise ? raiseMemoryAfter(memory.raise, nowMs) : memory.raise,
+      notedAtMs: isNote ? nowMs : memory.notedAtMs,
     },
     wakeAtMs: Infinity,
   };
 }
 
-/** Forgets the count of pushes to nodes that have converged. */
-function settledPushes(situation: Situation): ControlMemory {
+/** Forgets the count of pushes to nodes that have converged, and how nodes were brought back that are proven copies now. */
+function settledNodes(situation: Situation): ControlMemory {
   let nodes: Map<NodeId, NodeMemory> | null = null;
-  for (const { node, need, memory } of situation.views.values()) {
-    if (need.kind !== 'nothing' || memory.push.attempts === 0 || memory.push.inFlightSinceMs !== null)
-      continue;
+  for (const { node, need, memory, facts } of situation.views.values()) {
+    if (need.kind !== 'nothing' || memory.push.inFlightSinceMs !== null) continue;
+    const isRemade = facts.remake === null && memory.remake !== NO_REMAKE;
+    if (memory.push.attempts === 0 && !isRemade) continue;
     nodes ??= new Map(situation.memory.nodes);
     nodes.set(node.id, {
       ...memory,
       push: { ...memory.push, attempts: 0, nextAtMs: -Infinity, error: null },
+      remake: isRemade ? NO_REMAKE : memory.remake,
     });
   }
   return nodes === null ? situation.memory : { ...situation.memory, nodes };
 }
 
 /** Notes what is under way from now on. */
-function withActions(situation: Situation, actions: readonly (PushAction | MigrateAction)[]): ControlMemory {
-  const { memory, nowMs } = situation;
-  if (actions.length === 0) return memory;
-  const nodes = new Map(memory.nodes);
-  const migrations = new Map(memory.migrations);
+function withActions(
+  situation: Situation,
+  actions: readonly Exclude<Action, { readonly kind: 'commit' }>[],
+): ControlMemory {
+  if (actions.length === 0) return situation.memory;
+  const nodes = new Map(situation.memory.nodes);
+  const migrations = new Map(situation.memory.migrations);
   for (const action of actions) {
-    if (action.kind === 'push') {
-      const before = present(nodes.get(action.node), 'every node of the cluster is remembered');
-      nodes.set(action.node, { ...before, push: pushBegun(before.push, action, nowMs) });
-    } else {
-      const before = present(migrations.get(action.shard), 'every migration of the cluster is remembered');
-      migrations.set(action.shard, { ...before, request: { endedAtMs: null, error: null } });
+    switch (action.kind) {
+      case 'push':
+      case 'outrun': {
+        const before = present(nodes.get(action.node), 'every node of the cluster is remembered');
+        const begun =
+          action.kind === 'push' ? pushBegun(before, action, situation.nowMs) : outrunBegun(before);
+        nodes.set(action.node, begun);
+        break;
+      }
+      case 'migrate':
+      case 'endImports': {
+        const before = present(migrations.get(action.shard), 'every migration of the cluster is remembered');
+        const begun =
+          action.kind === 'migrate'
+            ? { request: { endedAtMs: null, error: null } }
+            : { ending: { isInFlight: true, nextAtMs: Infinity } };
+        migrations.set(action.shard, { ...before, ...begun });
+        break;
+      }
+      default:
+        unreachable(action);
     }
   }
-  return { ...memory, nodes, migrations };
+  return { ...situation.memory, nodes, migrations };
 }
 
-function pushBegun(before: PushMemory, action: PushAction, nowMs: number): PushMemory {
-  const attempts = before.version === action.version ? before.attempts + 1 : 1;
-  return { ...before, version: action.version, attempts, inFlightSinceMs: nowMs };
+function pushBegun(before: NodeMemory, action: PushAction, nowMs: number): NodeMemory {
+  const { push, remake, look } = before;
+  const isRepeated = push.version === action.version && push.purpose === action.purpose;
+  const { version, purpose } = action;
+  const attempts = isRepeated ? push.attempts + 1 : 1;
+  // What the node said before it was first cut off tells its history; afterwards it says only what it was told.
+  const told = action.purpose === 'isolation' ? (remake.before ?? look?.report ?? null) : remake.before;
+  return {
+    ...before,
+    push: { ...push, version, purpose, attempts, inFlightSinceMs: nowMs },
+    remake: told === remake.before ? remake : { ...remake, before: told },
+  };
+}
+
+function outrunBegun(before: NodeMemory): NodeMemory {
+  return { ...before, remake: { ...before.remake, isOutrunInFlight: true } };
 }

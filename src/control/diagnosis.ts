@@ -10,7 +10,8 @@ import {
   printSlotSet,
   slotSetOf,
 } from '../topology/slot.ts';
-import { RAISES_CONTESTED, RAISE_QUIET_MS } from './convergence.ts';
+import { handOverRemedy, unrecordedHandOvers } from './hand-over.ts';
+import { lagBehind, linkFault } from './link.ts';
 import type { NodeError, SourceJob } from './observation.ts';
 import type { Problem, ProblemKind } from './problems.ts';
 import { type NodeView, type Situation, errorText, masterView, nodeName, silenceText } from './situation.ts';
@@ -25,19 +26,20 @@ const FAILED_COMMITS_TOLD = 3;
 export function diagnose(situation: Situation): Problem[] {
   const problems: Problem[] = [];
   for (const view of situation.views.values()) {
-    problems.push(...conditionProblem(situation, view), ...convergenceProblem(view), ...jobProblem(view));
+    problems.push(...conditionProblem(situation, view), ...copyProblem(view), ...convergenceProblem(view), ...jobProblem(view));
   }
   const uncovered = differenceSlots(ALL_SLOTS, ownedSlots(situation.cluster));
   if (uncovered.length > 0)
     problems.push(clusterProblem('slotsUncovered', `slots ${printSlotSet(uncovered).join(' ')}`));
-  const { raise, commit } = situation.memory;
-  if (raise.count >= RAISES_CONTESTED && situation.nowMs - raise.lastAtMs <= RAISE_QUIET_MS) {
-    problems.push(
-      clusterProblem(
-        'versionContested',
-        `the version was raised ${raise.count} times in a row, now ${situation.cluster.version}`,
-      ),
-    );
+  const { commit } = situation.memory;
+  const { contestedVersion } = situation.facts;
+  if (contestedVersion !== null) {
+    const detail = `since version ${contestedVersion} somebody else pushes topologies to nodes of this cluster`;
+    problems.push(clusterProblem('versionContested', detail));
+  }
+  for (const handOver of unrecordedHandOvers(situation)) {
+    const remedy = handOverRemedy(handOver);
+    if (remedy !== null) problems.push(nodeProblem('unrecordedHandOver', handOver.source, remedy));
   }
   if (commit.failures >= FAILED_COMMITS_TOLD) {
     problems.push(clusterProblem('storeUnavailable', `${commit.failures} commits failed in a row`));
@@ -63,12 +65,16 @@ function conditionProblem(situation: Situation, view: NodeView): Problem[] {
     case 'down':
       if (view.node.role === 'master') return [];
       return [nodeProblem('replicaUnreachable', view, silenceText(view))];
+    case 'gone':
+      return [nodeProblem('foreignNode', view, silenceText(view))];
+    case 'blind':
+      return [nodeProblem('ownFault', view, message)];
     case 'loading':
       return [nodeProblem('nodeLoading', view, message)];
     case 'impaired':
       return [nodeProblem(errorProblemKind(view.memory.error), view, message)];
     case 'answering':
-      return linkProblem(situation, view);
+      return [...linkProblem(situation, view), ...settingsProblem(view)];
     default:
       return unreachable(view.condition);
   }
@@ -84,6 +90,8 @@ function errorProblemKind(error: NodeError | null): ProblemKind {
       return 'clusterDisabled';
     case 'notKvrocks':
       return 'notKvrocks';
+    case 'tooManyClients':
+      return 'tooManyClients';
     case 'masterDown':
       return 'replicaRefusesStale';
     default:
@@ -91,11 +99,46 @@ function errorProblemKind(error: NodeError | null): ProblemKind {
   }
 }
 
+/** Whether a replica that is in place could take over: first its link, then how far behind it is. */
 function linkProblem(situation: Situation, view: NodeView): Problem[] {
-  const isLinkless =
-    view.node.role === 'replica' && view.need.kind === 'nothing' && view.report?.link === 'down';
-  if (!isLinkless || masterView(situation, view.shard).condition !== 'answering') return [];
-  return [nodeProblem('replicaLinkDown', view, `no link to ${masterOf(view.shard).address}`)];
+  const { report, need, node, facts } = view;
+  if (node.role !== 'replica' || need.kind !== 'nothing' || report === null || facts.remake !== null) return [];
+  const master = masterView(situation, view.shard);
+  if (master.condition !== 'answering') return [];
+  const fault = linkFault(report, situation.settings);
+  if (fault !== null) return [nodeProblem('replicaLinkDown', view, `${fault} (${masterOf(view.shard).address})`)];
+  const lag = lagBehind(master.memory.positions, report.sequence ?? 0);
+  if (lag.kind === 'unknown' || !(lag.isOld || lag.count > situation.settings.lagMax)) return [];
+  const moved = isMoving(view) ? '' : ', and it does not move';
+  return [nodeProblem('replicaBehind', view, `it is ${lag.count} sequence numbers behind its master${moved}`)];
+}
+
+function isMoving({ memory: { positions } }: NodeView): boolean {
+  const [first, last] = [positions[0], positions.at(-1)];
+  return first !== undefined && last !== undefined && last.sequence > first.sequence;
+}
+
+function settingsProblem(view: NodeView): Problem[] {
+  const problems: Problem[] = [];
+  if (view.report?.login === 'refused' || view.report?.login === 'needless') {
+    const detail =
+      view.report.login === 'refused'
+        ? 'open connections work on, a new one would be refused'
+        : 'a password is recorded and the node has none';
+    problems.push(nodeProblem('passwordRefused', view, detail));
+  }
+  if (view.report?.emptiesBeforeFullSync === true) {
+    problems.push(nodeProblem('emptiesBeforeFullSync', view, 'slave-empty-db-before-fullsync is "yes"'));
+  }
+  return problems;
+}
+
+function copyProblem(view: NodeView): Problem[] {
+  const { facts, need } = view;
+  if (need.kind === 'aside') {
+    return [nodeProblem('copyNotProven', view, `${facts.remake ?? 'its copy is not proven'}; kept aside: ${need.why}`)];
+  }
+  return facts.remake === null ? [] : [nodeProblem('copyNotProven', view, facts.remake)];
 }
 
 function convergenceProblem(view: NodeView): Problem[] {
@@ -104,9 +147,11 @@ function convergenceProblem(view: NodeView): Problem[] {
     case 'nothing':
     case 'unseen':
     case 'raise':
+    case 'wait':
+    case 'condemn':
+    case 'outrun':
+    case 'aside':
       return [];
-    case 'foreignNode':
-      return [nodeProblem('foreignNode', view, need.why)];
     case 'foreignVersion':
       return [nodeProblem('foreignVersion', view, need.why)];
     case 'push': {
@@ -137,8 +182,8 @@ function jobProblem(view: NodeView): Problem[] {
   return [nodeProblem('unknownJob', view, `it moves slots ${slots} to ${sourceJob.destination}`)];
 }
 
-/** Slots that a master still counts as moved away although it owns them again: writes get TRYAGAIN (facts section 5.4). */
+/** Slots that a master serves again after their hand-over was undone: writes get TRYAGAIN (facts section 5.4). */
 function isStillForbidden({ shard, need }: NodeView, job: SourceJob): boolean {
-  if (job.state !== 'success' || need.kind !== 'nothing') return false;
+  if (job.state !== 'success' || job.isInEffect !== false || need.kind !== 'nothing') return false;
   return intersectionSlots(shard.slots, slotSetOf([job.range])).length > 0;
 }

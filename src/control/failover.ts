@@ -3,15 +3,33 @@
 import { assert } from '../base/assert.ts';
 import { promote } from '../topology/change-nodes.ts';
 import { endMigration, finishMigration } from '../topology/change-slots.ts';
-import { type MigrationPlace, migrationOfShard, shardIndexOf } from '../topology/cluster.ts';
+import { type MigrationPlace, masterOf, migrationOfShard, shardIndexOf } from '../topology/cluster.ts';
 import { printSlotRange } from '../topology/slot.ts';
-import type { Cluster, Shard } from '../topology/types.ts';
+import {
+  type ClusterFacts,
+  UNSEEN_NODE,
+  openPromotion,
+  withNodeFacts,
+  withPromotion,
+  withoutLastPromotion,
+} from '../topology/facts.ts';
+import type { Cluster, ClusterVersion, NodeId, Shard } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
 import { type Candidate, electCandidate } from './candidates.ts';
 import { type MigrationView, viewMigration } from './migration-status.ts';
 import type { Problem } from './problems.ts';
 import { failureWindowMs } from './settings.ts';
-import { type Situation, isFresh, masterView, nodeName, silenceText, silentSinceMs } from './situation.ts';
+import {
+  type NodeView,
+  type Situation,
+  errorText,
+  isAway,
+  isFresh,
+  masterView,
+  nodeName,
+  silenceText,
+  silentSinceMs,
+} from './situation.ts';
 
 /**
  * How long the source's word that it is still copying to a target we cannot reach holds the target's failover back. A source notices a dead
@@ -22,6 +40,7 @@ const LIVING_JOB_PATIENCE_MS = 15_000;
 /** A change in the making: several can go into one commit. */
 export interface Draft {
   readonly cluster: Cluster;
+  readonly facts: ClusterFacts;
   readonly reasons: readonly CommitReason[];
 }
 
@@ -35,51 +54,110 @@ type Resolution =
 
 /** Looks at every shard; all masters that can be replaced now are replaced in one commit. */
 export function planFailovers(situation: Situation): FailoverPlan {
-  let draft: Draft = { cluster: situation.cluster, reasons: [] };
+  let draft: Draft = { cluster: situation.cluster, facts: situation.facts, reasons: [] };
   const problems: Problem[] = [];
-  for (const [shardIndex, shard] of situation.cluster.shards.entries()) {
+  for (const shard of situation.cluster.shards) {
     const master = masterView(situation, shard);
-    if (master.condition !== 'down') continue;
-    const outcome = failOver(situation, draft, shard);
-    if (typeof outcome === 'string') {
-      const detail = `${nodeName(master)} ${silenceText(master)}. ${outcome}`;
-      problems.push({
-        kind: 'masterUnreachable',
-        shardIndex,
-        node: master.node.id,
-        address: master.node.address,
-        detail,
-      });
-    } else {
-      draft = outcome;
-    }
+    const why = whyReplaced(situation, master);
+    if (why === null) continue;
+    const outcome = failOver(situation, draft, { shard, why });
+    if (typeof outcome === 'string') problems.push(vacancyProblem(master, `${why}. ${outcome}`));
+    else draft = outcome;
   }
   return { ...draft, problems };
 }
 
+/** Why the master of a shard has to be replaced, for people; null when it has not. */
+export function whyReplaced(situation: Situation, master: NodeView): string | null {
+  const name = `master ${nodeName(master)}`;
+  if (isAway(master)) return `${name} ${silenceText(master)}`;
+  if (master.loss !== null) return `${name} has lost its data: ${master.loss.why}`;
+  const { impairedSinceMs } = master.memory;
+  const isUntold = openPromotion(situation.facts, master.shard.id) !== null && impairedSinceMs !== null;
+  if (isUntold && situation.nowMs - impairedSinceMs >= failureWindowMs(situation.settings)) {
+    return `${name} was never seen as master and cannot be told: ${errorText(master.memory)}`;
+  }
+  return null;
+}
+
+function vacancyProblem(master: NodeView, detail: string): Problem {
+  const kind = master.loss === null ? 'masterUnreachable' : 'masterDataLost';
+  return { kind, shardIndex: master.shardIndex, node: master.node.id, address: master.node.address, detail };
+}
+
 /** The draft with the shard's master replaced, or the reason why it is not (yet). */
-function failOver(situation: Situation, draft: Draft, shard: Shard): Draft | string {
+function failOver(
+  situation: Situation,
+  draft: Draft,
+  { shard, why }: { readonly shard: Shard; readonly why: string },
+): Draft | string {
   const election = electCandidate(situation, shard);
   if (election.kind === 'wait') return `Waiting for ${election.why}.`;
   if (election.kind === 'nobody') return `No eligible replica: ${election.refusals.join('; ')}.`;
   const { candidate } = election;
+  const replaced = replaceMaster(situation, draft, { shard, candidate });
+  if (typeof replaced === 'string') return replaced;
+  const reason: CommitReason = {
+    kind: 'failover',
+    shardIndex: shardIndexOf(replaced.cluster, shard.id),
+    from: masterOf(shard).id,
+    to: candidate.view.node.id,
+    text: `${why}; replica ${nodeName(candidate.view)} takes over: ${candidate.why}`,
+  };
+  return { ...replaced, reasons: [...replaced.reasons, reason] };
+}
+
+/** The draft with `candidate` as the master of `shard`, a migration of the shard settled; or the reason to wait. */
+export function replaceMaster(
+  situation: Situation,
+  draft: Draft,
+  { shard, candidate }: { readonly shard: Shard; readonly candidate: Candidate },
+): Draft | string {
   const resolution = resolveMigration(situation, { draft, shard, candidate });
   if (resolution.kind === 'wait') return `Waiting for the migration: ${resolution.why}.`;
   const settled = settle(draft, shard, resolution);
   const shardIndex = shardIndexOf(draft.cluster, shard.id);
   const promoted = promote(settled.cluster, shardIndex, candidate.view.node.id);
   assert(promoted.ok, 'a replica of a shard without a started migration can be promoted');
+  const facts = factsAfterPromotion(situation, { facts: draft.facts, version: promoted.value.version }, { shard, candidate });
+  return { cluster: promoted.value, facts, reasons: settled.reasons };
+}
+
+/**
+ * What a promotion adds to the facts: the position at which the histories part, and what is no copy any more. A promotion that was never seen
+ * to take effect is dropped, because what its own master may have taken in between is in nobody's history.
+ */
+function factsAfterPromotion(
+  situation: Situation,
+  base: { readonly facts: ClusterFacts; readonly version: ClusterVersion },
+  { shard, candidate }: { readonly shard: Shard; readonly candidate: Candidate },
+): ClusterFacts {
+  const { version } = base;
+  const from = masterOf(shard).id;
+  const to = candidate.view.node.id;
+  const open = openPromotion(base.facts, shard.id);
+  let { facts } = base;
+  if (open !== null) facts = condemned(withoutLastPromotion(facts, shard.id), from, 'it may have been master for a moment and was never seen as one');
   const master = masterView(situation, shard);
-  const reason: CommitReason = {
-    kind: 'failover',
-    shardIndex,
-    from: master.node.id,
-    to: candidate.view.node.id,
-    text:
-      `master ${nodeName(master)} ${silenceText(master)}; ` +
-      `replica ${nodeName(candidate.view)} takes over: ${candidate.why}`,
-  };
-  return { cluster: promoted.value, reasons: [...settled.reasons, reason] };
+  if (master.loss !== null) facts = condemned(facts, from, master.loss.why);
+  const origin = open?.from ?? from;
+  if (origin !== to) {
+    facts = withPromotion(facts, shard.id, {
+      from: origin,
+      to,
+      version,
+      sequence: candidate.isProven ? candidate.sequence : null,
+      term: situation.term,
+      atSeconds: situation.nowSeconds,
+      isConfirmed: false,
+    });
+  }
+  const { sequence } = candidate;
+  return withNodeFacts(facts, to, { sequence, following: to, seenAtSeconds: situation.nowSeconds, remake: null });
+}
+
+function condemned(facts: ClusterFacts, id: NodeId, remake: string): ClusterFacts {
+  return withNodeFacts(facts, id, { ...(facts.nodes.get(id) ?? UNSEEN_NODE), following: null, remake });
 }
 
 function settle(draft: Draft, shard: Shard, resolution: Resolution): Draft {
@@ -98,7 +176,7 @@ function settle(draft: Draft, shard: Shard, resolution: Resolution): Draft {
     slots: printSlotRange(place.migration.range),
     text: resolution.why,
   };
-  return { cluster: next.value, reasons: [...draft.reasons, reason] };
+  return { ...draft, cluster: next.value, reasons: [...draft.reasons, reason] };
 }
 
 interface FailoverCase {
@@ -138,7 +216,7 @@ function resolveWithoutSource(view: MigrationView): Resolution {
     if (!isFresh(target, silentSinceMs(source))) {
       return { kind: 'wait', why: 'the target was not asked since the source failed' };
     }
-    if (view.sourceState === 'succeeded') {
+    if (view.sourceState === 'succeeded' && target.loss === null) {
       return { kind: 'finish', why: 'the source reported success before it died, and the target answers' };
     }
     return { kind: 'giveUp', why: 'the source died before the target had taken the slots over' };

@@ -2,70 +2,11 @@
 
 import { unreachable } from '../base/assert.ts';
 import type { Result } from '../base/result.ts';
-import { type NodePlace, allNodes, masterOf, replicasOf } from '../topology/cluster.ts';
+import { allNodes } from '../topology/cluster.ts';
 import type { Cluster, NodeAddress, NodeId, ShardId } from '../topology/types.ts';
-import type { NodeError, NodeReport, ProbeResult } from './observation.ts';
-import { retryDelayMs } from './settings.ts';
-
-/** A probe that was answered. Times in milliseconds on the monotonic clock. */
-export interface Look {
-  readonly report: NodeReport;
-  readonly startedAtMs: number;
-  readonly endedAtMs: number;
-}
-
-/** A replica's last look from before its master's last answer: what its link was like while the master lived. */
-export interface Evidence {
-  readonly report: NodeReport;
-  readonly lookStartedAtMs: number;
-  readonly masterId: NodeId;
-  /** When the master answered. */
-  readonly atMs: number;
-}
-
-/** The last look at which the node, as a replica, had a working link. Newer than the evidence where the master died between two of its own looks. */
-export interface Linked {
-  readonly master: NodeAddress;
-  /** When the look began. */
-  readonly atMs: number;
-}
-
-/** Probes in a row without any reply. */
-export interface Silence {
-  readonly probes: number;
-  /** When the first of these began. */
-  readonly sinceMs: number;
-  /** When the last of these ended. */
-  readonly untilMs: number;
-}
-
-/** The pushes of one version to one node. */
-export interface PushMemory {
-  readonly version: number;
-  /** Pushes begun and not followed by convergence. */
-  readonly attempts: number;
-  /** When the push now under way began; null when none is. */
-  readonly inFlightSinceMs: number | null;
-  /** When the last push ended; -Infinity when there was none. */
-  readonly endedAtMs: number;
-  /** Not again before this. */
-  readonly nextAtMs: number;
-  /** What the last push ended with; null for success and when there was none. */
-  readonly error: NodeError | null;
-}
-
-export interface NodeMemory {
-  readonly address: NodeAddress;
-  /** The last answered probe. */
-  readonly look: Look | null;
-  /** Why the last probe brought no report; null when it did, and before the first probe. */
-  readonly error: NodeError | null;
-  /** Null when the last probe brought any reply, and before the first one. */
-  readonly silence: Silence | null;
-  readonly evidence: Evidence | null;
-  readonly linked: Linked | null;
-  readonly push: PushMemory;
-}
+import { type NodeMemory, afterOutrun, afterProbe, afterPush, unseenNode } from './node-memory.ts';
+import type { NodeError, ProbeResult } from './observation.ts';
+import { type ControlSettings, retryDelayMs } from './settings.ts';
 
 /** A MIGRATE that was sent. `endedAtMs` is null while its reply is awaited. */
 export interface MigrateRequest {
@@ -82,6 +23,10 @@ export interface MigrationMemory {
   readonly request: MigrateRequest | null;
   /** Whether the target was seen, as a master, without a finished import of these slots since the migration was started. */
   readonly sawTargetUnmarked: boolean;
+  /** Since when the job is seen running, on the monotonic clock; null while it is not. */
+  readonly runningSinceMs: number | null;
+  /** The ending of the target's import, when one was asked for. */
+  readonly ending: { readonly isInFlight: boolean; readonly nextAtMs: number } | null;
   /** Why the last attempt failed; empty when none has. */
   readonly lastError: string;
 }
@@ -99,12 +44,14 @@ export interface RaiseMemory {
   readonly nextAtMs: number;
 }
 
-/** One cluster's memory. It dies with the leadership: whatever must outlive that is in the `Cluster`. */
+/** One cluster's memory. It dies with the leadership: whatever must outlive that is in the `Cluster` or its facts. */
 export interface ControlMemory {
   readonly nodes: ReadonlyMap<NodeId, NodeMemory>;
   readonly migrations: ReadonlyMap<ShardId, MigrationMemory>;
   readonly commit: CommitMemory;
   readonly raise: RaiseMemory;
+  /** When positions were last written down; -Infinity when never by this leadership. */
+  readonly notedAtMs: number;
 }
 
 export const NO_MEMORY: ControlMemory = {
@@ -112,6 +59,7 @@ export const NO_MEMORY: ControlMemory = {
   migrations: new Map(),
   commit: { isInFlight: false, failures: 0, nextAtMs: -Infinity },
   raise: { count: 0, lastAtMs: -Infinity, nextAtMs: -Infinity },
+  notedAtMs: -Infinity,
 };
 
 /** What happened since the last decision. Times in milliseconds on the monotonic clock. */
@@ -125,7 +73,8 @@ export type ControlEvent =
       readonly result: ProbeResult;
     }
   | {
-      readonly kind: 'pushed';
+      /** A push, or a step of outrunning, ended. */
+      readonly kind: 'pushed' | 'outran';
       readonly node: NodeId;
       readonly endedAtMs: number;
       readonly result: Result<void, NodeError>;
@@ -136,29 +85,14 @@ export type ControlEvent =
       readonly endedAtMs: number;
       readonly result: Result<void, NodeError>;
     }
+  | {
+      readonly kind: 'importsEnded';
+      readonly shard: ShardId;
+      readonly endedAtMs: number;
+      /** How many connections were closed. */
+      readonly result: Result<number, NodeError>;
+    }
   | { readonly kind: 'commitEnded'; readonly endedAtMs: number; readonly isCommitted: boolean };
-
-const NO_PUSH: PushMemory = {
-  version: 0,
-  attempts: 0,
-  inFlightSinceMs: null,
-  endedAtMs: -Infinity,
-  nextAtMs: -Infinity,
-  error: null,
-};
-
-/** A node nobody has looked at yet. */
-export function unseenNode(address: NodeAddress): NodeMemory {
-  return {
-    address,
-    look: null,
-    error: null,
-    silence: null,
-    evidence: null,
-    linked: null,
-    push: NO_PUSH,
-  };
-}
 
 /**
  * Adds `events`, oldest first, to what is remembered about `cluster`. Give many at once where possible: each call copies the table of nodes.
@@ -166,7 +100,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
  */
 export function observe(
   memory: ControlMemory,
-  cluster: Cluster,
+  { cluster, settings }: { readonly cluster: Cluster; readonly settings: ControlSettings },
   events: readonly ControlEvent[],
 ): ControlMemory {
   const nodes = new Map(memory.nodes);
@@ -174,14 +108,25 @@ export function observe(
   let { migrations, commit } = memory;
   for (const event of events) {
     switch (event.kind) {
-      case 'probed':
-        addProbe(nodes, places.get(event.node), event);
+      case 'probed': {
+        if (places.get(event.node)?.node.address !== event.address) break;
+        const known = nodes.get(event.node);
+        const before = known?.address === event.address ? known : unseenNode(event.address);
+        nodes.set(event.node, afterProbe(before, event, { id: event.node, settings }));
         break;
+      }
       case 'pushed':
-        addPush(nodes, event);
+      case 'outran': {
+        const before = nodes.get(event.node);
+        const after = event.kind === 'pushed' ? afterPush : afterOutrun;
+        if (before !== undefined) nodes.set(event.node, after(before, event));
         break;
+      }
       case 'migrateAnswered':
         migrations = withMigrateAnswer(migrations, event);
+        break;
+      case 'importsEnded':
+        migrations = withImportsEnded(migrations, event);
         break;
       case 'commitEnded':
         commit = commitAfter(commit, event);
@@ -209,89 +154,17 @@ export function forgetOthers(memory: ControlMemory, cluster: Cluster): ControlMe
   return { ...memory, nodes, migrations };
 }
 
+/** What is remembered, without one node: its data counts from now on as it is. */
+export function forgetNode(memory: ControlMemory, id: NodeId): ControlMemory {
+  const nodes = new Map(memory.nodes);
+  nodes.delete(id);
+  return { ...memory, nodes };
+}
+
 type Event<K extends ControlEvent['kind']> = Extract<ControlEvent, { readonly kind: K }>;
+type Migrations = ReadonlyMap<ShardId, MigrationMemory>;
 
-function addProbe(
-  nodes: Map<NodeId, NodeMemory>,
-  place: NodePlace | undefined,
-  event: Event<'probed'>,
-): void {
-  if (place === undefined || place.node.address !== event.address) return;
-  const known = nodes.get(event.node);
-  const before = known?.address === event.address ? known : unseenNode(event.address);
-  const { result, startedAtMs, endedAtMs } = event;
-  if (result.kind === 'failed') {
-    nodes.set(event.node, afterFailure(before, result.error, event));
-    return;
-  }
-  const look: Look = { report: result.report, startedAtMs, endedAtMs };
-  const linked = linkOf(look) ?? before.linked;
-  nodes.set(event.node, { ...before, silence: null, look, error: null, linked });
-  if (place.node.role === 'master' && result.report.role === 'master') {
-    for (const replica of replicasOf(place.shard)) {
-      const memory = nodes.get(replica.id);
-      if (memory === undefined || memory.look === null || memory.error !== null) continue;
-      const evidence: Evidence = {
-        report: memory.look.report,
-        lookStartedAtMs: memory.look.startedAtMs,
-        masterId: masterOf(place.shard).id,
-        atMs: endedAtMs,
-      };
-      nodes.set(replica.id, { ...memory, evidence });
-    }
-  }
-}
-
-function linkOf({ report, startedAtMs }: Look): Linked | null {
-  const { role, master, link, syncInProgress } = report;
-  if (role !== 'replica' || master === null || link !== 'up' || syncInProgress) return null;
-  return { master, atMs: startedAtMs };
-}
-
-/**
- * A failed probe counts only when nothing came back, and not when our own SETNODES was being executed, which stalls the whole node for up to
- * 10 s (facts section 3.6). A refused connection counts even then: a stalled process still accepts.
- */
-function afterFailure(before: NodeMemory, error: NodeError, probe: Event<'probed'>): NodeMemory {
-  switch (error.kind) {
-    // What this controller could not try says nothing of the node.
-    case 'ownFault':
-      return before;
-    case 'connectionRefused':
-    case 'unreachable':
-      return silent(before, error, probe);
-    case 'timedOut':
-    case 'connectionLost': {
-      const isExcused = before.push.inFlightSinceMs !== null || before.push.endedAtMs > probe.startedAtMs;
-      return isExcused ? before : silent(before, error, probe);
-    }
-    default:
-      return { ...before, silence: null, error };
-  }
-}
-
-function silent(before: NodeMemory, error: NodeError, probe: Event<'probed'>): NodeMemory {
-  const { probes, sinceMs } = before.silence ?? { probes: 0, sinceMs: probe.startedAtMs };
-  return { ...before, error, silence: { probes: probes + 1, sinceMs, untilMs: probe.endedAtMs } };
-}
-
-function addPush(nodes: Map<NodeId, NodeMemory>, event: Event<'pushed'>): void {
-  const before = nodes.get(event.node);
-  if (before === undefined) return;
-  const push: PushMemory = {
-    ...before.push,
-    inFlightSinceMs: null,
-    endedAtMs: event.endedAtMs,
-    nextAtMs: event.endedAtMs + retryDelayMs(before.push.attempts),
-    error: event.result.ok ? null : event.result.error,
-  };
-  nodes.set(event.node, { ...before, push });
-}
-
-function withMigrateAnswer(
-  migrations: ReadonlyMap<ShardId, MigrationMemory>,
-  event: Event<'migrateAnswered'>,
-): ReadonlyMap<ShardId, MigrationMemory> {
+function withMigrateAnswer(migrations: Migrations, event: Event<'migrateAnswered'>): Migrations {
   const before = migrations.get(event.shard);
   if (before === undefined || before.request === null) return migrations;
   const request: MigrateRequest = {
@@ -299,6 +172,16 @@ function withMigrateAnswer(
     error: event.result.ok ? null : event.result.error,
   };
   return new Map(migrations).set(event.shard, { ...before, request });
+}
+
+/** How long the nodes get to show what the end of an import led to, before it is asked for again. */
+const IMPORT_END_PAUSE_MS = 1_000;
+
+function withImportsEnded(migrations: Migrations, event: Event<'importsEnded'>): Migrations {
+  const before = migrations.get(event.shard);
+  if (before === undefined || before.ending === null) return migrations;
+  const ending = { isInFlight: false, nextAtMs: event.endedAtMs + IMPORT_END_PAUSE_MS };
+  return new Map(migrations).set(event.shard, { ...before, ending });
 }
 
 function commitAfter(before: CommitMemory, event: Event<'commitEnded'>): CommitMemory {

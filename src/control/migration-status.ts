@@ -31,7 +31,16 @@ export function migrationKey({ migration }: MigrationPlace): string {
 }
 
 export function newMigrationMemory(key: string): MigrationMemory {
-  return { key, failures: 0, nextAtMs: -Infinity, request: null, sawTargetUnmarked: false, lastError: '' };
+  return {
+    key,
+    failures: 0,
+    nextAtMs: -Infinity,
+    request: null,
+    sawTargetUnmarked: false,
+    runningSinceMs: null,
+    ending: null,
+    lastError: '',
+  };
 }
 
 export function viewMigration(situation: Situation, place: MigrationPlace): MigrationView {

@@ -2,16 +2,16 @@
 
 import { assert, unreachable } from '../base/assert.ts';
 import { endMigration, finishMigration, markMigrationStarted } from '../topology/change-slots.ts';
-import { migrationsOf } from '../topology/cluster.ts';
+import { clusterWithVersion, migrationsOf } from '../topology/cluster.ts';
 import { printSlotRange } from '../topology/slot.ts';
 import type { ShardId } from '../topology/types.ts';
-import type { CommitReason, MigrateAction } from './actions.ts';
+import type { CommitReason, EndImportsAction, MigrateAction } from './actions.ts';
 import type { Draft } from './failover.ts';
 import type { MigrationMemory } from './memory.ts';
 import { type MigrationView, isTargetMarked, viewMigration } from './migration-status.ts';
 import type { Problem } from './problems.ts';
 import { retryDelayMs } from './settings.ts';
-import { type NodeView, type Situation, isFresh, nodeName, silentSinceMs } from './situation.ts';
+import { type NodeView, type Situation, isAway, isFresh, nodeName, silentSinceMs } from './situation.ts';
 
 /** A job that failed this often is given up; people can ask again. */
 export const MIGRATION_FAILURES_MAX = 3;
@@ -21,10 +21,12 @@ export type MigrationStep =
   | { readonly kind: 'wait'; readonly why: string; readonly untilMs: number | null }
   | { readonly kind: 'start'; readonly why: string; readonly isTargetMarked: boolean }
   | { readonly kind: 'migrate' }
+  /** To end the import at the target, which ends the job without harm wherever its source is (facts section 5.5). */
+  | { readonly kind: 'endImport'; readonly why: string }
   | { readonly kind: 'finish' | 'giveUp'; readonly why: string };
 
 export interface MigrationPlan extends Draft {
-  readonly requests: readonly MigrateAction[];
+  readonly requests: readonly (MigrateAction | EndImportsAction)[];
   readonly problems: readonly Problem[];
   /** When some migration goes on by itself. */
   readonly wakeAtMs: number;
@@ -38,9 +40,11 @@ export function reviewMigrations(situation: Situation): ReadonlyMap<ShardId, Mig
   const reviewed = new Map<ShardId, MigrationMemory>();
   for (const place of migrationsOf(situation.cluster)) {
     const view = viewMigration(situation, place);
-    const memory = {
+    const isRunning = view.sourceState === 'running' || view.targetState === 'running';
+    const memory: MigrationMemory = {
       ...view.memory,
       sawTargetUnmarked: view.memory.sawTargetUnmarked || seesTargetUnmarked(view),
+      runningSinceMs: isRunning ? (view.memory.runningSinceMs ?? situation.nowMs) : null,
     };
     reviewed.set(place.source.id, countAttempt(situation, { ...view, memory }));
   }
@@ -77,7 +81,8 @@ function countAttempt(situation: Situation, view: MigrationView): MigrationMemor
 /** The steps of all migrations of the draft's cluster; those that need a commit are made in the draft. */
 export function planMigrations(situation: Situation, draft: Draft): MigrationPlan {
   let { cluster, reasons } = draft;
-  const requests: MigrateAction[] = [];
+  const { facts } = draft;
+  const requests: (MigrateAction | EndImportsAction)[] = [];
   const problems: Problem[] = [];
   let wakeAtMs = Infinity;
   for (const place of migrationsOf(draft.cluster)) {
@@ -85,22 +90,27 @@ export function planMigrations(situation: Situation, draft: Draft): MigrationPla
     const step = nextStep(situation, view);
     switch (step.kind) {
       case 'wait':
-        problems.push(waitingProblem(view, step.why));
+        problems.push(waitingProblem(situation, view, step.why));
         if (step.untilMs !== null) wakeAtMs = Math.min(wakeAtMs, step.untilMs);
         break;
       case 'migrate':
         requests.push(migrateAction(view));
         break;
+      case 'endImport':
+        problems.push(waitingProblem(situation, view, step.why));
+        requests.push(...endImports(situation, view));
+        wakeAtMs = Math.min(wakeAtMs, view.memory.ending?.nextAtMs ?? Infinity);
+        break;
       case 'start':
       case 'finish':
       case 'giveUp':
-        ({ cluster, reasons } = commitStep({ cluster, reasons }, view, step));
+        ({ cluster, reasons } = commitStep({ cluster, facts, reasons }, view, step));
         break;
       default:
         unreachable(step);
     }
   }
-  return { cluster, reasons, requests, problems, wakeAtMs };
+  return { cluster, facts, reasons, requests, problems, wakeAtMs };
 }
 
 type CommitStep = Extract<MigrationStep, { readonly kind: 'start' | 'finish' | 'giveUp' }>;
@@ -111,9 +121,10 @@ const REASON_KINDS = {
   giveUp: 'migrationGivenUp',
 } as const;
 
-function commitStep(draft: Draft, { place }: MigrationView, step: CommitStep): Draft {
+function commitStep(draft: Draft, view: MigrationView, step: CommitStep): Draft {
+  const { place } = view;
   const { sourceIndex, targetIndex } = place;
-  const next = changed(draft, sourceIndex, step);
+  const next = changed(draft, view, step);
   assert(next.ok, 'the step of a migration that is there is possible');
   const slots = printSlotRange(place.migration.range);
   const reason: CommitReason = {
@@ -123,12 +134,12 @@ function commitStep(draft: Draft, { place }: MigrationView, step: CommitStep): D
     slots,
     text: step.why,
   };
-  return { cluster: next.value, reasons: [...draft.reasons, reason] };
+  return { ...draft, cluster: next.value, reasons: [...draft.reasons, reason] };
 }
 
 function changed(
   { cluster }: Draft,
-  sourceIndex: number,
+  { place: { sourceIndex }, targetState }: MigrationView,
   step: CommitStep,
 ): ReturnType<typeof finishMigration> {
   switch (step.kind) {
@@ -136,8 +147,12 @@ function changed(
       return markMigrationStarted(cluster, sourceIndex, step.isTargetMarked);
     case 'finish':
       return finishMigration(cluster, sourceIndex);
-    case 'giveUp':
-      return endMigration(cluster, sourceIndex);
+    case 'giveUp': {
+      const ended = endMigration(cluster, sourceIndex);
+      // A target that took the slots in goes on serving them until it hears of a higher version.
+      const isTargetAffected = targetState === 'succeeded' || targetState === 'running';
+      return ended.ok && isTargetAffected ? clusterWithVersion(ended.value, cluster.version + 1) : ended;
+    }
     default:
       return unreachable(step);
   }
@@ -150,7 +165,8 @@ function nextStep(situation: Situation, view: MigrationView): MigrationStep {
 /** Nothing was sent yet. The stage `started` is committed first, and only if the source remembers no success that could be taken for ours. */
 function stepOfPlanned(view: MigrationView): MigrationStep {
   const { source, target, place } = view;
-  const dead = [source, target].find((end) => end.condition === 'down');
+  if (place.migration.isCancelled) return { kind: 'giveUp', why: 'it was cancelled' };
+  const dead = [source, target].find((end) => isAway(end));
   if (dead !== undefined) return { kind: 'giveUp', why: `${nodeName(dead)} does not answer` };
   const unready = [source, target].find((end) => end.need.kind !== 'nothing');
   if (unready !== undefined) return wait(`${nodeName(unready)} does not have the topology yet`);
@@ -173,36 +189,72 @@ function stepOfPlanned(view: MigrationView): MigrationStep {
 
 function stepOfStarted(situation: Situation, view: MigrationView): MigrationStep {
   const { source, target, sourceState, targetState } = view;
-  if (sourceState === 'succeeded') {
-    // A target that just fell silent may be dying; what is known of its replica then decides (see failover.ts).
-    if (target.condition === 'answering') return { kind: 'finish', why: 'the source reports success' };
-    return wait('the slots were handed over, but the target does not answer');
-  }
-  if (targetState === 'succeeded' && target.condition === 'answering' && hasForgotten(view)) {
+  if (sourceState === 'succeeded') return stepAfterSuccess(view);
+  const isTargetWell = target.condition === 'answering' && target.loss === null;
+  if (targetState === 'succeeded' && isTargetWell && hasForgotten(view)) {
     return { kind: 'finish', why: 'the target reports success and the source has forgotten its job' };
   }
-  if (source.condition === 'down') return stepWithoutSource(view);
+  const forgotten = stepOfForgetting(view);
+  if (forgotten !== null) return forgotten;
+  if (view.place.migration.isCancelled) return stepOfCancelled(view);
+  if (isAway(source)) return stepWithoutSource(view);
   if (!view.isSourceCurrent) return wait('the word of the source is awaited');
   if (sourceState === 'running') return wait('the job runs');
   if (sourceState === 'busy') return wait('another job runs at the source');
   return stepWhenSettled(situation, view);
 }
 
-/** A restarted or dead source. One that reports `fail` never answered MOVED, so its own data is the newest and the move is tried again. */
-function hasForgotten({ source, sourceState, isSourceCurrent }: MigrationView): boolean {
-  return source.condition === 'down' || (isSourceCurrent && sourceState === 'idle');
+/** A target that just fell silent may be dying, and one on an empty disk has nothing: what is known of its replica then decides (failover.ts). */
+function stepAfterSuccess({ target }: MigrationView): MigrationStep {
+  if (target.loss !== null) return wait(`the slots were handed over, but the target has lost its data: ${target.loss.why}`);
+  if (target.condition === 'answering') return { kind: 'finish', why: 'the source reports success' };
+  return wait('the slots were handed over, but the target does not answer');
 }
 
-/** The source is down and was not failed over. Its job died with it unless it only hangs; a target that ended the import settles that. */
+/** That the target forgot an earlier import of the same slots is committed: its next success is then known to be of this move by every leader. */
+function stepOfForgetting({ place: { migration }, memory }: MigrationView): MigrationStep | null {
+  const { stage } = migration;
+  if (stage.kind !== 'started' || !stage.isTargetMarked || !memory.sawTargetUnmarked) return null;
+  return { kind: 'start', why: 'the target has forgotten an earlier import of these slots', isTargetMarked: false };
+}
+
+/** A restarted or dead source. One that reports `fail` never answered MOVED, so its own data is the newest and the move is tried again. */
+function hasForgotten({ source, sourceState, isSourceCurrent }: MigrationView): boolean {
+  return isAway(source) || (isSourceCurrent && sourceState === 'idle');
+}
+
+/** Somebody wants it to end: the import is ended at the target, and given up as soon as no end can take it on. A success that came first counts. */
+function stepOfCancelled(view: MigrationView): MigrationStep {
+  const { source, target, sourceState, targetState } = view;
+  if (view.isSourceCurrent && (sourceState === 'idle' || sourceState === 'failed')) {
+    return { kind: 'giveUp', why: 'it was cancelled' };
+  }
+  if (isAway(target)) {
+    const isEnded = isAway(source) || sourceState !== 'running';
+    return isEnded ? { kind: 'giveUp', why: 'it was cancelled' } : wait('the source is to notice that the target is away');
+  }
+  if (targetState === 'running') return { kind: 'endImport', why: 'it was cancelled; the import is being ended' };
+  if (isAway(source) && isFresh(target, silentSinceMs(source))) {
+    return { kind: 'giveUp', why: `it was cancelled while ${nodeName(source)} did not answer` };
+  }
+  return wait('it was cancelled; the word of the source is awaited');
+}
+
+/**
+ * The source is away and was not failed over. A process that is gone has no job any more; one that only hangs may still have our MIGRATE before
+ * it and carry it out whenever it goes on (facts section 8), so a silent source is given up only after its import was seen to fail.
+ */
 function stepWithoutSource(view: MigrationView): MigrationStep {
   const { source, target, targetState } = view;
-  if (isFresh(target, silentSinceMs(source)) && targetState !== 'running') {
+  const kind = source.memory.absence?.kind;
+  const cannotStart = kind === 'refused' || kind === 'stranger' || targetState === 'failed';
+  if (cannotStart && isFresh(target, silentSinceMs(source)) && targetState !== 'running') {
     return {
       kind: 'giveUp',
       why: `the source ${nodeName(source)} does not answer and the target has not taken the slots over`,
     };
   }
-  return wait(`the source ${nodeName(source)} does not answer`);
+  return wait(`the source ${nodeName(source)} does not answer and may still carry the move out when it goes on`);
 }
 
 /** No job runs: try, try again, or give up. */
@@ -210,7 +262,7 @@ function stepWhenSettled(situation: Situation, view: MigrationView): MigrationSt
   const { source, target, memory } = view;
   if (memory.failures >= MIGRATION_FAILURES_MAX)
     return { kind: 'giveUp', why: `it failed: ${memory.lastError}` };
-  if (target.condition === 'down')
+  if (isAway(target))
     return { kind: 'giveUp', why: `the target ${nodeName(target)} does not answer` };
   if (situation.nowMs < memory.nextAtMs) {
     return {
@@ -244,13 +296,44 @@ function migrateAction({ place, source, target, memory }: MigrationView): Migrat
   };
 }
 
-function waitingProblem({ place, source }: MigrationView, why: string): Problem {
-  const detail = `slots ${printSlotRange(place.migration.range)} from shard ${place.sourceIndex} to shard ${place.targetIndex}: ${why}`;
+function endImports({ nowMs }: Situation, { place, target, memory }: MigrationView): EndImportsAction[] {
+  const { ending } = memory;
+  if (target.condition !== 'answering') return [];
+  if (ending !== null && (ending.isInFlight || nowMs < ending.nextAtMs)) return [];
+  return [
+    {
+      kind: 'endImports',
+      shard: place.source.id,
+      target: target.node.id,
+      targetAddress: target.node.address,
+    },
+  ];
+}
+
+/** A job that runs longer than this is told with its figures: Kvrocks itself tells none. */
+const LONG_JOB_MS = 120_000;
+
+function waitingProblem(situation: Situation, view: MigrationView, why: string): Problem {
+  const { place, source, target, memory } = view;
+  const { runningSinceMs } = memory;
+  const runningMs = runningSinceMs === null ? 0 : situation.nowMs - runningSinceMs;
+  const isLong = runningMs >= LONG_JOB_MS;
+  const figures = isLong
+    ? `; running for ${Math.round(runningMs / 1000)} s, writes ${rateOf(source)}, copies ${rateOf(target)}`
+    : '';
+  const detail = `slots ${printSlotRange(place.migration.range)} from shard ${place.sourceIndex} to shard ${place.targetIndex}: ${why}${figures}`;
   return {
-    kind: 'migrationWaiting',
+    kind: isLong ? 'migrationSlow' : 'migrationWaiting',
     shardIndex: place.sourceIndex,
     node: source.node.id,
     address: source.node.address,
     detail,
   };
+}
+
+/** How fast a node's sequence moves, which is all that tells of the pace of a job. */
+function rateOf({ memory: { positions } }: NodeView): string {
+  const [first, last] = [positions[0], positions.at(-1)];
+  if (first === undefined || last === undefined || last.atMs <= first.atMs) return 'unknown';
+  return `${Math.round(((last.sequence - first.sequence) * 1000) / (last.atMs - first.atMs))}/s`;
 }

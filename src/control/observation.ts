@@ -9,7 +9,8 @@ import type { NodeAddress, NodeId, NodeRole, SlotRange } from '../topology/types
  * - `connectionRefused`: nobody listens at the address; certainly not executed.
  * - `unreachable`: no connection within the deadline, or the host cannot be reached; certainly not executed.
  * - `timedOut`, `connectionLost`: no reply; the command may still take effect (facts section 8: also after minutes).
- * - `malformedReply`: something answered, and not as a node does.
+ * - `garbage`: something answered that no server of this protocol would say.
+ * - `malformedReply`: a well-formed reply that does not mean anything to this release; the node lives.
  * - `notKvrocks`: certainly another server.
  * - the rest are replies of a living node. `tooManyClients` comes on a new connection, whose commands were certainly
  *   not executed. `fragile` means that the node lives and that asking it for its position could end it.
@@ -20,6 +21,7 @@ export type NodeErrorKind =
   | 'unreachable'
   | 'timedOut'
   | 'connectionLost'
+  | 'garbage'
   | 'tooManyClients'
   | 'fragile'
   | 'loading'
@@ -47,6 +49,11 @@ export interface SourceJob {
   readonly range: SlotRange;
   readonly destination: NodeId;
   readonly state: 'start' | 'success' | 'fail' | 'none';
+  /**
+   * Of a success: whether the node still turns clients away from these slots. It stops doing so when a topology that leaves them with it
+   * undoes the hand-over (facts section 5.4), and says `success` all the same. Null for other states, and when it could not be asked.
+   */
+  readonly isInEffect: boolean | null;
 }
 
 /** `importing_*` lines of CLUSTER INFO on a target: the last or current import. */

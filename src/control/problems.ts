@@ -4,6 +4,14 @@ import type { NodeAddress, NodeId } from '../topology/types.ts';
 
 export type ProblemKind =
   | 'masterUnreachable'
+  | 'masterDataLost'
+  | 'ownFault'
+  | 'copyNotProven'
+  | 'replicaBehind'
+  | 'emptiesBeforeFullSync'
+  | 'tooManyClients'
+  | 'unrecordedHandOver'
+  | 'migrationSlow'
   | 'replicaUnreachable'
   | 'nodeLoading'
   | 'passwordRefused'
@@ -47,7 +55,46 @@ export const PROBLEMS = {
     severity: 'critical',
     title: 'Master unreachable, no eligible replica',
     when: 'A master missed its probes and no replica may take over (yet); the detail says why for each.',
-    remedy: 'Bring the master back, or fail over by hand to a replica whose loss you accept.',
+    remedy:
+      'Bring the master back. If it is lost for good, POST .../shards/{shard}/failover with "force": true promotes the best copy left and says what may be lost; docs/operations.md, "A shard has no master".',
+  },
+  masterDataLost: {
+    severity: 'critical',
+    title: 'Master has lost its data',
+    when: 'What answers as the master stands behind what was seen of it, as after an exchange of its disk, and no replica may take over (yet).',
+    remedy:
+      'If the old disk exists, start the node on it. Else POST .../shards/{shard}/failover with "force": true: the best replica takes over; with the id of this master as "preferred_node_id" it is accepted as it is, without the lost data.',
+  },
+  ownFault: {
+    severity: 'error',
+    title: 'This controller cannot look at a node',
+    when: 'The fault is on this side: no file descriptors, no route, a name that cannot be resolved. It is never counted against the node.',
+    remedy: 'Read the detail; raise the limit of open files, repair routes or name service of this controller.',
+  },
+  copyNotProven: {
+    severity: 'warning',
+    title: 'Copy is made anew',
+    when: 'A node has data its master never had, or nothing proves what it has. It cannot take over and is brought to a full synchronisation.',
+    remedy:
+      'Wait. If the detail says that it is kept aside: stop the node, empty its data directory, start it again; it then joins by itself.',
+  },
+  replicaBehind: {
+    severity: 'warning',
+    title: 'Replica lags behind',
+    when: 'A replica with a living link lacks more than may be lost, or does not move while its master does. It could not take over now.',
+    remedy: 'Check the disk and the load of the replica; one that does not move at all has to be restarted or replaced.',
+  },
+  emptiesBeforeFullSync: {
+    severity: 'warning',
+    title: 'Replica drops its data before a full synchronisation',
+    when: 'A node has "slave-empty-db-before-fullsync yes": when its master dies during a full synchronisation, it has nothing left and can crash when asked.',
+    remedy: 'CONFIG SET slave-empty-db-before-fullsync no on the node, and in its configuration file.',
+  },
+  tooManyClients: {
+    severity: 'error',
+    title: 'Node takes no more connections',
+    when: 'A node answers new connections with "max number of clients reached". It lives and is not replaced for that.',
+    remedy: 'Raise "maxclients" on the node (CONFIG SET maxclients) or close connections.',
   },
   replicaUnreachable: {
     severity: 'warning',
@@ -94,8 +141,8 @@ export const PROBLEMS = {
   foreignNode: {
     severity: 'error',
     title: 'Another node at this address',
-    when: 'The node has a topology and another id than the one recorded. It is left alone.',
-    remedy: 'Reset the node (CLUSTER RESET) to let it join, or remove it here and add it again.',
+    when: 'What answers there has another id and a topology of its own, or is no Kvrocks: the recorded node is not there. It is left alone.',
+    remedy: 'Start the right node there, or remove it here and add it again under its new address.',
   },
   foreignVersion: {
     severity: 'error',
@@ -106,8 +153,9 @@ export const PROBLEMS = {
   versionContested: {
     severity: 'error',
     title: 'Somebody else pushes topologies',
-    when: 'The version had to be raised again and again without lasting effect.',
-    remedy: 'Make sure that only one controller and no script manages these nodes.',
+    when: 'The version had to be raised again and again without lasting effect. Nothing is pushed to this cluster any more, except to a master that replaces a dead one.',
+    remedy:
+      'Make sure that only this controller group and no script manages these nodes, then confirm it: POST .../clusters/{cluster}/sync.',
   },
   notConverged: {
     severity: 'warning',
@@ -118,14 +166,27 @@ export const PROBLEMS = {
   replicaLinkDown: {
     severity: 'warning',
     title: 'Replica has no link to its master',
-    when: 'The master answers and the replica follows it, but its link is down; it could not take over now.',
+    when: 'The master answers and the replica follows it, but its link does not live: down, synchronising, or silent although it says "up". It could not take over now.',
     remedy: 'Check "masterauth" and the network between the two.',
   },
   slotsWriteForbidden: {
     severity: 'error',
     title: 'Slots refuse writes',
-    when: 'A master still counts slots it owns as just moved away and answers TRYAGAIN to writes.',
+    when: 'A hand-over of slots was undone; the master serves them again but answers TRYAGAIN to writes.',
     remedy: 'Restart the node, or migrate any other slot out of it: either clears the mark.',
+  },
+  unrecordedHandOver: {
+    severity: 'critical',
+    title: 'Slots handed over without a record',
+    when: 'A master turned clients away to another one, which has the newest writes, and the topology does not know. Both ends are held.',
+    remedy: 'Do as the detail says; do not restart the source.',
+  },
+  migrationSlow: {
+    severity: 'warning',
+    title: 'Migration does not come to its end',
+    when: 'A job runs for minutes. It never ends while the slots are written faster than "migrate-speed" copies them; the detail has both figures.',
+    remedy:
+      'Raise the speed (CONFIG SET migrate-speed 0 on the source acts at once), write less, or give it up: POST .../clusters/{cluster}/migrate/cancel.',
   },
   unknownJob: {
     severity: 'warning',
@@ -144,7 +205,7 @@ export const PROBLEMS = {
     severity: 'info',
     title: 'Migration is waiting',
     when: 'A migration cannot go on now; the detail says for what it waits.',
-    remedy: 'None while it is short; else remove what it waits for.',
+    remedy: 'None while it is short; else remove what it waits for, or POST .../clusters/{cluster}/migrate/cancel.',
   },
   storeUnavailable: {
     severity: 'error',

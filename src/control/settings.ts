@@ -6,6 +6,19 @@ export interface ControlSettings {
   readonly pingIntervalMs: number;
   /** Probes in a row without any reply after which a node counts as down; at least 1. */
   readonly maxPingCount: number;
+  /** Sequence numbers that a replica may be behind the last known position of its master and still take over by itself. */
+  readonly lagMax: number;
+}
+
+/** Milliseconds before the last sight of a master up to which its successor must have everything that is known of it. */
+export const LAG_MS_MAX = 1_500;
+
+/** A replica hears from its master every 2 s on an idle link (facts section 8); after this long, or three intervals, the link counts as dead. */
+const LINK_SILENCE_MS_MIN = 10_000;
+
+/** Milliseconds of silence of its master after which a replica's link is dead although it says `up`. */
+export function linkSilenceMsMax(settings: ControlSettings): number {
+  return Math.max(LINK_SILENCE_MS_MIN, 3 * settings.pingIntervalMs);
 }
 
 /** The first repetition waits this long. */

@@ -1,70 +1,110 @@
-// Desired topology, memory and time put side by side: what each node's condition is and what it needs.
+// Desired topology, facts, memory and time put side by side: what each node's condition is and what it needs.
 
 import { assert } from '../base/assert.ts';
-import { type NodePlace, allNodes, masterOf } from '../topology/cluster.ts';
+import { type NodePlace, allNodes, masterOf, replicasOf } from '../topology/cluster.ts';
+import { type ClusterFacts, type NodeFacts, UNSEEN_NODE } from '../topology/facts.ts';
 import type { Cluster, NodeId, Shard } from '../topology/types.ts';
-import { type ControlMemory, type NodeMemory, type Silence, unseenNode } from './memory.ts';
+import { presenceOf } from './evidence.ts';
+import { type Loss, lossOf } from './loss.ts';
+import type { ControlMemory } from './memory.ts';
+import { type NodeMemory, evidenceOf, unseenNode } from './node-memory.ts';
 import type { NodeReport } from './observation.ts';
 import type { ControlSettings } from './settings.ts';
+import { type Need, needOf } from './target.ts';
 
 /**
- * - `unknown`: no probe has ended yet.
+ * The one judgement of a node:
+ * - `unknown`: no probe has ended yet. `blind`: this controller cannot look.
  * - `answering`: the last probe brought a report.
  * - `loading`, `impaired`: alive, but the last probe brought an error reply.
- * - `suspect`: the last probe or probes brought nothing. `down`: `maxPingCount` in a row did not, over as long as they take at the interval.
+ * - `suspect`: not found by the last look. `down`: not found for the whole window.
+ * - `gone`: somebody else answers at its address, so that it is certainly not there.
  */
-export type Condition = 'unknown' | 'answering' | 'loading' | 'impaired' | 'suspect' | 'down';
+export type Condition =
+  | 'unknown'
+  | 'blind'
+  | 'answering'
+  | 'loading'
+  | 'impaired'
+  | 'suspect'
+  | 'down'
+  | 'gone';
 
-/** What stands between a node and the committed topology. */
-export type Need =
-  | { readonly kind: 'nothing' }
-  /** It does not answer: nothing is known, nothing is done. */
-  | { readonly kind: 'unseen' }
-  | { readonly kind: 'push'; readonly id: NodeId | null; readonly why: string }
-  /** A push would be ignored or refused: the version must first be put above `version`. */
-  | { readonly kind: 'raise'; readonly version: number; readonly why: string }
-  | { readonly kind: 'foreignNode'; readonly why: string }
-  | { readonly kind: 'foreignVersion'; readonly why: string };
-
-export interface NodeView extends NodePlace {
+/** A node before it is known what it needs. */
+export interface Sight extends NodePlace {
   readonly memory: NodeMemory;
+  readonly facts: NodeFacts;
   readonly condition: Condition;
   /** The last report, also when the node does not answer now. */
   readonly report: NodeReport | null;
+  /** What a master that answers has lost; null for all others. */
+  readonly loss: Loss | null;
+}
+
+export interface NodeView extends Sight {
   readonly need: Need;
 }
 
-/** Everything one decision looks at. */
-export interface Situation {
+/** Everything a decision is made from. */
+export interface Circumstances {
   readonly cluster: Cluster;
+  readonly facts: ClusterFacts;
   readonly memory: ControlMemory;
   readonly settings: ControlSettings;
+  /** Milliseconds on the monotonic clock. */
   readonly nowMs: number;
+  /** Seconds since the Unix epoch: for what is written down, never for a decision. */
+  readonly nowSeconds: number;
+  /** The Raft term of this leadership. */
+  readonly term: number;
+}
+
+/** Everything one decision looks at. */
+export interface Situation extends Circumstances {
   readonly views: ReadonlyMap<NodeId, NodeView>;
 }
 
-/**
- * The highest version of a node that is answered by raising ours above it. Far beyond any honest count of changes, and far enough below
- * `CLUSTER_VERSION_MAX` that one lying node cannot use the rest up.
- */
-export const ADOPTED_VERSION_MAX = 2 ** 40;
-
-/** Timers are late now and then, so the first of several intervals may look short from the end of it. */
-const INTERVAL_TOLERANCE = 0.9;
-
-export function lookAt(parts: Omit<Situation, 'views'>): Situation {
-  const views = new Map<NodeId, NodeView>();
-  for (const place of allNodes(parts.cluster)) {
-    const memory = parts.memory.nodes.get(place.node.id) ?? unseenNode(place.node.address);
-    const condition = conditionOf(memory, parts.settings);
-    const report = memory.look?.report ?? null;
-    const need =
-      condition === 'answering' && report !== null
-        ? needOf(parts.cluster, place, report)
-        : ({ kind: 'unseen' } as const);
-    views.set(place.node.id, { ...place, memory, condition, report, need });
+export function lookAt(parts: Circumstances): Situation {
+  const sights = new Map<NodeId, Sight>();
+  for (const place of allNodes(parts.cluster)) sights.set(place.node.id, sightOf(parts, place));
+  for (const shard of parts.cluster.shards) {
+    const id = masterOf(shard).id;
+    const master = sights.get(id);
+    assert(master !== undefined, 'every node of the cluster has a sight');
+    sights.set(id, { ...master, loss: lossAt(sights, master) });
   }
+  const views = new Map<NodeId, NodeView>();
+  for (const [id, sight] of sights) views.set(id, { ...sight, need: needOf(parts, sights, sight) });
   return { ...parts, views };
+}
+
+function sightOf(parts: Circumstances, place: NodePlace): Sight {
+  const { id, address } = place.node;
+  const memory = parts.memory.nodes.get(id) ?? unseenNode(address);
+  return {
+    ...place,
+    memory,
+    facts: parts.facts.nodes.get(id) ?? UNSEEN_NODE,
+    condition: conditionOf(memory, parts),
+    report: memory.look?.report ?? null,
+    loss: null,
+  };
+}
+
+function lossAt(sights: ReadonlyMap<NodeId, Sight>, master: Sight): Loss | null {
+  const { memory, facts, report, condition, node, shard } = master;
+  if (condition !== 'answering' || report === null) return null;
+  const sequences = replicasOf(shard).flatMap((replica) => {
+    const seen = sights.get(replica.id);
+    const isOfMaster =
+      seen?.condition === 'answering' &&
+      seen.facts.remake === null &&
+      seen.report?.role === 'replica' &&
+      seen.report.master === node.address;
+    return isOfMaster && seen.report.sequence !== null ? [seen.report.sequence] : [];
+  });
+  const replicaSequence = sequences.length === 0 ? null : Math.max(...sequences);
+  return lossOf(report, { memory, facts, replicaSequence });
 }
 
 export function viewOf(situation: Situation, id: NodeId): NodeView {
@@ -78,23 +118,29 @@ export function masterView(situation: Situation, shard: Shard): NodeView {
 }
 
 /** Whether the node answers and its last report is from a probe that began at `sinceMs` or later. */
-export function isFresh(view: NodeView, sinceMs: number): boolean {
+export function isFresh(view: Sight, sinceMs: number): boolean {
   return (
     view.condition === 'answering' && view.memory.look !== null && view.memory.look.startedAtMs >= sinceMs
   );
 }
 
-/** When the node was last not silent, as far as known: probes that began later are from after a failure. -Infinity while it is not silent. */
-export function silentSinceMs(view: NodeView): number {
-  return view.memory.silence?.sinceMs ?? -Infinity;
+/** Certainly or as good as certainly not there. */
+export function isAway(view: Sight): boolean {
+  return view.condition === 'down' || view.condition === 'gone';
+}
+
+/** When the node was first missed, as far as known: probes that began later are from after a failure. -Infinity while it is not missed. */
+export function silentSinceMs(view: Sight): number {
+  return view.memory.absence?.sinceMs ?? -Infinity;
 }
 
 /** `missed 3 probes (connection refused)`, for people. */
-export function silenceText({ memory }: NodeView): string {
-  return `missed ${memory.silence?.probes ?? 0} probes (${errorText(memory)})`;
+export function silenceText({ memory: { absence, error } }: Sight): string {
+  if (absence?.kind === 'stranger') return `is not there: ${absence.why}`;
+  return `missed ${absence?.looks ?? 0} probes (${absence?.why ?? errorText({ error })})`;
 }
 
-export function errorText({ error }: NodeMemory): string {
+export function errorText({ error }: Pick<NodeMemory, 'error'>): string {
   return error === null ? 'no error' : error.message;
 }
 
@@ -103,47 +149,20 @@ export function nodeName(view: NodePlace): string {
   return `${view.node.id.slice(0, 8)} at ${view.node.address}`;
 }
 
-function conditionOf(memory: NodeMemory, settings: ControlSettings): Condition {
-  if (memory.silence !== null) return isDown(memory.silence, settings) ? 'down' : 'suspect';
-  if (memory.error !== null) return memory.error.kind === 'loading' ? 'loading' : 'impaired';
-  return memory.look === null ? 'unknown' : 'answering';
-}
-
-/** Nodes are probed faster while something is expected of them; that must not make them look dead sooner. */
-function isDown({ probes, sinceMs, untilMs }: Silence, settings: ControlSettings): boolean {
-  const leastMs = (settings.maxPingCount - 1) * settings.pingIntervalMs * INTERVAL_TOLERANCE;
-  return probes >= settings.maxPingCount && untilMs - sinceMs >= leastMs;
-}
-
-function needOf(cluster: Cluster, place: NodePlace, report: NodeReport): Need {
-  const { node } = place;
-  if (report.id !== null && report.id !== node.id && report.version >= 0) {
-    return {
-      kind: 'foreignNode',
-      why: `it calls itself ${report.id} and has a topology of version ${report.version}`,
-    };
+function conditionOf(memory: NodeMemory, { settings, nowMs }: Circumstances): Condition {
+  switch (presenceOf(evidenceOf(memory, nowMs), settings)) {
+    case 'unseen':
+      return 'unknown';
+    case 'blind':
+      return 'blind';
+    case 'doubtful':
+      return 'suspect';
+    case 'silent':
+      return 'down';
+    case 'gone':
+      return 'gone';
+    default:
+      if (memory.error !== null) return memory.error.kind === 'loading' ? 'loading' : 'impaired';
+      return memory.look === null ? 'unknown' : 'answering';
   }
-  if (report.version > ADOPTED_VERSION_MAX) {
-    return { kind: 'foreignVersion', why: `it has version ${report.version}, ours is ${cluster.version}` };
-  }
-  if (report.version > cluster.version) {
-    return { kind: 'raise', version: report.version, why: `it has the higher version ${report.version}` };
-  }
-  if (report.version < cluster.version) {
-    const why = report.version < 0 ? 'it has no topology' : `it has version ${report.version}`;
-    return { kind: 'push', id: report.id === node.id ? null : node.id, why };
-  }
-  const fault = faultAtOurVersion(place, report);
-  return fault === null ? { kind: 'nothing' } : { kind: 'raise', version: cluster.version, why: fault };
-}
-
-/** What is wrong with a node that has our version: an equal version is silently ignored (facts section 2.2). */
-function faultAtOurVersion({ shard, node }: NodePlace, report: NodeReport): string | null {
-  if (report.id === null) return 'it has our version but no id';
-  if (report.role !== node.role) return `it has our version but is a ${report.role}`;
-  const masterAddress = masterOf(shard).address;
-  if (node.role === 'replica' && report.master !== masterAddress) {
-    return `it has our version but follows ${report.master ?? 'nobody'} instead of ${masterAddress}`;
-  }
-  return null;
 }

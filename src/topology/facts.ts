@@ -92,6 +92,13 @@ export function withPromotion(facts: ClusterFacts, shardId: ShardId, promotion: 
   return withShardFacts(facts, shardId, { sinceVersion, promotions: kept });
 }
 
+/** `facts` without the last promotion of a shard, which turned out to be none. */
+export function withoutLastPromotion(facts: ClusterFacts, shardId: ShardId): ClusterFacts {
+  const before = facts.shards.get(shardId);
+  if (before === undefined) return facts;
+  return withShardFacts(facts, shardId, { ...before, promotions: before.promotions.slice(0, -1) });
+}
+
 export function withShardFacts(facts: ClusterFacts, shardId: ShardId, shard: ShardFacts): ClusterFacts {
   return { ...facts, shards: new Map(facts.shards).set(shardId, shard) };
 }

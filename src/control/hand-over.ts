@@ -1,0 +1,73 @@
+// Slots that nodes have handed over although no migration is recorded: by hand, by an earlier tool, or by a request that ran late.
+
+import { moveSlots } from '../topology/change-slots.ts';
+import { containsRange, equalRanges, printSlotRange } from '../topology/slot.ts';
+import type { SlotRange } from '../topology/types.ts';
+import type { CommitReason } from './actions.ts';
+import type { Draft } from './failover.ts';
+import { type NodeView, type Situation, masterView, nodeName } from './situation.ts';
+
+export interface HandOver {
+  readonly range: SlotRange;
+  readonly source: NodeView;
+  readonly target: NodeView;
+  /** Both ends say so: the target's copy is complete and is what clients use. */
+  readonly isProven: boolean;
+}
+
+/**
+ * Hand-overs in effect that the topology does not know: the source turns clients away to a master that therefore has the newest writes.
+ * Any topology that leaves the slots where they are would undo it and lose those (facts section 5.4), so both ends are held until the move is
+ * recorded.
+ */
+export function unrecordedHandOvers(situation: Situation): readonly HandOver[] {
+  const found: HandOver[] = [];
+  for (const shard of situation.cluster.shards) {
+    if (shard.migration?.stage.kind === 'started') continue;
+    const source = masterView(situation, shard);
+    const job = source.report?.sourceJob ?? null;
+    if (source.condition !== 'answering' || job === null || job.state !== 'success' || job.isInEffect !== true) continue;
+    const target = situation.views.get(job.destination);
+    if (target === undefined || target.node.role !== 'master' || target.shard.id === shard.id) continue;
+    if (!containsRange(shard.slots, job.range)) continue;
+    const imported = target.report?.targetJob ?? null;
+    const isProven =
+      target.condition === 'answering' &&
+      target.loss === null &&
+      imported?.state === 'success' &&
+      equalRanges(imported.range, job.range);
+    found.push({ range: job.range, source, target, isProven });
+  }
+  return found;
+}
+
+/** Records every proven one, so that the next topology completes it. One that touches a migration waits for that one's end. */
+export function planAdoptions(situation: Situation, draft: Draft): Draft {
+  let { cluster } = draft;
+  const reasons: CommitReason[] = [];
+  for (const { range, source, target, isProven } of unrecordedHandOvers(situation)) {
+    if (!isProven) continue;
+    const next = moveSlots(cluster, { range, targetIndex: target.shardIndex });
+    if (!next.ok) continue;
+    cluster = next.value;
+    reasons.push({
+      kind: 'migrationFinished',
+      sourceIndex: source.shardIndex,
+      targetIndex: target.shardIndex,
+      slots: printSlotRange(range),
+      text: `${nodeName(source)} had handed these slots over to ${nodeName(target)} without a recorded migration, and both say so`,
+    });
+  }
+  return { ...draft, cluster, reasons: [...draft.reasons, ...reasons] };
+}
+
+/** What a person has to do about one that is not proven; null when there is nothing to do. */
+export function handOverRemedy({ range, source, target, isProven }: HandOver): string | null {
+  if (isProven) return null;
+  const slots = printSlotRange(range);
+  return (
+    `slots ${slots} were handed over to ${nodeName(target)}, which has all writes since; do not restart ${nodeName(source)}. ` +
+    `When the target is well again, record the move: POST .../migrate {"slot":"${slots}","target":${target.shardIndex},"slot_only":true}`
+  );
+}
+

@@ -1,0 +1,52 @@
+// When a replica's link to its master lives, and how far the replica is behind.
+
+import type { NodeReport } from './observation.ts';
+import { type ControlSettings, LAG_MS_MAX, linkSilenceMsMax } from './settings.ts';
+
+/** Where a node was at some time, by the monotonic clock. */
+export interface Position {
+  readonly atMs: number;
+  readonly sequence: number;
+}
+
+/**
+ * The one predicate for a living link: `up`, not in a full synchronisation, and heard from lately. `up` alone stays for ever behind a
+ * hung master and behind dropped packets (facts section 8).
+ */
+export function isLivingLink(report: NodeReport, settings: ControlSettings): boolean {
+  const { link, syncInProgress, lastIoSeconds } = report;
+  if (link !== 'up' || syncInProgress || lastIoSeconds === null) return false;
+  return lastIoSeconds * 1000 <= linkSilenceMsMax(settings);
+}
+
+/** Why the link of a replica does not live, for people; null when it does. */
+export function linkFault(report: NodeReport, settings: ControlSettings): string | null {
+  if (isLivingLink(report, settings)) return null;
+  if (report.syncInProgress) return 'a full synchronisation is going on';
+  if (report.link !== 'up') return 'its link to the master is down';
+  if (report.lastIoSeconds === null) return 'it has never heard from its master';
+  return `its link says "up", but it last heard from its master ${report.lastIoSeconds} s ago`;
+}
+
+/** How far a replica is behind what is known of its master. */
+export type Lag =
+  | { readonly kind: 'unknown' }
+  | {
+      readonly kind: 'known';
+      /** Sequence numbers it lacks of the master's last known position; 0 when it has all. */
+      readonly count: number;
+      /** Whether it lacks anything that the master had `LAG_MS_MAX` before it was last seen. */
+      readonly isOld: boolean;
+    };
+
+/** Compares a replica's sequence with the positions its master was seen at, oldest first. */
+export function lagBehind(positions: readonly Position[], sequence: number): Lag {
+  const last = positions.at(-1);
+  if (last === undefined) return { kind: 'unknown' };
+  const old = positions.findLast(({ atMs }) => atMs <= last.atMs - LAG_MS_MAX);
+  return {
+    kind: 'known',
+    count: Math.max(0, last.sequence - sequence),
+    isOld: old !== undefined && old.sequence > sequence,
+  };
+}

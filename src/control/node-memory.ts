@@ -1,0 +1,315 @@
+// What is remembered of one node between decisions, and how a look, a push or another act at it changes that.
+
+import type { Result } from '../base/result.ts';
+import type { ClusterVersion, NodeAddress, NodeId } from '../topology/types.ts';
+import type { Evidence, EvidenceKind } from './evidence.ts';
+import { type Position, isLivingLink } from './link.ts';
+import type { NodeError, NodeReport, ProbeResult } from './observation.ts';
+import { type ControlSettings, retryDelayMs } from './settings.ts';
+
+/** A probe that was answered. Times in milliseconds on the monotonic clock. */
+export interface Look {
+  readonly report: NodeReport;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+}
+
+/** What a replica's link to one master was like. */
+export interface LinkSight {
+  readonly master: NodeAddress;
+  /** When the look began. */
+  readonly atMs: number;
+  readonly sequence: number | null;
+}
+
+/** Looks in a row that did not find this node. */
+export interface Absence {
+  readonly looks: number;
+  /** When the first of these began. */
+  readonly sinceMs: number;
+  /** When the last of these ended. */
+  readonly untilMs: number;
+  /** What the last of them saw, and how many in a row saw just that. */
+  readonly kind: Exclude<EvidenceKind, 'answered' | 'ownFault'>;
+  readonly looksOfKind: number;
+  /** What it saw, for people. */
+  readonly why: string;
+}
+
+/** The pushes of one version to one node. */
+export interface PushMemory {
+  /** Null before the first push. */
+  readonly version: ClusterVersion | null;
+  /** Pushes begun and not followed by convergence. */
+  readonly attempts: number;
+  /** When the push now under way began; null when none is. */
+  readonly inFlightSinceMs: number | null;
+  /** When the last push ended; -Infinity when there was none. */
+  readonly endedAtMs: number;
+  /** Not again before this. */
+  readonly nextAtMs: number;
+  /** What the last push ended with; null for success and when there was none. */
+  readonly error: NodeError | null;
+  /** What the push under way, or the last one, was for. */
+  readonly purpose: 'role' | 'isolation';
+}
+
+/** How far a node that is made anew was taken. */
+export interface RemakeMemory {
+  /** The version under which it was cut off from clients; null when it was not by this leadership. */
+  readonly isolatedAt: ClusterVersion | null;
+  readonly isOutrunInFlight: boolean;
+  readonly nextAtMs: number;
+  readonly error: NodeError | null;
+  /** The last sequence it had as an outrun master; null when it was not outrun by this leadership. */
+  readonly outrunTo: number | null;
+  /** Whether it was seen in a full synchronisation since it was outrun. */
+  readonly sawFullSync: boolean;
+  /** What it said of itself before it was cut off: to which history it belonged. */
+  readonly before: NodeReport | null;
+}
+
+export interface NodeMemory {
+  readonly address: NodeAddress;
+  /** The last answered probe. */
+  readonly look: Look | null;
+  /** The positions of the last looks, oldest first. */
+  readonly positions: readonly Position[];
+  /** Why the last probe brought no report; null when it did, and before the first probe. */
+  readonly error: NodeError | null;
+  /** When any reply of this node last came, -Infinity when none has. */
+  readonly lastReplyAtMs: number;
+  /** Null when the last look that told anything found the node, and before the first one. */
+  readonly absence: Absence | null;
+  /** Since when this controller cannot look at it; null when it can. */
+  readonly blindSinceMs: number | null;
+  /** Since when it gives error replies only; null when it does not. */
+  readonly impairedSinceMs: number | null;
+  /** The last look at which it had a living link. */
+  readonly linked: LinkSight | null;
+  /** The last look at which it followed somebody without a living link, or nobody. */
+  readonly unlinkedAtMs: number;
+  readonly push: PushMemory;
+  readonly remake: RemakeMemory;
+}
+
+/** One finished probe. */
+export interface Probe {
+  readonly startedAtMs: number;
+  readonly endedAtMs: number;
+  readonly result: ProbeResult;
+}
+
+const NO_PUSH: PushMemory = {
+  version: null,
+  attempts: 0,
+  inFlightSinceMs: null,
+  endedAtMs: -Infinity,
+  nextAtMs: -Infinity,
+  error: null,
+  purpose: 'role',
+};
+
+export const NO_REMAKE: RemakeMemory = {
+  isolatedAt: null,
+  isOutrunInFlight: false,
+  nextAtMs: -Infinity,
+  error: null,
+  outrunTo: null,
+  sawFullSync: false,
+  before: null,
+};
+
+/** Positions kept of a node: enough to tell where it was a few seconds before its last answer. */
+const POSITIONS_MAX = 12;
+
+/** Positions are kept this far apart at least, so that quick looks do not push the older ones out. */
+const POSITION_GAP_MS = 400;
+
+/** The name under which this controller's own looks are evidence. */
+const SELF = 'self';
+
+/** A node nobody has looked at yet. */
+export function unseenNode(address: NodeAddress): NodeMemory {
+  return {
+    address,
+    look: null,
+    positions: [],
+    error: null,
+    lastReplyAtMs: -Infinity,
+    absence: null,
+    blindSinceMs: null,
+    impairedSinceMs: null,
+    linked: null,
+    unlinkedAtMs: -Infinity,
+    push: NO_PUSH,
+    remake: NO_REMAKE,
+  };
+}
+
+/** This controller's own looks as evidence, by the clock `nowMs`. Empty before the first look. */
+export function evidenceOf(memory: NodeMemory, nowMs: number): readonly Evidence[] {
+  const { absence, blindSinceMs, lastReplyAtMs } = memory;
+  if (absence !== null) {
+    const { kind, sinceMs, untilMs } = absence;
+    const looks = kind === 'stranger' ? absence.looksOfKind : absence.looks;
+    return [{ observer: SELF, kind, ageMs: nowMs - untilMs, lastedMs: untilMs - sinceMs, looks }];
+  }
+  if (blindSinceMs !== null) {
+    return [{ observer: SELF, kind: 'ownFault', ageMs: 0, lastedMs: nowMs - blindSinceMs, looks: 1 }];
+  }
+  if (lastReplyAtMs === -Infinity) return [];
+  return [{ observer: SELF, kind: 'answered', ageMs: nowMs - lastReplyAtMs, lastedMs: 0, looks: 1 }];
+}
+
+/** Adds a finished probe. `id` is the node that is to be found at the address. */
+export function afterProbe(
+  before: NodeMemory,
+  probe: Probe,
+  { id, settings }: { readonly id: NodeId; readonly settings: ControlSettings },
+): NodeMemory {
+  const { result } = probe;
+  if (result.kind === 'failed') return afterFailure(before, result.error, probe);
+  const { report } = result;
+  const look: Look = { report, startedAtMs: probe.startedAtMs, endedAtMs: probe.endedAtMs };
+  if (isAnotherNode(report, id)) {
+    const why = `another node answers, ${report.id ?? ''} with a topology of version ${report.version}`;
+    return { ...absent(before, { kind: 'stranger', why }, probe), error: null };
+  }
+  const seen: NodeMemory = {
+    ...before,
+    look,
+    error: null,
+    lastReplyAtMs: probe.endedAtMs,
+    absence: null,
+    blindSinceMs: null,
+    impairedSinceMs: null,
+    positions: withPosition(before.positions, look),
+    remake: remakeAfterLook(before, look),
+  };
+  return withLink(seen, look, settings);
+}
+
+/** A topology of somebody else's: what answers is not our node. One without a topology may be ours on a new disk. */
+export function isAnotherNode(report: NodeReport, id: NodeId): boolean {
+  return report.id !== null && report.id !== id && report.version >= 0;
+}
+
+function withPosition(positions: readonly Position[], look: Look): readonly Position[] {
+  const { sequence, role } = look.report;
+  if (sequence === null) return positions;
+  const last = positions.at(-1);
+  const position: Position = { atMs: look.startedAtMs, sequence };
+  // A full synchronisation takes a replica back; a master that goes back has lost something, which its earlier positions show.
+  if (role === 'replica' && last !== undefined && sequence < last.sequence) return [position];
+  // The newest is always known exactly, and so is the last one before a fall; of those before, one in each gap is kept.
+  const before = positions.at(-2);
+  const isRising = last !== undefined && sequence >= last.sequence;
+  const isClose = isRising && before !== undefined && last.atMs - before.atMs < POSITION_GAP_MS;
+  const kept = isClose ? positions.slice(0, -1) : positions;
+  return [...kept, position].slice(-POSITIONS_MAX);
+}
+
+/** Follows how far a node that is made anew has come. A full synchronisation counts until the node is a master again. */
+function remakeAfterLook({ remake }: NodeMemory, { report }: Look): RemakeMemory {
+  if (report.role === 'master') {
+    const outrunTo = remake.outrunTo === null ? null : (report.sequence ?? remake.outrunTo);
+    const isSame = outrunTo === remake.outrunTo && !remake.sawFullSync;
+    return isSame ? remake : { ...remake, outrunTo, sawFullSync: false };
+  }
+  return report.syncInProgress && !remake.sawFullSync ? { ...remake, sawFullSync: true } : remake;
+}
+
+function withLink(memory: NodeMemory, look: Look, settings: ControlSettings): NodeMemory {
+  const { role, master, sequence } = look.report;
+  if (role === 'replica' && master !== null && isLivingLink(look.report, settings)) {
+    return { ...memory, linked: { master, atMs: look.startedAtMs, sequence } };
+  }
+  return { ...memory, unlinkedAtMs: look.endedAtMs };
+}
+
+/**
+ * A failed probe counts as absence only when nothing of the node came back, and not when our own SETNODES was being executed, which stalls
+ * the whole node for up to 10 s (facts section 3.6). A refused connection counts even then: a stalled process still accepts.
+ */
+function afterFailure(before: NodeMemory, error: NodeError, probe: Probe): NodeMemory {
+  switch (error.kind) {
+    case 'connectionRefused':
+      return { ...absent(before, { kind: 'refused', why: error.message }, probe), error };
+    case 'unreachable':
+    case 'garbage':
+      return { ...absent(before, { kind: 'silent', why: error.message }, probe), error };
+    case 'timedOut':
+    case 'connectionLost': {
+      const isExcused = before.push.inFlightSinceMs !== null || before.push.endedAtMs > probe.startedAtMs;
+      return isExcused ? before : { ...absent(before, { kind: 'silent', why: error.message }, probe), error };
+    }
+    case 'notKvrocks':
+      return { ...absent(before, { kind: 'stranger', why: error.message }, probe), error };
+    case 'ownFault':
+      // Absence that spans a time in which nobody looked would be longer than anybody saw it.
+      return { ...before, error, absence: null, blindSinceMs: before.blindSinceMs ?? probe.startedAtMs };
+    default:
+      return {
+        ...before,
+        error,
+        absence: null,
+        blindSinceMs: null,
+        lastReplyAtMs: probe.endedAtMs,
+        impairedSinceMs: before.impairedSinceMs ?? probe.startedAtMs,
+      };
+  }
+}
+
+function absent(
+  before: NodeMemory,
+  { kind, why }: Pick<Absence, 'kind' | 'why'>,
+  probe: Probe,
+): NodeMemory {
+  const known = before.absence;
+  const absence: Absence = {
+    kind,
+    why,
+    looks: (known?.looks ?? 0) + 1,
+    looksOfKind: known?.kind === kind ? known.looksOfKind + 1 : 1,
+    sinceMs: known?.sinceMs ?? probe.startedAtMs,
+    untilMs: probe.endedAtMs,
+  };
+  return { ...before, absence, blindSinceMs: null, impairedSinceMs: null };
+}
+
+/** Adds the end of a push. */
+export function afterPush(
+  before: NodeMemory,
+  { endedAtMs, result }: { readonly endedAtMs: number; readonly result: Result<void, NodeError> },
+): NodeMemory {
+  const { purpose, version } = before.push;
+  const push: PushMemory = {
+    ...before.push,
+    inFlightSinceMs: null,
+    endedAtMs,
+    nextAtMs: endedAtMs + retryDelayMs(before.push.attempts),
+    error: result.ok ? null : result.error,
+  };
+  const isIsolated = purpose === 'isolation' && result.ok;
+  const isolatedAt = isIsolated ? version : null;
+  return { ...before, push, remake: { ...before.remake, isolatedAt } };
+}
+
+/** Adds the end of a step of outrunning; where it led is seen by the next look. */
+export function afterOutrun(
+  before: NodeMemory,
+  { endedAtMs, result }: { readonly endedAtMs: number; readonly result: Result<void, NodeError> },
+): NodeMemory {
+  return {
+    ...before,
+    remake: {
+      ...before.remake,
+      isOutrunInFlight: false,
+      nextAtMs: result.ok ? endedAtMs : endedAtMs + retryDelayMs(3),
+      error: result.ok ? null : result.error,
+      outrunTo: before.remake.outrunTo ?? 0,
+      sawFullSync: false,
+    },
+  };
+}

@@ -1,0 +1,138 @@
+// What is written down of a cluster's copies: promotions seen to take effect, copies condemned and made anew, positions and links.
+
+import { masterOf } from '../topology/cluster.ts';
+import {
+  type ClusterFacts,
+  type NodeFacts,
+  openPromotion,
+  withNodeFacts,
+  withShardFacts,
+} from '../topology/facts.ts';
+import type { NodeId, Shard } from '../topology/types.ts';
+import type { CommitReason } from './actions.ts';
+import { RAISES_CONTESTED } from './convergence.ts';
+import type { Draft } from './failover.ts';
+import { isLivingLink } from './link.ts';
+import { type NodeView, type Situation, isFresh, masterView, nodeName, viewOf } from './situation.ts';
+import { isRemade } from './target.ts';
+
+/** Positions that only moved on are written down this often at most: what a restart of the whole group may not know. */
+const POSITIONS_INTERVAL_MS = 10_000;
+
+/** A link that comes and goes is written down this often at most. */
+const LINKS_INTERVAL_MS = 1_000;
+
+/** News about copies, to be committed before anything is done that relies on it; and, when nothing else is to be told, positions. */
+export function planNotes(situation: Situation): Draft {
+  const { cluster } = situation;
+  let { facts } = situation;
+  const reasons: CommitReason[] = [];
+  for (const shard of cluster.shards) {
+    facts = confirmed(situation, facts, { shard, reasons });
+    for (const { id } of shard.nodes) facts = judgedCopy(facts, viewOf(situation, id), { situation, reasons });
+  }
+  facts = contested(situation, facts, reasons);
+  if (reasons.length > 0) return { cluster, facts, reasons };
+  return notedPositions(situation);
+}
+
+interface News {
+  readonly shard: Shard;
+  readonly reasons: CommitReason[];
+}
+
+/** A promotion is closed when its new master was seen as master under its version: only then may the old one be demoted. */
+function confirmed(situation: Situation, facts: ClusterFacts, { shard, reasons }: News): ClusterFacts {
+  const open = openPromotion(facts, shard.id);
+  const shardFacts = facts.shards.get(shard.id);
+  const view = masterView(situation, shard);
+  const { report, condition } = view;
+  if (open === null || shardFacts === undefined || condition !== 'answering' || report === null) return facts;
+  const isMaster = report.role === 'master' && report.id === open.to && report.version >= open.version;
+  if (!isMaster || view.node.id !== open.to) return facts;
+  reasons.push({
+    kind: 'promotionConfirmed',
+    shardIndex: view.shardIndex,
+    node: open.to,
+    text: `${nodeName(view)} was seen as master`,
+  });
+  const promotions = [...shardFacts.promotions.slice(0, -1), { ...open, isConfirmed: true }];
+  return withShardFacts(facts, shard.id, { ...shardFacts, promotions });
+}
+
+function judgedCopy(
+  facts: ClusterFacts,
+  view: NodeView,
+  { situation, reasons }: { readonly situation: Situation; readonly reasons: CommitReason[] },
+): ClusterFacts {
+  const known = facts.nodes.get(view.node.id);
+  if (known === undefined || view.condition !== 'answering' || view.report === null) return facts;
+  const { node, shardIndex, need, report } = view;
+  if (need.kind === 'condemn') {
+    const text = `the copy of ${nodeName(view)} is to be made anew: ${need.why}`;
+    reasons.push({ kind: 'copyCondemned', shardIndex, node: node.id, text });
+    return withNodeFacts(facts, node.id, { ...known, following: null, remake: need.why });
+  }
+  if (known.remake === null || node.role !== 'replica') return facts;
+  const master = masterView(situation, view.shard);
+  const isEmpty = report.version < 0 && report.sequence === 0;
+  if (!isEmpty && (need.kind !== 'nothing' || !isRemade(view, master))) return facts;
+  const how = isEmpty ? 'is on a new data directory' : `was made anew from ${nodeName(master)}`;
+  reasons.push({ kind: 'copyRemade', shardIndex, node: node.id, text: `the copy of ${nodeName(view)} ${how}` });
+  return withNodeFacts(facts, node.id, {
+    sequence: report.sequence,
+    following: isLivingLink(report, situation.settings) ? master.node.id : null,
+    seenAtSeconds: situation.nowSeconds,
+    remake: null,
+  });
+}
+
+/** Five raises in a row without lasting effect: another controller manages these nodes, and whoever goes on swaps masters back and forth. */
+function contested(situation: Situation, facts: ClusterFacts, reasons: CommitReason[]): ClusterFacts {
+  const { raise } = situation.memory;
+  if (facts.contestedVersion !== null || raise.count < RAISES_CONTESTED) return facts;
+  const text = `the version was raised ${raise.count} times in a row; nothing is pushed to this cluster until somebody confirms that this group alone manages it`;
+  reasons.push({ kind: 'pushesHeld', shardIndex: null, node: null, text });
+  return { ...facts, contestedVersion: situation.cluster.version };
+}
+
+/** Positions and links as seen now, when they are due to be written down. Looks come often enough to ask again. */
+function notedPositions(situation: Situation): Draft {
+  const { cluster, facts, memory, nowMs } = situation;
+  const nothing: Draft = { cluster, facts, reasons: [] };
+  if (nowMs < memory.notedAtMs + LINKS_INTERVAL_MS) return nothing;
+  const news: [NodeId, NodeFacts][] = [];
+  let isLinkChanged = false;
+  for (const view of situation.views.values()) {
+    const seen = sightOf(situation, view);
+    if (seen === null) continue;
+    isLinkChanged ||= seen.following !== view.facts.following;
+    news.push([view.node.id, seen]);
+  }
+  const isDue = isLinkChanged || nowMs >= memory.notedAtMs + POSITIONS_INTERVAL_MS;
+  if (news.length === 0 || !isDue) return nothing;
+  return { cluster, facts: { ...facts, nodes: new Map([...facts.nodes, ...news]) }, reasons: [{ kind: 'noted' }] };
+}
+
+/** What is to be written down of a node; null when nothing new is known. A master that is not there leaves what is known of its shard as it was. */
+function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
+  const { report, need, node, shard, facts: known } = view;
+  if (known.remake !== null || view.loss !== null || view.condition !== 'answering' || report === null) return null;
+  if (report.sequence === null || report.sequence < 0 || need.kind !== 'nothing') return null;
+  const master = masterView(situation, shard);
+  const following = node.role === 'master' ? node.id : linkTo(situation, view, master, known.following);
+  if (following === known.following && report.sequence === known.sequence) return null;
+  return { sequence: report.sequence, following, seenAtSeconds: situation.nowSeconds, remake: null };
+}
+
+/** A link counts as lost only by a look after which the master still answered: else the master may be what was lost. */
+function linkTo(
+  situation: Situation,
+  { report, memory }: NodeView,
+  master: NodeView,
+  known: NodeId | null,
+): NodeId | null {
+  if (report !== null && isLivingLink(report, situation.settings)) return masterOf(master.shard).id;
+  const lookedAtMs = memory.look?.endedAtMs ?? Infinity;
+  return isFresh(master, lookedAtMs) && master.loss === null ? null : known;
+}

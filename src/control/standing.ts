@@ -1,0 +1,141 @@
+// How good a replica's copy is known to be: what its link was like while the master lived, and how far behind it is.
+
+import type { NodeId } from '../topology/types.ts';
+import { type Lag, type Position, lagBehind } from './link.ts';
+import { LAG_MS_MAX, linkSilenceMsMax } from './settings.ts';
+import { type NodeView, type Situation, silentSinceMs } from './situation.ts';
+
+/**
+ * How much older than the first sight of a failure a replica's last word from its master may be, when nobody looked before: an idle link
+ * carries a ping every 2 s (facts section 8), and the change of leaders took its time.
+ */
+const LAST_WORD_SLACK_MS = 15_000;
+
+/** Looks are this many intervals apart at most while all is well, late timers included. */
+const LINK_SIGHT_INTERVALS = 2.5;
+
+/** `known`: its link worked until the master was last heard, or the shard is empty. `refused` says why that is not so. */
+export type Standing =
+  | { readonly kind: 'known'; readonly why: string }
+  | { readonly kind: 'refused'; readonly why: string };
+
+/** Judges the copy of a replica that stands at `sequence` and follows `master`, the node whose data is to be kept. */
+export function standingOf(
+  situation: Situation,
+  { view, master, sequence }: { readonly view: NodeView; readonly master: NodeView; readonly sequence: number },
+): Standing {
+  if (sequence === 0) {
+    return emptyShard(master)
+      ? { kind: 'known', why: 'nothing was ever written to this shard' }
+      : refused('its sequence is 0 and the shard is not known to be empty');
+  }
+  const lag = lagOf(master, sequence);
+  const link = linkBefore(situation, { view, master, lag });
+  if (link !== null) return refused(link);
+  const behind = tooFarBehind(situation, lag);
+  if (behind !== null) return refused(behind);
+  return { kind: 'known', why: describeLag(sequence, master, lag) };
+}
+
+/** Known from the master's own word: that a replica has nothing says nothing. */
+function emptyShard(master: NodeView): boolean {
+  return lastKnown(master) === 0;
+}
+
+/** The positions of a master from before it lost its data, if it did: what its successor is measured by. */
+function soundPositions({ memory: { positions }, report, loss }: NodeView): readonly Position[] {
+  if (loss === null) return positions;
+  const fallen = report?.sequence ?? 0;
+  return positions.filter(({ sequence }) => sequence > fallen);
+}
+
+function lastKnown(master: NodeView): number | null {
+  return soundPositions(master).at(-1)?.sequence ?? master.facts.sequence;
+}
+
+/** When the master was last heard with its data; -Infinity when never by this leadership. */
+function lastLifeMsOf(master: NodeView): number {
+  if (master.loss === null) return master.memory.lastReplyAtMs;
+  return soundPositions(master).at(-1)?.atMs ?? -Infinity;
+}
+
+/** Against what was seen of the master by this leadership, else against what was written down. */
+function lagOf(master: NodeView, sequence: number): Lag {
+  const { facts } = master;
+  const seen = lagBehind(soundPositions(master), sequence);
+  if (seen.kind === 'known' || facts.sequence === null) return seen;
+  return { kind: 'known', count: Math.max(0, facts.sequence - sequence), isOld: facts.sequence > sequence };
+}
+
+function tooFarBehind({ settings }: Situation, lag: Lag): string | null {
+  if (lag.kind === 'unknown') return null;
+  if (lag.count > settings.lagMax) {
+    return `it lacks ${lag.count} of the numbers its master was seen at, more than the ${settings.lagMax} that may be lost`;
+  }
+  if (lag.isOld) {
+    return `it lacks ${lag.count} numbers, some of which the master had ${LAG_MS_MAX / 1000} s before it was last seen`;
+  }
+  return null;
+}
+
+interface LinkCase {
+  readonly view: NodeView;
+  readonly master: NodeView;
+  readonly lag: Lag;
+}
+
+/** Why the replica's link counts as broken already while the master lived; null when it worked. */
+function linkBefore(situation: Situation, found: LinkCase): string | null {
+  const { view, master } = found;
+  const lastLifeMs = lastLifeMsOf(master);
+  if (lastLifeMs === -Infinity) return linkUnseen(situation, found);
+  const { linked, unlinkedAtMs } = view.memory;
+  const isOfMaster = linked?.master === master.node.address;
+  const oldestMs = lastLifeMs - LINK_SIGHT_INTERVALS * situation.settings.pingIntervalMs;
+  if (!isOfMaster || linked.atMs < oldestMs) {
+    return wasHeardUntil(situation, view, lastLifeMs) && reachedAll(found)
+      ? null
+      : 'no living link to the master was seen shortly before the failure';
+  }
+  const wasLost = unlinkedAtMs > linked.atMs && unlinkedAtMs <= lastLifeMs;
+  return wasLost ? 'its link was down while the master still answered' : null;
+}
+
+/** A replica that came to its master only after the last look at it must have reached what that look showed: `up` comes before the data. */
+function reachedAll({ lag }: LinkCase): boolean {
+  return lag.kind === 'known' && lag.count === 0;
+}
+
+/** The replica's own word: when it last heard from its master, compared with the master's last sign of life. */
+function wasHeardUntil({ settings }: Situation, { memory, report }: NodeView, lastLifeMs: number): boolean {
+  if (report?.lastIoSeconds === undefined || report.lastIoSeconds === null || memory.look === null) return false;
+  const heardAtMs = memory.look.startedAtMs - report.lastIoSeconds * 1000;
+  return heardAtMs >= lastLifeMs - linkSilenceMsMax(settings);
+}
+
+/** The master was never heard by this leadership: the replica's word must reach up to the failure, or what was written down counts. */
+function linkUnseen(situation: Situation, { view, master, lag }: LinkCase): string | null {
+  if (lag.kind === 'known' && lag.count === 0 && isWrittenDown(view, master.node.id)) return null;
+  const lastIoSeconds = view.report?.lastIoSeconds ?? null;
+  if (lastIoSeconds === null) return 'nothing is known of its link before the failure';
+  const sinceMs = silentSinceMs(master);
+  const silentMs = sinceMs === -Infinity ? 0 : situation.nowMs - sinceMs;
+  if (lastIoSeconds * 1000 > silentMs + LAST_WORD_SLACK_MS) {
+    return `it last heard from the master ${lastIoSeconds} s ago, long before the failure was seen ${Math.round(silentMs / 1000)} s ago`;
+  }
+  return null;
+}
+
+function isWrittenDown({ facts }: NodeView, master: NodeId): boolean {
+  return facts.following === master && facts.remake === null;
+}
+
+function describeLag(sequence: number, master: NodeView, lag: Lag): string {
+  const known = lastKnown(master);
+  if (known === null || lag.kind === 'unknown') return `sequence ${sequence}, the master's is not known`;
+  return `sequence ${sequence}, the master was last seen at ${known}`;
+}
+
+function refused(why: string): Standing {
+  return { kind: 'refused', why };
+}

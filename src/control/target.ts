@@ -1,0 +1,204 @@
+// What stands between a node and the committed topology, and what it needs next: the way back of every node, step by step.
+
+import { assert } from '../base/assert.ts';
+import { masterOf } from '../topology/cluster.ts';
+import { openPromotion } from '../topology/facts.ts';
+import type { Node, NodeId } from '../topology/types.ts';
+import { type History, historyOf } from './lineage.ts';
+import { lagBehind } from './link.ts';
+import type { NodeReport } from './observation.ts';
+import type { Circumstances, Sight } from './situation.ts';
+
+export type Need =
+  | { readonly kind: 'nothing' }
+  /** It does not answer: nothing is known, nothing is done. */
+  | { readonly kind: 'unseen' }
+  /** Something else has to happen first. */
+  | { readonly kind: 'wait'; readonly why: string }
+  | {
+      readonly kind: 'push';
+      readonly purpose: 'role' | 'isolation';
+      readonly id: NodeId | null;
+      /** It has this version already and ignores an equal one (facts section 2.2). */
+      readonly isForced: boolean;
+      readonly why: string;
+    }
+  /** Its copy is no copy: to be written down before anything is done about it. */
+  | { readonly kind: 'condemn'; readonly why: string }
+  | { readonly kind: 'outrun'; readonly count: number; readonly why: string }
+  /** Left as it is until somebody decides: what would be done about it costs too much. */
+  | { readonly kind: 'aside'; readonly why: string }
+  /** A push would be refused: the version must first be put above `version`. */
+  | { readonly kind: 'raise'; readonly version: number; readonly why: string }
+  | { readonly kind: 'foreignVersion'; readonly why: string };
+
+/**
+ * The highest version of a node that is answered by raising ours above it. Far beyond any honest count of changes, and far enough below
+ * `CLUSTER_VERSION_MAX` that one lying node cannot use the rest up.
+ */
+export const ADOPTED_VERSION_MAX = 2 ** 40;
+
+/** How far a node is put above its master, so that the master does not come past before the node asks for its synchronisation (facts section 13.3). */
+const OUTRUN_MARGIN = 100_000;
+
+/** Numbers used up in one step: about 0.1 s of the node's time. */
+const OUTRUN_STEP = 20_000;
+
+/** The longest way that is outrun: about half a minute. A node further behind is cheaper to start on a new data directory. */
+const OUTRUN_MAX = 5_000_000;
+
+type Sights = ReadonlyMap<NodeId, Sight>;
+
+export function needOf(circumstances: Circumstances, sights: Sights, sight: Sight): Need {
+  const { cluster } = circumstances;
+  const { condition, report, node } = sight;
+  if (condition !== 'answering' || report === null) return { kind: 'unseen' };
+  if (report.version > ADOPTED_VERSION_MAX) {
+    return { kind: 'foreignVersion', why: `it has version ${report.version}, ours is ${cluster.version}` };
+  }
+  if (report.version > cluster.version) {
+    return { kind: 'raise', version: report.version, why: `it has the higher version ${report.version}` };
+  }
+  return node.role === 'master'
+    ? needOfMaster(circumstances, sight, report)
+    : needOfReplica(circumstances, { sights, sight, report });
+}
+
+function needOfMaster({ cluster }: Circumstances, { node, loss }: Sight, report: NodeReport): Need {
+  if (loss?.isIdentityLost === true) return { kind: 'wait', why: loss.why };
+  const isAtVersion = report.version === cluster.version;
+  if (isAtVersion && report.role === 'master' && report.id === node.id) return { kind: 'nothing' };
+  return push(node, { purpose: 'role', report, isForced: isAtVersion });
+}
+
+interface ReplicaCase {
+  readonly sights: Sights;
+  readonly sight: Sight;
+  readonly report: NodeReport;
+}
+
+/**
+ * A node that is to follow gets its role only once its copy is known to be of its master's history and cannot grow any more in another one:
+ * whoever belongs to an earlier history is cut off first, and judged by where it stands then.
+ */
+function needOfReplica(circumstances: Circumstances, found: ReplicaCase): Need {
+  const { cluster, facts } = circumstances;
+  const { sight, report } = found;
+  const { node, shard } = sight;
+  const isAtVersion = report.version === cluster.version;
+  const isFollowing = report.role === 'replica' && report.master === masterOf(shard).address;
+  const isInPlace = isAtVersion && report.id === node.id && isFollowing;
+  if (sight.facts.remake === null && isInPlace) return { kind: 'nothing' };
+  if (sight.facts.remake !== null && isFollowing && isBeingRemade(sight, report)) {
+    return isInPlace ? { kind: 'nothing' } : push(node, { purpose: 'role', report, isForced: isAtVersion });
+  }
+  if (openPromotion(facts, shard.id) !== null) {
+    return { kind: 'wait', why: 'the new master was not seen as master yet' };
+  }
+  if (sight.facts.remake !== null) return needOfCondemned(circumstances, found);
+  const isCutOff = isIsolated(circumstances, sight, report);
+  const history = historyAt(circumstances, found, isCutOff);
+  if (history.kind === 'empty' || history.kind === 'current') {
+    return push(node, { purpose: 'role', report, isForced: isAtVersion });
+  }
+  if (!isCutOff && !isFinal(found)) return push(node, { purpose: 'isolation', report, isForced: isAtVersion });
+  if (history.kind === 'prefix') return push(node, { purpose: 'role', report, isForced: isAtVersion });
+  return { kind: 'condemn', why: history.why };
+}
+
+/** Isolate, outrun, rejoin (facts section 13): the only way on any release of the server to make a node drop what it has. */
+function needOfCondemned(circumstances: Circumstances, { sights, sight, report }: ReplicaCase): Need {
+  const { node, shard, memory } = sight;
+  const isForced = report.version === circumstances.cluster.version;
+  if (report.version < 0 && report.sequence === 0) {
+    return { kind: 'wait', why: 'it is empty now, which is written down first' };
+  }
+  const master = sights.get(masterOf(shard).id);
+  const goal = master?.condition === 'answering' ? (master.report?.sequence ?? null) : null;
+  if (goal === null || report.sequence === null) {
+    return { kind: 'wait', why: 'its copy is to be made anew once the position of its master is known' };
+  }
+  if (!isIsolated(circumstances, sight, report)) return push(node, { purpose: 'isolation', report, isForced });
+  if (memory.remake.outrunTo !== null && report.sequence >= goal + OUTRUN_MARGIN / 2) {
+    return push(node, { purpose: 'role', report, isForced });
+  }
+  const missing = goal + OUTRUN_MARGIN - report.sequence;
+  if (missing > OUTRUN_MAX) {
+    return { kind: 'aside', why: `it would have to be put ${missing} sequence numbers forward` };
+  }
+  return { kind: 'outrun', count: Math.max(1, Math.min(OUTRUN_STEP, missing)), why: 'its copy is made anew' };
+}
+
+/**
+ * Whether a condemned node that follows its master has all of it: it was seen in a full synchronisation since it was outrun, or fell back
+ * from the number it was put to, which nothing else does; and it has caught up.
+ */
+export function isRemade({ memory, report }: Sight, master: Sight): boolean {
+  const { outrunTo, sawFullSync } = memory.remake;
+  if (report === null || report.sequence === null || report.role !== 'replica') return false;
+  const isFull = sawFullSync || (outrunTo !== null && report.sequence < outrunTo);
+  const lag = lagBehind(master.memory.positions, report.sequence);
+  return isFull && report.link === 'up' && !report.syncInProgress && lag.kind === 'known' && !lag.isOld;
+}
+
+/** It was outrun by this leadership, or is seen in a full synchronisation: it is on its way. */
+function isBeingRemade({ memory }: Sight, report: NodeReport): boolean {
+  return memory.remake.outrunTo !== null || memory.remake.sawFullSync || report.syncInProgress;
+}
+
+/** Cut off from clients by this leadership, and seen so since. */
+function isIsolated({ cluster }: Circumstances, { memory }: Sight, report: NodeReport): boolean {
+  const { push: last, remake, look } = memory;
+  return (
+    remake.isolatedAt === cluster.version &&
+    report.version === cluster.version &&
+    report.role === 'master' &&
+    look !== null &&
+    look.startedAtMs >= last.endedAtMs
+  );
+}
+
+/** Whether its data can grow no more although it was not cut off: a replica whose master is away, or a node that serves nobody. */
+function isFinal({ sights, report }: ReplicaCase): boolean {
+  if (report.role === 'master') return report.version < 0;
+  const source = [...sights.values()].find(({ node }) => node.address === report.master);
+  return source !== undefined && (source.condition === 'down' || source.condition === 'gone');
+}
+
+/** What it said before it was cut off tells its history, where it stands now its position. */
+function historyAt(
+  { facts }: Circumstances,
+  { sights, sight, report }: ReplicaCase,
+  isCutOff: boolean,
+): History {
+  const { node, shard, memory } = sight;
+  const { before } = memory.remake;
+  const shardFacts = facts.shards.get(shard.id);
+  assert(shardFacts !== undefined, 'the facts are in step with the cluster');
+  return historyOf(isCutOff && before !== null ? { ...before, sequence: report.sequence } : report, {
+    id: node.id,
+    facts: sight.facts,
+    shard: shardFacts,
+    masterAddress: masterOf(shard).address,
+    addressOf: (id) => sights.get(id)?.node.address ?? null,
+  });
+}
+
+function push(
+  node: Node,
+  {
+    purpose,
+    report,
+    isForced,
+  }: { readonly purpose: 'role' | 'isolation'; readonly report: NodeReport; readonly isForced: boolean },
+): Need {
+  const id = report.id === node.id ? null : node.id;
+  return { kind: 'push', purpose, id, isForced, why: whyPushed(report, isForced) };
+}
+
+function whyPushed(report: NodeReport, isAtVersion: boolean): string {
+  if (!isAtVersion) return report.version < 0 ? 'it has no topology' : `it has version ${report.version}`;
+  if (report.id === null) return 'it has our version but no id';
+  const role = report.role === 'replica' ? `a replica of ${report.master ?? 'nobody'}` : 'a master';
+  return `it has our version but is ${role}`;
+}
