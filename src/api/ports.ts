@@ -4,6 +4,7 @@ import type { Result } from '../base/result.ts';
 import type { Secret } from '../base/secret.ts';
 import type { FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import type { NodeError } from '../control/observation.ts';
+import type { ClusterFacts } from '../topology/facts.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Name, NodeAddress, NodeId } from '../topology/types.ts';
 
@@ -107,8 +108,14 @@ export interface Clusters {
   getCluster(namespace: Name, cluster: Name): ClusterRecord | null;
   /** The cluster that has a node at `address`; null when none has. */
   ownerOf(address: NodeAddress): ClusterPlace | null;
-  createCluster(namespace: Name, cluster: Cluster): Promise<Result<void, ChangeError>>;
-  replaceCluster(record: ClusterRecord, next: Cluster): Promise<Result<void, ChangeError>>;
+  /** `facts`: what was seen of the copies when the nodes were looked at; nothing without it. */
+  createCluster(namespace: Name, cluster: Cluster, facts?: ClusterFacts): Promise<Result<void, ChangeError>>;
+  /** Without `facts` what is known of the copies stays; with them it is compared and replaced, too. */
+  replaceCluster(
+    record: ClusterRecord,
+    next: Cluster,
+    change?: { readonly facts?: ClusterFacts },
+  ): Promise<Result<void, ChangeError>>;
   deleteCluster(record: ClusterRecord): Promise<Result<void, ChangeError>>;
 }
 
