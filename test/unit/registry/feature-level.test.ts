@@ -268,6 +268,22 @@ describe('a group at level 1', () => {
     expect(sequenceOf(record())).toBeNull();
   });
 
+  it('does not keep facts beside a cluster that others changed before the own change was known to be committed', async () => {
+    const { registry, group, store, record } = await sceneWithCluster(1);
+    const read = record();
+    const next = withReplica(read.cluster, 7003);
+    const stop = store.watch(() => {
+      stop();
+      const { value } = store.get('cluster/ns/c')!;
+      const others = transaction(1, { put: [{ key: 'cluster/ns/c', value }] });
+      queueMicrotask(() => group.machine.apply([entry(group.machine.applied + 1, others)]));
+    });
+    group.fates = ['late'];
+    expect(await registry.replaceCluster(read, next, { facts: seenAt(read, 5) })).toEqual(DONE);
+    expect(record().revision).toBe(group.machine.applied - 1);
+    expect(record().facts).toEqual(initialFacts(next));
+  });
+
   it('that has risen to level 2 stores what was kept in memory with the next change of it', async () => {
     const { registry, level, record, stored: at } = await sceneWithCluster(1);
     await registry.replaceCluster(record(), record().cluster, { facts: seenAt(record(), 5) });
