@@ -105,10 +105,13 @@ describe('records on disks of the release before feature levels', () => {
   });
 
   it('say what was written into them', () => {
-    const [plain, , started, marked] = GOLDEN.clusters.map((golden) => decodeCluster(stored(golden)).cluster);
+    const [plain, odd, , started, marked] = GOLDEN.clusters.map(
+      (golden) => decodeCluster(stored(golden)).cluster,
+    );
     const [master, replica] = plain!.shards[0]!.nodes;
     expect([master!.address, replica!.address]).toEqual(['127.0.0.1:7001', 'kvrocks-1.kvrocks:6666']);
     expect(master!.password.reveal()).toBe('geheim ü');
+    expect(odd!.shards[0]!.nodes[1]!.id).toBe(`${'a'.repeat(37)}~\\1`);
     const move = { range: slotRange(0, 99), target: 3, startedAtSeconds: 1_700_000_003, isCancelled: false };
     const stage = { kind: 'started', isTargetMarked: false };
     expect(started!.shards[0]!.migration).toEqual({ ...move, stage });
