@@ -125,6 +125,7 @@ export function nodeRefusal(address: NodeAddress, error: NodeError): ApiError {
     case 'alreadyMigrated':
     case 'refused':
     case 'malformedReply':
+    case 'garbage':
       return new ApiError('nodeUnreachable', `node ${address} gave an unexpected answer: ${error.message}`);
     default:
       return unreachable(error.kind);

@@ -24,7 +24,7 @@ export interface Config {
     readonly electionTimeoutMs: number;
     readonly snapshotEntries: number;
   };
-  readonly failover: { readonly pingIntervalMs: number; readonly maxPingCount: number };
+  readonly failover: { readonly pingIntervalMs: number; readonly maxPingCount: number; readonly lagMax: number };
   readonly logLevel: RawConfig['log']['level'];
 }
 
@@ -76,6 +76,7 @@ export function checkConfig(raw: RawConfig): Result<Config, Contradiction> {
     failover: {
       pingIntervalMs: Math.round(raw.controller.failover.ping_interval_seconds * 1000),
       maxPingCount: raw.controller.failover.max_ping_count,
+      lagMax: raw.controller.failover.max_lag,
     },
     logLevel: raw.log.level,
   });

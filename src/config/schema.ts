@@ -53,6 +53,9 @@ const failover = z.strictObject({
     .max(1000)
     .default(5)
     .meta({ note: 'consecutive failed probes before a node counts as down' }),
+  max_lag: z.int().min(0).max(1_000_000_000_000).default(10_000).meta({
+    note: 'sequence numbers (about one a write) that a replica may lack and still take over by itself; more needs "force"',
+  }),
   gc_interval_seconds: ignored,
   min_alive_size: ignored,
   max_failure_ratio: ignored,

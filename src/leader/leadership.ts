@@ -5,18 +5,15 @@ import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { err, type Result } from '../base/result.ts';
 import type { FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
+import type { ControlSettings } from '../control/settings.ts';
 import type { ClusterRecord } from '../topology/record.ts';
 import type { Name, NodeId } from '../topology/types.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient } from './ports.ts';
 import type { ClusterStatus } from './status.ts';
 import { Supervisor } from './supervisor.ts';
 
-export interface LeadershipOptions {
-  /** Milliseconds between two looks at a node, at least 200. */
-  readonly pingIntervalMs: number;
-  /** Consecutive missed looks before a node counts as down. */
-  readonly maxPingCount: number;
-}
+/** The configuration's `controller.failover`. */
+export type LeadershipOptions = ControlSettings;
 
 export interface LeadershipPorts {
   readonly records: ClusterRecords;
@@ -90,7 +87,8 @@ export class Leadership {
     this.#sync();
     const supervisor = this.#supervisors.get(keyOf(request.namespace, request.cluster));
     if (supervisor === undefined) return Promise.resolve(err({ kind: 'missing' }));
-    return supervisor.failover(request.shardIndex, request.preferred);
+    const { shardIndex, preferred, isForced } = request;
+    return supervisor.failover({ shardIndex, preferred, isForced });
   }
 
   async #stop(): Promise<void> {

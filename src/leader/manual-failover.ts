@@ -2,15 +2,15 @@
 
 import type { Clock, Timer } from '../base/clock.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import type { CommitAction, CommitReason } from '../control/actions.ts';
-import { electCandidate } from '../control/candidates.ts';
-import type { FailoverRefusal } from '../control/failover-request.ts';
-import { isFresh, masterView, nodeName, type Situation, viewOf } from '../control/situation.ts';
-import { promote } from '../topology/change-nodes.ts';
-import { masterOf, replicasOf } from '../topology/cluster.ts';
-import { describe } from '../topology/errors.ts';
+import type { CommitAction } from '../control/actions.ts';
+import { type Choice, chooseByHand, unfitReason } from '../control/failover-by-hand.ts';
+import type { FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
+import { isFresh, type Situation } from '../control/situation.ts';
 import type { ChangeError, ClusterRecord } from '../topology/record.ts';
-import type { Cluster, Node, NodeId, Shard } from '../topology/types.ts';
+import type { NodeId, Shard } from '../topology/types.ts';
+
+/** What is asked of one cluster. */
+export type HandRequest = Pick<FailoverRequest, 'shardIndex' | 'preferred' | 'isForced'>;
 
 export interface ManualFailoverPorts {
   readonly clock: Clock;
@@ -19,6 +19,8 @@ export interface ManualFailoverPorts {
   readonly current: () => { readonly record: ClusterRecord; readonly situation: Situation };
   /** Commits `action.next` in place of `from` under the term's fence. */
   readonly commit: (from: ClusterRecord, action: CommitAction) => Promise<Result<void, ChangeError>>;
+  /** Drops what is remembered of a node, whose data counts from now on as it is. */
+  readonly forget: (id: NodeId) => void;
 }
 
 /** Replicas that were not heard within this time after the request are not candidates; longer than any probe's deadline. */
@@ -48,10 +50,10 @@ export class ManualFailover {
   }
 
   /** Resolves with the new master's id when it was told, or after a bounded time. Never takes another node than `preferred`. */
-  async run(shardIndex: number, preferred: NodeId | null): Promise<Result<NodeId, FailoverRefusal>> {
+  async run(request: HandRequest): Promise<Result<NodeId, FailoverRefusal>> {
     if (this.#isStopped) return err({ kind: 'notLeader' });
     if (this.#running !== null) return refused('another failover of this cluster is under way, please retry');
-    const run = this.#run(shardIndex, preferred);
+    const run = this.#run(request);
     this.#running = run;
     try {
       return await run;
@@ -75,13 +77,14 @@ export class ManualFailover {
     await this.#running;
   }
 
-  async #run(shardIndex: number, preferred: NodeId | null): Promise<Result<NodeId, FailoverRefusal>> {
+  async #run(request: HandRequest): Promise<Result<NodeId, FailoverRefusal>> {
     for (let attempt = 1; ; attempt += 1) {
-      const chosen = await this.#choose(shardIndex, preferred);
+      const chosen = await this.#choose(request);
       if (!chosen.ok) return chosen;
-      const { record, action, newMaster } = chosen.value;
+      const { record, action, newMaster, isAcceptance } = chosen.value;
       const outcome = await this.#ports.commit(record, action);
       if (outcome.ok) {
+        if (isAcceptance) this.#ports.forget(newMaster);
         await this.#untilTold(newMaster);
         return ok(newMaster);
       }
@@ -91,17 +94,21 @@ export class ManualFailover {
     }
   }
 
-  async #choose(shardIndex: number, preferred: NodeId | null): Promise<Result<Choice, FailoverRefusal>> {
-    const shard = shardAt(this.#ports.current().record.cluster, shardIndex);
-    if (!shard.ok) return shard;
-    const unfit = preferred === null ? null : unfitReason(shard.value, preferred);
+  async #choose(
+    request: HandRequest,
+  ): Promise<Result<Choice & { readonly record: ClusterRecord }, FailoverRefusal>> {
+    const shard = this.#ports.current().record.cluster.shards[request.shardIndex];
+    if (shard === undefined) return err({ kind: 'missing' });
+    const unfit = request.preferred === null ? null : unfitReason(shard, null, request);
     if (unfit !== null) return refused(unfit);
     const askedAtMs = this.#ports.clock.monotonicMs();
-    await this.#untilLooked(shard.value, askedAtMs);
+    await this.#untilLooked(shard, askedAtMs);
     if (this.#isStopped) return err({ kind: 'notLeader' });
     // The record may have changed while the nodes were asked: everything below is about one and the same record.
     const { record, situation } = this.#ports.current();
-    return chooseNewMaster({ record, situation, shardIndex, preferred, askedAtMs });
+    if (record.cluster.shards[request.shardIndex] === undefined) return err({ kind: 'missing' });
+    const choice = chooseByHand(situation, { ...request, askedAtMs });
+    return choice.ok ? ok({ ...choice.value, record }) : refused(choice.error);
   }
 
   /** Until every node of the shard has answered a look that began after the request, or time is up. */
@@ -138,87 +145,6 @@ export class ManualFailover {
     wait?.timer.cancel();
     wait?.resolve();
   }
-}
-
-interface Choice {
-  readonly record: ClusterRecord;
-  readonly action: CommitAction;
-  readonly newMaster: NodeId;
-}
-
-interface ChoiceInput {
-  readonly record: ClusterRecord;
-  readonly situation: Situation;
-  readonly shardIndex: number;
-  readonly preferred: NodeId | null;
-  /** Only replicas that answered a look begun since then are candidates. */
-  readonly askedAtMs: number;
-}
-
-/** The next topology, or why there is none. Pure: the rules for replicas are those of `control`. */
-export function chooseNewMaster(input: ChoiceInput): Result<Choice, FailoverRefusal> {
-  const { record, situation, shardIndex, preferred } = input;
-  const shard = shardAt(record.cluster, shardIndex);
-  if (!shard.ok) return shard;
-  const unfit = preferred === null ? null : unfitReason(shard.value, preferred);
-  if (unfit !== null) return refused(unfit);
-  const asked = replicasOf(shard.value).filter((node) => preferred === null || node.id === preferred);
-  const unusable = asked.flatMap((node) => unusableReason(input, shard.value, node) ?? []);
-  const usable = asked.filter((node) => unusableReason(input, shard.value, node) === null);
-  const election = electCandidate(situation, withReplicas(shard.value, usable));
-  switch (election.kind) {
-    case 'wait':
-      return refused(`no replica can take over yet: ${election.why}`);
-    case 'nobody': {
-      const reasons = [...(usable.length > 0 ? election.refusals : []), ...unusable];
-      return refused(`no replica can take over: ${reasons.join('; ') || 'the shard has none'}`);
-    }
-    default:
-      break;
-  }
-  const { view, why } = election.candidate;
-  const newMaster = view.node.id;
-  const next = promote(record.cluster, shardIndex, newMaster);
-  if (!next.ok) return refused(describe(next.error));
-  const from = masterOf(shard.value).id;
-  const text = `asked for by hand; replica ${nodeName(view)} takes over: ${why}`;
-  const reason: CommitReason = { kind: 'failover', shardIndex, from, to: newMaster, text };
-  return ok({ record, action: { kind: 'commit', next: next.value, reasons: [reason] }, newMaster });
-}
-
-/** Judging a part of the replicas is judging a shard that has only these. */
-function withReplicas(shard: Shard, replicas: readonly Node[]): Shard {
-  return { ...shard, nodes: [masterOf(shard), ...replicas] };
-}
-
-/**
- * What a request adds to the rules for dead masters: a replica has to answer now, and while the master answers too, its
- * link has to be up now, else everything written since it broke would be lost.
- */
-function unusableReason({ situation, askedAtMs }: ChoiceInput, shard: Shard, node: Node): string | null {
-  const view = viewOf(situation, node.id);
-  const name = `replica ${nodeName(view)}`;
-  if (!isFresh(view, askedAtMs)) {
-    const message = view.memory.error === null ? '' : ` (${view.memory.error.message})`;
-    return `${name} did not bring a report${message}`;
-  }
-  const isMasterAlive = isFresh(masterView(situation, shard), askedAtMs);
-  return isMasterAlive && view.report?.link !== 'up'
-    ? `${name} has no link to the master, which is alive`
-    : null;
-}
-
-function unfitReason(shard: Shard, preferred: NodeId): string | null {
-  const node = shard.nodes.find((candidate) => candidate.id === preferred);
-  if (node === undefined) return `preferred_node_id: node ${preferred} is not in this shard`;
-  return node.role === 'master'
-    ? `preferred_node_id: node ${preferred} is already the master of this shard`
-    : null;
-}
-
-function shardAt(cluster: Cluster, shardIndex: number): Result<Shard, FailoverRefusal> {
-  const shard = cluster.shards[shardIndex];
-  return shard === undefined ? err({ kind: 'missing' }) : ok(shard);
 }
 
 function refused(reason: string): { readonly ok: false; readonly error: FailoverRefusal } {

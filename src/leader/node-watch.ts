@@ -2,7 +2,7 @@
 
 import type { Clock, Timer } from '../base/clock.ts';
 import { type Random, randomUnit } from '../base/random.ts';
-import type { ProbeResult } from '../control/observation.ts';
+import type { NodeErrorKind, ProbeResult } from '../control/observation.ts';
 import type { Node, NodeAddress, NodeId } from '../topology/types.ts';
 import type { NodeClient } from './ports.ts';
 
@@ -165,11 +165,16 @@ function sameEndpoint(left: Node, right: Node): boolean {
   return left.address === right.address && left.password.equals(right.password);
 }
 
-/** Whether nothing came back at all. */
+const SILENT: ReadonlySet<NodeErrorKind> = new Set([
+  'connectionRefused',
+  'unreachable',
+  'timedOut',
+  'connectionLost',
+  'garbage',
+]);
+
+/** Whether nothing of the node came back. */
 function isSilence(result: ProbeResult): boolean {
   if (result.kind === 'answered') return false;
-  const { kind } = result.error;
-  return (
-    kind === 'connectionRefused' || kind === 'unreachable' || kind === 'timedOut' || kind === 'connectionLost'
-  );
+  return SILENT.has(result.error.kind);
 }

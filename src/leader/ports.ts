@@ -27,6 +27,12 @@ export interface NodeClient {
     target: NodeId,
     deadlineMs: number,
   ): Promise<Result<void, NodeError>>;
+  /**
+   * Lets the node use up `count` sequence numbers, 1 to 20,000 (facts section 13.3). Only for a node that serves no slot.
+   */
+  outrun(endpoint: NodeEndpoint, count: number, deadlineMs: number): Promise<Result<void, NodeError>>;
+  /** Closes the connection of the import under way at a migration's target (facts section 5.5); how many there were. */
+  endImports(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<number, NodeError>>;
   /** Closes the lasting connection to a node that is not watched any more. */
   release(address: NodeAddress): void;
   /** Closes everything; what is under way resolves at once as `connectionLost`. */
@@ -40,6 +46,8 @@ export interface NodeClient {
 export interface ClusterRecords {
   allClusters(): readonly ClusterRecord[];
   getCluster(namespace: Name, cluster: Name): ClusterRecord | null;
+  /** Resolves once a majority has confirmed that this member still leads. Never rejects. */
+  linearize(): Promise<Result<void, ChangeError>>;
   /**
    * Commits `next` in place of `record`, and with it `facts`, if given, in place of the record's: with `record.cluster` itself as `next`
    * only those. Refused unless this member leads `term` when it proposes. Never rejects.

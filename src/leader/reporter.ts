@@ -2,8 +2,15 @@
 
 import type { Logger } from '../base/logger.ts';
 import type { Result } from '../base/result.ts';
-import type { CommitAction, CommitReason, MigrateAction, PushAction } from '../control/actions.ts';
+import type {
+  CommitAction,
+  CommitReason,
+  EndImportsAction,
+  MigrateAction,
+  PushAction,
+} from '../control/actions.ts';
 import type { FailoverRefusal } from '../control/failover-request.ts';
+import type { HandRequest } from './manual-failover.ts';
 import type { NodeError } from '../control/observation.ts';
 import { type Problem, problemKey, PROBLEMS } from '../control/problems.ts';
 import { printSlotRange } from '../topology/slot.ts';
@@ -18,7 +25,14 @@ const REASON_EVENTS = {
   migrationFinished: 'migration.finish',
   migrationGivenUp: 'migration.giveup',
   versionRaised: 'version.raise',
-} as const satisfies Record<CommitReason['kind'], string>;
+  copyCondemned: 'copy.condemn',
+  copyRemade: 'copy.remake',
+  promotionConfirmed: 'promotion.confirm',
+  pushesHeld: 'pushes.hold',
+} as const satisfies Record<TellingReason['kind'], string>;
+
+/** Reasons that are news: positions that are written down are none. */
+type TellingReason = Exclude<CommitReason, { readonly kind: 'noted' }>;
 
 /** One cluster's log. Lasting faults are told when they begin, when they change their nature, and when they end. */
 export class Reporter {
@@ -26,6 +40,7 @@ export class Reporter {
   readonly #metrics: LeaderMetrics;
   readonly #pushFaults = new ChangeGate<NodeId>();
   readonly #problems = new ChangeGate<string>();
+  readonly #faults = new ChangeGate<string>();
   #commitFault: string | null = null;
 
   constructor(logger: Logger, metrics: LeaderMetrics) {
@@ -57,7 +72,7 @@ export class Reporter {
 
   /** What was decided, before it is committed. */
   committing(action: CommitAction): void {
-    for (const reason of action.reasons) {
+    for (const reason of tellingReasons(action)) {
       const event = `${REASON_EVENTS[reason.kind]}.started`;
       this.#logger.info(event, { ...fieldsOf(reason), version: action.next.version });
     }
@@ -74,9 +89,21 @@ export class Reporter {
   }
 
   /** Somebody asked for a failover and did not get it. */
-  failoverRefused(shardIndex: number, preferred: NodeId | null, refusal: FailoverRefusal): void {
+  failoverRefused(request: HandRequest, refusal: FailoverRefusal): void {
     const why = 'reason' in refusal ? refusal.reason : null;
-    this.#logger.info('failover.refused', { shardIndex, preferred, reason: refusal.kind, why });
+    this.#logger.info('failover.refused', { ...request, reason: refusal.kind, why });
+  }
+
+  /** A decision threw, which is a fault of this program: told once for each text. */
+  decisionFailed(error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    if (this.#faults.isNews('decision', text)) this.#logger.error('decision.failed', { error: text });
+  }
+
+  importsEnded(action: EndImportsAction, result: Result<number, NodeError>): void {
+    const fields = { node: action.target, addr: action.targetAddress };
+    if (result.ok) this.#logger.info('import.ended', { ...fields, connections: result.value });
+    else this.#logger.warn('import.end_failed', { ...fields, reason: result.error.kind, message: result.error.message });
   }
 
   /** Every node has the committed version and its role. */
@@ -114,7 +141,7 @@ export class Reporter {
   }
 
   committed(action: CommitAction, result: Result<void, ChangeError>): void {
-    for (const reason of action.reasons) {
+    for (const reason of tellingReasons(action)) {
       this.#metrics.commit(reason.kind, result.ok ? 'committed' : 'refused');
       if (!result.ok) continue;
       const event = `${REASON_EVENTS[reason.kind]}.committed`;
@@ -134,7 +161,11 @@ export class Reporter {
   }
 }
 
-function fieldsOf(reason: CommitReason): Record<string, string | number> {
+function tellingReasons(action: CommitAction): readonly TellingReason[] {
+  return action.reasons.filter((reason) => reason.kind !== 'noted');
+}
+
+function fieldsOf(reason: TellingReason): Record<string, string | number | null> {
   const { kind: _kind, text, ...fields } = reason;
   return { ...fields, why: text };
 }

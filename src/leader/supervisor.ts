@@ -6,12 +6,20 @@ import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { err, type Result } from '../base/result.ts';
 import { Secret } from '../base/secret.ts';
-import type { Action, CommitAction, MigrateAction, PushAction } from '../control/actions.ts';
-import { decide } from '../control/decide.ts';
+import type {
+  Action,
+  CommitAction,
+  EndImportsAction,
+  MigrateAction,
+  OutrunAction,
+  PushAction,
+} from '../control/actions.ts';
+import { type Decision, decide } from '../control/decide.ts';
 import type { FailoverRefusal } from '../control/failover-request.ts';
 import {
   type ControlEvent,
   type ControlMemory,
+  forgetNode,
   forgetOthers,
   NO_MEMORY,
   observe,
@@ -20,11 +28,11 @@ import type { NodeEndpoint } from '../control/node-commands.ts';
 import type { NodeError } from '../control/observation.ts';
 import type { Problem } from '../control/problems.ts';
 import type { ControlSettings } from '../control/settings.ts';
-import { lookAt, type Situation } from '../control/situation.ts';
+import { type Circumstances, lookAt, type Situation } from '../control/situation.ts';
 import { allNodes, findNode } from '../topology/cluster.ts';
 import type { ChangeError, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
-import { ManualFailover } from './manual-failover.ts';
+import { type HandRequest, ManualFailover } from './manual-failover.ts';
 import { NodeWatch } from './node-watch.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient } from './ports.ts';
 import { Reporter } from './reporter.ts';
@@ -51,6 +59,14 @@ const EXPECTANT_LOOK_MS = 100;
 const PUSH_DEADLINE_MS = 15_000;
 
 const MIGRATE_DEADLINE_MS = 5_000;
+
+/** A step of outrunning takes about 0.1 s of an idle node (facts section 13.3); a busy machine takes its time. */
+const OUTRUN_DEADLINE_MS = 15_000;
+
+const END_IMPORTS_DEADLINE_MS = 3_000;
+
+/** How soon a decision is made again that failed by a fault of ours. */
+const DECISION_RETRY_MS = 5_000;
 
 /**
  * The owner of one cluster's memory. Everything that happens becomes an event in a list; a turn reads the committed
@@ -100,6 +116,9 @@ export class Supervisor {
       lookNow: (ids) => this.#watch.lookNow(ids),
       current: () => ({ record: this.#record, situation: this.#situation() }),
       commit: (from, action) => this.#replace(from, action),
+      forget: (id) => {
+        this.#memory = forgetNode(this.#memory, id);
+      },
     });
   }
 
@@ -110,10 +129,13 @@ export class Supervisor {
     this.#turnSoon();
   }
 
-  /** The committed record changed, by whomever. */
+  /** The committed record changed, by whomever. New facts alone are taken over in silence: whoever wrote them decides on. */
   recordChanged(record: ClusterRecord): void {
-    if (this.#isStopped || record.revision === this.#record.revision) return;
+    const { revision, factsRevision } = this.#record;
+    const isClusterSame = record.revision === revision;
+    if (this.#isStopped || (isClusterSame && record.factsRevision === factsRevision)) return;
     this.#record = record;
+    if (isClusterSame) return;
     this.#memory = forgetOthers(this.#memory, record.cluster);
     this.#watch.follow(nodesOf(record.cluster));
     this.#reporter.follow(record.cluster);
@@ -131,9 +153,9 @@ export class Supervisor {
   }
 
   /** See `Leadership.failover`. One at a time. */
-  async failover(shardIndex: number, preferred: NodeId | null): Promise<Result<NodeId, FailoverRefusal>> {
-    const answer = await this.#manual.run(shardIndex, preferred);
-    if (!answer.ok) this.#reporter.failoverRefused(shardIndex, preferred, answer.error);
+  async failover(request: HandRequest): Promise<Result<NodeId, FailoverRefusal>> {
+    const answer = await this.#manual.run(request);
+    if (!answer.ok) this.#reporter.failoverRefused(request, answer.error);
     return answer;
   }
 
@@ -160,22 +182,22 @@ export class Supervisor {
 
   /** One decision, from the record as committed now. Nothing in here waits, so what is checked holds to the end. */
   #turn(): void {
-    const { clock, records, term } = this.#context;
+    const { records, term } = this.#context;
     const current = records.getCluster(this.#record.namespace, this.#record.cluster.name);
     if (current !== null) this.recordChanged(current);
     this.#turnTimer?.cancel();
     this.#turnTimer = null;
     const events = this.#events;
     this.#events = [];
-    this.#memory = observe(this.#memory, this.#record.cluster, events);
+    this.#memory = observe(
+      this.#memory,
+      { cluster: this.#record.cluster, settings: this.#settings },
+      events,
+    );
     // Without the lead or the record nothing is decided: whoever made this object is about to stop it.
     if (this.#isStopped || current === null || !this.#context.isCurrent(term)) return;
-    const decision = decide({
-      cluster: this.#record.cluster,
-      memory: this.#memory,
-      settings: this.#settings,
-      nowMs: clock.monotonicMs(),
-    });
+    const decision = this.#decide();
+    if (decision === null) return;
     this.#memory = decision.memory;
     this.#problems = decision.problems;
     this.#reporter.problems(decision.problems);
@@ -184,6 +206,20 @@ export class Supervisor {
     this.#expect(decision.expectant);
     this.#noteConvergence();
     this.#manual.turned();
+  }
+
+  /**
+   * A fault of ours in one cluster's decision must not end the others' supervision, and not this one's either: it is told, and the decision is
+   * made again after a pause, from newer looks.
+   */
+  #decide(): Decision | null {
+    try {
+      return decide(this.#circumstances());
+    } catch (error) {
+      this.#reporter.decisionFailed(error);
+      this.#wakeAt(this.#context.clock.monotonicMs() + DECISION_RETRY_MS);
+      return null;
+    }
   }
 
   #noteConvergence(): void {
@@ -224,8 +260,12 @@ export class Supervisor {
     switch (action.kind) {
       case 'push':
         return this.#push(action);
+      case 'outrun':
+        return this.#outrun(action);
       case 'migrate':
         return this.#migrate(action);
+      case 'endImports':
+        return this.#endImports(action);
       case 'commit':
         return this.#commit(action);
       default:
@@ -235,13 +275,47 @@ export class Supervisor {
 
   /** `action` was decided from the committed record in this very turn: nothing else is ever pushed. */
   async #push(action: PushAction): Promise<void> {
-    const { client, clock } = this.#context;
-    const { id, text, version } = action;
-    const endpoint = this.#endpoint(action.node, action.address);
-    const result = await client.setTopology(endpoint, { id, text, version, force: false }, PUSH_DEADLINE_MS);
+    const { clock } = this.#context;
+    const { version } = action;
+    const result = await this.#setTopology(action);
     this.#reporter.pushed(action, result, this.#convergedVersion === version);
     this.#happened({ kind: 'pushed', node: action.node, endedAtMs: clock.monotonicMs(), result });
     this.#watch.lookNow([action.node]);
+  }
+
+  /**
+   * A node refuses a version lower than its own, which is the fence of ordinary pushes. FORCE has none, so the lead is confirmed by a majority
+   * right before it is sent, and the topology has to be the committed one still.
+   */
+  async #setTopology(action: PushAction): Promise<Result<void, NodeError>> {
+    const { client, records, term, isCurrent } = this.#context;
+    const { id, text, version, isForced } = action;
+    if (isForced) {
+      const confirmed = await records.linearize();
+      const current = records.getCluster(this.#record.namespace, this.#record.cluster.name);
+      if (!confirmed.ok || this.#isStopped || !isCurrent(term) || current?.cluster.version !== version) {
+        return err({ kind: 'ownFault', message: 'not sent: the lead or the topology could not be confirmed' });
+      }
+    }
+    const endpoint = this.#endpoint(action.node, action.address);
+    return client.setTopology(endpoint, { id, text, version, force: isForced }, PUSH_DEADLINE_MS);
+  }
+
+  async #outrun(action: OutrunAction): Promise<void> {
+    const { client, clock } = this.#context;
+    const endpoint = this.#endpoint(action.node, action.address);
+    const result = await client.outrun(endpoint, action.count, OUTRUN_DEADLINE_MS);
+    this.#happened({ kind: 'outran', node: action.node, endedAtMs: clock.monotonicMs(), result });
+    this.#watch.lookNow([action.node]);
+  }
+
+  async #endImports(action: EndImportsAction): Promise<void> {
+    const { client, clock } = this.#context;
+    const endpoint = this.#endpoint(action.target, action.targetAddress);
+    const result = await client.endImports(endpoint, END_IMPORTS_DEADLINE_MS);
+    this.#reporter.importsEnded(action, result);
+    this.#happened({ kind: 'importsEnded', shard: action.shard, endedAtMs: clock.monotonicMs(), result });
+    this.#watch.lookNow([action.target]);
   }
 
   async #migrate(action: MigrateAction): Promise<void> {
@@ -270,7 +344,8 @@ export class Supervisor {
     const { records, term, isCurrent } = this.#context;
     if (this.#isStopped || !isCurrent(term)) return err({ kind: 'notLeader' });
     this.#reporter.committing(action);
-    const result = await records.replaceCluster(from, action.next, { term });
+    const { next, facts } = action;
+    const result = await records.replaceCluster(from, next, { facts, term });
     this.#reporter.committed(action, result);
     const current = records.getCluster(from.namespace, from.cluster.name);
     if (current !== null) this.recordChanged(current);
@@ -283,12 +358,20 @@ export class Supervisor {
   }
 
   #situation(): Situation {
-    return lookAt({
+    return lookAt(this.#circumstances());
+  }
+
+  #circumstances(): Circumstances {
+    const { clock, term } = this.#context;
+    return {
       cluster: this.#record.cluster,
+      facts: this.#record.facts,
       memory: this.#memory,
       settings: this.#settings,
-      nowMs: this.#context.clock.monotonicMs(),
-    });
+      nowMs: clock.monotonicMs(),
+      nowSeconds: Math.floor(clock.wallMs() / 1000),
+      term,
+    };
   }
 }
 

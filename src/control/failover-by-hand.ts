@@ -1,0 +1,190 @@
+// The failover that a person asks for: the rules of the automatic one, what a living master adds to them, and what force overrides.
+
+import { err, ok, type Result } from '../base/result.ts';
+import { masterOf, migrationOfShard } from '../topology/cluster.ts';
+import { withNodeFacts } from '../topology/facts.ts';
+import type { Node, NodeId, Shard } from '../topology/types.ts';
+import type { CommitAction, CommitReason } from './actions.ts';
+import { type Candidate, type Judged, elect, judged, vacancyOf } from './candidates.ts';
+import { type Draft, replaceMaster } from './failover.ts';
+import { linkFault } from './link.ts';
+import { type NodeView, type Situation, isAway, isFresh, masterView, nodeName, viewOf } from './situation.ts';
+
+export interface HandChoice {
+  readonly shardIndex: number;
+  /** Null: the best replica. */
+  readonly preferred: NodeId | null;
+  readonly isForced: boolean;
+  /** Only nodes that answered a look begun since then are candidates. */
+  readonly askedAtMs: number;
+}
+
+export interface Choice {
+  readonly action: CommitAction;
+  readonly newMaster: NodeId;
+  /** The master is kept although it lost data: what was remembered of it counts no more. */
+  readonly isAcceptance: boolean;
+}
+
+/** The next topology and facts, or the sentence why there are none. Never another node than the preferred one. */
+export function chooseByHand(situation: Situation, choice: HandChoice): Result<Choice, string> {
+  const shard = situation.cluster.shards[choice.shardIndex];
+  if (shard === undefined) return err(`shard: there is no shard ${choice.shardIndex}`);
+  const master = masterView(situation, shard);
+  const unfit = choice.preferred === null ? null : unfitReason(shard, master, choice);
+  if (unfit !== null) return err(unfit);
+  if (choice.preferred === master.node.id) return acceptLoss(situation, master, choice);
+  const obstacle = obstacleOf(situation, master, choice);
+  if (obstacle !== null) return err(obstacle);
+  const candidate = choice.isForced
+    ? forcedCandidate(situation, shard, choice)
+    : properCandidate(situation, shard, choice);
+  if (!candidate.ok) return candidate;
+  return promoted(situation, { shard, master, candidate: candidate.value, choice });
+}
+
+/** Why the preferred node can never be the answer; null when it can. */
+export function unfitReason(
+  shard: Shard,
+  master: NodeView | null,
+  { preferred, isForced }: Pick<HandChoice, 'preferred' | 'isForced'>,
+): string | null {
+  const node = shard.nodes.find((candidate) => candidate.id === preferred);
+  if (node === undefined) return `preferred_node_id: node ${preferred ?? ''} is not in this shard`;
+  const isAcceptable = isForced && (master === null || master.loss !== null);
+  return node.role === 'master' && !isAcceptable
+    ? `preferred_node_id: node ${node.id} is already the master of this shard`
+    : null;
+}
+
+/** What speaks against any failover of this shard now; null when nothing does. */
+function obstacleOf(situation: Situation, master: NodeView, { isForced, askedAtMs }: HandChoice): string | null {
+  const place = migrationOfShard(situation.cluster, master.shard.id);
+  if (place?.migration.stage.kind === 'started' && !isAway(master)) {
+    return 'slots of this shard are being moved; wait for the end or give the move up: POST .../migrate/cancel';
+  }
+  if (isForced) return null;
+  if (master.condition === 'impaired' || master.condition === 'loading') {
+    const why = master.memory.error?.message ?? 'it does not report';
+    return (
+      `the master ${nodeName(master)} lives but cannot be told to step down (${why}): it would go on taking writes that are lost; ` +
+      'repair that first, or ask with "force": true'
+    );
+  }
+  const isUntellable = isFresh(master, askedAtMs) && master.report?.login === 'refused';
+  return isUntellable
+    ? `the master ${nodeName(master)} refuses the password recorded for it; record the right one (PATCH .../nodes/{id}), or ask with "force": true`
+    : null;
+}
+
+function candidatesOf(shard: Shard, preferred: NodeId | null): readonly Node[] {
+  const master = masterOf(shard).id;
+  return shard.nodes.filter(({ id }) => id !== master && (preferred === null || id === preferred));
+}
+
+function properCandidate(situation: Situation, shard: Shard, choice: HandChoice): Result<Candidate, string> {
+  const vacancy = { ...vacancyOf(situation, shard), sinceMs: choice.askedAtMs };
+  const all = candidatesOf(shard, choice.preferred).map((node): Judged => {
+    const view = viewOf(situation, node.id);
+    const unusable = unusableReason(situation, view, choice.askedAtMs);
+    return unusable === null
+      ? judged(situation, vacancy, node)
+      : { view, verdict: { kind: 'refused', why: unusable } };
+  });
+  const election = elect(all);
+  switch (election.kind) {
+    case 'elected':
+      return ok(election.candidate);
+    case 'wait':
+      return err(`no replica can take over yet: ${election.why}`);
+    default:
+      return err(
+        `no replica can take over: ${election.refusals.join('; ')}. With "force": true the best copy that answers is promoted and says what may be lost`,
+      );
+  }
+}
+
+/**
+ * What a request adds to the rules for dead masters: a replica has to answer now, and while the master answers too, its link has to live
+ * now, else everything written since it broke would be lost.
+ */
+function unusableReason(situation: Situation, view: NodeView, askedAtMs: number): string | null {
+  if (!isFresh(view, askedAtMs)) {
+    const message = view.memory.error === null ? '' : ` (${view.memory.error.message})`;
+    return `it did not bring a report${message}`;
+  }
+  const isMasterAlive = isFresh(masterView(situation, view.shard), askedAtMs);
+  const fault = view.report === null ? null : linkFault(view.report, situation.settings);
+  return isMasterAlive && fault !== null ? `${fault}, and the master is alive` : null;
+}
+
+/** By force: whatever answers under its own id, a proven copy before an unproven one, then the furthest. */
+function forcedCandidate(situation: Situation, shard: Shard, choice: HandChoice): Result<Candidate, string> {
+  const vacancy = { ...vacancyOf(situation, shard), sinceMs: choice.askedAtMs };
+  const usable = candidatesOf(shard, choice.preferred).flatMap((node): readonly Candidate[] => {
+    const { view, verdict } = judged(situation, vacancy, node);
+    const isHere = isFresh(view, choice.askedAtMs) && view.report?.sequence != null && view.report.sequence >= 0;
+    if (!isHere || (view.report.version >= 0 && view.report.id !== node.id)) return [];
+    const { sequence } = view.report;
+    const isProven = verdict.kind === 'eligible';
+    return [{ view, sequence, isProven, why: isProven ? verdict.why : `by force, although ${verdict.why}` }];
+  });
+  const best = usable.toSorted(
+    (left, right) => Number(right.isProven) - Number(left.isProven) || right.sequence - left.sequence,
+  )[0];
+  if (best !== undefined) return ok(best);
+  return err('no node of this shard that could be promoted answers; start one of them, then ask again');
+}
+
+function promoted(
+  situation: Situation,
+  found: {
+    readonly shard: Shard;
+    readonly master: NodeView;
+    readonly candidate: Candidate;
+    readonly choice: HandChoice;
+  },
+): Result<Choice, string> {
+  const { shard, master, candidate, choice } = found;
+  const draft: Draft = { cluster: situation.cluster, facts: situation.facts, reasons: [] };
+  const replaced = replaceMaster(situation, draft, { shard, candidate });
+  if (typeof replaced === 'string') return err(replaced);
+  const newMaster = candidate.view.node.id;
+  const known = master.memory.positions.at(-1)?.sequence ?? master.facts.sequence;
+  const risk =
+    candidate.isProven || known === null
+      ? ''
+      : `; the master was last seen at ${known}, what the new one lacks of that is lost`;
+  const reason: CommitReason = {
+    kind: 'failover',
+    shardIndex: choice.shardIndex,
+    from: master.node.id,
+    to: newMaster,
+    text: `asked for by hand; replica ${nodeName(candidate.view)} takes over: ${candidate.why}${risk}`,
+  };
+  const action: CommitAction = {
+    kind: 'commit',
+    next: replaced.cluster,
+    facts: replaced.facts,
+    reasons: [...replaced.reasons, reason],
+  };
+  return ok({ action, newMaster, isAcceptance: false });
+}
+
+/** The master stays although it lost its data: the way out of a shard that has nothing better. */
+function acceptLoss(situation: Situation, master: NodeView, { askedAtMs }: HandChoice): Result<Choice, string> {
+  const { node, report, loss, shardIndex } = master;
+  if (loss === null || report === null || !isFresh(master, askedAtMs)) {
+    return err(`preferred_node_id: node ${node.id} is already the master of this shard`);
+  }
+  const facts = withNodeFacts(situation.facts, node.id, {
+    sequence: report.sequence,
+    following: node.id,
+    seenAtSeconds: situation.nowSeconds,
+    remake: null,
+  });
+  const text = `${nodeName(master)} is accepted as it is, by hand and by force, although ${loss.why}`;
+  const reason: CommitReason = { kind: 'copyRemade', shardIndex, node: node.id, text };
+  const action: CommitAction = { kind: 'commit', next: situation.cluster, facts, reasons: [reason] };
+  return ok({ action, newMaster: node.id, isAcceptance: true });
+}
