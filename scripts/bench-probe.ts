@@ -12,6 +12,7 @@ import { Secret } from '../src/base/secret.ts';
 import { KvrocksClient } from '../src/kvrocks/client.ts';
 import { Leadership } from '../src/leader/leadership.ts';
 import type { ClusterRecord, ClusterRecords } from '../src/leader/ports.ts';
+import { NameResolver } from '../src/names/name-resolver.ts';
 import { systemClock } from '../src/system/clock.ts';
 import { createSystemRandom } from '../src/system/random.ts';
 import { createCluster } from '../src/topology/create-cluster.ts';
@@ -174,7 +175,7 @@ async function measure(options: {
     1,
     {
       records: recordsOf(clusters),
-      client: new KvrocksClient(systemClock),
+      client: new KvrocksClient({ clock: systemClock, names: new NameResolver({ clock: systemClock }) }),
       clock: systemClock,
       random: createSystemRandom(),
       logger: silent,
