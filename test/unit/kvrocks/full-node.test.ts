@@ -59,7 +59,7 @@ describe('a node that takes no further client', () => {
 describe('the first line of a connection', () => {
   it.each([
     [[REFUSAL], 'ERR max number of clients reached'],
-    [[...REFUSAL], 'ERR max number of clients reached'],
+    [REFUSAL.split(''), 'ERR max number of clients reached'],
     [['+OK\r\n', REFUSAL], null],
     [['$3\r\n-ER\r\n'], null],
     [[`-${'x'.repeat(300)}`, REFUSAL], null],
