@@ -14,6 +14,7 @@ import { Leadership } from '../src/leader/leadership.ts';
 import type { ClusterRecords } from '../src/leader/ports.ts';
 import { initialFacts } from '../src/topology/facts.ts';
 import type { ClusterRecord } from '../src/topology/record.ts';
+import { NameResolver } from '../src/names/name-resolver.ts';
 import { systemClock } from '../src/system/clock.ts';
 import { createSystemRandom } from '../src/system/random.ts';
 import { createCluster } from '../src/topology/create-cluster.ts';
@@ -160,6 +161,7 @@ function recordsOf(clusters: readonly Cluster[]): ClusterRecords {
   return {
     allClusters: () => records,
     getCluster: (_, name) => records.find((record) => record.cluster.name === name) ?? null,
+    linearize: () => Promise.resolve({ ok: true, value: undefined }),
     replaceCluster: () => Promise.resolve({ ok: false, error: { kind: 'notLeader' } }),
     watch: () => () => undefined,
   };
@@ -182,7 +184,7 @@ async function measure(options: {
     1,
     {
       records: recordsOf(clusters),
-      client: new KvrocksClient(systemClock),
+      client: new KvrocksClient({ clock: systemClock, names: new NameResolver({ clock: systemClock }) }),
       clock: systemClock,
       random: createSystemRandom(),
       logger: silent,
@@ -196,7 +198,7 @@ async function measure(options: {
       },
       isCurrent: () => true,
     },
-    { pingIntervalMs: intervalMs, maxPingCount: 5 },
+    { pingIntervalMs: intervalMs, maxPingCount: 5 , lagMax: 10_000},
   );
   leadership.start();
   await delay(3 * intervalMs);

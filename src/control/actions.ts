@@ -73,6 +73,8 @@ export interface EndImportsAction {
   readonly shard: ShardId;
   readonly target: NodeId;
   readonly targetAddress: NodeAddress;
+  /** Where the import comes from. */
+  readonly sourceAddress: NodeAddress;
 }
 
 export interface CommitAction {

@@ -123,9 +123,10 @@ function forcedCandidate(situation: Situation, shard: Shard, choice: HandChoice)
   const vacancy = { ...vacancyOf(situation, shard), sinceMs: choice.askedAtMs };
   const usable = candidatesOf(shard, choice.preferred).flatMap((node): readonly Candidate[] => {
     const { view, verdict } = judged(situation, vacancy, node);
-    const isHere = isFresh(view, choice.askedAtMs) && view.report?.sequence != null && view.report.sequence >= 0;
-    if (!isHere || (view.report.version >= 0 && view.report.id !== node.id)) return [];
-    const { sequence } = view.report;
+    const { report } = view;
+    if (!isFresh(view, choice.askedAtMs) || report === null || report.sequence === null) return [];
+    if (report.sequence < 0 || (report.version >= 0 && report.id !== node.id)) return [];
+    const { sequence } = report;
     const isProven = verdict.kind === 'eligible';
     return [{ view, sequence, isProven, why: isProven ? verdict.why : `by force, although ${verdict.why}` }];
   });

@@ -5,7 +5,7 @@ import type { Result } from '../base/result.ts';
 import { allNodes } from '../topology/cluster.ts';
 import type { Cluster, NodeAddress, NodeId, ShardId } from '../topology/types.ts';
 import { type NodeMemory, afterOutrun, afterProbe, afterPush, unseenNode } from './node-memory.ts';
-import type { NodeError, ProbeResult } from './observation.ts';
+import type { EndedImports, NodeError, ProbeResult } from './observation.ts';
 import { type ControlSettings, retryDelayMs } from './settings.ts';
 
 /** A MIGRATE that was sent. `endedAtMs` is null while its reply is awaited. */
@@ -89,8 +89,7 @@ export type ControlEvent =
       readonly kind: 'importsEnded';
       readonly shard: ShardId;
       readonly endedAtMs: number;
-      /** How many connections were closed. */
-      readonly result: Result<number, NodeError>;
+      readonly result: Result<EndedImports, NodeError>;
     }
   | { readonly kind: 'commitEnded'; readonly endedAtMs: number; readonly isCommitted: boolean };
 

@@ -296,7 +296,7 @@ function migrateAction({ place, source, target, memory }: MigrationView): Migrat
   };
 }
 
-function endImports({ nowMs }: Situation, { place, target, memory }: MigrationView): EndImportsAction[] {
+function endImports({ nowMs }: Situation, { place, source, target, memory }: MigrationView): EndImportsAction[] {
   const { ending } = memory;
   if (target.condition !== 'answering') return [];
   if (ending !== null && (ending.isInFlight || nowMs < ending.nextAtMs)) return [];
@@ -306,6 +306,7 @@ function endImports({ nowMs }: Situation, { place, target, memory }: MigrationVi
       shard: place.source.id,
       target: target.node.id,
       targetAddress: target.node.address,
+      sourceAddress: source.node.address,
     },
   ];
 }

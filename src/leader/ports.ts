@@ -2,7 +2,7 @@
 
 import type { Result } from '../base/result.ts';
 import type { NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
-import type { NodeError, ProbeResult } from '../control/observation.ts';
+import type { EndedImports, NodeError, ProbeResult } from '../control/observation.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
 import type { ChangeError, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Name, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
@@ -13,14 +13,14 @@ export interface NodeClient {
   probe(endpoint: NodeEndpoint, deadlineMs: number): Promise<ProbeResult>;
   /**
    * SETNODEID (only when `id` is given) and SETNODES in one write. May take over 10 s and stalls the node meanwhile
-   * (facts section 3.6), hence a connection of its own. A timeout is "unknown".
+   * (facts section 3.6): looks wait meanwhile. A timeout is "unknown".
    */
   setTopology(
     endpoint: NodeEndpoint,
     push: TopologyPush,
     deadlineMs: number,
   ): Promise<Result<void, NodeError>>;
-  /** CLUSTERX MIGRATE, asynchronous: success means queued, nothing more. */
+  /** CLUSTERX MIGRATE, asynchronous, on a connection of its own: success means queued, nothing more. */
   migrate(
     endpoint: NodeEndpoint,
     range: SlotRange,
@@ -31,8 +31,12 @@ export interface NodeClient {
    * Lets the node use up `count` sequence numbers, 1 to 20,000 (facts section 13.3). Only for a node that serves no slot.
    */
   outrun(endpoint: NodeEndpoint, count: number, deadlineMs: number): Promise<Result<void, NodeError>>;
-  /** Closes the connection of the import under way at a migration's target (facts section 5.5); how many there were. */
-  endImports(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<number, NodeError>>;
+  /** Closes the connection of the import from `source` that is under way at a migration's target (facts section 5.5). */
+  endImports(
+    endpoint: NodeEndpoint,
+    source: NodeAddress | null,
+    deadlineMs: number,
+  ): Promise<Result<EndedImports, NodeError>>;
   /** Closes the lasting connection to a node that is not watched any more. */
   release(address: NodeAddress): void;
   /** Closes everything; what is under way resolves at once as `connectionLost`. */

@@ -11,7 +11,7 @@ import type {
 } from '../control/actions.ts';
 import type { FailoverRefusal } from '../control/failover-request.ts';
 import type { HandRequest } from './manual-failover.ts';
-import type { NodeError } from '../control/observation.ts';
+import type { EndedImports, NodeError } from '../control/observation.ts';
 import { type Problem, problemKey, PROBLEMS } from '../control/problems.ts';
 import { printSlotRange } from '../topology/slot.ts';
 import type { ChangeError } from '../topology/record.ts';
@@ -100,9 +100,9 @@ export class Reporter {
     if (this.#faults.isNews('decision', text)) this.#logger.error('decision.failed', { error: text });
   }
 
-  importsEnded(action: EndImportsAction, result: Result<number, NodeError>): void {
+  importsEnded(action: EndImportsAction, result: Result<EndedImports, NodeError>): void {
     const fields = { node: action.target, addr: action.targetAddress };
-    if (result.ok) this.#logger.info('import.ended', { ...fields, connections: result.value });
+    if (result.ok) this.#logger.info('import.ended', { ...fields, ended: result.value.ended, doubtful: result.value.doubtful });
     else this.#logger.warn('import.end_failed', { ...fields, reason: result.error.kind, message: result.error.message });
   }
 

@@ -312,7 +312,7 @@ export class Supervisor {
   async #endImports(action: EndImportsAction): Promise<void> {
     const { client, clock } = this.#context;
     const endpoint = this.#endpoint(action.target, action.targetAddress);
-    const result = await client.endImports(endpoint, END_IMPORTS_DEADLINE_MS);
+    const result = await client.endImports(endpoint, action.sourceAddress, END_IMPORTS_DEADLINE_MS);
     this.#reporter.importsEnded(action, result);
     this.#happened({ kind: 'importsEnded', shard: action.shard, endedAtMs: clock.monotonicMs(), result });
     this.#watch.lookNow([action.target]);

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { NO_MEMORY } from '../../../src/control/memory.ts';
 import { PROBLEMS, problemKey } from '../../../src/control/problems.ts';
 import { retryDelayMs } from '../../../src/control/settings.ts';
-import { ADOPTED_VERSION_MAX } from '../../../src/control/situation.ts';
+import { ADOPTED_VERSION_MAX } from '../../../src/control/target.ts';
 import { removeSlots } from '../../../src/topology/change-slots.ts';
 import { setNodesText } from '../../../src/topology/setnodes-text.ts';
 import { parseSlotSet } from '../../../src/topology/slot.ts';

@@ -7,21 +7,31 @@ import { type Decision, decide } from '../../../src/control/decide.ts';
 import { type ControlEvent, NO_MEMORY, observe } from '../../../src/control/memory.ts';
 import type { NodeError, NodeErrorKind, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
 import { findNode, masterOf } from '../../../src/topology/cluster.ts';
+import { type ClusterFacts, factsFor, initialFacts } from '../../../src/topology/facts.ts';
 import type { Cluster, NodeId } from '../../../src/topology/types.ts';
 import { nodeIdAt, sampleCluster } from '../topology/arbitrary.ts';
 
 export const INTERVAL_MS = 1000;
 
+/** Reasons that change nothing but facts, as expected. */
+const QUIET: ReadonlySet<string> = new Set(['noted', 'promotionConfirmed']);
+
 export class Scene {
   cluster: Cluster;
+  facts: ClusterFacts;
   memory = NO_MEMORY;
   nowMs = 1_000_000;
-  settings = { pingIntervalMs: INTERVAL_MS, maxPingCount: 3 };
+  nowSeconds = 1_700_000_000;
+  term = 1;
+  settings = { pingIntervalMs: INTERVAL_MS, maxPingCount: 3, lagMax: 1000 };
+  /** What was only written down, apart from what was decided. */
+  notes = 0;
   /** What each node answers; null for no answer at all. */
   readonly answers = new Map<NodeId, NodeReport | NodeError | null>();
 
   constructor(shardCount = 2, groupSize = 2) {
     this.cluster = sampleCluster(shardCount, groupSize);
+    this.facts = initialFacts(this.cluster);
     for (const shard of this.cluster.shards) {
       for (const node of shard.nodes) this.answers.set(node.id, this.converged(node.id));
     }
@@ -79,7 +89,7 @@ export class Scene {
   }
 
   tell(...events: ControlEvent[]): void {
-    this.memory = observe(this.memory, this.cluster, events);
+    this.memory = observe(this.memory, this, events);
   }
 
   /** Probes every node, one interval after the last round. */
@@ -94,10 +104,16 @@ export class Scene {
     for (let index = 0; index < count; index += 1) this.round();
   }
 
+  /** The next decision; notes of positions and of promotions that took effect are committed on the way. */
   decide(): Decision {
-    const decision = decide(this);
-    this.memory = decision.memory;
-    return decision;
+    for (;;) {
+      const decision = decide(this);
+      this.memory = decision.memory;
+      const [action] = decision.actions;
+      if (action?.kind !== 'commit' || !action.reasons.every(({ kind }) => QUIET.has(kind))) return decision;
+      this.notes += 1;
+      this.endCommit(action);
+    }
   }
 
   /** The decision must be one commit, which succeeds. */
@@ -108,7 +124,10 @@ export class Scene {
   }
 
   endCommit(action: CommitAction, isCommitted = true): void {
-    if (isCommitted) this.cluster = action.next;
+    if (isCommitted) {
+      this.cluster = action.next;
+      this.facts = factsFor(action.facts, action.next);
+    }
     this.tell({ kind: 'commitEnded', endedAtMs: this.nowMs, isCommitted });
   }
 

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../../../src/base/clock.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
-import type { NodeError, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
+import type { EndedImports, NodeError, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
 import type { NodeEndpoint, TopologyPush } from '../../../src/control/node-commands.ts';
 import type { NodeClient } from '../../../src/leader/ports.ts';
 import type { NodeAddress, NodeId, SlotRange } from '../../../src/topology/types.ts';
@@ -82,7 +82,7 @@ export class ModelNode {
     if (push.id !== null) this.id = push.id;
     if (push.version < this.version)
       return err({ kind: 'invalidVersion', message: 'ERR Invalid cluster version' });
-    if (push.version > this.version) {
+    if (push.force || push.version > this.version) {
       this.version = push.version;
       this.text = push.text;
     }
@@ -155,11 +155,31 @@ export class ModelFleet implements NodeClient {
     return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
       if (node.migrateError !== null) return err(node.migrateError);
       node.migrates.push({ range, target });
-      node.sourceJob = { range, destination: target, state: 'start' };
+      node.sourceJob = { range, destination: target, state: 'start', isInEffect: null };
       for (const other of this.nodes.values()) {
         if (other.id === target) other.targetJob = { range, state: 'start' };
       }
       return ok(undefined);
+    });
+  }
+
+  outrun(endpoint: NodeEndpoint, count: number, deadlineMs: number): Promise<Result<void, NodeError>> {
+    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
+      node.sequence += count;
+      return ok(undefined);
+    });
+  }
+
+  endImports(
+    endpoint: NodeEndpoint,
+    _source: NodeAddress | null,
+    deadlineMs: number,
+  ): Promise<Result<EndedImports, NodeError>> {
+    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
+      const job = node.targetJob;
+      if (job?.state !== 'start') return ok({ ended: 0, doubtful: 0, job });
+      node.targetJob = { range: job.range, state: 'error' };
+      return ok({ ended: 1, doubtful: 0, job: node.targetJob });
     });
   }
 
@@ -180,7 +200,7 @@ export class ModelFleet implements NodeClient {
     const node = this.nodes.get(endpoint.address);
     if (this.isClosed || node === undefined || node.state === 'dead') {
       return Promise.resolve(
-        err({ kind: 'unreachable', message: `connect ECONNREFUSED ${endpoint.address}` }),
+        err({ kind: 'connectionRefused', message: `connect ECONNREFUSED ${endpoint.address}` }),
       );
     }
     return new Promise((resolve) => {

@@ -56,6 +56,12 @@ export class ModelRecords implements ClusterRecords {
     return this.#records.get(`${namespace}/${cluster}`) ?? null;
   }
 
+  linearize(): Promise<Result<void, ChangeError>> {
+    return new Promise((resolve) => {
+      this.#clock.setTimer(COMMIT_MS, () => resolve(ok(undefined)));
+    });
+  }
+
   replaceCluster(record: ClusterRecord, next: Cluster, change: Change): Promise<Result<void, ChangeError>> {
     return new Promise((resolve) => {
       this.#clock.setTimer(COMMIT_MS, () => resolve(this.#replace(record, next, change)));

@@ -14,7 +14,7 @@ import { ModelFleet, type ModelNode } from './model-fleet.ts';
 import { ModelRecords } from './model-records.ts';
 
 export const PING_INTERVAL_MS = 1000;
-export const OPTIONS: LeadershipOptions = { pingIntervalMs: PING_INTERVAL_MS, maxPingCount: 3 };
+export const OPTIONS: LeadershipOptions = { pingIntervalMs: PING_INTERVAL_MS, maxPingCount: 3, lagMax: 1000 };
 
 export interface LogLine {
   readonly level: string;

@@ -1,7 +1,13 @@
 // Members over real HTTP on the loopback interface: a receiving and a sending side, and ways between them that misbehave.
 
 import { createServer as createHttpServer } from 'node:http';
-import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
+import {
+  connect as connectSocket,
+  createServer,
+  type LookupFunction,
+  type Server,
+  type Socket,
+} from 'node:net';
 
 import { afterEach, expect } from 'vitest';
 
@@ -17,6 +23,7 @@ import type { PeerIdentity } from '../../../../src/raft/transport/identity-clien
 import { parsePeerAddress, type PeerOrigin } from '../../../../src/raft/transport/peer-address.ts';
 import { PeerRequests } from '../../../../src/raft/transport/peer-requests.ts';
 import type { SnapshotReception } from '../../../../src/raft/transport/snapshot-receiver.ts';
+import { NameResolver } from '../../../../src/names/name-resolver.ts';
 import { systemClock } from '../../../../src/system/clock.ts';
 import { incarnationOf } from '../../../support/raft-core/builders.ts';
 import { silentLogger } from '../../../support/silent-logger.ts';
@@ -191,6 +198,7 @@ export interface Wiring {
   readonly postDeadlineMs?: number;
   readonly clock?: Clock;
   readonly clusterId?: typeof CLUSTER;
+  readonly lookup?: LookupFunction;
 }
 
 /** The sending side of member 1, configured with member 2 at `peer`; null: with nobody. */
@@ -211,6 +219,7 @@ export function connect(peer: PeerOrigin | null, wiring: Wiring = {}): Outbox {
     },
     {
       clock,
+      lookup: wiring.lookup ?? new NameResolver({ clock }).lookup,
       random: createSeededRandom(1),
       logger: silentLogger,
       counters,
