@@ -198,7 +198,7 @@ async function measure(options: {
       },
       isCurrent: () => true,
     },
-    { pingIntervalMs: intervalMs, maxPingCount: 5 , lagMax: 10_000},
+    { pingIntervalMs: intervalMs, maxPingCount: 5, lagMax: 10_000 },
   );
   leadership.start();
   await delay(3 * intervalMs);

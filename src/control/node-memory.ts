@@ -22,6 +22,13 @@ export interface LinkSight {
   readonly sequence: number | null;
 }
 
+/** The beginning of a time without a living link. */
+export interface Unlinked {
+  /** When the look ended. */
+  readonly atMs: number;
+  readonly report: NodeReport;
+}
+
 /** Looks in a row that did not find this node. */
 export interface Absence {
   readonly looks: number;
@@ -87,8 +94,8 @@ export interface NodeMemory {
   readonly impairedSinceMs: number | null;
   /** The last look at which it had a living link. */
   readonly linked: LinkSight | null;
-  /** The last look at which it followed somebody without a living link, or nobody. */
-  readonly unlinkedAtMs: number;
+  /** The first look since then at which it had none; null while it has one, and before the first look. */
+  readonly unlinked: Unlinked | null;
   readonly push: PushMemory;
   readonly remake: RemakeMemory;
 }
@@ -141,7 +148,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
     blindSinceMs: null,
     impairedSinceMs: null,
     linked: null,
-    unlinkedAtMs: -Infinity,
+    unlinked: null,
     push: NO_PUSH,
     remake: NO_REMAKE,
   };
@@ -223,9 +230,11 @@ function remakeAfterLook({ remake }: NodeMemory, { report }: Look): RemakeMemory
 function withLink(memory: NodeMemory, look: Look, settings: ControlSettings): NodeMemory {
   const { role, master, sequence } = look.report;
   if (role === 'replica' && master !== null && isLivingLink(look.report, settings)) {
-    return { ...memory, linked: { master, atMs: look.startedAtMs, sequence } };
+    return { ...memory, linked: { master, atMs: look.startedAtMs, sequence }, unlinked: null };
   }
-  return { ...memory, unlinkedAtMs: look.endedAtMs };
+  // Whom it follows may change while no link lives: the time without one begins anew then.
+  const isSame = memory.unlinked !== null && memory.unlinked.report.master === master;
+  return isSame ? memory : { ...memory, unlinked: { atMs: look.endedAtMs, report: look.report } };
 }
 
 /**
@@ -261,11 +270,7 @@ function afterFailure(before: NodeMemory, error: NodeError, probe: Probe): NodeM
   }
 }
 
-function absent(
-  before: NodeMemory,
-  { kind, why }: Pick<Absence, 'kind' | 'why'>,
-  probe: Probe,
-): NodeMemory {
+function absent(before: NodeMemory, { kind, why }: Pick<Absence, 'kind' | 'why'>, probe: Probe): NodeMemory {
   const known = before.absence;
   const absence: Absence = {
     kind,

@@ -1,6 +1,7 @@
 // How good a replica's copy is known to be: what its link was like while the master lived, and how far behind it is.
 
 import type { NodeId } from '../topology/types.ts';
+import type { NodeReport } from './observation.ts';
 import { type Lag, type Position, lagBehind } from './link.ts';
 import { LAG_MS_MAX, linkSilenceMsMax } from './settings.ts';
 import { type NodeView, type Situation, silentSinceMs } from './situation.ts';
@@ -22,7 +23,11 @@ export type Standing =
 /** Judges the copy of a replica that stands at `sequence` and follows `master`, the node whose data is to be kept. */
 export function standingOf(
   situation: Situation,
-  { view, master, sequence }: { readonly view: NodeView; readonly master: NodeView; readonly sequence: number },
+  {
+    view,
+    master,
+    sequence,
+  }: { readonly view: NodeView; readonly master: NodeView; readonly sequence: number },
 ): Standing {
   if (sequence === 0) {
     return emptyShard(master)
@@ -89,26 +94,42 @@ function linkBefore(situation: Situation, found: LinkCase): string | null {
   const { view, master } = found;
   const lastLifeMs = lastLifeMsOf(master);
   if (lastLifeMs === -Infinity) return linkUnseen(situation, found);
-  const { linked, unlinkedAtMs } = view.memory;
-  const isOfMaster = linked?.master === master.node.address;
+  const { linked, unlinked } = view.memory;
+  if (unlinked !== null && unlinked.atMs <= lastLifeMs) return linkedAfterwards(found, unlinked.report);
   const oldestMs = lastLifeMs - LINK_SIGHT_INTERVALS * situation.settings.pingIntervalMs;
-  if (!isOfMaster || linked.atMs < oldestMs) {
-    return wasHeardUntil(situation, view, lastLifeMs) && reachedAll(found)
-      ? null
-      : 'no living link to the master was seen shortly before the failure';
+  if (linked?.master === master.node.address && linked.atMs >= oldestMs) return null;
+  return wasHeardUntil(situation, view, lastLifeMs)
+    ? lackOf(found)
+    : 'no living link to the master was seen shortly before the failure';
+}
+
+/**
+ * It was seen without a link while the master still answered. It counts all the same when it came to its master after that and received
+ * everything that was known of it: a replica's sequence moves by replication only. Not so an old master's, whose sequence is its own.
+ */
+function linkedAfterwards(found: LinkCase, before: NodeReport): string | null {
+  const { view, master } = found;
+  const isFresh = before.version < 0;
+  if (!isFresh && before.master !== master.node.address) {
+    return 'it did not follow the master while that still answered';
   }
-  const wasLost = unlinkedAtMs > linked.atMs && unlinkedAtMs <= lastLifeMs;
-  return wasLost ? 'its link was down while the master still answered' : null;
+  const hasReceived = (view.report?.sequence ?? 0) > (before.sequence ?? 0);
+  return isFresh || hasReceived ? lackOf(found) : 'its link was down while the master still answered';
 }
 
 /** A replica that came to its master only after the last look at it must have reached what that look showed: `up` comes before the data. */
-function reachedAll({ lag }: LinkCase): boolean {
-  return lag.kind === 'known' && lag.count === 0;
+function lackOf({ view, lag }: LinkCase): string | null {
+  if (lag.kind === 'known' && lag.count === 0) return null;
+  const sequence = view.report?.sequence ?? 0;
+  const lacks =
+    lag.kind === 'known' ? `${sequence} of ${sequence + lag.count}` : `${sequence} of an unknown number`;
+  return `it came to the master only just before the failure and has reached sequence ${lacks}`;
 }
 
 /** The replica's own word: when it last heard from its master, compared with the master's last sign of life. */
 function wasHeardUntil({ settings }: Situation, { memory, report }: NodeView, lastLifeMs: number): boolean {
-  if (report?.lastIoSeconds === undefined || report.lastIoSeconds === null || memory.look === null) return false;
+  if (report?.lastIoSeconds === undefined || report.lastIoSeconds === null || memory.look === null)
+    return false;
   const heardAtMs = memory.look.startedAtMs - report.lastIoSeconds * 1000;
   return heardAtMs >= lastLifeMs - linkSilenceMsMax(settings);
 }

@@ -101,9 +101,7 @@ export class Link {
       // Deadlines are ours alone: they span connecting, authentication and replies.
       connectTimeout: 0,
     });
-    this.#redis.on('error', (error: Error) =>
-      this.#break({ kind: 'garbage', message: error.message }, true),
-    );
+    this.#redis.on('error', (error: Error) => this.#break({ kind: 'garbage', message: error.message }, true));
     this.#redis.connect().then(
       () => this.#onOpen(),
       (error: unknown) => this.#onClosed(error instanceof Error ? error : null),

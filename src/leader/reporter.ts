@@ -102,8 +102,18 @@ export class Reporter {
 
   importsEnded(action: EndImportsAction, result: Result<EndedImports, NodeError>): void {
     const fields = { node: action.target, addr: action.targetAddress };
-    if (result.ok) this.#logger.info('import.ended', { ...fields, ended: result.value.ended, doubtful: result.value.doubtful });
-    else this.#logger.warn('import.end_failed', { ...fields, reason: result.error.kind, message: result.error.message });
+    if (result.ok)
+      this.#logger.info('import.ended', {
+        ...fields,
+        ended: result.value.ended,
+        doubtful: result.value.doubtful,
+      });
+    else
+      this.#logger.warn('import.end_failed', {
+        ...fields,
+        reason: result.error.kind,
+        message: result.error.message,
+      });
   }
 
   /** Every node has the committed version and its role. */

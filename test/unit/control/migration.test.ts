@@ -33,7 +33,9 @@ function tellSource(
   range = RANGE,
   destination = target(scene),
 ): void {
-  scene.set(source(scene), { sourceJob: { range, destination, state, isInEffect: state === 'success' ? true : null } });
+  scene.set(source(scene), {
+    sourceJob: { range, destination, state, isInEffect: state === 'success' ? true : null },
+  });
 }
 
 function tellTarget(scene: Scene, state: TargetJob['state'], range = RANGE): void {
@@ -335,7 +337,9 @@ test('a fault of the source at our version does not raise the version while its 
 test('a job nobody recorded is told and its ends are left alone while it runs', () => {
   const scene = new Scene(3, 1);
   scene.rounds(2);
-  scene.set(scene.id(0, 0), { sourceJob: { range: RANGE, destination: scene.id(1, 0), state: 'start', isInEffect: null } });
+  scene.set(scene.id(0, 0), {
+    sourceJob: { range: RANGE, destination: scene.id(1, 0), state: 'start', isInEffect: null },
+  });
   scene.round();
   expect(scene.problems()).toEqual(['unknownJob']);
   scene.cluster = valueOf(clusterWithVersion(scene.cluster, 5));
@@ -345,7 +349,9 @@ test('a job nobody recorded is told and its ends are left alone while it runs', 
 test('a job toward a node that is no longer a master holds nobody: it was given up, and the push ends it', () => {
   const scene = new Scene(3, 2);
   scene.rounds(2);
-  scene.set(scene.id(0, 0), { sourceJob: { range: RANGE, destination: scene.id(1, 1), state: 'start', isInEffect: null } });
+  scene.set(scene.id(0, 0), {
+    sourceJob: { range: RANGE, destination: scene.id(1, 1), state: 'start', isInEffect: null },
+  });
   scene.round();
   scene.cluster = valueOf(clusterWithVersion(scene.cluster, 5));
   expect(actionsOf(scene.decide(), 'push')).toHaveLength(6);
@@ -540,7 +546,10 @@ test('target died after success, its replica behind: the complete copy at the so
   scene.rounds(3);
   const action = scene.commit();
   expect(action.reasons.map(({ kind }) => kind)).toEqual(['migrationGivenUp', 'failover']);
-  expect(action.reasons).toMatchObject([{ text: expect.stringMatching(/its replica is not known to have all data/) }, {}]);
+  expect(action.reasons).toMatchObject([
+    { text: expect.stringMatching(/its replica is not known to have all data/) },
+    {},
+  ]);
 });
 
 test('a target that is dead for us but not for the source is not replaced at once', () => {
