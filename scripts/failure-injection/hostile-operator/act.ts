@@ -8,7 +8,7 @@ import type { OperatorApi, Told } from './operator-api.ts';
 import type { Action } from './plan.ts';
 import { type Excuse, excuseAfterReturn, excuseBefore } from './verdicts.ts';
 
-/** Generous: detection takes 2 s, a promotion up to 10 s. */
+/** Generous: detection takes 4 s, a promotion up to 10 s. */
 const FAILOVER_DEADLINE_MS = 25_000;
 const MIGRATION_DEADLINE_MS = 60_000;
 const READY_DEADLINE_MS = 30_000;

@@ -11,7 +11,7 @@ import { GroupView } from '../group-view.ts';
 import { Group } from '../group.ts';
 import { localPlaces } from '../places.ts';
 import type { Report, RunOptions } from '../scenario.ts';
-import { act } from './act.ts';
+import { act, type Surroundings } from './act.ts';
 import { Copies } from './copies.ts';
 import type { ClusterSeen } from './fleet-seen.ts';
 import { Fleet } from './fleet.ts';
@@ -37,8 +37,8 @@ import { Writers } from './writers.ts';
 
 const NODE_COUNT = 6;
 const START_DEADLINE_MS = 60_000;
-/** A master counts as dead after 2 s, so that a run has many failovers. */
-const FAILOVER = { pingIntervalSeconds: 0.5, maxPingCount: 4 };
+/** A master counts as dead after 4 s: a run has many failovers, and a node can be back before its own. */
+const FAILOVER = { pingIntervalSeconds: 0.5, maxPingCount: 8 };
 /** Writes that an action can hurt, and some that it must not. */
 const CALM_MS = { min: 800, max: 2500 } as const;
 
@@ -126,7 +126,7 @@ class Trial {
   async #setUp(): Promise<number> {
     const nodesPerShard = chance(this.#random, 50) ? 3 : 2;
     this.#group.start();
-    await Promise.all(Array.from({ length: NODE_COUNT }, async () => this.#fleet.start()));
+    for (let count = 0; count < NODE_COUNT; count += 1) await this.#fleet.start();
     const view = new GroupView(this.#group);
     const isReady = await view.ready(START_DEADLINE_MS);
     await view.close();
@@ -155,17 +155,7 @@ class Trial {
     const beganMs = this.#now();
     const text = describeAction(action);
     this.#note(text);
-    const trouble = await act(action, {
-      group: this.#group,
-      fleet: this.#fleet,
-      api: this.#api,
-      spares: this.#spares,
-      now: this.#now,
-      wait: this.#wait,
-      signal: this.#options.signal,
-      excuse: (excuse) => this.#excuses.push(excuse),
-      note: this.#note,
-    });
+    const trouble = await this.#act(action);
     const found = await this.#settleAndAudit();
     return {
       kind: action.kind,
@@ -175,6 +165,26 @@ class Trial {
       ...found,
       unsettled: trouble ?? found.unsettled,
     };
+  }
+
+  /** Null, or why the cluster is not what it was: also what a node or a process did that nobody expected. */
+  async #act(action: Action): Promise<string | null> {
+    const around: Surroundings = {
+      group: this.#group,
+      fleet: this.#fleet,
+      api: this.#api,
+      spares: this.#spares,
+      now: this.#now,
+      wait: this.#wait,
+      signal: this.#options.signal,
+      excuse: (excuse) => this.#excuses.push(excuse),
+      note: this.#note,
+    };
+    try {
+      return await act(action, around);
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
   }
 
   /** Writers go on until the topology is quiet, and rest while all copies are read. */
