@@ -1,6 +1,6 @@
 // The ledger names exactly the acknowledged writes that are gone, each once.
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { Ledger, lostOf, type Write } from '../../../../scripts/failure-injection/hostile-operator/ledger.ts';
