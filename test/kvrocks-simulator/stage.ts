@@ -13,6 +13,9 @@ import { waitFor } from '../support/wait-until.ts';
 export const A_ID = 'a'.repeat(40);
 export const B_ID = 'b'.repeat(40);
 
+/** Moves the sequence by 20,000 without declaring a key (facts section 13). */
+export const OUTRUN = "for i=1,20000 do redis.call('set','__bump',i) end return 1";
+
 const nodes: KvrocksNode[] = [];
 afterEach(async () => {
   await Promise.all(nodes.splice(0).map(async (node) => node.dispose()));

@@ -203,16 +203,13 @@ function partOf(random: Random, { start, stop }: SlotRange): SlotRange {
   return { start: first, stop: first + count - 1 };
 }
 
-/** Out of a shard that keeps a replica. */
+/** A shard may be left alone with its master: that one is spared what needs a replica. */
 function moveReplica(random: Random, fleet: FleetSeen): Action | null {
-  const sources = fleet.shards.filter((shard) => shard.replicas.length > 1);
-  if (sources.length === 0 || fleet.shards.length < 2) return null;
-  const from = oneOf(random, sources);
-  const to = oneOf(
-    random,
-    fleet.shards.filter((shard) => shard !== from),
-  );
-  return { kind: 'move-replica', from: from.index, to: to.index, replica: oneOf(random, from.replicas) };
+  if (fleet.shards.length < 2) return null;
+  return withReplicas(random, fleet, ({ index }, replica) => {
+    const others = fleet.shards.filter((shard) => shard.index !== index);
+    return { kind: 'move-replica', from: index, to: oneOf(random, others).index, replica };
+  });
 }
 
 /** Only a shard that was added: the first ones have the nodes that everything else needs. */

@@ -28,6 +28,7 @@ import {
 } from './plan.ts';
 import {
   type ActionReport,
+  describeExcused,
   type Excuse,
   judge,
   type ReplicaDifference,
@@ -79,6 +80,8 @@ class Trial {
   readonly #timeline: TimelineEntry[] = [];
   readonly #actions: ActionReport[] = [];
   readonly #spares = new Set<string>();
+  /** Why the run ended before its time; null when it did not. */
+  #impossible: string | null = null;
   /** Keys in which each replica was last seen to differ from its master. */
   #differing: ReadonlyMap<string, number> = new Map();
 
@@ -105,7 +108,11 @@ class Trial {
       await this.#wait(between(this.#random, CALM_MS.min, CALM_MS.max));
       const cluster = await this.#api.cluster();
       const action = cluster === null ? null : this.#next(cluster, shardCount);
-      if (action === null || signal.aborted) break;
+      if (signal.aborted) break;
+      if (action === null) {
+        this.#impossible = cluster === null ? 'no controller shows the cluster' : 'no action is possible';
+        break;
+      }
       const report = await this.#perform(action);
       if (signal.aborted) break;
       this.#actions.push(report);
@@ -216,7 +223,7 @@ class Trial {
 
   #conclude(): Report {
     const { say, seed, durationMs } = this.#options;
-    const { problems, lostCount, excusedCount, table } = judge({
+    const { problems, lostCount, excused, table } = judge({
       actions: this.#actions,
       excuses: this.#excuses,
       timeline: this.#timeline,
@@ -229,11 +236,14 @@ class Trial {
           .trimEnd(),
       );
     const all = [...problems, ...this.#group.crashes];
+    if (this.#impossible !== null) all.push(this.#impossible);
     const differing = this.#actions.flatMap((action) => action.differing).length;
     const unsettled = this.#actions.filter((action) => action.unsettled !== null).length;
+    const excusedCount = Object.values(excused).reduce((sum, count) => sum + count, 0);
+    const windows = excusedCount === 0 ? '' : ` (${describeExcused(excused)})`;
     const line =
       `verdict: ${all.length === 0 ? 'nothing lost' : 'NOT SAFE'}, ${this.#ledger.acknowledgedCount} acknowledged writes, ` +
-      `${lostCount} lost, ${excusedCount} more in the windows, ${differing} replicas that differ, ${unsettled} unsettled, ` +
+      `${lostCount} lost, ${excusedCount} more in the windows${windows}, ${differing} replicas that differ, ${unsettled} unsettled, ` +
       `${this.#writers.unknownCount} outcomes unknown, ${this.#actions.length} actions, seed ${seed}`;
     const subset = this.#options.actions === null ? '' : ` --actions ${this.#options.actions.join(',')}`;
     if (all.length > 0)

@@ -7,9 +7,11 @@ export const LOSS_WINDOW_MS = 1500;
 /** A master that was replaced while it was away takes writes again until it is told. */
 export const RETURN_WINDOW_MS = 1500;
 
+export type ExcuseKind = 'death' | 'hang' | 'wipe' | 'failover' | 'return';
+
 /** Why writes that a node acknowledged from `fromMs` to `toMs` may be lost. */
 export interface Excuse {
-  readonly kind: 'death' | 'hang' | 'wipe' | 'failover' | 'return';
+  readonly kind: ExcuseKind;
   readonly node: string;
   readonly fromMs: number;
   readonly toMs: number;
@@ -17,7 +19,7 @@ export interface Excuse {
 
 /** The node went at `atMs`, or is about to be deposed by hand. */
 export function excuseBefore(
-  kind: 'death' | 'hang' | 'wipe' | 'failover',
+  kind: Exclude<ExcuseKind, 'return'>,
   node: string,
   { fromMs, toMs }: { readonly fromMs: number; readonly toMs: number },
 ): Excuse {
@@ -61,7 +63,8 @@ export interface ReplicaDifference {
 export interface Judgement {
   readonly problems: readonly string[];
   readonly lostCount: number;
-  readonly excusedCount: number;
+  /** Lost writes by what excuses them. */
+  readonly excused: Readonly<Record<ExcuseKind, number>>;
   readonly table: readonly (readonly string[])[];
 }
 
@@ -82,17 +85,21 @@ export function judge(run: {
 }): Judgement {
   const { actions, excuses, timeline } = run;
   const problems: string[] = [];
-  let excusedCount = 0;
+  const excused = { death: 0, hang: 0, wipe: 0, failover: 0, return: 0 };
   let lostCount = 0;
   for (const action of actions) {
-    const lost = action.lost.filter((write) => excuseOf(write, excuses) === null);
+    const lost: Write[] = [];
+    for (const write of action.lost) {
+      const excuse = excuseOf(write, excuses);
+      if (excuse === null) lost.push(write);
+      else excused[excuse.kind] += 1;
+    }
     lostCount += lost.length;
-    excusedCount += action.lost.length - lost.length;
     if (lost.length > 0) problems.push(tellLosses(action, lost, timeline));
     for (const difference of action.differing) problems.push(tellDifference(action, difference));
     if (action.unsettled !== null) problems.push(`unsettled after "${action.text}": ${action.unsettled}`);
   }
-  return { problems, lostCount, excusedCount, table: figures(actions, excuses) };
+  return { problems, lostCount, excused, table: figures(actions, excuses) };
 }
 
 function tellLosses(
@@ -145,7 +152,15 @@ function keysDiffering({ differing }: ActionReport): number {
   return differing.reduce((sum, { keyCount }) => sum + keyCount, 0);
 }
 
+/** `hang 89, return 26`. */
+export function describeExcused(excused: Judgement['excused']): string {
+  return Object.entries(excused)
+    .filter(([, count]) => count > 0)
+    .map(([kind, count]) => `${kind} ${count}`)
+    .join(', ');
+}
+
 /** `+12.345s` since the beginning of the run. */
-export function seconds(atMs: number): string {
+function seconds(atMs: number): string {
   return `+${(atMs / 1000).toFixed(3)}s`;
 }

@@ -8,6 +8,7 @@ import type { Write } from '../../../../scripts/failure-injection/hostile-operat
 import { parseCluster } from '../../../../scripts/failure-injection/hostile-operator/operator-api.ts';
 import {
   type ActionReport,
+  describeExcused,
   excuseAfterReturn,
   excuseBefore,
   excuseOf,
@@ -55,7 +56,8 @@ describe('losses', () => {
 describe('a run', () => {
   it('without a loss outside the windows has no problem', () => {
     const judged = judge({ actions: [report({ lost: [write(9000)] })], excuses: [DEATH], timeline: [] });
-    expect(judged).toMatchObject({ problems: [], lostCount: 0, excusedCount: 1 });
+    expect(judged).toMatchObject({ problems: [], lostCount: 0, excused: { death: 1, hang: 0 } });
+    expect(describeExcused(judged.excused)).toBe('death 1');
     expect(judged.table[1]).toEqual(['kill-master', '1', '0', '1', '0', '0']);
   });
 
