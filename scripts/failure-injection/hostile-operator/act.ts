@@ -8,10 +8,12 @@ import type { OperatorApi, Told } from './operator-api.ts';
 import type { Action } from './plan.ts';
 import { type Excuse, excuseAfterReturn, excuseBefore } from './verdicts.ts';
 
-/** Generous: detection takes 4 s, a promotion up to 10 s. */
-const FAILOVER_DEADLINE_MS = 25_000;
-const MIGRATION_DEADLINE_MS = 60_000;
-const READY_DEADLINE_MS = 30_000;
+/** Generous, for a machine with other work to do: detection takes 4 s, a promotion up to 10 s. */
+const FAILOVER_DEADLINE_MS = 60_000;
+const MIGRATION_DEADLINE_MS = 120_000;
+const READY_DEADLINE_MS = 120_000;
+/** Long enough for a failover that must not be: the only replica is behind. */
+const REFUSED_FAILOVER_MS = 6000;
 const POLL_MS = 50;
 const DEFAULT_SPEED = '4096';
 
@@ -236,7 +238,7 @@ async function cut(
   if (action.ending === 'failover') await failOver({ shard, address: master }, replica.id, around);
   if (action.ending === 'kill-master') {
     await killMaster(master, 'death', around);
-    await around.wait(FAILOVER_DEADLINE_MS / 5);
+    await around.wait(REFUSED_FAILOVER_MS);
     await startAgain(master, false, around);
   }
   await around.fleet.setCut(replica.address, false);

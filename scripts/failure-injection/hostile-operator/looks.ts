@@ -6,8 +6,8 @@ import { askAll, fieldsOf } from '../../../test/support/node-commands.ts';
 import { type ClusterSeen, membersOf, type NodeSeen, type ShardSeen } from './fleet-seen.ts';
 import type { OperatorApi } from './operator-api.ts';
 
-/** Long enough for a replication thread that sleeps 10 s, twice. */
-export const SETTLE_DEADLINE_MS = 60_000;
+/** Generous: a replication thread sleeps 10 s, perhaps twice, and the machine may have other work to do. */
+export const SETTLE_DEADLINE_MS = 90_000;
 const LOOK_MS = 150;
 /** A decision that is already made shows within this time: longer than a round of probes. */
 const STEADY_MS = 800;

@@ -37,7 +37,7 @@ import {
 import { Writers } from './writers.ts';
 
 const NODE_COUNT = 6;
-const START_DEADLINE_MS = 60_000;
+const START_DEADLINE_MS = 120_000;
 /** A master counts as dead after 4 s: a run has many failovers, and a node can be back before its own. */
 const FAILOVER = { pingIntervalSeconds: 0.5, maxPingCount: 8 };
 /** Writes that an action can hurt, and some that it must not. */

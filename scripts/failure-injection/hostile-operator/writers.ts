@@ -87,7 +87,11 @@ class Writer {
   readonly #options: WritersOptions;
   readonly #gate: Gate;
   readonly #keys: Key[];
-  readonly #owners = new Map<number, string>();
+  /**
+   * Whom it asks first: who answered last, or whom MOVED named. Like clients that refresh their whole map it leaves a node that
+   * fails for good, so that a replaced master which is back gets no writes but by chance.
+   */
+  #home: string | null = null;
   readonly #clients = new Map<string, Promise<RespClient>>();
   #turn = 0;
   isBusy = false;
@@ -138,25 +142,24 @@ class Writer {
   /** Tries until it is acknowledged; false when it is not known whether it was executed. */
   async #write({ name, value }: Key): Promise<boolean> {
     const { ledger, now } = this.#options;
-    const slot = slotOfKey(name);
     for (let hop = 1; this.#gate.isOpen; hop += 1) {
-      const node = this.#owners.get(slot) ?? oneOf(this.#options.random, this.#options.addresses());
+      const node = this.#home ?? oneOf(this.#options.random, this.#options.addresses());
       const outcome = await this.#send(node, ['GETSET', name, String(value)]);
       switch (outcome.kind) {
         case 'acknowledged':
-          this.#owners.set(slot, node);
+          this.#home = node;
           ledger.acknowledge({ key: name, value, previous: outcome.previous, atMs: now(), node });
           return true;
         case 'moved':
-          this.#owners.set(slot, outcome.to);
+          this.#home = outcome.to;
           if (hop > QUICK_HOPS) await sleep(RETRY_MS);
           break;
         case 'refused':
-          this.#owners.delete(slot);
+          this.#home = null;
           await sleep(RETRY_MS);
           break;
         case 'unknown':
-          this.#owners.delete(slot);
+          this.#home = null;
           return false;
       }
     }
