@@ -11,6 +11,8 @@ export const ACTION_KINDS = [
   'hang-replica',
   'wipe-master',
   'wipe-replica',
+  'kill-successor',
+  'power-cut',
   'failover',
   'failover-preferred',
   'migrate',
@@ -36,6 +38,22 @@ export type Action =
     }
   | { readonly kind: 'kill-replica' | 'wipe-replica'; readonly address: string; readonly downMs: number }
   | { readonly kind: 'hang-master' | 'hang-replica'; readonly address: string; readonly hangMs: number }
+  /** The replica that takes over dies `afterMs` after it is shown as the master. */
+  | {
+      readonly kind: 'kill-successor';
+      readonly shard: number;
+      readonly address: string;
+      readonly afterMs: number;
+    }
+  /** All nodes and controllers at once; the master at `address` is back on an empty disk, or not before it was replaced. */
+  | {
+      readonly kind: 'power-cut';
+      readonly shard: number;
+      readonly address: string;
+      readonly isWiped: boolean;
+      readonly masters: readonly string[];
+      readonly replicas: readonly string[];
+    }
   | { readonly kind: 'failover'; readonly shard: number; readonly address: string }
   | {
       readonly kind: 'failover-preferred';
@@ -100,6 +118,15 @@ export function actionOf(random: Random, kind: ActionKind, fleet: FleetSeen): Ac
     case 'kill-master':
     case 'wipe-master':
       return endOfMaster(random, kind, fleet);
+    case 'kill-successor':
+      return withReplicas(random, fleet, ({ index, master }) => ({
+        kind,
+        shard: index,
+        address: master.address,
+        afterMs: between(random, 0, 300),
+      }));
+    case 'power-cut':
+      return powerCut(random, fleet);
     case 'hang-master':
       return {
         kind,
@@ -157,6 +184,17 @@ function endOfMaster(random: Random, kind: 'kill-master' | 'wipe-master', fleet:
     address: shard.master.address,
     awaitsFailover: chance(random, 60),
     downMs: between(random, 0, 800),
+  }));
+}
+
+function powerCut(random: Random, fleet: FleetSeen): Action | null {
+  return withReplicas(random, fleet, ({ index, master }) => ({
+    kind: 'power-cut',
+    shard: index,
+    address: master.address,
+    isWiped: chance(random, 50),
+    masters: fleet.shards.map((shard) => shard.master.address),
+    replicas: fleet.shards.flatMap(({ replicas }) => replicas.map(({ address }) => address)),
   }));
 }
 
@@ -232,48 +270,6 @@ function cut(random: Random, fleet: FleetSeen): Action | null {
     cutMs: between(random, 2000, 13_000),
     ending: oneOf(random, ['nothing', 'failover', 'kill-master'] as const),
   }));
-}
-
-/** What is about to be done, for people. */
-export function describeAction(action: Action): string {
-  switch (action.kind) {
-    case 'kill-master':
-    case 'wipe-master': {
-      const until = action.awaitsFailover ? 'until another is master' : `for ${action.downMs} ms`;
-      const disk = action.kind === 'wipe-master' ? ', back on an empty disk' : '';
-      return `${action.kind}: ${action.address}, master of shard ${action.shard}, down ${until}${disk}`;
-    }
-    case 'kill-replica':
-    case 'wipe-replica':
-      return `${action.kind}: ${action.address}, down for ${action.downMs} ms`;
-    case 'hang-master':
-    case 'hang-replica':
-      return `${action.kind}: ${action.address}, SIGSTOP for ${action.hangMs} ms`;
-    case 'failover':
-      return `failover: shard ${action.shard}, master ${action.address}, to whichever is best`;
-    case 'failover-preferred':
-      return `failover-preferred: shard ${action.shard}, master ${action.address}, to ${action.preferred.address}`;
-    case 'migrate': {
-      const speed = action.keysPerSecond === null ? '' : ` at ${action.keysPerSecond} keys/s`;
-      return `migrate: ${action.range.start}-${action.range.stop} from shard ${action.from} to ${action.to}${speed}`;
-    }
-    case 'move-replica':
-      return `move-replica: ${action.replica.address} from shard ${action.from} to ${action.to}`;
-    case 'add-shard':
-      return `add-shard: ${action.spare === null ? 'a new node' : `${action.spare}, which was removed before`}`;
-    case 'remove-shard':
-      return `remove-shard: ${action.shard}, its ${action.ranges.length} ranges to shard ${action.to}`;
-    case 'cut': {
-      const ending = action.ending === 'nothing' ? '' : `, then ${action.ending}`;
-      return `cut: ${action.replica.address} from its master ${action.master} for ${action.cutMs} ms${ending}`;
-    }
-    case 'leader-kill':
-      return `leader-kill: the leading controller, down for ${action.downMs} ms`;
-    case 'leader-transfer':
-      return 'leader-transfer: the lead of the controllers to whoever is furthest';
-    case 'outage':
-      return `outage: all controllers for ${action.downMs} ms, ${action.address}, master of shard ${action.shard}, dies meanwhile`;
-  }
 }
 
 /** The kinds that a word of the command line means: a kind, or the beginning of several (`kill`, `wipe`). */

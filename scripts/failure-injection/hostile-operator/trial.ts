@@ -11,21 +11,16 @@ import { GroupView } from '../group-view.ts';
 import { Group } from '../group.ts';
 import { localPlaces } from '../places.ts';
 import type { Report, RunOptions } from '../scenario.ts';
-import { act, type Surroundings } from './act.ts';
+import { act } from './act.ts';
+import { describeAction } from './describe-action.ts';
 import { Copies } from './copies.ts';
 import type { ClusterSeen } from './fleet-seen.ts';
 import { Fleet } from './fleet.ts';
 import { Ledger, type Write } from './ledger.ts';
 import { SETTLE_DEADLINE_MS, type Settled, untilConverged, untilEqual } from './looks.ts';
 import { OperatorApi } from './operator-api.ts';
-import {
-  type Action,
-  type ActionKind,
-  ACTION_KINDS,
-  describeAction,
-  kindsNamed,
-  nextAction,
-} from './plan.ts';
+import { type Action, type ActionKind, ACTION_KINDS, kindsNamed, nextAction } from './plan.ts';
+import type { Surroundings } from './surroundings.ts';
 import {
   type ActionReport,
   describeExcused,

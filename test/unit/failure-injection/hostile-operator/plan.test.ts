@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 
+import { describeAction } from '../../../../scripts/failure-injection/hostile-operator/describe-action.ts';
 import type {
   FleetSeen,
   ShardSeen,
@@ -10,7 +11,6 @@ import {
   type Action,
   ACTION_KINDS,
   actionOf,
-  describeAction,
   kindsNamed,
   nextAction,
 } from '../../../../scripts/failure-injection/hostile-operator/plan.ts';
@@ -67,9 +67,8 @@ describe('the plan of the hostile operator', () => {
   });
 
   it('ends a master only where a replica can take its place', () => {
-    const ends = actionsOf(FLEET, 2000).filter(
-      ({ kind }) => kind === 'wipe-master' || kind === 'kill-master' || kind === 'outage',
-    );
+    const kinds = new Set(['wipe-master', 'kill-master', 'kill-successor', 'power-cut', 'outage']);
+    const ends = actionsOf(FLEET, 2000).filter(({ kind }) => kinds.has(kind));
     expect(ends.length).toBeGreaterThan(100);
     for (const end of ends) expect('shard' in end && end.shard).not.toBe(2);
   });
@@ -125,6 +124,7 @@ describe('the plan of the hostile operator', () => {
     expect(kindsNamed(['kill', 'failover'])).toEqual([
       'kill-master',
       'kill-replica',
+      'kill-successor',
       'failover',
       'failover-preferred',
     ]);
