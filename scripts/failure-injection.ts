@@ -55,6 +55,8 @@ const program = new Command('npm run failure-injection --')
   .parse();
 
 const [name] = program.processedArgs;
+if (program.opts<Options>().actions !== undefined && name !== 'hostile-operator')
+  program.error('--actions belongs to hostile-operator');
 process.exitCode = await main(
   SCENARIOS.filter((scenario) => name === 'all' || scenario.name === name),
   program.opts<Options>(),
