@@ -4,13 +4,15 @@ import { Argument, Command, InvalidArgumentError } from 'commander';
 
 import { randomBelow } from '../src/base/random.ts';
 import { createSystemRandom } from '../src/system/random.ts';
-import { runScenario, type Report } from './failure-injection/run.ts';
-import type { Scenario } from './failure-injection/scenario.ts';
+import { runScenario } from './failure-injection/run.ts';
+import type { Drama, Report, RunOptions, Scenario } from './failure-injection/scenario.ts';
 import { SCENARIOS } from './failure-injection/scenarios/index.ts';
 import { wholeNumber } from './lib/statistics.ts';
 
 interface Options {
   readonly minutes: number;
+  readonly seconds?: number;
+  readonly actions?: readonly string[];
   readonly seed: number;
   readonly main?: string;
   readonly keep: boolean;
@@ -27,6 +29,14 @@ const program = new Command('npm run failure-injection --')
     new Argument('<scenario>', 'what is done to them').choices(['all', ...SCENARIOS.map(({ name }) => name)]),
   )
   .option('--minutes <n>', 'how long faults are injected, a scenario; fractions allowed', positive, 1)
+  .option('--seconds <n>', 'the same in seconds; comes before --minutes', (text: string) =>
+    wholeNumber(text, 1),
+  )
+  .option(
+    '--actions <list>',
+    'of hostile-operator: only these actions, or those that begin with these words (kill,failover)',
+    (text: string) => text.split(','),
+  )
   .option(
     '--seed <n>',
     'decides the faults and the requests, not their timing',
@@ -45,6 +55,8 @@ const program = new Command('npm run failure-injection --')
   .parse();
 
 const [name] = program.processedArgs;
+if (program.opts<Options>().actions !== undefined && name !== 'hostile-operator')
+  program.error('--actions belongs to hostile-operator');
 process.exitCode = await main(
   SCENARIOS.filter((scenario) => name === 'all' || scenario.name === name),
   program.opts<Options>(),
@@ -57,7 +69,7 @@ function positive(text: string): number {
   return value;
 }
 
-async function main(scenarios: readonly Scenario[], options: Options): Promise<number> {
+async function main(scenarios: readonly (Drama | Scenario)[], options: Options): Promise<number> {
   const interrupt = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupt.abort());
   const closing: string[] = [];
@@ -75,21 +87,23 @@ async function main(scenarios: readonly Scenario[], options: Options): Promise<n
   return isFailed ? 1 : 0;
 }
 
-async function runOne(scenario: Scenario, options: Options, signal: AbortSignal): Promise<Report> {
+async function runOne(scenario: Drama | Scenario, options: Options, signal: AbortSignal): Promise<Report> {
   const startMs = performance.now();
   const say = (text: string): void => {
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1).padStart(6);
     process.stdout.write(`${seconds}s  ${text}\n`);
   };
   process.stdout.write(`\n${scenario.name}: ${scenario.summary} (seed ${options.seed})\n`);
-  const report = await runScenario(scenario, {
-    durationMs: options.minutes * 60_000,
+  const run: RunOptions = {
+    durationMs: options.seconds === undefined ? options.minutes * 60_000 : options.seconds * 1000,
     seed: options.seed,
     main: options.main ?? null,
     keeps: options.keep,
+    actions: options.actions ?? null,
     say,
     signal,
-  });
+  };
+  const report = 'run' in scenario ? await scenario.run(run) : await runScenario(scenario, run);
   for (const problem of report.problems) say(`problem: ${problem}`);
   say(report.line);
   return report;

@@ -3,7 +3,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { ControllerChild, describeExit, type Exit, writeMemberConfig } from '../lib/controller-child.ts';
+import {
+  ControllerChild,
+  describeExit,
+  type Exit,
+  type MemberConfig,
+  writeMemberConfig,
+} from '../lib/controller-child.ts';
 
 export const MEMBER_COUNT = 3;
 /** As in the product's defaults, so that what is found here is what users would see. */
@@ -26,6 +32,14 @@ export interface Place {
   readonly launcher?: () => readonly string[];
 }
 
+export interface GroupOptions {
+  readonly folder: string;
+  /** The program; null for the sources of this checkout. */
+  readonly main: string | null;
+  /** The product's defaults when left out. */
+  readonly failover?: MemberConfig['failover'];
+}
+
 /** One member. Every end that no call here asked for is kept in `crash`. */
 export class Member {
   readonly id: number;
@@ -40,10 +54,7 @@ export class Member {
   #isPaused = false;
   #crash: string | null = null;
 
-  constructor(
-    place: Place,
-    run: { readonly folder: string; readonly main: string | null; readonly peers: readonly string[] },
-  ) {
+  constructor(place: Place, run: GroupOptions & { readonly peers: readonly string[] }) {
     this.id = place.id;
     this.url = `http://${place.address}`;
     this.dataDir = place.dataDir ?? join(run.folder, String(place.id));
@@ -61,6 +72,7 @@ export class Member {
         electionTimeoutMs: ELECTION_MS,
         snapshotEntries: SNAPSHOT_ENTRIES,
       },
+      ...(run.failover === undefined ? {} : { failover: run.failover }),
     });
   }
 
@@ -147,8 +159,7 @@ export class Group {
     for (const member of this.members) void member.kill();
   };
 
-  /** `main` is the program; null for the sources of this checkout. */
-  constructor(places: readonly Place[], run: { readonly folder: string; readonly main: string | null }) {
+  constructor(places: readonly Place[], run: GroupOptions) {
     const peers = places.map((place) => place.address);
     this.members = places.map((place) => new Member(place, { ...run, peers }));
     this.urls = this.members.map((member) => member.url);

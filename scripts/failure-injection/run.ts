@@ -12,29 +12,8 @@ import { existenceModel } from '../../test/support/linearizability/models.ts';
 import { formatMs } from '../lib/narrator.ts';
 import { GroupView, storedStates } from './group-view.ts';
 import { Group } from './group.ts';
-import type { Run, Scenario, Stage } from './scenario.ts';
+import type { Report, Run, RunOptions, Scenario, Stage } from './scenario.ts';
 import { Workload } from './workload.ts';
-
-export interface RunOptions {
-  /** How long faults are injected, milliseconds. */
-  readonly durationMs: number;
-  readonly seed: number;
-  /** The program of the members; null for the sources of this checkout. */
-  readonly main: string | null;
-  /** Leaves the folder of any run, and not of failed ones only. */
-  readonly keeps: boolean;
-  readonly say: (text: string) => void;
-  /** Ends the run early; nothing is judged then. */
-  readonly signal: AbortSignal;
-}
-
-/** What a run found; `problems` is empty when all is well. */
-export interface Report {
-  readonly kind: 'passed' | 'failed' | 'skipped' | 'interrupted';
-  /** The closing line. */
-  readonly line: string;
-  readonly problems: readonly string[];
-}
 
 /** Milliseconds from the first start until all members serve. */
 const START_DEADLINE_MS = 60_000;

@@ -27,6 +27,36 @@ export interface Stage {
   readonly close: () => Promise<void>;
 }
 
+export interface RunOptions {
+  /** How long faults are injected, milliseconds. */
+  readonly durationMs: number;
+  readonly seed: number;
+  /** The program of the members; null for the sources of this checkout. */
+  readonly main: string | null;
+  /** Leaves the folder of any run, and not of failed ones only. */
+  readonly keeps: boolean;
+  /** Words for the actions to choose from, where a scenario has several; null for all. */
+  readonly actions: readonly string[] | null;
+  readonly say: (text: string) => void;
+  /** Ends the run early; nothing is judged then. */
+  readonly signal: AbortSignal;
+}
+
+/** What a run found; `problems` is empty when all is well. */
+export interface Report {
+  readonly kind: 'passed' | 'failed' | 'skipped' | 'interrupted';
+  /** The closing line. */
+  readonly line: string;
+  readonly problems: readonly string[];
+}
+
+/** A scenario with clients and verdicts of its own. */
+export interface Drama {
+  readonly name: string;
+  readonly summary: string;
+  readonly run: (options: RunOptions) => Promise<Report>;
+}
+
 export interface Scenario {
   readonly name: string;
   /** One line for `--help`. */

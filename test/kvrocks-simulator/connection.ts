@@ -2,14 +2,25 @@
 
 import type { Socket } from 'node:net';
 
+import { findCommand } from './commands/index.ts';
 import { dispatch } from './dispatch.ts';
 import type { SimulatedNode } from './node.ts';
 import { createRequestParser, encodeReply, type Reply } from './resp.ts';
 import type { Session } from './session.ts';
 import { sleep } from './timing.ts';
 
+/** Turns away the client that is one too many; those that are connected go on (facts section 14). */
+export function acceptConnection(node: SimulatedNode, socket: Socket): void {
+  if (node.clientCount < node.config.count('maxclients')) {
+    serveConnection(node, socket, node.connectionsReceived + 1);
+    return;
+  }
+  socket.on('error', () => undefined);
+  socket.end('-ERR max number of clients reached\r\n');
+}
+
 /** Serves `socket` until it closes. Requests that arrived are executed even if the client is gone (facts section 8). */
-export function serveConnection(node: SimulatedNode, socket: Socket, id: number): void {
+function serveConnection(node: SimulatedNode, socket: Socket, id: number): void {
   const requests: (readonly string[])[] = [];
   let draining = false;
   let closing = false;
@@ -30,11 +41,13 @@ export function serveConnection(node: SimulatedNode, socket: Socket, id: number)
   const drain = async (): Promise<void> => {
     draining = true;
     for (let args = requests.shift(); args !== undefined; args = requests.shift()) {
-      if (node.gate.held || node.faults.delayMs > 0) {
+      if (isHeldUp(node, args)) {
         flush();
         if (node.faults.delayMs > 0) await sleep(node.faults.delayMs);
         // Another waiter may have taken the lock before this one runs.
-        while (node.gate.held) await node.gate.released();
+        while (isBlocked(node, args)) {
+          await (node.gate.held ? node.gate.released() : node.faults.disk.freed());
+        }
       }
       const reply = dispatch({ node, session, args });
       if (reply instanceof Promise) {
@@ -61,6 +74,24 @@ export function serveConnection(node: SimulatedNode, socket: Socket, id: number)
   });
   node.sessions.add(session);
   node.connectionsReceived += 1;
+}
+
+function isHeldUp(node: SimulatedNode, args: readonly string[]): boolean {
+  return isBlocked(node, args) || (node.faults.delayMs > 0 && !isSimulatorCommand(args));
+}
+
+/** All commands wait for the exclusive lock, writes for the disk; what makes and ends faults waits for nothing. */
+function isBlocked(node: SimulatedNode, args: readonly string[]): boolean {
+  if (isSimulatorCommand(args)) return false;
+  return node.gate.held || (node.faults.disk.isStuck && isWrite(args));
+}
+
+function isWrite([name = '']: readonly string[]): boolean {
+  return findCommand(name.toLowerCase())?.write === true;
+}
+
+function isSimulatorCommand([name = '']: readonly string[]): boolean {
+  return name.toLowerCase() === 'simulator';
 }
 
 function createSession(socket: Socket, id: number, onEnd: () => void): Session {

@@ -141,6 +141,11 @@ export class Keyspace {
     for (const line of lines) this.#load(line);
   }
 
+  /** Removes the data and its history from the disk, as a new data directory would be. */
+  destroy(): void {
+    this.restore([JSON.stringify(['h', 0])]);
+  }
+
   #load(line: string): void {
     const fields: unknown = JSON.parse(line);
     const [tag, first, second] = Array.isArray(fields) ? fields : [];

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import { err, ok, type Result } from '../../src/base/result.ts';
 import type { Config } from './config.ts';
+import { Faults } from './faults.ts';
 import { ExclusiveGate } from './gate.ts';
 import { SlotImport } from './import.ts';
 import { Keyspace } from './keyspace.ts';
@@ -16,14 +17,6 @@ import type { SlotRange } from './slots.ts';
 import { TopologyState } from './topology-state.ts';
 
 type Step = Result<null, string>;
-
-/** What SIMULATOR commands may set; never needed for the normal path. */
-export interface Faults {
-  /** Answers LOADING until this time (monotonic ms). */
-  loadingUntilMs: number;
-  /** Each command waits this long before it runs. */
-  delayMs: number;
-}
 
 export interface CommandCount {
   calls: number;
@@ -40,7 +33,7 @@ export class SimulatedNode {
   readonly gate = new ExclusiveGate();
   readonly sessions = new Set<Session>();
   readonly commandCounts = new Map<string, CommandCount>();
-  readonly faults: Faults = { loadingUntilMs: 0, delayMs: 0 };
+  readonly faults = new Faults();
   readonly startedAtMs = performance.now();
   readonly startedAtSeconds = Math.floor(Date.now() / 1000);
   connectionsReceived = 0;
@@ -48,6 +41,7 @@ export class SimulatedNode {
   scannedKeys: { readonly count: number; readonly atMs: number } | null = null;
   #link: ReplicaLink | null = null;
   #restoring = false;
+  #hasDatabase = true;
 
   constructor(config: Config) {
     this.config = config;
@@ -61,6 +55,11 @@ export class SimulatedNode {
 
   get clusterEnabled(): boolean {
     return this.config.flag('cluster-enabled');
+  }
+
+  /** Replicas are not counted: their connections leave the worker that took them. */
+  get clientCount(): number {
+    return [...this.sessions].filter((session) => !session.replica).length;
   }
 
   get isReplica(): boolean {
@@ -142,11 +141,34 @@ export class SimulatedNode {
 
   /** Full sync: no commands, no replicas, no migration while `work` replaces the data. */
   async restore(work: () => Promise<void>): Promise<void> {
-    this.#restoring = true;
-    this.feeds.disconnectAll();
-    this.migration.cancel();
+    this.#beginRestore();
     await work();
     this.#restoring = false;
+  }
+
+  /** With `slave-empty-db-before-fullsync yes` the old data goes before the new is fetched (facts section 3.4). */
+  emptyBeforeSync(): void {
+    this.#beginRestore();
+    this.keyspace.destroy();
+    this.scannedKeys = null;
+  }
+
+  /** The full sync failed after the old data had gone: nothing is left that could be asked, until a restart (facts section 3.4). */
+  loseDatabase(): void {
+    this.#restoring = false;
+    this.#hasDatabase = false;
+  }
+
+  /** Where the server reads its database without asking whether there is one. */
+  needDatabase(what: string): void {
+    if (!this.#hasDatabase) this.crash(`${what} after a full sync that failed on an emptied database`);
+  }
+
+  /** Packets of replication are dropped in both directions, without anybody noticing (facts section 8). */
+  setCut(cut: boolean): void {
+    this.faults.network.set(cut);
+    this.feeds.setCut(cut);
+    this.#link?.setCut(cut);
   }
 
   /** True while a full sync puts the new data in place: ROLE crashes the server then (facts section 3.4). */
@@ -178,6 +200,12 @@ export class SimulatedNode {
     }
     const master = nodes.get(myself.masterId);
     if (master) await this.follow({ host: master.host, port: master.port });
+  }
+
+  #beginRestore(): void {
+    this.#restoring = true;
+    this.feeds.disconnectAll();
+    this.migration.cancel();
   }
 
   #deleteSlots(slots: readonly number[]): void {

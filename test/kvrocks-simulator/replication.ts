@@ -3,6 +3,7 @@
 import { connect, type Socket } from 'node:net';
 
 import type { Config } from './config.ts';
+import type { Faults } from './faults.ts';
 import type { Keyspace } from './keyspace.ts';
 import { PING } from './replication-feed.ts';
 import { createLinkParser, encodeCommand, type LinkMessage } from './resp.ts';
@@ -23,8 +24,15 @@ type LinkEnd = 'again' | 'lost' | 'refused';
 export interface ReplicaHost {
   readonly config: Config;
   readonly keyspace: Keyspace;
+  readonly faults: Faults;
   /** A full sync replaces the data: no command is served, own replicas are cut off, a migration is cancelled. */
   restore(work: () => Promise<void>): Promise<void>;
+  /** `slave-empty-db-before-fullsync yes`: the data goes before the new is fetched. */
+  emptyBeforeSync(): void;
+  /** Such a sync failed. */
+  loseDatabase(): void;
+  /** Ends the process when there is no database. */
+  needDatabase(what: string): void;
   log(line: string): void;
 }
 
@@ -39,6 +47,7 @@ export class ReplicaLink {
   #stopping = false;
   #stopTick: NodeJS.Timeout | null = null;
   #socket: Socket | null = null;
+  #conversation: Conversation | null = null;
   #lastIoSeconds = 0;
   fetching = false;
 
@@ -88,10 +97,15 @@ export class ReplicaLink {
 
   async #connectOnce(): Promise<LinkEnd> {
     const { host, port } = this.master;
+    if (this.#host.faults.network.closed) {
+      await sleep(TIMING.connect);
+      return 'again';
+    }
     const socket = connect({ host, port, noDelay: true });
     this.#socket = socket;
     const cancelDeadline = startDeadline(TIMING.connect, () => socket.destroy());
     const conversation = new Conversation(this, this.#host, socket);
+    this.#conversation = conversation;
     return new Promise((resolve) => {
       socket.on('connect', () => {
         cancelDeadline();
@@ -106,7 +120,10 @@ export class ReplicaLink {
       socket.on('close', () => {
         cancelDeadline();
         this.#socket = null;
-        void conversation.finished.then(() => resolve(conversation.end));
+        void conversation.finished.then(() => {
+          conversation.close();
+          resolve(conversation.end);
+        });
       });
     });
   }
@@ -114,7 +131,7 @@ export class ReplicaLink {
   /** Stops reading what the master sends, without closing anything, as when packets are dropped (facts section 8). */
   setCut(cut: boolean): void {
     if (cut) this.#socket?.pause();
-    else this.#socket?.resume();
+    else this.#conversation?.readOn();
   }
 
   setState(state: LinkState): void {
@@ -129,7 +146,12 @@ class Conversation {
   readonly #socket: Socket;
   readonly #parse: (chunk: Buffer) => void;
   #step: Step = 'db-name';
+  /** Lines that the disk has not taken yet; the socket is not read meanwhile. */
+  readonly #backlog: string[] = [];
+  /** The old data is gone and the new is not here. */
+  #isEmptied = false;
   end: LinkEnd = 'lost';
+  readonly #gone = Promise.withResolvers<void>();
   /** Resolves at once, or when a full sync that is under way has been restored. */
   finished: Promise<void> = Promise.resolve();
 
@@ -137,6 +159,7 @@ class Conversation {
     this.#link = link;
     this.#host = host;
     this.#socket = socket;
+    socket.once('close', () => this.#gone.resolve());
     this.#parse = createLinkParser(
       (message) => this.#handle(message),
       () => socket.destroy(),
@@ -174,6 +197,7 @@ class Conversation {
         this.#ask('replconf', ['REPLCONF', 'listening-port', this.#host.config.text('port')]);
         return;
       case 'replconf':
+        this.#host.needDatabase('PSYNC');
         this.#ask('psync', ['PSYNC', String(this.#host.keyspace.sequence + 1)]);
         return;
       case 'psync':
@@ -193,6 +217,10 @@ class Conversation {
     if (this.#step === 'psync') {
       this.#link.setState('sync');
       this.#link.fetching = true;
+      if (this.#host.config.flag('slave-empty-db-before-fullsync')) {
+        this.#isEmptied = true;
+        this.#host.emptyBeforeSync();
+      }
       this.#ask('snapshot', ['_fetch_snapshot']);
       return;
     }
@@ -204,25 +232,60 @@ class Conversation {
   #apply(payload: string): void {
     if (payload === PING) return;
     const [first, ...lines] = payload.split('\n');
-    if (Number(first) !== this.#host.keyspace.sequence + 1) {
+    if (Number(first) !== this.#host.keyspace.sequence + this.#backlog.length + 1) {
       this.#host.log(`replication link: got sequence ${first}, have ${this.#host.keyspace.sequence}`);
       this.#socket.destroy();
       return;
     }
-    for (const line of lines) this.#host.keyspace.applyLine(line);
+    if (this.#host.faults.disk.isOk && this.#backlog.length === 0) {
+      for (const line of lines) this.#host.keyspace.applyLine(line);
+      return;
+    }
+    const isDraining = this.#backlog.length > 0;
+    this.#backlog.push(...lines);
+    if (!isDraining) void this.#drain();
+  }
+
+  /** The thread hangs in its write: nothing is read and the link stays up; a master that moves on leaves it behind. */
+  async #drain(): Promise<void> {
+    this.#socket.pause();
+    while (this.#backlog.length > 0) {
+      const room = await this.#host.faults.disk.room();
+      if (this.#socket.destroyed) return;
+      for (const line of this.#backlog.splice(0, Math.min(room, this.#backlog.length))) {
+        this.#host.keyspace.applyLine(line);
+      }
+      this.#host.keyspace.flush();
+    }
+    this.readOn();
+  }
+
+  /** Reads what the master sends, unless packets are dropped or the disk has not taken yet what came before. */
+  readOn(): void {
+    if (!this.#host.faults.network.closed && this.#backlog.length === 0) this.#socket.resume();
+  }
+
+  /** The connection is gone and nothing is under way any more. */
+  close(): void {
+    if (!this.#isEmptied) return;
+    this.#isEmptied = false;
+    this.#host.loseDatabase();
   }
 
   async #restore(snapshot: string): Promise<void> {
     this.end = 'again';
     const lines = snapshot.split('\n');
     await sleep(TIMING.fullSyncFetch);
+    await Promise.race([this.#host.faults.fetching.passed(), this.#gone.promise]);
     if (this.#socket.destroyed) {
       this.end = 'lost';
       return;
     }
     await this.#host.restore(async () => {
       await sleep(TIMING.fullSyncRestore + lines.length / 1000);
+      await this.#host.faults.restoring.passed();
       this.#host.keyspace.restore(lines);
+      this.#isEmptied = false;
     });
     this.#socket.destroy();
   }

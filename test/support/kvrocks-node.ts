@@ -17,7 +17,8 @@ const SIMULATOR = fileURLToPath(new URL('../kvrocks-simulator/main.ts', import.m
 /** Halves the simulator's start-up time. */
 const COMPILE_CACHE = join(tmpdir(), 'kvrocks-simulator-compile-cache');
 const HOST = '127.0.0.1';
-const START_DEADLINE_MS = 15_000;
+/** Generous: a busy machine takes that long to start a process. */
+const START_DEADLINE_MS = 45_000;
 const COMMAND_DEADLINE_MS = 15_000;
 /** A replica that sleeps before its next attempt leaves SIGTERM waiting for up to 10 s (facts section 3.6). */
 const STOP_DEADLINE_MS = 15_000;

@@ -1,15 +1,16 @@
 // All scenarios, in the order in which `all` runs them.
 
-import type { Scenario } from '../scenario.ts';
+import type { Drama, Scenario } from '../scenario.ts';
 import { clockJumps } from './clock-jumps.ts';
 import { fullDisk } from './full-disk.ts';
+import { hostileOperator } from './hostile-operator.ts';
 import { kill } from './kill.ts';
 import { namespaces } from './namespaces.ts';
 import { pause } from './pause.ts';
 import { delays, oneWay, partitions } from './proxied.ts';
 import { rollingRestart } from './rolling-restart.ts';
 
-export const SCENARIOS: readonly Scenario[] = [
+export const SCENARIOS: readonly (Drama | Scenario)[] = [
   kill,
   pause,
   partitions,
@@ -19,4 +20,5 @@ export const SCENARIOS: readonly Scenario[] = [
   fullDisk,
   clockJumps,
   rollingRestart,
+  hostileOperator,
 ];

@@ -3,8 +3,8 @@
 import type { Result } from '../../../src/base/result.ts';
 import { argument, type Command, type Invocation } from '../command.ts';
 import type { SimulatedNode } from '../node.ts';
-import { error, integer, OK, verbatim, type Reply } from '../resp.ts';
-import { parseInt64, parseSlotRanges, rangeText, slotOfKey } from '../slots.ts';
+import { error, integer, NO_REPLY, OK, verbatim, type Reply } from '../resp.ts';
+import { parseInt64, parseSlotRanges, rangeText, slotOfKey, type SlotRange } from '../slots.ts';
 import { renderInfo, renderNodes, renderReplicas, renderSlots } from '../topology-render.ts';
 
 const USAGE = error('ERR CLUSTER command, CLUSTER INFO|NODES|SLOTS|KEYSLOT|RESET|REPLICAS');
@@ -103,12 +103,20 @@ function parseImport({ node, session, args }: Invocation): Action | Reply {
     case 0n:
       return () => replyOf(node.slotImport.start(range, session));
     case 1n:
-      return () => replyOf(node.slotImport.succeed(range));
+      return () => finishImport({ node, session }, range);
     case 2n:
       return () => replyOf(node.slotImport.fail(range));
     default:
       return error('ERR Invalid import state');
   }
+}
+
+function finishImport({ node, session }: Pick<Invocation, 'node' | 'session'>, range: SlotRange): Reply {
+  const outcome = node.slotImport.succeed(range);
+  if (!outcome.ok || !node.faults.losesImportReply) return replyOf(outcome);
+  node.faults.losesImportReply = false;
+  session.destroy();
+  return NO_REPLY;
 }
 
 function replyOf(outcome: Result<null, string>): Reply {

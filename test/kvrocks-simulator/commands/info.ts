@@ -22,7 +22,7 @@ const SECTIONS: readonly (readonly [string, Section])[] = [
   ['RocksDB', rocksdbLines],
 ];
 
-/** While a full sync is restored there is no database to ask. */
+/** While a full sync is restored there is no database to ask: left out. After it failed they are not, and end the process. */
 const NEED_DATA: ReadonlySet<string> = new Set(['Replication', 'Keyspace', 'RocksDB']);
 
 export const INFO: Command = {
@@ -32,9 +32,13 @@ export const INFO: Command = {
   run({ node, args }) {
     if (args.length > 2) return error('ERR syntax error');
     const wanted = args.length === 1 ? 'all' : argument(args, 1).toLowerCase();
-    const texts = SECTIONS.filter(([name]) => wanted === 'all' || wanted === name.toLowerCase())
-      .filter(([name]) => !(node.isLoading && NEED_DATA.has(name)))
-      .map(([name, section]) => [`# ${name}`, ...section(node)].map((line) => `${line}\r\n`).join(''));
+    const sections = SECTIONS.filter(([name]) => wanted === 'all' || wanted === name.toLowerCase()).filter(
+      ([name]) => !(node.isLoading && NEED_DATA.has(name)),
+    );
+    if (sections.some(([name]) => NEED_DATA.has(name))) node.needDatabase('INFO');
+    const texts = sections.map(([name, section]) =>
+      [`# ${name}`, ...section(node)].map((line) => `${line}\r\n`).join(''),
+    );
     return verbatim(texts.join('\r\n'));
   },
 };
@@ -64,10 +68,9 @@ function server(node: SimulatedNode): readonly string[] {
 }
 
 function clients(node: SimulatedNode): readonly string[] {
-  const count = [...node.sessions].filter((session) => !session.replica).length;
   return [
     `maxclients:${node.config.text('maxclients')}`,
-    `connected_clients:${count}`,
+    `connected_clients:${node.clientCount}`,
     'monitor_clients:0',
     'blocked_clients:0',
   ];

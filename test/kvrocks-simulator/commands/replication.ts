@@ -11,6 +11,7 @@ const ROLE: Command = {
   whileLoading: true,
   run({ node }) {
     if (node.isRestoring) node.crash('ROLE during the restore of a full sync');
+    node.needDatabase('ROLE');
     const sequence = String(node.keyspace.sequence);
     const { link } = node;
     if (link !== null) {
@@ -70,8 +71,15 @@ const PSYNC: Command = {
   },
 };
 
+/** The first question of a replica: not answered while packets are dropped. */
+async function databaseName({ node }: Invocation): Promise<Reply> {
+  await node.faults.network.passed();
+  return bulk('change.me.db');
+}
+
 /** The simulator's full sync: everything in one bulk string, where the server sends its files. */
-function fetchSnapshot({ node, session }: Invocation): Reply {
+async function fetchSnapshot({ node, session }: Invocation): Promise<Reply> {
+  await node.faults.network.passed();
   node.feeds.fullSyncs += 1;
   const text = node.keyspace.snapshot().join('\n');
   session.send(`$${text.length}\r\n${text}\r\n`);
@@ -83,6 +91,6 @@ export const REPLICATION_COMMANDS: readonly Command[] = [
   SLAVEOF,
   REPLCONF,
   PSYNC,
-  { name: '_db_name', arity: 1, run: () => bulk('change.me.db') },
+  { name: '_db_name', arity: 1, run: databaseName },
   { name: '_fetch_snapshot', arity: 1, run: fetchSnapshot },
 ];

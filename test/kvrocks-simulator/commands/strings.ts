@@ -36,6 +36,20 @@ const SET: Command = {
   },
 };
 
+/** Sets the key and answers what it held before. */
+const GETSET: Command = {
+  name: 'getset',
+  arity: 3,
+  write: true,
+  keys: firstKey,
+  run({ node, args }) {
+    const key = argument(args, 1);
+    const before = node.keyspace.get(key);
+    node.keyspace.set(key, argument(args, 2));
+    return bulkOrNil(before);
+  },
+};
+
 const MGET: Command = {
   name: 'mget',
   arity: -2,
@@ -116,6 +130,7 @@ export const STRING_COMMANDS: readonly Command[] = [
   APPLY,
   GET,
   SET,
+  GETSET,
   MGET,
   MSET,
   STRLEN,

@@ -1,0 +1,155 @@
+// Every call to the controllers that the hostile operator makes, and what their answers say.
+
+import { z } from 'zod';
+
+import { type Answer, type Call, HttpClient } from '../http-client.ts';
+import type { ClusterSeen, ShardSeen, SlotRange } from './fleet-seen.ts';
+
+/** A failover by hand waits for nodes that may take 10 s for a topology. */
+const TIMEOUT_MS = 40_000;
+/** How long a request is repeated that certainly had no effect: no leader, nobody listens. */
+const RETRY_MS = 20_000;
+const RETRY_INTERVAL_MS = 200;
+const NAMESPACE = 'hostile';
+const CLUSTER = 'operator';
+const BASE = `/api/v1/namespaces/${NAMESPACE}/clusters`;
+
+/** What the API answered to a change. */
+export interface Told {
+  readonly ok: boolean;
+  /** Status and text, or why there was no answer. */
+  readonly words: string;
+  /** 409: what was asked for is refused, with a remedy in the words. */
+  readonly isRefused: boolean;
+}
+
+const CLUSTER_ANSWER = z.object({
+  data: z.object({
+    cluster: z.object({
+      version: z.number(),
+      shards: z.array(
+        z.object({
+          nodes: z.array(z.object({ id: z.string(), addr: z.string(), role: z.enum(['master', 'slave']) })),
+          slot_ranges: z.array(z.string()).nullable(),
+          migrating_slot: z.union([z.number(), z.string()]),
+        }),
+      ),
+    }),
+  }),
+});
+
+/** Requests go to any member; redirects are followed. */
+export class OperatorApi {
+  readonly #http = new HttpClient(TIMEOUT_MS);
+  readonly #urls: readonly string[];
+  readonly #pause: (ms: number) => Promise<void>;
+  #turn = 0;
+
+  constructor(urls: readonly string[], pause: (ms: number) => Promise<void>) {
+    this.#urls = urls;
+    this.#pause = pause;
+  }
+
+  async createCluster(addresses: readonly string[], nodesPerShard: number): Promise<Told> {
+    const made = await this.#change({
+      method: 'POST',
+      path: '/api/v1/namespaces',
+      body: { namespace: NAMESPACE },
+    });
+    if (!made.ok) return made;
+    const body = { name: CLUSTER, nodes: addresses, replicas: nodesPerShard };
+    return this.#change({ method: 'POST', path: BASE, body });
+  }
+
+  /** The cluster now; null when no controller tells. */
+  async cluster(): Promise<ClusterSeen | null> {
+    const answer = await this.#send({ method: 'GET', path: `${BASE}/${CLUSTER}` });
+    return answer.kind === 'answered' && answer.status === 200 ? parseCluster(answer.text) : null;
+  }
+
+  /** `preferred` is the id of a replica; null leaves the choice to the controller. */
+  async failover(shard: number, preferred: string | null): Promise<Told> {
+    const body = preferred === null ? {} : { preferred_node_id: preferred };
+    return this.#change({ method: 'POST', path: `${this.#shard(shard)}/failover`, body });
+  }
+
+  async migrate({ start, stop }: SlotRange, target: number): Promise<Told> {
+    const body = { target, slot: `${start}-${stop}` };
+    return this.#change({ method: 'POST', path: `${BASE}/${CLUSTER}/migrate`, body });
+  }
+
+  async addReplica(shard: number, addr: string): Promise<Told> {
+    const body = { addr, role: 'slave' };
+    return this.#change({ method: 'POST', path: `${this.#shard(shard)}/nodes`, body });
+  }
+
+  async removeNode(shard: number, id: string): Promise<Told> {
+    return this.#change({ method: 'DELETE', path: `${this.#shard(shard)}/nodes/${id}` });
+  }
+
+  async addShard(addresses: readonly string[]): Promise<Told> {
+    return this.#change({ method: 'POST', path: `${BASE}/${CLUSTER}/shards`, body: { nodes: addresses } });
+  }
+
+  async removeShard(shard: number): Promise<Told> {
+    return this.#change({ method: 'DELETE', path: this.#shard(shard) });
+  }
+
+  async transferLead(): Promise<Told> {
+    return this.#change({ method: 'POST', path: '/api/v1/controller/leader/transfer', body: {} });
+  }
+
+  async close(): Promise<void> {
+    await this.#http.close();
+  }
+
+  #shard(index: number): string {
+    return `${BASE}/${CLUSTER}/shards/${index}`;
+  }
+
+  async #change(call: Call): Promise<Told> {
+    const answer = await this.#send(call);
+    if (answer.kind !== 'answered') return { ok: false, words: answer.reason, isRefused: false };
+    const { status, text } = answer;
+    return { ok: status < 300, words: `${status} ${text.trim()}`, isRefused: status === 409 };
+  }
+
+  /** Repeats at the next member what certainly had no effect. */
+  async #send(call: Call): Promise<Answer> {
+    const endMs = performance.now() + RETRY_MS;
+    for (;;) {
+      this.#turn += 1;
+      const url = this.#urls[this.#turn % this.#urls.length] ?? '';
+      const answer = await this.#http.send(url, call);
+      const hadNoEffect = answer.kind === 'notSent' || (answer.kind === 'answered' && answer.status === 503);
+      if (!hadNoEffect || performance.now() > endMs) return answer;
+      await this.#pause(RETRY_INTERVAL_MS);
+    }
+  }
+}
+
+/** Null for an answer of another shape, and for a shard without a master. */
+export function parseCluster(text: string): ClusterSeen | null {
+  const parsed = CLUSTER_ANSWER.safeParse(JSON.parse(text));
+  if (!parsed.success) return null;
+  const { version, shards } = parsed.data.data.cluster;
+  const seen: ShardSeen[] = [];
+  for (const [index, shard] of shards.entries()) {
+    const nodes = shard.nodes.map(({ id, addr, role }) => ({ id, address: addr, role }));
+    const master = nodes.find(({ role }) => role === 'master');
+    if (master === undefined) return null;
+    seen.push({
+      index,
+      master,
+      replicas: nodes.filter((node) => node !== master),
+      ranges: (shard.slot_ranges ?? []).map((range) => parseRange(range)),
+      migrating: shard.migrating_slot === -1 ? null : String(shard.migrating_slot),
+    });
+  }
+  return { version, shards: seen };
+}
+
+function parseRange(text: string): SlotRange {
+  const [start = '', stop = start] = text.split('-');
+  return { start: Number(start), stop: Number(stop) };
+}
