@@ -10,7 +10,7 @@ import { parseNodeId } from '../../topology/node.ts';
 import { parseSlotSet } from '../../topology/slot.ts';
 import type { Cluster, Shard } from '../../topology/types.ts';
 import { answer, answerChange } from '../answers.ts';
-import { readBody, readOptionalBody } from '../body.ts';
+import { readBody, readNoBody, readOptionalBody } from '../body.ts';
 import { changeCluster, readCluster } from '../change-cluster.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { ApiError, missing } from '../errors.ts';
@@ -37,6 +37,7 @@ export function shardRoutes(dependencies: ApiDependencies): Hono {
       return answer(context, { shard: renderShard(cluster, shardOf(cluster, index)) });
     })
     .delete(`${SHARDS}/:shard`, async (context) => {
+      await readNoBody(context);
       const index = shardParam(context);
       await changeCluster(clusters, clusterPath(context), (cluster) => removeShard(cluster, index));
       return answer(context, 'ok');
