@@ -17,7 +17,7 @@ import { ApiError, missing } from '../errors.ts';
 import { checkNodes, checkUnclaimed, skipsChecks } from '../node-checks.ts';
 import { addressList, clustersRefusal, shardParam, valid } from '../parse.ts';
 import type { FailoverRefusal } from '../ports.ts';
-import { renderCluster, renderShard } from '../render.ts';
+import { renderCluster, renderShard, renderShards } from '../render.ts';
 import { createShardBody, failoverBody, slotsBody } from '../schemas/bodies.ts';
 import { clusterPath } from './clusters.ts';
 
@@ -28,7 +28,7 @@ export function shardRoutes(dependencies: ApiDependencies): Hono {
   return new Hono()
     .get(SHARDS, async (context) => {
       const { cluster } = await readCluster(clusters, clusterPath(context));
-      return answer(context, { shards: cluster.shards.map((shard) => renderShard(cluster, shard)) });
+      return answer(context, { shards: renderShards(cluster) });
     })
     .post(SHARDS, (context) => create(dependencies, context))
     .get(`${SHARDS}/:shard`, async (context) => {
