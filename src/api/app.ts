@@ -3,6 +3,7 @@
 import { Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 
+import { excerpt } from '../base/excerpt.ts';
 import { refuse } from './answers.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { ApiError } from './errors.ts';
@@ -47,10 +48,10 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .use(async (context, next) => {
       const { path, method } = context.req;
       const route = routes.find(path);
-      if (route === null) throw new ApiError('unknownRoute', `there is no route ${path}`);
+      if (route === null) throw new ApiError('unknownRoute', `there is no route ${excerpt(path)}`);
       if (!route.methods.includes(method)) {
         context.header('Allow', route.methods.join(', '));
-        throw new ApiError('methodNotAllowed', `${path} takes ${route.methods.join(', ')}`);
+        throw new ApiError('methodNotAllowed', `${excerpt(path)} takes ${route.methods.join(', ')}`);
       }
       await next();
     })
@@ -74,6 +75,6 @@ export function createApp(dependencies: ApiDependencies): Hono {
     const status: ContentfulStatusCode = 500;
     return refuse(context, 'internal error, see the log of this controller', status);
   });
-  known.notFound((context) => refuse(context, `there is no route ${context.req.path}`, 404));
+  known.notFound((context) => refuse(context, `there is no route ${excerpt(context.req.path)}`, 404));
   return known;
 }
