@@ -239,6 +239,86 @@ describe('the head of a request', () => {
   });
 });
 
+describe('bodies', () => {
+  const MIB = 1024 * 1024;
+
+  function post(length: number): string {
+    return head(CREATE, 'Host: x', `Content-Length: ${length}`);
+  }
+
+  it('that announce to be too large are refused before a byte of them is here', async () => {
+    const { api, connect } = await edge();
+    const [answer] = await connect()
+      .send(post(MIB + 1))
+      .answers();
+    expectFailure(answer, 413, /larger than 1048576 bytes/);
+    api.status = { ...api.status, leader: { id: 2, address: '127.0.0.1:9380' as never } };
+    const [follower] = await connect().send(post(1e12)).answers();
+    expectFailure(follower, 413, /larger than 1048576 bytes/);
+  });
+
+  it('in chunks are refused as soon as they are too large, and heard out no further', async () => {
+    const { connect } = await edge();
+    const connection = connect().send(head(CREATE, 'Host: x', 'Transfer-Encoding: chunked'));
+    const chunk = `10000\r\n${' '.repeat(65_536)}\r\n`;
+    for (let count = 0; count < 17; count += 1) connection.send(chunk);
+    const [answer] = await connection.closed();
+    expectFailure(answer, 413, /larger than 1048576 bytes/);
+  });
+
+  it('in the smallest of chunks are read like others', async () => {
+    const { api, connect } = await edge();
+    const chunks = BODY.split('')
+      .map((character) => `1\r\n${character}\r\n`)
+      .join('');
+    const request = head(CREATE, 'Host: x', 'Transfer-Encoding: chunked');
+    const [answer] = await connect().send(`${request}${chunks}0\r\n\r\n`).answers();
+    expect(answer).toMatchObject({ status: 201 });
+    expect(api.registry.listNamespaces()).toEqual(['a']);
+  });
+
+  it('that stand still give way when all of them together are too large, and nobody else notices', async () => {
+    const { connect } = await edge();
+    const almost = Buffer.alloc(MIB - 1, ' ');
+    const stuck = Array.from({ length: 100 }, () => connect().send(post(MIB)).send(almost));
+    for (const connection of stuck.slice(0, 30)) {
+      const [answer] = await connection.closed();
+      expectFailure(answer, 429, /on their way here/);
+      expect(answer?.headers.get('retry-after')).toBe('1');
+    }
+    const whole = '{"namespace":"large"}'.padEnd(MIB);
+    const [large] = await connect()
+      .send(post(MIB) + whole)
+      .answers();
+    expect(large).toMatchObject({ status: 201 });
+    const [small] = await connect()
+      .send(head(CREATE, 'Host: x', LENGTH) + BODY)
+      .answers();
+    expect(small).toMatchObject({ status: 201 });
+  });
+
+  it('whose client leaves in the middle are no failure of ours', async () => {
+    const { api, connect } = await edge();
+    const middles = [
+      post(100) + BODY,
+      post(100),
+      `${head(CREATE, 'Host: x', 'Transfer-Encoding: chunked')}5\r\n{"nam`,
+    ];
+    for (const middle of middles) connect().send(middle);
+    // A request of its own behind them, so that they have arrived.
+    const [answer] = await connect().send(head('GET /healthz HTTP/1.1', 'Host: x')).answers();
+    expect(answer?.status).toBe(200);
+    for (const leave of cleanup.splice(1)) await leave();
+    await expect
+      .poll(() => api.requests.filter(({ method }) => method === 'POST').map(({ code }) => code), {
+        timeout: 20_000,
+      })
+      .toEqual([499, 499, 499]);
+    expect(api.errors).toEqual([]);
+    expect(api.registry.listNamespaces()).toEqual([]);
+  });
+});
+
 describe('a wish to switch protocols that nobody grants', () => {
   const UPGRADE = ['Host: x', 'Connection: Upgrade', 'Upgrade: websocket'];
 
