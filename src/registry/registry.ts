@@ -11,6 +11,7 @@ import {
   NAMESPACE_PREFIX,
   addressKey,
   clusterKey,
+  clusterOf,
   clustersPrefix,
   namespaceKey,
   namespaceOf,
@@ -59,9 +60,12 @@ export class Registry {
     });
   }
 
-  /** In code unit order of the names. */
-  listNamespaces(): readonly Name[] {
-    return this.#store.list(NAMESPACE_PREFIX).map(({ key }) => namespaceOf(key));
+  /** In code unit order of the names, those behind `after`; as of the call, however slowly they are taken. */
+  listNamespaces(after: Name | null = null): Iterable<Name> {
+    return namesOf(
+      this.#store.scan(NAMESPACE_PREFIX, after === null ? null : namespaceKey(after)),
+      namespaceOf,
+    );
   }
 
   hasNamespace(namespace: Name): boolean {
@@ -85,14 +89,16 @@ export class Registry {
     return this.#committer.commit((): Planned => {
       const stored = this.#store.get(namespaceKey(namespace));
       if (stored === null) return err({ kind: 'missing' });
-      if (this.#store.list(clustersPrefix(namespace)).length > 0) return err({ kind: 'namespaceNotEmpty' });
+      for (const _ of this.#store.scan(clustersPrefix(namespace), null))
+        return err({ kind: 'namespaceNotEmpty' });
       return ok({ compare: [revisionOf(stored)], put: [], remove: [stored.key] });
     });
   }
 
-  /** In code unit order; empty also when there is no such namespace. */
-  listClusters(namespace: Name): readonly Name[] {
-    return this.#store.list(clustersPrefix(namespace)).map((stored) => this.#decode(stored).cluster.name);
+  /** As `listNamespaces`; empty also when there is no such namespace. */
+  listClusters(namespace: Name, after: Name | null = null): Iterable<Name> {
+    const behind = after === null ? null : clusterKey({ namespace, cluster: after });
+    return namesOf(this.#store.scan(clustersPrefix(namespace), behind), clusterOf);
   }
 
   /** In code unit order of namespace, then name. */
@@ -210,6 +216,10 @@ export class Registry {
       put: keys.map((key) => ({ key, value })),
     });
   }
+}
+
+function* namesOf(values: Iterable<StoredValue>, nameOf: (key: Key) => Name): Generator<Name, undefined> {
+  for (const { key } of values) yield nameOf(key);
 }
 
 type Comparison = TransactionPlan['compare'][number];

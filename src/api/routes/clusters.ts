@@ -13,6 +13,7 @@ import { readCluster } from '../change-cluster.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { exists, missing } from '../errors.ts';
 import { importCluster } from '../import-cluster.ts';
+import { NameLists } from '../name-lists.ts';
 import { checkNodes, checkUnclaimed, skipsChecks } from '../node-checks.ts';
 import { addressList, confirmed, nameParam, settled, valid } from '../parse.ts';
 import type { Clusters } from '../ports.ts';
@@ -21,10 +22,11 @@ import { createClusterBody, importClusterBody } from '../schemas/bodies.ts';
 
 export function clusterRoutes(dependencies: ApiDependencies): Hono {
   const { clusters } = dependencies;
+  const names = new NameLists(dependencies.clock);
   return new Hono()
     .get('/namespaces/:namespace/clusters', async (context) => {
       const namespace = await existingNamespace(clusters, context);
-      return answer(context, { clusters: clusters.listClusters(namespace) });
+      return names.answer(context, 'clusters', (after) => clusters.listClusters(namespace, after));
     })
     .post('/namespaces/:namespace/clusters', (context) => create(dependencies, context))
     .post('/namespaces/:namespace/clusters/:cluster/import', (context) => takeOver(dependencies, context))
