@@ -95,10 +95,12 @@ async function failover({ clusters, failovers }: ApiDependencies, context: Conte
   shardOf(cluster, shardIndex);
   const outcome = await failovers.failover({ ...path, shardIndex, preferred });
   if (!outcome.ok) throw failoverRefusal(outcome.error);
-  const { cluster: next } = await readCluster(clusters, path);
+  // It is done, and applied here: whatever this member can no longer confirm must not make it look undone.
+  const next = clusters.getCluster(path.namespace, path.cluster)?.cluster;
+  const shard = next?.shards[shardIndex];
   return answerChange(context, {
     word: { new_master_id: outcome.value },
-    object: { shard: renderShard(next, shardOf(next, shardIndex)) },
+    object: { shard: next === undefined || shard === undefined ? null : renderShard(next, shard) },
     status: 200,
   });
 }
