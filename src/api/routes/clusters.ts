@@ -8,11 +8,12 @@ import { createCluster } from '../../topology/create-cluster.ts';
 import { parseName } from '../../topology/name.ts';
 import type { Cluster, Name } from '../../topology/types.ts';
 import { answer, answerChange } from '../answers.ts';
-import { readBody } from '../body.ts';
+import { readBody, readNoBody } from '../body.ts';
 import { readCluster } from '../change-cluster.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { exists, missing } from '../errors.ts';
 import { importCluster } from '../import-cluster.ts';
+import { NameLists } from '../name-lists.ts';
 import { checkNodes, checkUnclaimed, skipsChecks } from '../node-checks.ts';
 import { addressList, confirmed, nameParam, settled, valid } from '../parse.ts';
 import type { Clusters } from '../ports.ts';
@@ -21,10 +22,11 @@ import { createClusterBody, importClusterBody } from '../schemas/bodies.ts';
 
 export function clusterRoutes(dependencies: ApiDependencies): Hono {
   const { clusters } = dependencies;
+  const names = new NameLists(dependencies.clock);
   return new Hono()
     .get('/namespaces/:namespace/clusters', async (context) => {
       const namespace = await existingNamespace(clusters, context);
-      return answer(context, { clusters: clusters.listClusters(namespace) });
+      return names.answer(context, 'clusters', (after) => clusters.listClusters(namespace, after));
     })
     .post('/namespaces/:namespace/clusters', (context) => create(dependencies, context))
     .post('/namespaces/:namespace/clusters/:cluster/import', (context) => takeOver(dependencies, context))
@@ -33,6 +35,7 @@ export function clusterRoutes(dependencies: ApiDependencies): Hono {
       return answer(context, { cluster: renderCluster(record.cluster) });
     })
     .delete('/namespaces/:namespace/clusters/:cluster', async (context) => {
+      await readNoBody(context);
       settled(await clusters.deleteCluster(await readCluster(clusters, clusterPath(context))));
       return answer(context, 'ok');
     });

@@ -51,6 +51,8 @@ export interface TestApi {
   readonly fleet: ModelFleet;
   readonly registry: Registry;
   readonly requests: RequestLabels[];
+  /** Events logged at level error. */
+  readonly errors: string[];
   status: GroupStatus;
   members: GroupMembers;
   changes: GroupChanges;
@@ -77,6 +79,7 @@ export function testApi(): TestApi {
   const group = new GroupOfOne();
   const fleet = new ModelFleet();
   const requests: RequestLabels[] = [];
+  const errors: string[] = [];
   const registry = new Registry({
     store: new ReplicatedStore(group, group.machine),
     clock,
@@ -111,12 +114,13 @@ export function testApi(): TestApi {
       },
       clock,
       random,
-      logger: silentLogger,
+      logger: { ...silentLogger, error: (event) => void errors.push(event) },
     }),
     group,
     fleet,
     registry,
     requests,
+    errors,
     status: { self: 1, term: 1, leader: { id: 1, address: SELF }, notReady: null },
     members: {
       members: [{ id: 1, address: SELF, role: 'voter', lagEntries: 0, lastContactMs: null }],
