@@ -1,5 +1,6 @@
 // The checked configuration the program runs with: contradictions refused, defaults filled, units in the names.
 
+import { FEATURE_LEVEL } from '../base/feature-level.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { parseAddress } from '../topology/node.ts';
 import type { NodeAddress } from '../topology/types.ts';
@@ -23,6 +24,8 @@ export interface Config {
     readonly heartbeatIntervalMs: number;
     readonly electionTimeoutMs: number;
     readonly snapshotEntries: number;
+    /** The level up to which this member takes part: what this release supports, or less where the operator holds it back. */
+    readonly featureLevel: number;
   };
   readonly failover: { readonly pingIntervalMs: number; readonly maxPingCount: number };
   readonly logLevel: RawConfig['log']['level'];
@@ -72,6 +75,7 @@ export function checkConfig(raw: RawConfig): Result<Config, Contradiction> {
       heartbeatIntervalMs: raw.raft.heartbeat_interval_ms,
       electionTimeoutMs: raw.raft.election_timeout_ms,
       snapshotEntries: raw.raft.snapshot_entries,
+      featureLevel: Math.min(FEATURE_LEVEL, raw.raft.feature_level_max),
     },
     failover: {
       pingIntervalMs: Math.round(raw.controller.failover.ping_interval_seconds * 1000),

@@ -2,6 +2,8 @@
 
 import { z } from 'zod';
 
+import { FEATURE_LEVEL, FIRST_FEATURE_LEVEL } from '../base/feature-level.ts';
+
 /** Accepted so that configuration files of earlier controllers keep working; they set nothing here. */
 const ignored = z.unknown().optional();
 
@@ -38,6 +40,9 @@ const raft = z.strictObject({
     .max(10_000_000)
     .default(10_000)
     .meta({ note: 'applied log entries after which a snapshot is made and the log is cut' }),
+  feature_level_max: z.int().min(FIRST_FEATURE_LEVEL).max(1_000_000).default(FEATURE_LEVEL).meta({
+    note: 'holds the group at this level during an upgrade, so that it can be taken back; default: what this release supports',
+  }),
 });
 
 const failover = z.strictObject({

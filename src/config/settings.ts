@@ -24,6 +24,7 @@ export const SETTINGS = {
   'raft.heartbeat_interval_ms': { parse: asNumber },
   'raft.election_timeout_ms': { parse: asNumber },
   'raft.snapshot_entries': { parse: asNumber },
+  'raft.feature_level_max': { parse: asNumber },
   'controller.failover.ping_interval_seconds': { parse: asNumber },
   'controller.failover.max_ping_count': { parse: asNumber },
   'log.level': { parse: asText },

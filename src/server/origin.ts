@@ -71,9 +71,15 @@ export async function findOrigin(
 }
 
 /** Who listens at `address`, `host:port`; the error says why that is not known. Never rejects. */
-export async function askIdentity(address: string, clock: Clock): Promise<Result<PeerIdentity, string>> {
+export async function askIdentity(
+  address: string,
+  clock: Clock,
+  abandoned?: AbortSignal,
+): Promise<Result<PeerIdentity, string>> {
   const peer = parsePeerAddress(address);
-  return peer.ok ? fetchIdentity(peer.value, IDENTITY_DEADLINE_MS, clock) : peer;
+  if (!peer.ok) return peer;
+  const request = { clock, deadlineMs: IDENTITY_DEADLINE_MS };
+  return fetchIdentity(peer.value, abandoned === undefined ? request : { ...request, abandoned });
 }
 
 function origin(clusterId: ClusterId, membership: Membership): Origin {

@@ -41,6 +41,8 @@ export interface RaftParts {
   readonly storage: Storage;
   readonly onFatal: (error: Error) => void;
   readonly onExpelled: (reason: ExpulsionReason) => void;
+  /** What this member tells whoever asks. */
+  readonly featureLevel: number;
 }
 
 /** Opens everything; nothing is sent and no time passes before `driver.start`. Rejects with a line for the operator. */
@@ -118,7 +120,7 @@ export async function openRaft(config: Config, origin: Origin, parts: RaftParts)
       clock: systemClock,
       logger,
       counters,
-      identity: () => identity,
+      identity: () => ({ ...identity, featureLevel: parts.featureLevel }),
       onAddress: (member, address) => transport.learnAddress(member, address),
     },
   );

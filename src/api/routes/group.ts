@@ -26,12 +26,13 @@ export function groupRoutes({ group }: Pick<ApiDependencies, 'group'>): Hono {
     })
     .get('/raft/peers', (context) => {
       const { leader } = group.current();
-      const { members, changing } = group.members();
+      const { members, changing, featureLevel } = group.members();
       return answer(context, {
         // 0 where nobody leads: clients of earlier controllers decode an unsigned integer.
         leader: leader?.id ?? 0,
         peers: Object.fromEntries(members.map(({ id, address }) => [id, address])),
         members: members.map((member) => renderMember(member)),
+        featureLevel,
         ...(changing === null ? {} : { changing }),
       });
     });
@@ -58,13 +59,14 @@ function parsePeer(text: string): NodeAddress {
 }
 
 function renderMember(member: GroupMember): unknown {
-  const { id, address, role, lagEntries, lastContactMs } = member;
+  const { id, address, role, lagEntries, lastContactMs, featureLevel } = member;
   return {
     id,
     addr: address,
     role,
     lag: lagEntries,
     lastContactMs: lastContactMs === null ? null : Math.round(lastContactMs),
+    featureLevel,
   };
 }
 

@@ -22,23 +22,25 @@ function refusing(refusal: GroupChangeError): TestApi {
 }
 
 describe('GET /api/v1/raft/peers', () => {
-  test('tells roles, lag and last contact, and the change under way', async () => {
+  test('tells roles, lag, last contact and feature levels, and the change under way', async () => {
     const api = testApi();
     api.members = {
       members: [
-        { id: 1, address: SELF, role: 'voter', lagEntries: 0, lastContactMs: null },
-        { id: 4, address: OTHER, role: 'learner', lagEntries: 12, lastContactMs: 3.7 },
+        { id: 1, address: SELF, role: 'voter', lagEntries: 0, lastContactMs: null, featureLevel: 3 },
+        { id: 4, address: OTHER, role: 'learner', lagEntries: 12, lastContactMs: 3.7, featureLevel: null },
       ],
       changing: { from: [1], to: [1, 4] },
+      featureLevel: 2,
     };
     expect((await api.call('GET', PEERS)).body).toEqual({
       data: {
         leader: 1,
         peers: { 1: SELF, 4: OTHER },
         members: [
-          { id: 1, addr: SELF, role: 'voter', lag: 0, lastContactMs: null },
-          { id: 4, addr: OTHER, role: 'learner', lag: 12, lastContactMs: 4 },
+          { id: 1, addr: SELF, role: 'voter', lag: 0, lastContactMs: null, featureLevel: 3 },
+          { id: 4, addr: OTHER, role: 'learner', lag: 12, lastContactMs: 4, featureLevel: null },
         ],
+        featureLevel: 2,
         changing: { from: [1], to: [1, 4] },
       },
     });
@@ -46,7 +48,12 @@ describe('GET /api/v1/raft/peers', () => {
 
   test('has no member "changing" while nothing changes', async () => {
     const { body } = await testApi().call('GET', PEERS);
-    expect(Object.keys((body as { data: object }).data)).toEqual(['leader', 'peers', 'members']);
+    expect(Object.keys((body as { data: object }).data)).toEqual([
+      'leader',
+      'peers',
+      'members',
+      'featureLevel',
+    ]);
   });
 });
 

@@ -117,8 +117,9 @@ export function testApi(): TestApi {
     requests,
     status: { self: 1, term: 1, leader: { id: 1, address: SELF }, notReady: null },
     members: {
-      members: [{ id: 1, address: SELF, role: 'voter', lagEntries: 0, lastContactMs: null }],
+      members: [{ id: 1, address: SELF, role: 'voter', lagEntries: 0, lastContactMs: null, featureLevel: 2 }],
       changing: null,
+      featureLevel: 2,
     },
     changes: {
       add: () => Promise.resolve(ok(undefined)),

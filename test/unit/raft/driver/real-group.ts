@@ -187,7 +187,7 @@ export class RealGroup {
         counters,
         handler: driver,
         sink: snapshots,
-        identity: () => identity,
+        identity: () => ({ ...identity, featureLevel: 1 }),
         onAddress: (peer, address) => transport.learnAddress(peer, address),
       },
     );

@@ -217,9 +217,36 @@ describe('a post of a snapshot', () => {
 describe('the identity of a member', () => {
   it('is told to who asks', async () => {
     const inbox = await listen(TWO);
-    expect(await fetchIdentity(inbox.address, 5000, systemClock)).toEqual({
+    expect(await fetchIdentity(inbox.address, { deadlineMs: 5000, clock: systemClock })).toEqual({
       ok: true,
-      value: { clusterId: CLUSTER, memberId: 2, incarnation: incarnationOf(2), state: 'ready' },
+      value: {
+        clusterId: CLUSTER,
+        memberId: 2,
+        incarnation: incarnationOf(2),
+        state: 'ready',
+        featureLevel: 3,
+      },
+    });
+  });
+
+  it('without a feature level is that of the first release; what a later one adds is passed over', async () => {
+    const told = { clusterId: CLUSTER, memberId: 2, incarnation: incarnationOf(2), state: 'ready' };
+    const text = JSON.stringify({ ...told, format: 9, moods: ['calm'] });
+    const server = await rawServer((socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${text.length}\r\n\r\n${text}`);
+    });
+    expect(await fetchIdentity(server, { deadlineMs: 5000, clock: systemClock })).toEqual({
+      ok: true,
+      value: { ...told, featureLevel: 1 },
+    });
+  });
+
+  it('is not waited for by who has stopped asking', async () => {
+    const server = await rawServer(() => undefined);
+    const abandoned = AbortSignal.abort(new Error('no more'));
+    expect(await fetchIdentity(server, { deadlineMs: 60_000, clock: systemClock, abandoned })).toEqual({
+      ok: false,
+      error: expect.stringContaining('cannot be asked: no more'),
     });
   });
 
@@ -232,14 +259,14 @@ describe('the identity of a member', () => {
     ['silence', '', 'no answer in 100 ms'],
   ])('is not read from %s', async (_name, answer, reason) => {
     const server = await rawServer((socket) => void socket.write(answer));
-    expect(await fetchIdentity(server, 100, systemClock)).toEqual({
+    expect(await fetchIdentity(server, { deadlineMs: 100, clock: systemClock })).toEqual({
       ok: false,
       error: expect.stringContaining(reason),
     });
   });
 
   it('cannot be had where nobody listens', async () => {
-    const nobody = await fetchIdentity(origin(await freePort()), 5000, systemClock);
+    const nobody = await fetchIdentity(origin(await freePort()), { deadlineMs: 5000, clock: systemClock });
     expect(nobody).toEqual({ ok: false, error: expect.stringContaining('cannot be asked') });
   });
 });

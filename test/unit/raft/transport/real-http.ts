@@ -89,6 +89,7 @@ export function inboxOf(self: MemberId, snapshotIdleMs = 5000): Inbox {
     memberId: self,
     incarnation: incarnationOf(self),
     state: 'ready',
+    featureLevel: 3,
   };
   const learned = new Map<MemberId, string>();
   const requests = new PeerRequests(
