@@ -187,6 +187,7 @@ export class RealGroup {
         counters,
         handler: driver,
         sink: snapshots,
+        knows: ({ from }) => driver.membership.addresses.has(from),
         identity: () => ({ ...identity, featureLevel: 1 }),
         onAddress: (peer, address) => transport.learnAddress(peer, address),
       },
