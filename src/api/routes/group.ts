@@ -4,13 +4,12 @@ import { Hono } from 'hono';
 
 import { unreachable } from '../../base/assert.ts';
 import type { Result } from '../../base/result.ts';
-import { parseAddress } from '../../topology/node.ts';
+import { parseControllerAddress } from '../../topology/controller-address.ts';
 import type { NodeAddress } from '../../topology/types.ts';
 import { answer } from '../answers.ts';
 import { readBody, readOptionalBody } from '../body.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { ApiError, badRequest, noLeader } from '../errors.ts';
-import { valid } from '../parse.ts';
 import type { GroupChangeError, GroupMember } from '../ports.ts';
 import { changePeersBody, transferBody } from '../schemas/bodies.ts';
 
@@ -55,7 +54,9 @@ export function groupChangeRoutes({ groupChanges }: ApiDependencies): Hono {
 }
 
 function parsePeer(text: string): NodeAddress {
-  return valid(parseAddress(text, 'peer'));
+  const address = parseControllerAddress(text);
+  if (!address.ok) throw badRequest(`peer: ${address.error}`);
+  return address.value;
 }
 
 function renderMember(member: GroupMember): unknown {

@@ -73,6 +73,26 @@ describe('POST /api/v1/raft/peers', () => {
     expect(seen).toEqual([{ id: 4, address: OTHER }]);
   });
 
+  test('takes the address as a URL, too, and none that nobody can reach', async () => {
+    const api = testApi();
+    const seen: unknown[] = [];
+    api.changes = {
+      ...api.changes,
+      add: (member) => {
+        seen.push(member);
+        return Promise.resolve(ok(undefined));
+      },
+    };
+    const url = { id: 4, peer: 'http://127.0.0.1:9380/', operation: 'add' };
+    expect(await api.call('POST', PEERS, url)).toMatchObject({ status: 200, body: { data: 'ok' } });
+    for (const peer of ['0.0.0.0:9380', '[::]:9380', '*:9380', 'http://0.0.0.0:9380/']) {
+      const answer = await api.call('POST', PEERS, { id: 4, peer, operation: 'add' });
+      const reason = expect.stringContaining('stands for every address of a machine');
+      expect([answer.status, answer.body]).toEqual([400, failure(reason)]);
+    }
+    expect(seen).toEqual([{ id: 4, address: OTHER }]);
+  });
+
   test('removes a member with or without its address', async () => {
     const api = testApi();
     const seen: unknown[] = [];
