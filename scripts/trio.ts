@@ -30,6 +30,8 @@ async function run({ basePort, dataDir }: Options): Promise<void> {
     stopWith = settle;
   });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopWith(signal));
+  // Otherwise it opens a debugger.
+  process.on('SIGUSR1', () => undefined);
   say(`starting three controllers, data in ${folder}`);
   const trio = await startTrio(basePort, folder);
   if (trio === null) {

@@ -11,11 +11,12 @@ import { Leadership } from './leader/leadership.ts';
 import { LeadershipTerms } from './leader/terms.ts';
 import { NameResolver } from './names/name-resolver.ts';
 import { memberId } from './raft/core/types.ts';
-import { FEATURE_LEVEL } from './registry/feature-level.ts';
 import { Registry } from './registry/registry.ts';
 import { openBackups } from './server/backups.ts';
 import { Closers } from './server/closers.ts';
 import { expulsionEnd, type End } from './server/expulsion.ts';
+import { AppliedLevel } from './server/feature-level/applied-level.ts';
+import { LevelKeeper } from './server/feature-level/level-keeper.ts';
 import { FoundingWatch } from './server/founding.ts';
 import { Front, type Answering } from './server/front.ts';
 import { groupChanges } from './server/group-changes.ts';
@@ -116,9 +117,13 @@ async function start(
   if (!opened.ok) return opened;
   const storage = opened.value;
   closers.add(() => storage.machine.close());
+  // Before anybody else listens to the state: see the class.
+  const level = new AppliedLevel(storage.machine, config.raft.featureLevel);
+  const isSupported = checkLevel(level, dataDir);
+  if (!isSupported.ok) return isSupported;
 
   const metrics = new Metrics(config.advertiseAddress);
-  const waiting = new StartingView(config.raft.id);
+  const waiting = new StartingView(config.raft.id, level.recorded.level);
   const front = new Front({ app: createStartingApp({ group: waiting, metrics }), peers: () => false });
   const http = await listen(config.listen, {
     app: front.app,
@@ -146,10 +151,15 @@ async function start(
     lookup: names.lookup,
     onFatal: parts.onFatal,
     onExpelled: (reason) => parts.onExpelled(expulsionEnd(config, reason)),
+    featureLevel: level.supported,
   });
   const { driver } = raft;
   closers.add(() => raft.close());
   closers.add(() => driver.close());
+  // The state may have come from a snapshot meanwhile.
+  const isStillSupported = checkLevel(level, dataDir);
+  if (!isStillSupported.ok) return isStillSupported;
+  level.failTo((problem) => driver.fail(problem));
   const checked = checkRecorded(config, raft, logger);
   if (!checked.ok) return checked;
 
@@ -160,7 +170,7 @@ async function start(
     clusterId: raft.identity.clusterId,
     ask: (address) => askIdentity(address, { clock: systemClock, lookup: names.lookup }),
   });
-  front.serve(createMember(config, { logger, metrics, storage, raft, founding, names }, closers));
+  front.serve(createMember(config, { logger, metrics, storage, raft, founding, names, level }, closers));
   driver.start();
   founding.start();
   logger.info('controller.started', {
@@ -182,6 +192,11 @@ async function start(
       await closers.closeAll();
     },
   });
+}
+
+/** Whether this member understands what its group writes. */
+function checkLevel({ problem }: AppliedLevel, dataDir: string): Result<void, string> {
+  return problem === null ? ok(undefined) : err(`data directory ${dataDir}: ${problem}`);
 }
 
 /** Whether this configuration is meant for what the data directory knows of its group. */
@@ -210,18 +225,20 @@ function createMember(
     readonly raft: Raft;
     readonly founding: FoundingWatch;
     readonly names: NameResolver;
+    readonly level: AppliedLevel;
   },
   closers: Closers,
 ): Answering {
-  const { logger, metrics, storage, raft, founding, names } = parts;
+  const { logger, metrics, storage, raft, founding, names, level } = parts;
   const { driver } = raft;
   const self = memberId(config.raft.id);
+  const store = new ReplicatedStore(driver, storage.machine);
   const registry = new Registry({
-    store: new ReplicatedStore(driver, storage.machine),
+    store,
     random,
     clock: systemClock,
     deadlineMs: COMMIT_DEADLINE_MS,
-    featureLevel: () => FEATURE_LEVEL,
+    featureLevel: () => level.recorded.level,
   });
   const terms = new LeadershipTerms(
     (current) =>
@@ -244,6 +261,19 @@ function createMember(
   metrics.watchClusters(() => terms.statuses().map((status) => sampleCluster(status, registry)));
   driver.onRole((view) => terms.follow(view));
   driver.onRole(countCampaigns(metrics.lead));
+  const levels = new LevelKeeper({
+    driver,
+    self,
+    clusterId: raft.identity.clusterId,
+    applied: level,
+    store,
+    ask: (address, abandoned) =>
+      askIdentity(address, { clock: systemClock, lookup: names.lookup, abandoned }),
+    clock: systemClock,
+    random,
+    logger,
+  });
+  closers.add(() => levels.close());
   const inspecting = new KvrocksClient({ clock: systemClock, names });
   closers.add(() => Promise.resolve(inspecting.close()));
   const { electionTimeoutMs } = config.raft;
@@ -255,6 +285,7 @@ function createMember(
       advertiseAddress: config.advertiseAddress,
       awayMs: awayMs(config),
       foundingTrouble: () => founding.trouble,
+      levels: { group: () => level.recorded.level, of: (member) => levels.levelOf(member) },
     }),
     groupChanges: groupChanges({
       driver,
@@ -262,6 +293,7 @@ function createMember(
       clusterId: raft.identity.clusterId,
       ask: (address) => askIdentity(address, { clock: systemClock, lookup: names.lookup }),
       deadlineMs: MEMBERS_DEADLINE_MS,
+      featureLevel: () => level.recorded.level,
       onTransfer: (outcome) => metrics.lead.transfer(outcome),
     }),
     leaderWait,

@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
-/** As in the npm script `controller`: a bounded room for short-lived objects (docs/performance.md), and types stripped once and not at every start. */
-const NODE_FLAGS = ['--max-semi-space-size=8'];
+/** As in the npm script `controller`: a bounded room for short-lived objects (docs/performance.md), no debugger, and types stripped once and not at every start. */
+const NODE_FLAGS = ['--max-semi-space-size=8', '--disable-sigusr1'];
 const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/controller', import.meta.url));
 const STDERR_LENGTH_MAX = 64 * 1024;
 /** How long an orderly stop may take before the process is killed. */

@@ -26,6 +26,8 @@ export interface LeaderWait {
 
 export interface GroupMembers {
   readonly members: readonly GroupMember[];
+  /** Of everything written for other members to read, up to which all of them understand it. */
+  readonly featureLevel: number;
   /** The voters before and after the change that is under way; null when none is. */
   readonly changing: { readonly from: readonly number[]; readonly to: readonly number[] } | null;
 }
@@ -40,6 +42,8 @@ export interface GroupMember {
   readonly lagEntries: number | null;
   /** Milliseconds since it was last heard; null for this member itself and for one never heard. */
   readonly lastContactMs: number | null;
+  /** What it supports; null on a follower, or while it has not said. */
+  readonly featureLevel: number | null;
 }
 
 /** Changes of who belongs to the group and who leads it, for the leader. No call rejects. */

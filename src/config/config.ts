@@ -1,7 +1,10 @@
 // The checked configuration the program runs with: contradictions refused, defaults filled, units in the names.
 
+import { FEATURE_LEVEL } from '../base/feature-level.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { parseAddress } from '../topology/node.ts';
+import { quoted } from '../base/printable.ts';
+import { isWildcard, parseControllerAddress } from '../topology/controller-address.ts';
+import { addressParts, parseAddress } from '../topology/node.ts';
 import type { NodeAddress } from '../topology/types.ts';
 import type { RawConfig } from './schema.ts';
 
@@ -23,6 +26,8 @@ export interface Config {
     readonly heartbeatIntervalMs: number;
     readonly electionTimeoutMs: number;
     readonly snapshotEntries: number;
+    /** The level up to which this member takes part: what this release supports, or less where the operator holds it back. */
+    readonly featureLevel: number;
   };
   readonly failover: {
     readonly pingIntervalMs: number;
@@ -30,6 +35,8 @@ export interface Config {
     readonly lagMax: number;
   };
   readonly logLevel: RawConfig['log']['level'];
+  /** Settings of the file that are accepted and mean nothing here, by path. */
+  readonly withoutEffect: readonly string[];
 }
 
 /** `path` names the setting that is to be changed. */
@@ -38,32 +45,15 @@ export interface Contradiction {
   readonly message: string;
 }
 
-const WILDCARDS = new Set(['0.0.0.0', '::']);
-
 /** Turns a well-formed configuration into a consistent one, or says which setting contradicts which. */
-export function checkConfig(raw: RawConfig): Result<Config, Contradiction> {
+export function checkConfig(raw: RawConfig): Result<Omit<Config, 'withoutEffect'>, Contradiction> {
   const listen = splitListen(raw.addr);
-  if (listen === null) return refuse('addr', `expected host:port, got "${raw.addr}"`);
-  if (raw.advertise_addr === '' && WILDCARDS.has(listen.host)) {
-    return refuse('advertise_addr', `others cannot reach "${raw.addr}"; set the host:port they shall use`);
-  }
-  const advertise = parseAddress(raw.advertise_addr === '' ? raw.addr : raw.advertise_addr);
-  if (!advertise.ok) {
-    const path = raw.advertise_addr === '' ? 'addr' : 'advertise_addr';
-    return refuse(
-      path,
-      `expected host:port, got "${raw.advertise_addr === '' ? raw.addr : raw.advertise_addr}"`,
-    );
-  }
-  const peers: NodeAddress[] = [];
-  for (const [position, text] of raw.raft.peers.entries()) {
-    const peer = parseAddress(text);
-    if (!peer.ok) return refuse('raft.peers', `entry ${position + 1}: expected host:port, got "${text}"`);
-    if (peers.includes(peer.value))
-      return refuse('raft.peers', `entry ${position + 1}: "${text}" is listed twice`);
-    peers.push(peer.value);
-  }
-  const problem = checkRaft(raw.raft, peers, advertise.value);
+  if (listen === null) return refuse('addr', `expected host:port, got ${quoted(raw.addr)}`);
+  const advertise = advertisedAddress(raw, listen.host);
+  if (!advertise.ok) return advertise;
+  const peers = readPeers(raw.raft.peers);
+  if (!peers.ok) return peers;
+  const problem = checkRaft(raw.raft, peers.value, advertise.value);
   if (problem !== null) return err(problem);
   return ok({
     listen,
@@ -71,11 +61,12 @@ export function checkConfig(raw: RawConfig): Result<Config, Contradiction> {
     raft: {
       id: raw.raft.id,
       dataDir: raw.raft.data_dir,
-      peers,
+      peers: peers.value,
       clusterState: raw.raft.cluster_state,
       heartbeatIntervalMs: raw.raft.heartbeat_interval_ms,
       electionTimeoutMs: raw.raft.election_timeout_ms,
       snapshotEntries: raw.raft.snapshot_entries,
+      featureLevel: Math.min(FEATURE_LEVEL, raw.raft.feature_level_max),
     },
     failover: {
       pingIntervalMs: Math.round(raw.controller.failover.ping_interval_seconds * 1000),
@@ -84,6 +75,34 @@ export function checkConfig(raw: RawConfig): Result<Config, Contradiction> {
     },
     logLevel: raw.log.level,
   });
+}
+
+/** What others are told; where nothing is said, where this process listens. */
+function advertisedAddress(raw: RawConfig, listenHost: string): Result<NodeAddress, Contradiction> {
+  if (raw.advertise_addr === '') {
+    if (isWildcard(listenHost)) {
+      return refuse(
+        'advertise_addr',
+        `others cannot reach ${quoted(raw.addr)}; set the host:port they shall use`,
+      );
+    }
+    const listened = parseAddress(raw.addr);
+    return listened.ok ? listened : refuse('addr', `expected host:port, got ${quoted(raw.addr)}`);
+  }
+  const advertised = parseControllerAddress(raw.advertise_addr);
+  return advertised.ok ? advertised : refuse('advertise_addr', advertised.error);
+}
+
+function readPeers(texts: readonly string[]): Result<readonly NodeAddress[], Contradiction> {
+  const peers: NodeAddress[] = [];
+  for (const [position, text] of texts.entries()) {
+    const peer = parseControllerAddress(text);
+    if (!peer.ok) return refuse('raft.peers', `entry ${position + 1}: ${peer.error}`);
+    if (peers.includes(peer.value))
+      return refuse('raft.peers', `entry ${position + 1}: ${quoted(text)} is listed twice`);
+    peers.push(peer.value);
+  }
+  return ok(peers);
 }
 
 function checkRaft(
@@ -119,7 +138,7 @@ function checkFounding(
   if (own !== advertise) {
     return {
       path: 'raft.peers',
-      message: `entry ${raft.id} is "${own}" but member ${raft.id} is reached at "${advertise}"; make them equal`,
+      message: `entry ${raft.id} is "${own}" but member ${raft.id} is reached at "${advertise}"; make them equal: the API and the members' own traffic share one port`,
     };
   }
   return null;
@@ -137,11 +156,15 @@ function refuse(path: string, message: string): Result<never, Contradiction> {
   return err({ path, message });
 }
 
-/** Host and port to bind; unlike an advertised address the host may be a wildcard. */
+/** Host, in canonical form where it is an address, and port to bind; unlike an advertised address the host may be a wildcard. */
 function splitListen(text: string): { host: string; port: number } | null {
   const match = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
   if (match === null) return null;
   const host = match[1] ?? match[2];
   const port = Number(match[3]);
-  return host === undefined || port < 1 || port > 65_535 ? null : { host, port };
+  if (host === undefined || port < 1 || port > 65_535) return null;
+  const canonical = parseAddress(match[1] === undefined ? `${host}:${port}` : `[${host}]:${port}`);
+  if (canonical.ok) return { host: addressParts(canonical.value).host, port };
+  // Of all that is no address only a scoped one (`fe80::1%eth0`) can be bound.
+  return match[1]?.includes('%') === true ? { host, port } : null;
 }

@@ -2,7 +2,10 @@
 
 import { z } from 'zod';
 
-/** Accepted so that configuration files of earlier controllers keep working; they set nothing here. */
+import { FEATURE_LEVEL, FIRST_FEATURE_LEVEL } from '../base/feature-level.ts';
+import { isTree, type Tree } from './tree.ts';
+
+/** Accepted so that configuration files of earlier controllers keep working; they set nothing here, which is said. */
 const ignored = z.unknown().optional();
 
 const raft = z.strictObject({
@@ -38,6 +41,9 @@ const raft = z.strictObject({
     .max(10_000_000)
     .default(10_000)
     .meta({ note: 'applied log entries after which a snapshot is made and the log is cut' }),
+  feature_level_max: z.int().min(FIRST_FEATURE_LEVEL).max(1_000_000).default(FEATURE_LEVEL).meta({
+    note: 'holds the group at this level during an upgrade, so that it can be taken back; default: what this release supports',
+  }),
 });
 
 const failover = z.strictObject({
@@ -79,7 +85,25 @@ export const configSchema = z.strictObject({
   controller: z.strictObject({ failover: failover.prefault({}) }).prefault({}),
   log: log.prefault({}),
   storage_type: ignored,
+  etcd: ignored,
+  zookeeper: ignored,
+  consul: ignored,
   admin: ignored,
 });
+
+/** The paths in `tree`, a file's settings, that are accepted and set nothing. */
+export function withoutEffect(tree: Tree): readonly string[] {
+  return ignoredIn(configSchema, tree, '');
+}
+
+function ignoredIn(schema: z.ZodObject, tree: Tree, prefix: string): readonly string[] {
+  const isLoose = schema.def.catchall instanceof z.ZodUnknown;
+  return Object.entries(tree).flatMap(([key, value]) => {
+    const field: unknown = Object.hasOwn(schema.shape, key) ? schema.shape[key] : isLoose ? ignored : null;
+    if (field === ignored) return prefix + key;
+    const inner = field instanceof z.ZodPrefault ? field.def.innerType : field;
+    return inner instanceof z.ZodObject && isTree(value) ? ignoredIn(inner, value, `${prefix}${key}.`) : [];
+  });
+}
 
 export type RawConfig = z.output<typeof configSchema>;

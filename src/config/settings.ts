@@ -1,5 +1,6 @@
 // The settings by path, as flags and environment variables spell them.
 
+import { quoted } from '../base/printable.ts';
 import { err, ok, type Result } from '../base/result.ts';
 
 type TextParser = (text: string) => Result<string | number | readonly string[], string>;
@@ -8,7 +9,9 @@ const asText: TextParser = (text) => ok(text);
 
 const asNumber: TextParser = (text) => {
   const value = Number(text);
-  return text.trim() === '' || Number.isNaN(value) ? err(`expected a number, got "${text}"`) : ok(value);
+  return text.trim() === '' || Number.isNaN(value)
+    ? err(`expected a number, got ${quoted(text)}`)
+    : ok(value);
 };
 
 const asList: TextParser = (text) => ok(text.split(',').map((item) => item.trim()));
@@ -24,6 +27,7 @@ export const SETTINGS = {
   'raft.heartbeat_interval_ms': { parse: asNumber },
   'raft.election_timeout_ms': { parse: asNumber },
   'raft.snapshot_entries': { parse: asNumber },
+  'raft.feature_level_max': { parse: asNumber },
   'controller.failover.ping_interval_seconds': { parse: asNumber },
   'controller.failover.max_ping_count': { parse: asNumber },
   'controller.failover.max_lag': { parse: asNumber },

@@ -3,13 +3,8 @@
 import { migrationsOf } from '../topology/cluster.ts';
 import type { Cluster } from '../topology/types.ts';
 
-/**
- * The level of this release. A group works at the lowest level of its members: every record is written in the format of the group's
- * level, and every member reads all formats up to its own.
- *  1  cluster records of version 1; facts are kept in memory
- *  2  cluster records of version 2, whose migrations can be cancelled; facts are stored
- */
-export const FEATURE_LEVEL = 2;
+// A group works at the lowest level of its members (base/feature-level.ts): at level 1 cluster records are of version 1 and facts are kept
+// in memory; from level 2 on cluster records are of version 2, whose migrations can be cancelled, and facts are stored.
 
 /** The level from which on facts are stored. */
 export const STORED_FACTS_LEVEL = 2;

@@ -221,13 +221,3 @@ export class Registry {
 function* namesOf(values: Iterable<StoredValue>, nameOf: (key: Key) => Name): Generator<Name, undefined> {
   for (const { key } of values) yield nameOf(key);
 }
-
-type Comparison = TransactionPlan['compare'][number];
-
-function revisionOf({ key, revision }: { readonly key: Key; readonly revision: number }): Comparison {
-  return { key, revision };
-}
-
-function addressesOf(cluster: Cluster): readonly NodeAddress[] {
-  return allNodes(cluster).map(({ node }) => node.address);
-}

@@ -31,6 +31,7 @@ export interface AskedIdentity {
   readonly clusterId: ClusterId;
   readonly memberId: number;
   readonly incarnation: Incarnation;
+  readonly featureLevel: number;
 }
 
 export interface GroupChangesParts {
@@ -41,6 +42,8 @@ export interface GroupChangesParts {
   readonly ask: (address: NodeAddress) => Promise<Result<AskedIdentity, string>>;
   /** Milliseconds a change may take until its outcome is reported as unknown. */
   readonly deadlineMs: number;
+  /** The group's feature level. */
+  readonly featureLevel: () => number;
   readonly onTransfer: (outcome: 'done' | 'refused' | 'aborted' | 'unknown') => void;
 }
 
@@ -134,7 +137,7 @@ function objection(membership: Membership, request: AddRequest): GroupChangeErro
  */
 async function incarnationAt(
   { id, address }: AddRequest,
-  { ask, clusterId }: GroupChangesParts,
+  { ask, clusterId, featureLevel }: GroupChangesParts,
 ): Promise<Result<Incarnation | null, GroupChangeError>> {
   const told = await ask(address);
   if (!told.ok) return ok(null);
@@ -145,6 +148,10 @@ async function incarnationAt(
   if (told.value.memberId !== id) {
     const reason = `the process at ${address} is member ${told.value.memberId}, not ${id}; correct its raft.id or the request`;
     return err({ kind: 'invalid', field: 'peer', reason });
+  }
+  if (told.value.featureLevel < featureLevel()) {
+    const reason = `the process at ${address} supports feature level ${told.value.featureLevel} and the group works at level ${featureLevel()}; start the release that the other members run there, without raft.feature_level_max`;
+    return err({ kind: 'conflict', reason });
   }
   return ok(told.value.incarnation);
 }

@@ -20,12 +20,21 @@ export interface GroupViewOptions {
   readonly awayMs: number;
   /** What keeps a group that is being founded from it, beside members that are missing; null when nothing is known. */
   readonly foundingTrouble: () => string | null;
+  readonly levels: Levels;
+}
+
+/** What is known of feature levels. */
+export interface Levels {
+  /** The group's. */
+  readonly group: () => number;
+  /** What a member supports; null while it has not said. */
+  readonly of: (member: MemberId) => number | null;
 }
 
 /** Everything is read at the moment of the call. */
 export function groupView(observed: Observed, options: GroupViewOptions): GroupView {
   return {
-    members: () => describeMembers(observed.membership, observed.status(), options.self),
+    members: () => describeMembers(observed.membership, observed.status(), options),
     current(): GroupStatus {
       const { membership } = observed;
       const status = observed.status();
@@ -42,15 +51,21 @@ export function groupView(observed: Observed, options: GroupViewOptions): GroupV
   };
 }
 
-function describeMembers(membership: Membership, status: DriverStatus, self: MemberId): GroupMembers {
+function describeMembers(
+  membership: Membership,
+  status: DriverStatus,
+  { self, levels }: Pick<GroupViewOptions, 'self' | 'levels'>,
+): GroupMembers {
   const members = allMembers(membership).flatMap((id) => {
     const address = addressOf(membership.addresses.get(id) ?? '');
-    return address === null ? [] : [describeMember(id, address, { membership, status, self })];
+    if (address === null) return [];
+    return [{ ...describeMember(id, address, { membership, status, self }), featureLevel: levels.of(id) }];
   });
   const [to, from] = membership.voterSets;
   return {
     members,
     changing: isJoint(membership) && to !== undefined && from !== undefined ? { from, to } : null,
+    featureLevel: levels.group(),
   };
 }
 
@@ -62,7 +77,7 @@ function describeMember(
     status,
     self,
   }: { readonly membership: Membership; readonly status: DriverStatus; readonly self: MemberId },
-): GroupMember {
+): Omit<GroupMember, 'featureLevel'> {
   const role = isVoter(membership, id) ? 'voter' : 'learner';
   if (id === self) {
     const lagEntries = status.role === 'leader' ? 0 : null;

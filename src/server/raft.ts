@@ -5,7 +5,8 @@ import type { LookupFunction } from 'node:net';
 import type { RequestTaker, StreamTaker } from '../api/listen.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Config } from '../config/config.ts';
-import { memberId, type MemberId } from '../raft/core/types.ts';
+import { isMember } from '../raft/core/membership.ts';
+import { memberId, type Incarnation, type MemberId, type Membership } from '../raft/core/types.ts';
 import { driverOptions } from '../raft/driver-options.ts';
 import { openDriver, type RaftDriver } from '../raft/driver.ts';
 import type { ExpulsionReason } from '../raft/ports.ts';
@@ -44,6 +45,8 @@ export interface RaftParts {
   readonly lookup: LookupFunction;
   readonly onFatal: (error: Error) => void;
   readonly onExpelled: (reason: ExpulsionReason) => void;
+  /** What this member tells whoever asks. */
+  readonly featureLevel: number;
 }
 
 /** Opens everything; nothing is sent and no time passes before `driver.start`. Rejects with a line for the operator. */
@@ -122,7 +125,8 @@ export async function openRaft(config: Config, origin: Origin, parts: RaftParts)
       clock: systemClock,
       logger,
       counters,
-      identity: () => identity,
+      identity: () => ({ ...identity, featureLevel: parts.featureLevel }),
+      knows: ({ from, incarnation }) => isKnown(driver.membership, from, incarnation),
       onAddress: (member, address) => transport.learnAddress(member, address),
     },
   );
@@ -137,6 +141,12 @@ export async function openRaft(config: Config, origin: Origin, parts: RaftParts)
       await transport.close();
     },
   };
+}
+
+/** Whether a sender is who the membership says; one that is not bound yet is taken at its word. */
+function isKnown(membership: Membership, member: MemberId, incarnation: Incarnation): boolean {
+  const bound = membership.incarnations.get(member);
+  return isMember(membership, member) && (bound === undefined || bound === incarnation);
 }
 
 /** The first address book, of a founding member only: what a member that joins is told says nothing of numbers. */

@@ -5,10 +5,13 @@ import type { GroupMembers, GroupStatus, GroupView } from '../api/ports.ts';
 /** A member that does not know its group yet: it has a number, and a reason why it is not ready. */
 export class StartingView implements GroupView {
   readonly #self: number;
+  readonly #featureLevel: number;
   #reason = 'this member is starting';
 
-  constructor(self: number) {
+  /** `featureLevel` is the group's, as far as the data directory knows it. */
+  constructor(self: number, featureLevel: number) {
     this.#self = self;
+    this.#featureLevel = featureLevel;
   }
 
   /** What the member waits for, as a sentence. */
@@ -21,6 +24,6 @@ export class StartingView implements GroupView {
   }
 
   members(): GroupMembers {
-    return { members: [], changing: null };
+    return { members: [], changing: null, featureLevel: this.#featureLevel };
   }
 }

@@ -4,13 +4,12 @@ import { Hono } from 'hono';
 
 import { unreachable } from '../../base/assert.ts';
 import type { Result } from '../../base/result.ts';
-import { parseAddress } from '../../topology/node.ts';
+import { parseControllerAddress } from '../../topology/controller-address.ts';
 import type { NodeAddress } from '../../topology/types.ts';
 import { answer } from '../answers.ts';
 import { readBody, readOptionalBody } from '../body.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { ApiError, badRequest, noLeader } from '../errors.ts';
-import { valid } from '../parse.ts';
 import type { GroupChangeError, GroupMember } from '../ports.ts';
 import { changePeersBody, transferBody } from '../schemas/bodies.ts';
 
@@ -26,12 +25,13 @@ export function groupRoutes({ group }: Pick<ApiDependencies, 'group'>): Hono {
     })
     .get('/raft/peers', (context) => {
       const { leader } = group.current();
-      const { members, changing } = group.members();
+      const { members, changing, featureLevel } = group.members();
       return answer(context, {
         // 0 where nobody leads: clients of earlier controllers decode an unsigned integer.
         leader: leader?.id ?? 0,
         peers: Object.fromEntries(members.map(({ id, address }) => [id, address])),
         members: members.map((member) => renderMember(member)),
+        featureLevel,
         ...(changing === null ? {} : { changing }),
       });
     });
@@ -54,17 +54,20 @@ export function groupChangeRoutes({ groupChanges }: ApiDependencies): Hono {
 }
 
 function parsePeer(text: string): NodeAddress {
-  return valid(parseAddress(text, 'peer'));
+  const address = parseControllerAddress(text);
+  if (!address.ok) throw badRequest(`peer: ${address.error}`);
+  return address.value;
 }
 
 function renderMember(member: GroupMember): unknown {
-  const { id, address, role, lagEntries, lastContactMs } = member;
+  const { id, address, role, lagEntries, lastContactMs, featureLevel } = member;
   return {
     id,
     addr: address,
     role,
     lag: lagEntries,
     lastContactMs: lastContactMs === null ? null : Math.round(lastContactMs),
+    featureLevel,
   };
 }
 

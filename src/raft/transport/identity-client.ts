@@ -6,6 +6,7 @@ import { Client } from 'undici';
 import { z } from 'zod';
 
 import type { Clock } from '../../base/clock.ts';
+import { FIRST_FEATURE_LEVEL } from '../../base/feature-level.ts';
 import { err, ok, type Result } from '../../base/result.ts';
 import { clusterId, isClusterId } from '../cluster-id.ts';
 import { incarnation, isIncarnation, memberId } from '../core/types.ts';
@@ -20,21 +21,29 @@ const identitySchema = z.object({
   memberId: z.int().positive().transform(memberId),
   incarnation: z.string().refine(isIncarnation).transform(incarnation),
   state: z.enum(['initialising', 'ready', 'removed']),
+  /** Releases from before there were levels do not say it. */
+  featureLevel: z.int().positive().default(FIRST_FEATURE_LEVEL),
 });
 
 /** What a member says of itself at `GET /raft/identity`. */
 export type PeerIdentity = z.infer<typeof identitySchema>;
 
+/** What asking needs. */
 export interface IdentityParts {
   readonly clock: Clock;
   readonly lookup: LookupFunction;
+  /** Ends the waiting. */
+  readonly abandoned?: AbortSignal;
 }
 
-/** The identity of the member at `origin`; the error, also after `deadlineMs`, is a phrase for people. Never rejects. */
+/**
+ * The identity of the member at `origin`; the error, also after `deadlineMs` or once `abandoned` fires, is a phrase for people.
+ * Never rejects.
+ */
 export async function fetchIdentity(
   origin: PeerOrigin,
   deadlineMs: number,
-  { clock, lookup }: IdentityParts,
+  { clock, lookup, abandoned }: IdentityParts,
 ): Promise<Result<PeerIdentity, string>> {
   const client = new Client(origin, { connect: { lookup } });
   const deadline = new AbortController();
@@ -43,7 +52,7 @@ export async function fetchIdentity(
     const { statusCode, body } = await client.request({
       path: '/raft/identity',
       method: 'GET',
-      signal: deadline.signal,
+      signal: abandoned === undefined ? deadline.signal : AbortSignal.any([deadline.signal, abandoned]),
     });
     let text = '';
     for await (const chunk of body) {

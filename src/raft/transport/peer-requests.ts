@@ -34,6 +34,8 @@ export interface PeerRequestsParts extends SnapshotReceiverParts {
   readonly handler: TransportHandler;
   /** Who this member is, for those that want to join. */
   readonly identity: () => PeerIdentity;
+  /** Whether the membership has this sender, on that data directory. */
+  readonly knows: (head: FrameHead) => boolean;
   /** Where an admitted sender says it takes requests. */
   readonly onAddress: (member: MemberId, address: string) => void;
 }
@@ -62,6 +64,7 @@ export class PeerRequests {
       bodyBytesMax: MESSAGES_BYTES_MAX,
       take: (frame) => this.#takeMessages(frame),
       refuseHead: (head) => this.#misdirected(head),
+      knows: parts.knows,
       onRefused: (refused) => this.#count(refused),
     });
   }
@@ -134,21 +137,21 @@ export class PeerRequests {
   }
 
   #postedMessages(bytes: Buffer, response: ServerResponse): void {
-    const refused = this.#takeMessages(bytes);
-    if (refused === null) response.writeHead(204).end();
-    else this.#refuse(response, refused);
+    const taken = this.#takeMessages(bytes);
+    if (taken.ok) response.writeHead(204).end();
+    else this.#refuse(response, taken.error);
   }
 
-  #takeMessages(bytes: Buffer): Refusal | null {
+  #takeMessages(bytes: Buffer): Result<FrameHead, Refusal> {
     const { counters, handler } = this.#parts;
     const frame = this.#admit(bytes, MESSAGES_BYTES_MAX);
-    if (!frame.ok) return frame.error;
+    if (!frame.ok) return frame;
     const messages = decodeMessages(frame.value);
-    if (!messages.ok) return refusalOf(messages.error);
+    if (!messages.ok) return err(refusalOf(messages.error));
     counters.framesReceived += 1;
     counters.messagesReceived += messages.value.length;
     for (const message of messages.value) handler.onMessage(message);
-    return null;
+    return ok(frame.value.head);
   }
 
   async #takeSnapshot(bytes: Buffer, response: ServerResponse): Promise<void> {

@@ -67,7 +67,7 @@ const REFUSALS: Record<RefusalReason, RefusalText> = {
   },
   tooManyStreams: {
     status: 503,
-    text: 'Too many connections of other members are open here. Check that only members reach this port.',
+    text: 'Too many connections are open here, and this one was silent longest. Check that only members reach this port.',
   },
   superseded: { status: 503, text: 'A newer leader is sending a snapshot. Nothing needs to be done.' },
   diskFailed: { status: 500, text: 'The disk of this member failed. See its log.' },

@@ -22,23 +22,25 @@ function refusing(refusal: GroupChangeError): TestApi {
 }
 
 describe('GET /api/v1/raft/peers', () => {
-  test('tells roles, lag and last contact, and the change under way', async () => {
+  test('tells roles, lag, last contact and feature levels, and the change under way', async () => {
     const api = testApi();
     api.members = {
       members: [
-        { id: 1, address: SELF, role: 'voter', lagEntries: 0, lastContactMs: null },
-        { id: 4, address: OTHER, role: 'learner', lagEntries: 12, lastContactMs: 3.7 },
+        { id: 1, address: SELF, role: 'voter', lagEntries: 0, lastContactMs: null, featureLevel: 3 },
+        { id: 4, address: OTHER, role: 'learner', lagEntries: 12, lastContactMs: 3.7, featureLevel: null },
       ],
       changing: { from: [1], to: [1, 4] },
+      featureLevel: 2,
     };
     expect((await api.call('GET', PEERS)).body).toEqual({
       data: {
         leader: 1,
         peers: { 1: SELF, 4: OTHER },
         members: [
-          { id: 1, addr: SELF, role: 'voter', lag: 0, lastContactMs: null },
-          { id: 4, addr: OTHER, role: 'learner', lag: 12, lastContactMs: 4 },
+          { id: 1, addr: SELF, role: 'voter', lag: 0, lastContactMs: null, featureLevel: 3 },
+          { id: 4, addr: OTHER, role: 'learner', lag: 12, lastContactMs: 4, featureLevel: null },
         ],
+        featureLevel: 2,
         changing: { from: [1], to: [1, 4] },
       },
     });
@@ -46,7 +48,12 @@ describe('GET /api/v1/raft/peers', () => {
 
   test('has no member "changing" while nothing changes', async () => {
     const { body } = await testApi().call('GET', PEERS);
-    expect(Object.keys((body as { data: object }).data)).toEqual(['leader', 'peers', 'members']);
+    expect(Object.keys((body as { data: object }).data)).toEqual([
+      'leader',
+      'peers',
+      'members',
+      'featureLevel',
+    ]);
   });
 });
 
@@ -63,6 +70,26 @@ describe('POST /api/v1/raft/peers', () => {
     };
     const answer = await api.call('POST', PEERS, { id: 4, peer: '127.0.0.1:9380', operation: 'add' });
     expect(answer).toMatchObject({ status: 200, body: { data: 'ok' } });
+    expect(seen).toEqual([{ id: 4, address: OTHER }]);
+  });
+
+  test('takes the address as a URL, too, and none that nobody can reach', async () => {
+    const api = testApi();
+    const seen: unknown[] = [];
+    api.changes = {
+      ...api.changes,
+      add: (member) => {
+        seen.push(member);
+        return Promise.resolve(ok(undefined));
+      },
+    };
+    const url = { id: 4, peer: 'http://127.0.0.1:9380/', operation: 'add' };
+    expect(await api.call('POST', PEERS, url)).toMatchObject({ status: 200, body: { data: 'ok' } });
+    for (const peer of ['0.0.0.0:9380', '[::]:9380', '*:9380', 'http://0.0.0.0:9380/']) {
+      const answer = await api.call('POST', PEERS, { id: 4, peer, operation: 'add' });
+      const reason = expect.stringContaining('stands for every address of a machine');
+      expect([answer.status, answer.body]).toEqual([400, failure(reason)]);
+    }
     expect(seen).toEqual([{ id: 4, address: OTHER }]);
   });
 

@@ -15,7 +15,7 @@ import type {
 import { createSeededRandom } from '../../../src/base/random.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
 import type { NodeError } from '../../../src/control/observation.ts';
-import { FEATURE_LEVEL } from '../../../src/registry/feature-level.ts';
+import { FEATURE_LEVEL } from '../../../src/base/feature-level.ts';
 import { Registry } from '../../../src/registry/registry.ts';
 import { ReplicatedStore } from '../../../src/store/replicated-store.ts';
 import type { NodeAddress, NodeId } from '../../../src/topology/types.ts';
@@ -123,8 +123,9 @@ export function testApi(): TestApi {
     errors,
     status: { self: 1, term: 1, leader: { id: 1, address: SELF }, notReady: null },
     members: {
-      members: [{ id: 1, address: SELF, role: 'voter', lagEntries: 0, lastContactMs: null }],
+      members: [{ id: 1, address: SELF, role: 'voter', lagEntries: 0, lastContactMs: null, featureLevel: 2 }],
       changing: null,
+      featureLevel: 2,
     },
     changes: {
       add: () => Promise.resolve(ok(undefined)),

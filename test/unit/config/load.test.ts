@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 
+import { FEATURE_LEVEL } from '../../../src/base/feature-level.ts';
 import { exampleConfig } from '../../../src/config/example.ts';
 import { loadConfig, type ConfigSources } from '../../../src/config/load.ts';
 
@@ -62,6 +63,62 @@ controller: {failover: {gc_interval_seconds: 3600, min_alive_size: 5, max_failur
     expect(result.ok && result.value.logLevel).toBe('warn');
   });
 
+  test.each([
+    ['etcd', 'addrs: ["127.0.0.1:2379"]\n  username:\n  password:\n  tls: {enable: false, cert_file: }'],
+    ['zookeeper', 'addrs: ["127.0.0.1:2181"]\n  scheme:\n  auth:'],
+    ['consul', 'addrs: ["127.0.0.1:8500"]\n  elect_path:'],
+  ])('a file for %s is accepted, and what means nothing here is named', (store, section) => {
+    const text = `addr: "127.0.0.1:9379"
+storage_type: ${store}
+${store}:
+  ${section}
+controller:
+  failover: {ping_interval_seconds: 3, min_alive_size: 5, max_failure_ratio: 0.6, gc_interval_seconds: 3600}
+admin: {addr: "127.0.0.1:9380"}
+log: {level: info, filename: /data/logs/kvctl.log, max_backups: 10}
+`;
+    const result = load(text);
+    expect(result.ok && result.value.withoutEffect).toEqual([
+      'storage_type',
+      store,
+      'controller.failover.min_alive_size',
+      'controller.failover.max_failure_ratio',
+      'controller.failover.gc_interval_seconds',
+      'admin',
+      'log.filename',
+      'log.max_backups',
+    ]);
+  });
+
+  test('nothing is named where everything counts', () => {
+    const result = load(exampleConfig());
+    expect(result.ok && result.value.withoutEffect).toEqual([]);
+  });
+
+  test('peers may be URLs, as tools of earlier controllers write them', () => {
+    const peers = '["http://127.0.0.1:9379", "http://127.0.0.1:9380/", "127.0.0.1:9381"]';
+    const result = load(`addr: "127.0.0.1:9380"\nraft: {id: 2, peers: ${peers}}`);
+    expect(result.ok && result.value.raft.peers).toEqual([
+      '127.0.0.1:9379',
+      '127.0.0.1:9380',
+      '127.0.0.1:9381',
+    ]);
+  });
+
+  test('a section whose lines are all commented out, or a key without a value, sets nothing', () => {
+    expect(load('raft:\nlog:\n  level:\ncontroller: {failover: {max_ping_count: }}')).toEqual(load(''));
+  });
+
+  test('a group can be held at a lower feature level, and never above what this release supports', () => {
+    const level = (text: string) => {
+      const result = load(text);
+      return result.ok && result.value.raft.featureLevel;
+    };
+    expect(level('')).toBe(FEATURE_LEVEL);
+    expect(level('raft: {feature_level_max: 1}')).toBe(1);
+    expect(level(`raft: {feature_level_max: ${FEATURE_LEVEL + 7}}`)).toBe(FEATURE_LEVEL);
+  });
+
   test('a member that joins may have any number, and the members it asks stand in any order', () => {
     const result = load(
       'addr: "127.0.0.1:9390"\nraft: {id: 7, cluster_state: existing, peers: ["127.0.0.1:9380", "127.0.0.1:9379"]}',
@@ -107,9 +164,59 @@ describe('refusing', () => {
     ['raft: {id: 1', 'c.yaml:1:13: not valid YAML'],
     ['raft: 3', 'c.yaml:1:1: raft: '],
     ['raft: &a {id: 1, data_dir: *b}', 'c.yaml: not usable YAML'],
+    ['raft: {id: zero}', 'raft.id: expected a number, got "zero"'],
+    ['raft: {id: 1.5}', 'raft.id: expected a whole number, got 1.5'],
+    ['raft: {id: 0}', 'raft.id: must be at least 1, got 0'],
+    ['raft: {data_dir: ""}', 'raft.data_dir: must not be empty'],
+    ['raft: {data_dir: [a]}', 'raft.data_dir: expected a text, got a list'],
+    ['raft: {peers: "127.0.0.1:9379"}', 'raft.peers: expected a list, got "127.0.0.1:9379"'],
+    ['raft: {peers: [{a: 1}]}', 'raft.peers.0: expected a text, got further settings'],
+    [`raft: {peers: [${'a,'.repeat(100)}]}`, 'raft.peers: has more than 99 entries'],
+    ['raft: {cluster_state: neu}', 'raft.cluster_state: expected new or existing, got "neu"'],
+    [
+      'raft: {heartbeat_interval_ms: 100000}',
+      'raft.heartbeat_interval_ms: must be at most 10000, got 100000',
+    ],
+    ['raft: 3', 'raft: expected settings as "key: value" lines below it, got 3'],
+    ['raft: {id: 1, id: 2}', 'c.yaml:1:15: the key "id" is there twice'],
+    ['? [a, b]\n: 1', 'a key must be a word'],
+    ['raft: {peers: ["0.0.0.0:9379"]}', 'raft.peers: entry 1: "0.0.0.0:9379" stands for every address'],
+    ['raft: {peers: ["https://a:1"]}', 'raft.peers: entry 1: "https://a:1": controllers speak plain HTTP'],
+    ['advertise_addr: "[::]:9379"', 'advertise_addr: "[::]:9379" stands for every address'],
+    ['addr: "*:9379"', 'addr: expected host:port, got "*:9379"'],
+    ['addr: "[0::0]:9379"', 'advertise_addr: others cannot reach "[0::0]:9379"'],
+    ['"k\\n\\u001b[2J": 1', 'unknown key "k\\u{a}\\u{1b}[2J"'],
   ])('%j says where and why', (text, expected) => {
     expect(problem(text)).toContain(expected);
     expect(problem(text)).not.toContain('\n');
+  });
+
+  test('a file larger than any configuration is refused before it is read as YAML', () => {
+    const keys = Array.from({ length: 100_000 }, (_, index) => `k${index}: 1\n`).join('');
+    expect(problem(keys)).toBe('c.yaml: larger than 64 KiB, which no configuration is');
+    expect(problem(`# ${'x'.repeat(64 * 1024)}`)).toContain('larger than 64 KiB');
+  });
+
+  test('a file that is nested too deeply is refused like any other', () => {
+    expect(problem('['.repeat(20_000))).toMatch(/^c.yaml:1:\d+: not valid YAML: it is nested too deeply$/);
+  });
+
+  test('values of the environment and of flags are quoted on one line, and not at any length', () => {
+    const odd = `1\n2\u001b[31m${'x'.repeat(10_000)}`;
+    const seen = [
+      problem('', { environment: { KVROCKS_CONTROLLER_RAFT_ID: odd } }),
+      problem('', { environment: { KVROCKS_CONTROLLER_HTTP_HOST: odd } }),
+      problem('', { environment: { KVROCKS_CONTROLLER_RAFT_PEERS: odd } }),
+      problem('', { environment: { KVROCKS_CONTROLLER_LOG_LEVEL: odd } }),
+      problem('', { flags: [`raft.id=${odd}`] }),
+      problem('', { flags: [`${odd}=1`] }),
+      problem('', { flags: [odd] }),
+      problem('', { file: { name: 'odd\nname', text: 'x: 1' } }),
+    ];
+    for (const line of seen) {
+      expect(line).not.toMatch(/\p{Cc}/u);
+      expect(line.length).toBeLessThan(1000);
+    }
   });
 
   test('an override says where it came from', () => {

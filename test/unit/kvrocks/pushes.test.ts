@@ -4,7 +4,8 @@ import type { Socket } from 'node:net';
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
-import type { KvrocksClient, TopologyPush } from '../../../src/kvrocks/client.ts';
+import type { TopologyPush } from '../../../src/control/node-commands.ts';
+import type { KvrocksClient } from '../../../src/kvrocks/client.ts';
 import type { ClusterVersion, NodeId } from '../../../src/topology/types.ts';
 import {
   answering,

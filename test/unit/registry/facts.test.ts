@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createSeededRandom } from '../../../src/base/random.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { decodeFacts } from '../../../src/registry/facts-codec.ts';
-import { FEATURE_LEVEL } from '../../../src/registry/feature-level.ts';
+import { FEATURE_LEVEL } from '../../../src/base/feature-level.ts';
 import type { RegistryChange } from '../../../src/registry/types.ts';
 import { addNode, promote, removeNode } from '../../../src/topology/change-nodes.ts';
 import { allNodes } from '../../../src/topology/cluster.ts';

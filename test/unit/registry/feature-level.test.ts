@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest';
 
 import { createSeededRandom } from '../../../src/base/random.ts';
 import { Secret } from '../../../src/base/secret.ts';
-import { clusterRecordVersion, FEATURE_LEVEL, levelNeededBy } from '../../../src/registry/feature-level.ts';
+import { FEATURE_LEVEL } from '../../../src/base/feature-level.ts';
+import { clusterRecordVersion, levelNeededBy } from '../../../src/registry/feature-level.ts';
 import {
   decodeClaim,
   decodeCluster,

@@ -3,7 +3,7 @@ import { Packr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 
 import { Secret } from '../../../src/base/secret.ts';
-import { FEATURE_LEVEL } from '../../../src/registry/feature-level.ts';
+import { FEATURE_LEVEL } from '../../../src/base/feature-level.ts';
 import { addressKey, clusterKey } from '../../../src/registry/keys.ts';
 import {
   decodeClaim,

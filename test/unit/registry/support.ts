@@ -4,7 +4,7 @@ import { createSeededRandom } from '../../../src/base/random.ts';
 import { type Result, err, ok } from '../../../src/base/result.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import type { Clock, Timer } from '../../../src/base/clock.ts';
-import { FEATURE_LEVEL } from '../../../src/registry/feature-level.ts';
+import { FEATURE_LEVEL } from '../../../src/base/feature-level.ts';
 import { Registry } from '../../../src/registry/registry.ts';
 import { ReplicatedStore } from '../../../src/store/replicated-store.ts';
 import type { Consensus, StoreUnavailable, TransactOptions } from '../../../src/store/types.ts';

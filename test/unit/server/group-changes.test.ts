@@ -54,6 +54,7 @@ function scene(options: Scene = {}) {
     clusterId: GROUP,
     ask: () => Promise.resolve(options.told ?? err('connect ECONNREFUSED')),
     deadlineMs: 1000,
+    featureLevel: () => 2,
     onTransfer: (outcome) => transfers.push(outcome),
   });
   return { changes, asked, transfers };
@@ -61,7 +62,9 @@ function scene(options: Scene = {}) {
 
 describe('adding', () => {
   test('binds the new member at once to the data directory of the process that runs there', async () => {
-    const { changes, asked } = scene({ told: ok({ clusterId: GROUP, memberId: 4, incarnation: DISK }) });
+    const { changes, asked } = scene({
+      told: ok({ clusterId: GROUP, memberId: 4, incarnation: DISK, featureLevel: 2 }),
+    });
     expect(await changes.add({ id: 4, address: NEW })).toEqual(ok(undefined));
     expect(asked).toEqual([{ kind: 'addLearner', member: 4, address: NEW, incarnation: DISK }]);
   });
@@ -72,16 +75,32 @@ describe('adding', () => {
     expect(asked).toEqual([{ kind: 'addLearner', member: 4, address: NEW, incarnation: null }]);
   });
 
+  test('takes a process that supports more than the group, as a later release does', async () => {
+    const { changes } = scene({
+      told: ok({ clusterId: GROUP, memberId: 4, incarnation: DISK, featureLevel: 3 }),
+    });
+    expect(await changes.add({ id: 4, address: NEW })).toEqual(ok(undefined));
+  });
+
   test.each<[string, Scene, { id: number; address: NodeAddress }, unknown]>([
     [
+      'a process that does not understand what the group writes',
+      { told: ok({ clusterId: GROUP, memberId: 4, incarnation: DISK, featureLevel: 1 }) },
+      { id: 4, address: NEW },
+      {
+        kind: 'conflict',
+        reason: expect.stringContaining('supports feature level 1 and the group works at level 2'),
+      },
+    ],
+    [
       'a process of another group',
-      { told: ok({ clusterId: OTHER_GROUP, memberId: 4, incarnation: DISK }) },
+      { told: ok({ clusterId: OTHER_GROUP, memberId: 4, incarnation: DISK, featureLevel: 2 }) },
       { id: 4, address: NEW },
       { kind: 'invalid', field: 'peer', reason: expect.stringContaining('belongs to another group') },
     ],
     [
       'a process with another number',
-      { told: ok({ clusterId: GROUP, memberId: 5, incarnation: DISK }) },
+      { told: ok({ clusterId: GROUP, memberId: 5, incarnation: DISK, featureLevel: 2 }) },
       { id: 4, address: NEW },
       { kind: 'invalid', field: 'peer', reason: expect.stringContaining('is member 5, not 4') },
     ],

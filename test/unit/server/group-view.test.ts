@@ -70,6 +70,7 @@ function view(
       advertiseAddress: 'a:1' as NodeAddress,
       awayMs: 1000,
       foundingTrouble: () => trouble,
+      levels: { group: () => 2, of: (member) => (member === ONE ? 3 : null) },
     },
   );
 }
@@ -122,7 +123,7 @@ describe('readiness', () => {
 });
 
 describe('members', () => {
-  test('have roles, and on the leader lags', () => {
+  test('have roles, and on the leader lags; what they support is told beside what the group works at', () => {
     const membership: Membership = {
       ...FOUNDERS,
       voterSets: [[ONE, TWO]],
@@ -131,11 +132,12 @@ describe('members', () => {
     const peers = [peer(TWO, { lagEntries: 0 }), peer(THREE, { lagEntries: 7, lastContactMs: null })];
     expect(view({ role: 'leader', peers }, membership).members()).toEqual({
       members: [
-        { id: 1, address: 'a:1', role: 'voter', lagEntries: 0, lastContactMs: null },
-        { id: 2, address: 'b:1', role: 'voter', lagEntries: 0, lastContactMs: 5 },
-        { id: 3, address: 'c:1', role: 'learner', lagEntries: 7, lastContactMs: null },
+        { id: 1, address: 'a:1', role: 'voter', lagEntries: 0, lastContactMs: null, featureLevel: 3 },
+        { id: 2, address: 'b:1', role: 'voter', lagEntries: 0, lastContactMs: 5, featureLevel: null },
+        { id: 3, address: 'c:1', role: 'learner', lagEntries: 7, lastContactMs: null, featureLevel: null },
       ],
       changing: null,
+      featureLevel: 2,
     });
     expect(
       view({}, membership)

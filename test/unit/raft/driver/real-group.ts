@@ -189,7 +189,8 @@ export class RealGroup {
         counters,
         handler: driver,
         sink: snapshots,
-        identity: () => identity,
+        knows: ({ from }) => driver.membership.addresses.has(from),
+        identity: () => ({ ...identity, featureLevel: 1 }),
         onAddress: (peer, address) => transport.learnAddress(peer, address),
       },
     );

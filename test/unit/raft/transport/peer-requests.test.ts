@@ -254,7 +254,34 @@ describe('the identity of a member', () => {
     const inbox = await listen(TWO);
     expect(await fetchIdentity(inbox.address, 5000, ASKING)).toEqual({
       ok: true,
-      value: { clusterId: CLUSTER, memberId: 2, incarnation: incarnationOf(2), state: 'ready' },
+      value: {
+        clusterId: CLUSTER,
+        memberId: 2,
+        incarnation: incarnationOf(2),
+        state: 'ready',
+        featureLevel: 3,
+      },
+    });
+  });
+
+  it('without a feature level is that of the first release; what a later one adds is passed over', async () => {
+    const told = { clusterId: CLUSTER, memberId: 2, incarnation: incarnationOf(2), state: 'ready' };
+    const text = JSON.stringify({ ...told, format: 9, moods: ['calm'] });
+    const server = await rawServer((socket) => {
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${text.length}\r\n\r\n${text}`);
+    });
+    expect(await fetchIdentity(server, 5000, ASKING)).toEqual({
+      ok: true,
+      value: { ...told, featureLevel: 1 },
+    });
+  });
+
+  it('is not waited for by who has stopped asking', async () => {
+    const server = await rawServer(() => undefined);
+    const abandoned = AbortSignal.abort(new Error('no more'));
+    expect(await fetchIdentity(server, 60_000, { ...ASKING, abandoned })).toEqual({
+      ok: false,
+      error: expect.stringContaining('cannot be asked: no more'),
     });
   });
 

@@ -15,7 +15,7 @@ import type { Clock } from '../../../../src/base/clock.ts';
 import type { Logger } from '../../../../src/base/logger.ts';
 import { createSeededRandom } from '../../../../src/base/random.ts';
 import type { Message } from '../../../../src/raft/core/messages.ts';
-import type { MemberId, SnapshotMeta } from '../../../../src/raft/core/types.ts';
+import { memberId, type MemberId, type SnapshotMeta } from '../../../../src/raft/core/types.ts';
 import type { Admission, Done, ExpulsionReason } from '../../../../src/raft/ports.ts';
 import { createTransportCounters, type TransportCounters } from '../../../../src/raft/transport/counters.ts';
 import { HttpTransport } from '../../../../src/raft/transport/http-transport.ts';
@@ -28,6 +28,9 @@ import { systemClock } from '../../../../src/system/clock.ts';
 import { incarnationOf } from '../../../support/raft-core/builders.ts';
 import { silentLogger } from '../../../support/silent-logger.ts';
 import { ADDRESS, CLUSTER, HEAD, ONE, TWO } from './wire.ts';
+
+/** A member nobody has told the receiving side of. */
+export const GUEST = memberId(7);
 
 const cleanup: (() => Promise<void>)[] = [];
 
@@ -96,6 +99,7 @@ export function inboxOf(self: MemberId, snapshotIdleMs = 5000): Inbox {
     memberId: self,
     incarnation: incarnationOf(self),
     state: 'ready',
+    featureLevel: 3,
   };
   const learned = new Map<MemberId, string>();
   const requests = new PeerRequests(
@@ -110,6 +114,7 @@ export function inboxOf(self: MemberId, snapshotIdleMs = 5000): Inbox {
           void inbox.snapshots.push({ from, term: leaderTerm, chunks: written.get(file.path) ?? [] }),
       },
       identity: () => identity,
+      knows: ({ from, incarnation }) => from !== GUEST && incarnation === incarnationOf(from),
       onAddress: (member, address) => void learned.set(member, address),
       sink: { receive },
       clock: { ...systemClock, setTimer: (delayMs, callback) => inbox.timers.setTimer(delayMs, callback) },

@@ -1,0 +1,12 @@
+// What this release understands of what a group writes, as one number.
+
+/** What every release understands; also that of members that say nothing of levels, and of a group that never agreed on one. */
+export const FIRST_FEATURE_LEVEL = 1;
+
+/**
+ * The highest level of this release. It rises with every change of what is written for other members to read: records, transactions,
+ * messages. Such a thing is written only while the group's own level, which all members support, is at least the one it came with.
+ *  1  records of version 1
+ *  2  cluster records of version 2, whose migrations can be cancelled; facts about copies beside them
+ */
+export const FEATURE_LEVEL = 2;

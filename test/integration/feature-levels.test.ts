@@ -1,0 +1,155 @@
+// Members of different releases in one group: it works at the level that all of them understand, and rises when the last one does.
+
+import { afterEach, describe, expect, test } from 'vitest';
+
+import {
+  type ControllerGroup,
+  type ControllerProcess,
+  prepareTrio,
+  startTrio,
+  type TrioOptions,
+} from '../support/controller-process.ts';
+import { notYet, waitUntil } from '../support/wait-until.ts';
+
+const PEERS = '/api/v1/raft/peers';
+/** Stands for a release that supports less than this one: such a member says so, and refuses what is beyond it. */
+const HELD = ['--set', 'raft.feature_level_max=1'];
+const groups: ControllerGroup[] = [];
+
+afterEach(async (context) => {
+  for (const group of groups.splice(0)) {
+    if (context.task.result?.state === 'fail') console.error(group.logTails());
+    await group.stop();
+  }
+});
+
+async function started(options: TrioOptions = {}): Promise<ControllerGroup> {
+  const group = await startTrio(options);
+  groups.push(group);
+  return group;
+}
+
+/** A trio of which member 3 is held at the first level. */
+async function startedMixed(): Promise<readonly [ControllerGroup, ControllerProcess]> {
+  const group = await prepareTrio();
+  groups.push(group);
+  const old = group.member(3);
+  for (const member of group.members) member.start(member === old ? HELD : []);
+  await group.leader();
+  await group.ready();
+  return [group, old];
+}
+
+/** What `member` supports and the group works at, as the leader tells it. */
+interface LevelsView {
+  readonly group: number;
+  readonly members: readonly (number | null)[];
+}
+
+async function levels(group: ControllerGroup): Promise<LevelsView> {
+  const { url } = await group.leader();
+  const { featureLevel, members } = (await group.api.sendTo(url, 'GET', PEERS)).body.data;
+  return {
+    group: featureLevel,
+    members: members.map((member: { featureLevel: number | null }) => member.featureLevel),
+  };
+}
+
+/** Waits until the leader says so of the group and its members, in the order of their ids. */
+async function told(group: ControllerGroup, wanted: LevelsView): Promise<void> {
+  await waitUntil(`levels ${JSON.stringify(wanted)}`, async () => {
+    const seen = await levels(group);
+    return JSON.stringify(seen) === JSON.stringify(wanted) ? true : notYet(seen);
+  });
+}
+
+/** Waits until every running member has applied that level. */
+async function risen(group: ControllerGroup, level: number): Promise<void> {
+  await waitUntil(`all members at level ${level}`, async () => {
+    const running = group.members.filter((member) => member.isRunning);
+    const answers = await Promise.all(running.map(({ url }) => group.api.sendTo(url, 'GET', PEERS)));
+    const seen = answers.map(({ body }) => body.data.featureLevel);
+    return seen.every((found) => found === level) ? true : notYet(seen);
+  });
+}
+
+describe('a group', () => {
+  test('stays at the level of its oldest member and rises once that one is upgraded, whoever leads meanwhile', async () => {
+    const [group, old] = await startedMixed();
+    await told(group, { group: 1, members: [2, 2, 1] });
+    expect((await group.api.post('/api/v1/namespaces', { namespace: 'before' })).status).toBe(201);
+    // The old one leads, and then another again: neither raises what not all understand.
+    for (const to of [old.id, 1]) {
+      const { url } = await group.leader();
+      const leads = (await group.leader()).id === to;
+      if (!leads) await group.api.sendTo(url, 'POST', '/api/v1/controller/leader/transfer', { body: { to } });
+      await told(group, { group: 1, members: [2, 2, 1] });
+    }
+    expect(group.logged('raft.feature_level.held').map(({ reason }) => reason)).toContain(
+      'member 3 supports level 1',
+    );
+    expect(await old.stop()).toEqual({ code: 0, signal: null });
+    old.start();
+    await group.ready();
+    await told(group, { group: 2, members: [2, 2, 2] });
+    await risen(group, 2);
+    expect(group.logged('raft.feature_level.raised')).toEqual([expect.objectContaining({ from: 1, to: 2 })]);
+    expect((await group.api.post('/api/v1/namespaces', { namespace: 'after' })).status).toBe(201);
+  });
+
+  test('does not rise while a member is away, as it may come back as anything', async () => {
+    const [group, old] = await startedMixed();
+    await told(group, { group: 1, members: [2, 2, 1] });
+    await old.stop();
+    await told(group, { group: 1, members: [2, 2, null] });
+    // Removed, it does not count any more.
+    await group.api.post(PEERS, { id: old.id, operation: 'remove' });
+    await told(group, { group: 2, members: [2, 2] });
+  });
+});
+
+describe('a member that does not support the level of its group', () => {
+  test('does not start, says why in one line, and is well again with what it says', async () => {
+    const group = await started();
+    await risen(group, 2);
+    const [follower] = await group.followers();
+    if (follower === undefined) throw new Error('two members follow');
+    await follower.stop();
+    const { exit, stderr } = await follower.startRefused(HELD);
+    expect([exit, stderr.trimEnd().split('\n')]).toEqual([
+      { code: 1, signal: null },
+      [
+        expect.stringMatching(
+          /^kvrocks-controller: .*feature level 2, but raft.feature_level_max is 1 here; remove that setting/,
+        ),
+      ],
+    ]);
+    follower.start();
+    await group.ready();
+  });
+
+  test('is not added when it is there to be asked, and stops by itself when it was not', async () => {
+    const group = await started();
+    await risen(group, 2);
+    const old = await group.prepareJoiner(4);
+    old.start(HELD);
+    await waitUntil('the new member to know its group', async () => {
+      const answer = await group.api.sendTo(old.url, 'GET', '/raft/identity');
+      return answer.status === 200 ? true : notYet(answer.text);
+    });
+    const request = { id: 4, peer: old.address, operation: 'add' };
+    const refused = await group.api.post(PEERS, request);
+    expect([refused.status, refused.body.error.message]).toEqual([
+      409,
+      expect.stringContaining('supports feature level 1 and the group works at level 2'),
+    ]);
+    await old.stop();
+    expect((await group.api.post(PEERS, request)).status).toBe(200);
+    old.start(HELD);
+    const { exit, stderr } = await old.endsByItself();
+    expect(exit).toEqual({ code: 1, signal: null });
+    expect(stderr).toContain('feature level 2, but raft.feature_level_max is 1 here');
+    old.start();
+    await group.ready();
+  });
+});
