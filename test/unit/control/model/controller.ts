@@ -1,0 +1,257 @@
+// Leaders that come and go: what they see, what they decide, what they commit and carry out. Everything they ask for is checked here.
+
+import { present } from '../../../../src/base/assert.ts';
+import type { Result } from '../../../../src/base/result.ts';
+import type {
+  CommitAction,
+  CommitReason,
+  MigrateAction,
+  PushAction,
+} from '../../../../src/control/actions.ts';
+import { type Decision, decide } from '../../../../src/control/decide.ts';
+import { type ControlEvent, NO_MEMORY, observe } from '../../../../src/control/memory.ts';
+import type { NodeError, ProbeResult } from '../../../../src/control/observation.ts';
+import { type NodePlace, allNodes, masterOf } from '../../../../src/topology/cluster.ts';
+import { setNodesText } from '../../../../src/topology/setnodes-text.ts';
+import type { Cluster, NodeAddress, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
+import { migrate, setNodes } from './migration.ts';
+import { type ModelNode, failure, probeFailure } from './node.ts';
+import type { World } from './world.ts';
+
+export const INTERVAL_MS = 1000;
+export const MAX_PING_COUNT = 3;
+export const LAG_MAX = 8;
+
+export class Controller {
+  cluster: Cluster;
+  readonly committed = new Map<number, Cluster>();
+  readonly reasons: CommitReason[] = [];
+  last: Decision | null = null;
+  /** No leader decides before this. */
+  outageUntilMs = -Infinity;
+  term = 1;
+  readonly #world: World;
+  #memory = NO_MEMORY;
+  readonly #looks = new Map<NodeAddress, { readonly ms: number; readonly sequence: number }>();
+  readonly #connected = new Set<NodeAddress>();
+  #places = new Map<NodeAddress, NodePlace>();
+  #owners = new Map<Slot, Shard>();
+
+  constructor(world: World, cluster: Cluster) {
+    this.#world = world;
+    this.cluster = cluster;
+    this.install(cluster);
+  }
+
+  /** Makes `cluster` the committed one. */
+  install(cluster: Cluster): void {
+    this.cluster = cluster;
+    this.committed.set(cluster.version, cluster);
+    this.#places = new Map(allNodes(cluster).map((place) => [place.node.address, place]));
+    this.#owners = new Map();
+    for (const shard of cluster.shards) {
+      for (const range of shard.slots)
+        for (const slot of this.#world.slotsIn(range)) this.#owners.set(slot, shard);
+    }
+  }
+
+  placeAt(where: NodeAddress): NodePlace | null {
+    return this.#places.get(where) ?? null;
+  }
+
+  ownerOf(slot: Slot): Shard {
+    return present(this.#owners.get(slot), 'every slot has an owner');
+  }
+
+  masterAddressOf(shard: Shard): NodeAddress {
+    return masterOf(shard).address;
+  }
+
+  /** Whether a target took the slot over with success that no topology told it to forget. */
+  isServedElsewhere(slot: Slot, node: ModelNode): boolean {
+    return this.#world.nodes.some((other) => other !== node && other.imported.has(slot));
+  }
+
+  /** Another member leads now: it has seen nothing yet. */
+  changeLeader(): void {
+    this.#memory = NO_MEMORY;
+    this.#connected.clear();
+    this.term += 1;
+  }
+
+  get isOut(): boolean {
+    return this.#world.nowMs < this.outageUntilMs;
+  }
+
+  probe(addresses: Iterable<NodeAddress>): void {
+    const events: ControlEvent[] = [];
+    const { nowMs } = this.#world;
+    for (const where of addresses) {
+      const place = this.#places.get(where);
+      if (place === undefined) continue;
+      const result = this.#look(where);
+      const times = { startedAtMs: nowMs, endedAtMs: nowMs + 1 };
+      events.push({ kind: 'probed', node: place.node.id, address: where, ...times, result });
+    }
+    this.#memory = observe(this.#memory, this.cluster, events);
+    this.#world.nowMs += 2;
+  }
+
+  probeAll(): void {
+    this.probe(this.#places.keys());
+  }
+
+  #look(where: NodeAddress): ProbeResult {
+    const node = this.#world.nodeAt(where);
+    const fault = this.#obstacle(node);
+    if (fault !== null) return probeFailure(fault);
+    const stranger = node.stranger?.kind === 'kvrocks' ? node.stranger.node : null;
+    const result = (stranger ?? node).report(this.#world.nowMs);
+    this.#connected.add(where);
+    if (stranger === null && result.kind === 'answered' && result.report.id !== null) {
+      this.#looks.set(where, { ms: this.#world.nowMs, sequence: node.log.sequence });
+    }
+    return result;
+  }
+
+  /** What keeps a request from being executed. */
+  #obstacle(node: ModelNode): NodeError['kind'] | null {
+    if (node.isCutFromControl || this.#world.chance(this.#world.weather.lossPercent)) return 'timedOut';
+    if (node.stranger !== null) {
+      if (node.stranger.kind === 'redis') return 'notKvrocks';
+      return node.stranger.kind === 'garbage' ? 'malformedReply' : null;
+    }
+    if (node.life !== 'up') {
+      this.#connected.delete(node.address);
+      return node.life === 'dead' ? 'unreachable' : 'timedOut';
+    }
+    if (node.isPasswordWrong) return 'passwordRequired';
+    return node.isFullOfClients && !this.#connected.has(node.address) ? 'refused' : null;
+  }
+
+  /** One decision and all it asks for; false when it asks for nothing. */
+  turn(): boolean {
+    const decision = this.#decide();
+    this.#memory = decision.memory;
+    this.last = decision;
+    for (const action of decision.actions) {
+      const { nowMs } = this.#world;
+      const event = this.#carryOut(action, nowMs + 1);
+      this.#memory = observe(this.#memory, this.cluster, [event]);
+    }
+    return decision.actions.length > 0;
+  }
+
+  /** Looks again at whom the next decision waits for. */
+  lookAtExpectant(): void {
+    const { expectant } = this.#decide();
+    const wanted = [...this.#places.values()].filter(({ node }) => expectant.has(node.id));
+    this.probe(wanted.map(({ node }) => node.address));
+  }
+
+  #decide(): Decision {
+    const settings = { pingIntervalMs: INTERVAL_MS, maxPingCount: MAX_PING_COUNT };
+    return decide({ cluster: this.cluster, memory: this.#memory, settings, nowMs: this.#world.nowMs });
+  }
+
+  #carryOut(action: Decision['actions'][number], endedAtMs: number): ControlEvent {
+    switch (action.kind) {
+      case 'commit':
+        return { kind: 'commitEnded', endedAtMs, isCommitted: this.#commit(action) };
+      case 'push':
+        return { kind: 'pushed', node: action.node, endedAtMs, result: this.#push(action) };
+      default:
+        return { kind: 'migrateAnswered', shard: action.shard, endedAtMs, result: this.#migrate(action) };
+    }
+  }
+
+  /** Lost requests never arrive, requests whose reply is lost do their work, and a node that hangs does it later. */
+  #send(where: NodeAddress, run: (node: ModelNode) => Result<void, NodeError>): Result<void, NodeError> {
+    const node = this.#world.nodeAt(where);
+    const fault = this.#obstacle(node);
+    if (fault === 'timedOut' && node.life === 'hung' && !node.isCutFromControl) {
+      node.queue.push(() => void run(node));
+    }
+    if (fault !== null) return failure(fault);
+    const receiver = node.stranger?.kind === 'kvrocks' ? node.stranger.node : node;
+    const result = run(receiver);
+    return this.#world.chance(this.#world.weather.lossPercent) ? failure('timedOut') : result;
+  }
+
+  #push(action: PushAction): Result<void, NodeError> {
+    this.#checkPush(action);
+    const text = this.#world.reader.read(action.text);
+    this.#world.note(() => `push v${action.version} to ${this.#name(action.address)}: ${action.why}`);
+    return this.#send(action.address, (node) => {
+      if (!this.#world.nodes.includes(node))
+        throw new Error(`a node of another cluster was told our topology`);
+      const command = { id: action.id, text, version: action.version, isForced: false };
+      return setNodes(this.#world, node, command);
+    });
+  }
+
+  #checkPush(action: PushAction): void {
+    const cluster = this.committed.get(action.version);
+    if (cluster === undefined || setNodesText(cluster) !== action.text) {
+      throw new Error('a topology was pushed that was not committed');
+    }
+  }
+
+  #migrate(action: MigrateAction): Result<void, NodeError> {
+    const { range, target } = action;
+    this.#world.note(() => `MIGRATE ${range.start}-${range.stop} at ${this.#name(action.sourceAddress)}`);
+    return this.#send(action.sourceAddress, (node) => migrate(this.#world, node, { range, target }));
+  }
+
+  #commit({ next, reasons }: CommitAction): boolean {
+    const isRisky = this.#world.chance(this.#world.weather.commitFailurePercent);
+    if (isRisky && this.#world.chance(50)) return false;
+    checkCommit(this.cluster, next);
+    for (const reason of reasons)
+      this.#world.note(() => `commit v${next.version}: ${reason.kind}: ${reason.text}`);
+    this.#noteChanges(next, false);
+    this.install(next);
+    this.reasons.push(...reasons);
+    return !isRisky;
+  }
+
+  #noteChanges(next: Cluster, isForced: boolean): void {
+    for (const shard of next.shards) {
+      const before = this.cluster.shards.find(({ id }) => id === shard.id);
+      if (before === undefined) continue;
+      const [from, to] = [masterOf(before), masterOf(shard)];
+      if (from.id === to.id) continue;
+      const look = this.#looks.get(from.address) ?? { ms: 0, sequence: 0 };
+      this.#world.ledger.changes.push({
+        shard: shard.id,
+        from: from.id,
+        to: to.id,
+        atMs: this.#world.nowMs,
+        lookMs: look.ms,
+        lookSequence: look.sequence,
+        copy: this.#world.nodeAt(to.address).log.view,
+        isForced,
+      });
+    }
+  }
+
+  #name(where: NodeAddress): string {
+    return this.#world.nodeAt(where).name;
+  }
+
+  nameOf(id: NodeId): string {
+    const place = [...this.#places.values()].find(({ node }) => node.id === id);
+    return place === undefined ? id.slice(0, 8) : this.#name(place.node.address);
+  }
+}
+
+function checkCommit(before: Cluster, next: Cluster): void {
+  if (next.version < before.version) throw new Error('a version was lowered');
+  if (next.version === before.version && next !== before && setNodesText(next) !== setNodesText(before)) {
+    throw new Error('a changed topology needs a higher version');
+  }
+  for (const shard of next.shards) {
+    if (shard.nodes.filter((node) => node.role === 'master').length !== 1)
+      throw new Error('not exactly one master');
+  }
+}
