@@ -123,10 +123,12 @@ export class Controller {
     }
     if (node.life !== 'up') {
       this.#connected.delete(node.address);
-      return node.life === 'dead' ? 'unreachable' : 'timedOut';
+      return node.life === 'dead' ? 'connectionRefused' : 'timedOut';
     }
-    if (node.isPasswordWrong) return 'passwordRequired';
-    return node.isFullOfClients && !this.#connected.has(node.address) ? 'refused' : null;
+    // A connection that is open and logged in works on (facts section 14).
+    if (this.#connected.has(node.address)) return null;
+    if (node.isFullOfClients) return 'tooManyClients';
+    return node.isPasswordWrong ? 'passwordRequired' : null;
   }
 
   /** One decision and all it asks for; false when it asks for nothing. */

@@ -3,7 +3,6 @@
 import type { NodeId, ShardId, Slot } from '../../../../src/topology/types.ts';
 import { type Log, type LogView, writesOf } from './log.ts';
 import type { ModelNode } from './node.ts';
-import type { World } from './world.ts';
 
 export interface Write {
   readonly id: number;
@@ -41,11 +40,13 @@ export class Ledger {
   readonly changes: Change[] = [];
   /** Writes whose last copy was destroyed, and how. */
   readonly gone = new Map<number, { readonly why: string; readonly isByFault: boolean }>();
-  readonly #world: World;
+  readonly #nodes: readonly ModelNode[];
+  readonly #note: (text: () => string) => void;
   #nextId = 1;
 
-  constructor(world: World) {
-    this.#world = world;
+  constructor(nodes: readonly ModelNode[], note: (text: () => string) => void) {
+    this.#nodes = nodes;
+    this.#note = note;
   }
 
   nextId(): number {
@@ -61,14 +62,14 @@ export class Ledger {
   /** A node's data was replaced or wiped. What nobody else has is gone. */
   dropped(before: Log, cause: { readonly why: string; readonly isByFault: boolean }): void {
     const missing = new Set(before.writes());
-    for (const node of this.#world.nodes) {
+    for (const node of this.#nodes) {
       for (const entry of node.log.view.entries) if (entry.kind === 'put') missing.delete(entry.write);
     }
     for (const write of missing) {
       if (!this.gone.has(write)) this.gone.set(write, cause);
     }
     if (missing.size > 0) {
-      this.#world.note(() => `the last copies of writes ${[...missing].join(' ')} are gone: ${cause.why}`);
+      this.#note(() => `the last copies of writes ${[...missing].join(' ')} are gone: ${cause.why}`);
     }
   }
 

@@ -6,16 +6,7 @@ import { equalRanges } from '../../../../src/topology/slot.ts';
 import type { NodeId, SlotRange } from '../../../../src/topology/types.ts';
 import { writesOfSlot } from './log.ts';
 import { type ModelNode, type TopologyCommand, failure } from './node.ts';
-import type { World } from './world.ts';
-
-/** One import connection. It ends with success or failure; until then both ends live. */
-export interface Job {
-  readonly source: ModelNode;
-  readonly target: ModelNode;
-  readonly targetId: NodeId;
-  readonly range: SlotRange;
-  state: 'running' | 'succeeded' | 'failed';
-}
+import type { Job, World } from './world.ts';
 
 /** CLUSTERX MIGRATE (facts section 5.1). */
 export function migrate(
@@ -124,7 +115,7 @@ export function endImports(world: World, target: ModelNode): number {
 export function setNodes(world: World, node: ModelNode, command: TopologyCommand): Result<void, NodeError> {
   const { version, role } = node;
   const result = node.setNodes(command, world.nowMs);
-  if (node.version === version && !command.isForced) return result;
+  if (!result.ok || (node.version === version && !command.isForced)) return result;
   for (const job of world.jobs) {
     if (job.state !== 'running') continue;
     if (job.target === node || (job.source === node && node.role !== role)) fail(world, job);

@@ -192,6 +192,8 @@ export class ModelNode {
         sequence: this.log.sequence,
         sourceJob: isReplica ? null : this.sourceJob,
         targetJob: isReplica ? null : this.targetJob,
+        login: this.isPasswordWrong ? 'refused' : 'accepted',
+        emptiesBeforeFullSync: false,
       },
     };
   }

@@ -2,12 +2,20 @@
 
 import { present } from '../../../../src/base/assert.ts';
 import { type Random, createSeededRandom, randomBelow } from '../../../../src/base/random.ts';
-import type { NodeAddress, Slot, SlotRange } from '../../../../src/topology/types.ts';
+import type { NodeAddress, NodeId, Slot, SlotRange } from '../../../../src/topology/types.ts';
 import { address } from '../../topology/arbitrary.ts';
 import { Ledger } from './ledger.ts';
-import type { Job } from './migration.ts';
 import { ModelNode } from './node.ts';
 import { TopologyReader } from './topology-text.ts';
+
+/** One import connection. It ends with success or failure; until then both ends live. */
+export interface Job {
+  readonly source: ModelNode;
+  readonly target: ModelNode;
+  readonly targetId: NodeId;
+  readonly range: SlotRange;
+  state: 'running' | 'succeeded' | 'failed';
+}
 
 /** Chances that belong to a whole run, in percent. */
 export interface Weather {
@@ -44,8 +52,8 @@ export class World {
     this.slots = options.slots;
     this.weather = options.weather;
     this.reader = new TopologyReader(options.slots);
-    this.ledger = new Ledger(this);
     this.notes = options.isTraced ? [] : null;
+    this.ledger = new Ledger(this.nodes, (text) => this.note(text));
   }
 
   chance(percent: number): boolean {
