@@ -12,8 +12,9 @@ import { type Decision, decide } from '../../../../src/control/decide.ts';
 import { type ControlEvent, NO_MEMORY, observe } from '../../../../src/control/memory.ts';
 import type { NodeError, ProbeResult } from '../../../../src/control/observation.ts';
 import { type NodePlace, allNodes, masterOf } from '../../../../src/topology/cluster.ts';
+import { type ClusterFacts, factsFor, initialFacts } from '../../../../src/topology/facts.ts';
 import { setNodesText } from '../../../../src/topology/setnodes-text.ts';
-import type { Cluster, NodeAddress, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
+import type { Cluster, Node, NodeAddress, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
 import { migrate, setNodes } from './migration.ts';
 import { type ModelNode, failure, probeFailure } from './node.ts';
 import type { World } from './world.ts';
@@ -24,6 +25,7 @@ export const LAG_MAX = 8;
 
 export class Controller {
   cluster: Cluster;
+  facts: ClusterFacts;
   readonly committed = new Map<number, Cluster>();
   readonly reasons: CommitReason[] = [];
   last: Decision | null = null;
@@ -40,11 +42,14 @@ export class Controller {
   constructor(world: World, cluster: Cluster) {
     this.#world = world;
     this.cluster = cluster;
-    this.install(cluster);
+    this.facts = initialFacts(cluster);
+    this.install(cluster, this.facts);
   }
 
-  /** Makes `cluster` the committed one. */
-  install(cluster: Cluster): void {
+  /** Makes `cluster` the committed one, with what is known of its copies. */
+  install(cluster: Cluster, facts: ClusterFacts): void {
+    this.facts = factsFor(facts, cluster);
+    if (cluster === this.cluster && this.#places.size > 0) return;
     this.cluster = cluster;
     this.committed.set(cluster.version, cluster);
     this.#places = new Map(allNodes(cluster).map((place) => [place.node.address, place]));
@@ -202,6 +207,7 @@ export class Controller {
   #migrate(action: MigrateAction): Result<void, NodeError> {
     const { range, target } = action;
     this.#world.note(() => `MIGRATE ${range.start}-${range.stop} at ${this.#name(action.sourceAddress)}`);
+    this.#world.onMoment('migrate', this.#world.nodeAt(action.sourceAddress));
     return this.#send(action.sourceAddress, (node) => migrate(this.#world, node, { range, target }));
   }
 
@@ -212,9 +218,16 @@ export class Controller {
     for (const reason of reasons)
       this.#world.note(() => `commit v${next.version}: ${reason.kind}: ${reason.text}`);
     this.#noteChanges(next, false);
-    this.install(next);
+    const promoted = next.shards.filter(({ nodes }) => nodes.some((node) => this.#isPromoted(node)));
+    this.install(next, this.facts);
     this.reasons.push(...reasons);
+    for (const shard of promoted)
+      this.#world.onMoment('promotion', this.#world.nodeAt(masterOf(shard).address));
     return !isRisky;
+  }
+
+  #isPromoted(node: Node): boolean {
+    return node.role === 'master' && this.#places.get(node.address)?.node.role === 'replica';
   }
 
   #noteChanges(next: Cluster, isForced: boolean): void {

@@ -4,9 +4,10 @@ import { queueWrites } from './clients.ts';
 import type { Controller } from './controller.ts';
 import { failJobsOf, setNodes } from './migration.ts';
 import { ModelNode, type Stranger } from './node.ts';
+import { masterOf, migrationsOf } from '../../../../src/topology/cluster.ts';
 import { setNodesText } from '../../../../src/topology/setnodes-text.ts';
 import type { NodeAddress, NodeId } from '../../../../src/topology/types.ts';
-import type { World } from './world.ts';
+import type { Moment, World } from './world.ts';
 
 export type FaultKind =
   | 'kill'
@@ -21,7 +22,19 @@ export type FaultKind =
   | 'stuck'
   | 'leaderChange'
   | 'outage'
-  | 'secondController';
+  | 'secondController'
+  | AmbushKind;
+
+/** A fault that waits for its moment. */
+type AmbushKind = 'ambushMigrate' | 'ambushHandOver' | 'ambushPromotion';
+
+const AMBUSHES: Record<Moment, AmbushKind> = {
+  migrate: 'ambushMigrate',
+  handOver: 'ambushHandOver',
+  promotion: 'ambushPromotion',
+};
+
+const AMBUSHING = ['kill', 'hang', 'hang', 'wipe', 'forget', 'cutFromControl', 'leaderChange'] as const;
 
 /** What ends a fault, and when. */
 interface Healing {
@@ -30,13 +43,21 @@ interface Healing {
 }
 
 export class Faults {
+  /** The node whose host does not come back. */
+  lost: ModelNode | null = null;
   readonly #world: World;
   readonly #controller: Controller;
   readonly #healings: Healing[] = [];
+  readonly #armed = new Set<FaultKind>();
 
   constructor(world: World, controller: Controller) {
     this.#world = world;
     this.#controller = controller;
+    world.onMoment = (moment, node) => {
+      if (this.#armed.delete(AMBUSHES[moment]) && node.life === 'up') {
+        this.#strike(world.pick(AMBUSHING), node);
+      }
+    };
   }
 
   /** Ends what has lasted long enough. */
@@ -47,12 +68,22 @@ export class Faults {
     }
   }
 
-  /** Ends everything. */
-  healAll(): void {
+  /** Ends everything; at the end of some runs a host is lost for good. */
+  healAll(isOneLost: boolean): void {
     this.#world.note(() => 'all faults end');
+    this.lost = isOneLost ? this.#world.pickWhere(this.#world.nodes, (node) => this.#isLosable(node)) : null;
+    this.#world.note(() => (this.lost === null ? 'no host is lost' : `${this.lost.name} is lost for good`));
     for (const { heal } of this.#healings.splice(0)) heal();
+    this.#armed.clear();
+    if (this.lost !== null) this.lost.stranger = null;
     for (const node of this.#world.nodes) if (node.life !== 'up') this.#goOn(node);
     this.#controller.outageUntilMs = -Infinity;
+  }
+
+  /** A shard that has no other node has nothing to go on with. */
+  #isLosable(node: ModelNode): boolean {
+    const place = this.#controller.placeAt(node.address);
+    return node.life === 'dead' && place !== null && place.node.role === 'replica';
   }
 
   /** What an operator does to a node that needs it: its data and its topology stay. */
@@ -64,22 +95,40 @@ export class Faults {
   }
 
   begin(kind: FaultKind): void {
+    if (kind === 'ambushMigrate' || kind === 'ambushHandOver' || kind === 'ambushPromotion') {
+      this.#armed.add(kind);
+      return;
+    }
     const node = this.#victim(kind);
     if (node !== null) this.#strike(kind, node);
   }
 
-  /** Masters are the more interesting half of the nodes. */
+  /** Whom it strikes: often where something is going on, else masters as often as replicas. */
   #victim(kind: FaultKind): ModelNode | null {
     const isFit = (node: ModelNode): boolean =>
       node.life === 'up' && this.#controller.placeAt(node.address) !== null;
-    const isReplicaFault = kind === 'stuck' || kind === 'cutFromMaster';
-    const wanted = this.#world.chance(50) ? 'master' : 'replica';
-    const fits = (node: ModelNode): boolean =>
-      isFit(node) && (isReplicaFault ? node.role === 'replica' : node.role === wanted);
-    return this.#world.pickWhere(this.#world.nodes, fits) ?? this.#world.pickWhere(this.#world.nodes, isFit);
+    if (this.#world.chance(40)) {
+      const busy = this.#world.pickWhere(this.#busyNodes(), isFit);
+      if (busy !== null) return busy;
+    }
+    const isOfReplicas = kind === 'stuck' || kind === 'cutFromMaster' || this.#world.chance(50);
+    const wanted = isOfReplicas ? 'replica' : 'master';
+    return (
+      this.#world.pickWhere(this.#world.nodes, (node) => isFit(node) && node.role === wanted) ??
+      this.#world.pickWhere(this.#world.nodes, isFit)
+    );
   }
 
-  #strike(kind: FaultKind, node: ModelNode): void {
+  /** The ends of migrations, and the shard whose master changed last. */
+  #busyNodes(): readonly ModelNode[] {
+    const { cluster } = this.#controller;
+    const last = this.#world.ledger.changes.at(-1)?.shard;
+    const changed = cluster.shards.filter(({ id }) => id === last).flatMap(({ nodes }) => nodes);
+    const ends = migrationsOf(cluster).flatMap(({ source, target }) => [masterOf(source), masterOf(target)]);
+    return [...changed, ...ends].map(({ address }) => this.#world.nodeAt(address));
+  }
+
+  #strike(kind: Exclude<FaultKind, AmbushKind>, node: ModelNode): void {
     const world = this.#world;
     world.note(() => `fault ${kind} at ${node.name} (${node.role}, v${node.version}, ${node.log.sequence})`);
     switch (kind) {
@@ -152,7 +201,7 @@ export class Faults {
   }
 
   #goOn(node: ModelNode): void {
-    if (node.life === 'up') return;
+    if (node.life === 'up' || node === this.lost) return;
     this.#world.note(
       () =>
         `${node.name} ${node.life === 'hung' ? 'goes on' : 'starts'} (v${node.version}, ${node.log.sequence})`,

@@ -83,6 +83,7 @@ function succeed(world: World, job: Job): void {
   source.sourceJob = { range, destination: job.targetId, state: 'success' };
   target.targetJob = { range, state: 'success' };
   world.note(() => `${source.name} has moved ${range.start}-${range.stop} to ${target.name}`);
+  world.onMoment('handOver', world.chance(50) ? source : target);
 }
 
 /** An end that is dead has forgotten the job, and keeps what it had of the copy (facts section 5.5). */

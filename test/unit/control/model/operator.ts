@@ -1,17 +1,19 @@
 // People: they move slots, add and remove nodes while all is well, and make the calls that problems name when it is not.
 
-import { createSeededRandom } from '../../../../src/base/random.ts';
 import { Secret } from '../../../../src/base/secret.ts';
 import { addNode, removeNode } from '../../../../src/topology/change-nodes.ts';
 import { cancelMigration, startMigration } from '../../../../src/topology/change-slots.ts';
-import { migrationsOf, replicasOf } from '../../../../src/topology/cluster.ts';
+import { type NodePlace, allNodes, migrationsOf } from '../../../../src/topology/cluster.ts';
+import { UNSEEN_NODE, factsFor, withNodeFacts } from '../../../../src/topology/facts.ts';
 import { newNodeId } from '../../../../src/topology/node.ts';
 import { slotRange } from '../../../../src/topology/slot.ts';
 import { NOW_SECONDS } from '../../topology/arbitrary.ts';
+import type { NodeAddress } from '../../../../src/topology/types.ts';
 import type { Controller } from './controller.ts';
+import type { ModelNode } from './node.ts';
 import type { World } from './world.ts';
 
-export type ErrandKind = 'migrate' | 'cancel' | 'addReplica' | 'removeReplica' | 'replaceReplica';
+export type ErrandKind = 'migrate' | 'cancel' | 'addReplica' | 'removeReplica' | 'replaceReplica' | 'rejoin';
 
 const ERRANDS: ReadonlySet<string> = new Set<ErrandKind>([
   'migrate',
@@ -19,6 +21,7 @@ const ERRANDS: ReadonlySet<string> = new Set<ErrandKind>([
   'addReplica',
   'removeReplica',
   'replaceReplica',
+  'rejoin',
 ]);
 
 const NODES_MAX = 14;
@@ -45,16 +48,29 @@ export class Operator {
         this.#cancel();
         return;
       case 'addReplica':
-        this.#addReplica(this.#world.below(this.#controller.cluster.shards.length));
+        if (this.#world.nodes.length < NODES_MAX)
+          this.#addReplica(this.#world.below(this.#controller.cluster.shards.length));
         return;
       case 'removeReplica':
         this.#removeReplica();
         return;
-      default: {
+      case 'replaceReplica': {
         const shardIndex = this.#removeReplica();
         if (shardIndex !== null) this.#addReplica(shardIndex);
+        return;
       }
+      default:
+        this.#rejoin();
     }
+  }
+
+  /** A replica whose host is lost makes room for a fresh one; whether that was possible now. */
+  replace(where: NodeAddress): boolean {
+    const place = this.#controller.placeAt(where);
+    if (place === null || place.node.role !== 'replica') return false;
+    if (!this.#remove(place)) return false;
+    this.#addReplica(place.shardIndex);
+    return true;
   }
 
   #migrate(): void {
@@ -67,7 +83,7 @@ export class Operator {
     });
     if (!next.ok) return;
     this.#world.note(() => `asked for: slots from ${slot}`);
-    this.#controller.install(next.value);
+    this.#controller.install(next.value, this.#controller.facts);
   }
 
   #cancel(): void {
@@ -76,14 +92,28 @@ export class Operator {
     const next = cancelMigration(this.#controller.cluster, place.sourceIndex);
     if (!next.ok) return;
     this.#world.note(() => `asked for: no more of slots from ${place.migration.range.start}`);
-    this.#controller.install(next.value);
+    this.#controller.install(next.value, this.#controller.facts);
   }
 
   /** A node just made: nothing on its disk. */
   #addReplica(shardIndex: number): void {
-    if (this.#world.nodes.length >= NODES_MAX) return;
-    const id = newNodeId(createSeededRandom(1000 + this.#world.nodes.length));
     const node = this.#world.addNode();
+    this.#add(node, shardIndex, null);
+  }
+
+  /** A node that was in the cluster before comes back, reset but with its data, and with the request to make that anew. */
+  #rejoin(): void {
+    const isFree = (node: ModelNode): boolean =>
+      node.life === 'up' && this.#controller.placeAt(node.address) === null;
+    const node = this.#world.pickWhere(this.#world.nodes, isFree);
+    if (node === null) return;
+    node.forgetTopology();
+    node.link = null;
+    this.#add(node, this.#world.below(this.#controller.cluster.shards.length), 'it had data when it joined');
+  }
+
+  #add(node: ModelNode, shardIndex: number, remake: string | null): void {
+    const id = newNodeId(this.#world.random);
     const next = addNode(this.#controller.cluster, shardIndex, {
       id,
       address: node.address,
@@ -92,22 +122,22 @@ export class Operator {
       createdAtSeconds: NOW_SECONDS,
     });
     if (!next.ok) return;
-    this.#world.note(() => `asked for: ${node.name} joins shard ${shardIndex}`);
-    this.#controller.install(next.value);
+    this.#world.note(() => `asked for: ${node.name} at ${node.log.sequence} joins shard ${shardIndex}`);
+    const facts = factsFor(this.#controller.facts, next.value);
+    this.#controller.install(next.value, withNodeFacts(facts, id, { ...UNSEEN_NODE, remake }));
   }
 
   #removeReplica(): number | null {
     const { cluster } = this.#controller;
-    const shardIndex = this.#world.below(cluster.shards.length);
-    const shard = cluster.shards[shardIndex];
-    const replica = shard === undefined ? null : this.#world.pickWhere(replicasOf(shard), () => true);
-    if (replica === null) return null;
-    const next = removeNode(cluster, shardIndex, replica.id);
-    if (!next.ok) return null;
-    this.#world.note(
-      () => `asked for: ${this.#world.nodeAt(replica.address).name} leaves shard ${shardIndex}`,
-    );
-    this.#controller.install(next.value);
-    return shardIndex;
+    const place = this.#world.pickWhere(allNodes(cluster), ({ node }) => node.role === 'replica');
+    return place !== null && this.#remove(place) ? place.shardIndex : null;
+  }
+
+  #remove({ node, shardIndex }: NodePlace): boolean {
+    const next = removeNode(this.#controller.cluster, shardIndex, node.id);
+    if (!next.ok) return false;
+    this.#world.note(() => `asked for: ${this.#world.nodeAt(node.address).name} leaves shard ${shardIndex}`);
+    this.#controller.install(next.value, this.#controller.facts);
+    return true;
   }
 }

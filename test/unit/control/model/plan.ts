@@ -20,6 +20,8 @@ export interface Plan {
   readonly cluster: Cluster;
   readonly weather: Weather;
   readonly happenings: readonly Happening[];
+  /** One node that is dead when all faults end stays dead. */
+  readonly isOneLost: boolean;
 }
 
 export const TROUBLE_STEPS = 40;
@@ -41,11 +43,15 @@ const KINDS: readonly (FaultKind | ErrandKind)[] = [
   'leaderChange',
   'outage',
   'secondController',
+  'ambushMigrate',
+  'ambushHandOver',
+  'ambushPromotion',
   'migrate',
   'cancel',
   'addReplica',
   'removeReplica',
   'replaceReplica',
+  'rejoin',
 ];
 
 /** A run has about a third of the kinds, each seldom or often, so that each is also seen without the others. */
@@ -58,7 +64,8 @@ export function drawPlan(seed: number): Plan {
     writePercent: 10 + randomBelow(random, 30),
     syncMsMax: randomBelow(random, 4) === 0 ? 8000 : 500,
   };
-  return { cluster, weather, happenings: KINDS.flatMap((kind) => drawHappenings(random, kind)) };
+  const isOneLost = randomBelow(random, 100) < 15;
+  return { cluster, weather, happenings: KINDS.flatMap((kind) => drawHappenings(random, kind)), isOneLost };
 }
 
 function drawHappenings(random: Random, kind: FaultKind | ErrandKind): Happening[] {

@@ -69,12 +69,14 @@ class Run {
   readonly #operator: Operator;
   readonly #happenings: readonly Happening[];
   readonly #seed: number;
+  readonly #isOneLost: boolean;
   #stepCount = 0;
 
   constructor(options: RunOptions) {
     const { seed, keep, isTraced = false } = options;
-    const { cluster, weather, happenings } = drawPlan(seed);
+    const { cluster, weather, happenings, isOneLost } = drawPlan(seed);
     this.#seed = seed;
+    this.#isOneLost = isOneLost;
     this.#happenings = keep === undefined ? happenings : happenings.filter((_, index) => keep.has(index));
     const slots = cluster.shards.flatMap(({ slots: [range] }) =>
       range === undefined ? [] : ([range.start, range.start + 5, range.start + 1000] as Slot[]),
@@ -93,11 +95,11 @@ class Run {
   /** Null for a clean run, else what went wrong. */
   play(): string | null {
     while (this.#stepCount < QUIET_STEPS + TROUBLE_STEPS) this.#step();
-    this.#faults.healAll();
+    this.#faults.healAll(this.#isOneLost);
     this.world.weather = PEACE;
     let open = this.#settle();
     for (let round = 0; open !== null && round < REMEDY_ROUNDS_MAX; round += 1) {
-      if (!followRemedies(this.world, this.controller, this.#faults)) {
+      if (!followRemedies(this.world, this.controller, { faults: this.#faults, operator: this.#operator })) {
         return `unsettled, and no problem names a way out: ${open}`;
       }
       open = this.#settle();

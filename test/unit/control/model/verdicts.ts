@@ -32,6 +32,7 @@ function faultOf(
 ): string | null {
   const model = world.nodeAt(node.address);
   const { version } = controller.cluster;
+  if (model.life === 'dead') return 'is dead';
   if (model.id !== node.id) return 'does not know who it is';
   if (model.version !== version) return `has v${model.version} instead of v${version}`;
   const master = node.role === 'master' ? null : masterOf(shard).address;

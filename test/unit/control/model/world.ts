@@ -29,6 +29,9 @@ export interface Weather {
   readonly syncMsMax: number;
 }
 
+/** A MIGRATE is about to reach its source, slots were just handed over by it, a new master was committed and not told yet. */
+export type Moment = 'migrate' | 'handOver' | 'promotion';
+
 const FIRST_PORT = 7000;
 
 export class World {
@@ -40,6 +43,8 @@ export class World {
   readonly slots: readonly Slot[];
   readonly reader: TopologyReader;
   readonly ledger: Ledger;
+  /** Called at moments at which a fault does most harm. */
+  onMoment: (moment: Moment, node: ModelNode) => void = () => {};
   /** What happened, for people; null while nobody reads it. */
   readonly notes: string[] | null;
   readonly #byAddress = new Map<NodeAddress, ModelNode>();
