@@ -42,7 +42,8 @@ function isStale(
   controller: Controller,
   { node, slot }: { readonly node: ModelNode; readonly slot: Slot },
 ): boolean {
-  if (node.imported.has(slot)) return false;
+  // A target takes slots over before any topology says so, but only as long as it is a master.
+  if (node.imported.has(slot)) return controller.placeAt(node.address)?.node.role !== 'master';
   const isOwner = controller.masterAddressOf(controller.ownerOf(slot)) === node.address;
   return !isOwner || controller.isServedElsewhere(slot, node);
 }

@@ -113,6 +113,7 @@ export class Controller {
     const stranger = node.stranger?.kind === 'kvrocks' ? node.stranger.node : null;
     const result = (stranger ?? node).report(this.#world.nowMs);
     this.#connected.add(where);
+    (stranger ?? node).seenBy(this.#world.nowMs);
     if (stranger === null && result.kind === 'answered' && result.report.id !== null) {
       this.#looks.set(where, { ms: this.#world.nowMs, sequence: node.log.sequence });
     }

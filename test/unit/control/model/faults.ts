@@ -145,6 +145,7 @@ export class Faults {
       case 'hang':
         queueWrites(world, node);
         node.life = 'hung';
+        node.reachedMs = Infinity;
         this.#later(15, () => this.#goOn(node));
         return;
       case 'cutFromMaster':
@@ -187,6 +188,7 @@ export class Faults {
     secondsMax: number,
   ): void {
     node[flag] = true;
+    if (flag === 'isCutFromControl') node.reachedMs = Infinity;
     this.#later(secondsMax, () => {
       node[flag] = false;
       this.#world.note(() => `${flag} of ${node.name} ends`);
@@ -231,6 +233,7 @@ export class Faults {
     const id = 's'.repeat(40) as NodeId;
     const text = this.#world.reader.read(`${id} ${node.address.replace(':', ' ')} master - 0-16383`);
     stranger.setNodes({ id, text, version: 1 + this.#world.below(9), isForced: false }, 0);
+    stranger.hollow = { seenMs: Infinity };
     const length = this.#world.below(2 * node.log.sequence + 2);
     for (let index = 0; index < length; index += 1) {
       stranger.log.put(this.#world.ledger.nextId(), this.#world.pick(this.#world.slots));

@@ -63,7 +63,8 @@ export class Ledger {
   dropped(before: Log, cause: { readonly why: string; readonly isByFault: boolean }): void {
     const missing = new Set(before.writes());
     for (const node of this.#nodes) {
-      for (const entry of node.log.view.entries) if (entry.kind === 'put') missing.delete(entry.write);
+      if (missing.size === 0) return;
+      for (const write of node.log.writes()) missing.delete(write);
     }
     for (const write of missing) {
       if (!this.gone.has(write)) this.gone.set(write, cause);

@@ -29,8 +29,8 @@ export interface Link {
   lastIoMs: number;
   syncBeganMs: number;
   syncEndsMs: number;
-  /** The full synchronisation is from a node that nobody has made a master. */
-  isFromBlank: boolean;
+  /** The full synchronisation began, by a fault alone, from a node that has lost its data or never was ours. */
+  isByFault: boolean;
 }
 
 export interface TopologyCommand {
@@ -67,6 +67,11 @@ export class ModelNode {
   readonly imported = new Set<Slot>();
   /** Of the last success: writes of these slots get TRYAGAIN when it owns them (facts section 5.4). */
   forbidden: SlotRange | null = null;
+
+  /** A fault took its data, and no synchronisation has brought it back. `seenMs`: when a controller first saw it so. */
+  hollow: { seenMs: number } | null = null;
+  /** When a controller first saw it since it can be reached; Infinity while none did. */
+  reachedMs = Infinity;
 
   /** Its disk is full: it hears of changes and does not apply them. */
   isStuck = false;
@@ -143,6 +148,7 @@ export class ModelNode {
   /** The end of the process: what only memory held is gone. */
   die(): void {
     this.life = 'dead';
+    this.reachedMs = Infinity;
     this.incarnation += 1;
     this.link = null;
     this.sourceJob = null;
@@ -156,6 +162,7 @@ export class ModelNode {
   /** Another disk, with nothing on it. */
   wipe(): void {
     this.log = new Log();
+    this.hollow = { seenMs: Infinity };
     this.forgetTopology();
   }
 
@@ -166,6 +173,12 @@ export class ModelNode {
     this.rows = new Map();
     this.owners.clear();
     this.follows = null;
+  }
+
+  /** A controller had an answer. */
+  seenBy(nowMs: number): void {
+    this.reachedMs = Math.min(this.reachedMs, nowMs);
+    if (this.hollow !== null) this.hollow.seenMs = Math.min(this.hollow.seenMs, nowMs);
   }
 
   /** The process goes on, or starts again; only its disk decides who it is. */

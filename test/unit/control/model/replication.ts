@@ -6,6 +6,10 @@ import type { World } from './world.ts';
 
 const ENTRIES_A_TICK = 5;
 
+/** From the first look at a node to the end of what a controller does about it; much longer where requests are lost. */
+const REACTION_MS = 100;
+const HINDERED_REACTION_MS = 3000;
+
 /** One round of all replicas. */
 export function replicate(world: World): void {
   for (const node of world.nodes) {
@@ -47,7 +51,7 @@ function newLink(master: NodeAddress): Link {
     lastIoMs: -Infinity,
     syncBeganMs: 0,
     syncEndsMs: 0,
-    isFromBlank: false,
+    isByFault: false,
   };
 }
 
@@ -73,7 +77,7 @@ function connect(
   link.state = 'syncing';
   link.syncBeganMs = world.nowMs;
   link.syncEndsMs = world.nowMs + 100 + world.below(world.weather.syncMsMax);
-  link.isFromBlank = peer.version < 0 || !world.nodes.includes(peer);
+  link.isByFault = isByFault(world, node, peer);
   world.note(
     () => `${node.name} at ${node.log.sequence} begins a full sync from ${peer.name} at ${peer.log.sequence}`,
   );
@@ -88,6 +92,14 @@ function synchronise(world: World, node: ModelNode, { link, peer }: Connection):
   world.note(() => `${node.name} has all of ${peer.name}, at ${node.log.sequence}`);
   world.ledger.dropped(before, {
     why: `${node.name} was made a copy of ${peer.name}`,
-    isByFault: link.isFromBlank,
+    isByFault: link.isByFault,
   });
+  node.hollow = link.isByFault ? { seenMs: Infinity } : peer.hollow;
+}
+
+/** Whether the node runs after one without its data before any controller could have kept it from that. */
+function isByFault({ nowMs, weather }: World, node: ModelNode, { hollow }: ModelNode): boolean {
+  const isHindered = weather.lossPercent > 0 || weather.commitFailurePercent > 0;
+  const reactionMs = isHindered ? HINDERED_REACTION_MS : REACTION_MS;
+  return hollow !== null && nowMs <= Math.max(hollow.seenMs, node.reachedMs) + reactionMs;
 }
