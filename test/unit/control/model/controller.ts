@@ -1,27 +1,38 @@
 // Leaders that come and go: what they see, what they decide, what they commit and carry out. Everything they ask for is checked here.
 
 import { present } from '../../../../src/base/assert.ts';
-import type { Result } from '../../../../src/base/result.ts';
+import { type Result, ok } from '../../../../src/base/result.ts';
 import type {
   CommitAction,
   CommitReason,
+  EndImportsAction,
   MigrateAction,
+  OutrunAction,
   PushAction,
 } from '../../../../src/control/actions.ts';
 import { type Decision, decide } from '../../../../src/control/decide.ts';
-import { type ControlEvent, NO_MEMORY, observe } from '../../../../src/control/memory.ts';
+import { replaceMaster } from '../../../../src/control/failover.ts';
+import { type ControlEvent, NO_MEMORY, forgetNode, observe } from '../../../../src/control/memory.ts';
 import type { NodeError, ProbeResult } from '../../../../src/control/observation.ts';
+import type { ControlSettings } from '../../../../src/control/settings.ts';
+import { type Circumstances, lookAt, masterView, viewOf } from '../../../../src/control/situation.ts';
 import { type NodePlace, allNodes, masterOf } from '../../../../src/topology/cluster.ts';
-import { type ClusterFacts, factsFor, initialFacts } from '../../../../src/topology/facts.ts';
-import { setNodesText } from '../../../../src/topology/setnodes-text.ts';
+import { type ClusterFacts, factsFor, initialFacts, withNodeFacts } from '../../../../src/topology/facts.ts';
+import { isolationText, setNodesText } from '../../../../src/topology/setnodes-text.ts';
 import type { Cluster, Node, NodeAddress, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
-import { migrate, setNodes } from './migration.ts';
+import { NOW_SECONDS } from '../../topology/arbitrary.ts';
+import { endImports, migrate, setNodes } from './migration.ts';
 import { type ModelNode, failure, probeFailure } from './node.ts';
 import type { World } from './world.ts';
 
 export const INTERVAL_MS = 1000;
 export const MAX_PING_COUNT = 3;
 export const LAG_MAX = 8;
+const SETTINGS: ControlSettings = {
+  pingIntervalMs: INTERVAL_MS,
+  maxPingCount: MAX_PING_COUNT,
+  lagMax: LAG_MAX,
+};
 
 export class Controller {
   cluster: Cluster;
@@ -34,10 +45,14 @@ export class Controller {
   term = 1;
   readonly #world: World;
   #memory = NO_MEMORY;
-  readonly #looks = new Map<NodeAddress, { readonly ms: number; readonly sequence: number }>();
+  readonly #looks = new Map<
+    NodeAddress,
+    { readonly ms: number; readonly sequence: number; readonly version: number }
+  >();
   readonly #connected = new Set<NodeAddress>();
   #places = new Map<NodeAddress, NodePlace>();
   #owners = new Map<Slot, Shard>();
+  readonly #texts = new WeakMap<Cluster, string>();
 
   constructor(world: World, cluster: Cluster) {
     this.#world = world;
@@ -98,7 +113,7 @@ export class Controller {
       const times = { startedAtMs: nowMs, endedAtMs: nowMs + 1 };
       events.push({ kind: 'probed', node: place.node.id, address: where, ...times, result });
     }
-    this.#memory = observe(this.#memory, this.cluster, events);
+    this.#observe(events);
     this.#world.nowMs += 2;
   }
 
@@ -115,7 +130,11 @@ export class Controller {
     this.#connected.add(where);
     (stranger ?? node).seenBy(this.#world.nowMs);
     if (stranger === null && result.kind === 'answered' && result.report.id !== null) {
-      this.#looks.set(where, { ms: this.#world.nowMs, sequence: node.log.sequence });
+      this.#looks.set(where, {
+        ms: this.#world.nowMs,
+        sequence: node.log.sequence,
+        version: node.version,
+      });
     }
     return result;
   }
@@ -125,7 +144,7 @@ export class Controller {
     if (node.isCutFromControl || this.#world.chance(this.#world.weather.lossPercent)) return 'timedOut';
     if (node.stranger !== null) {
       if (node.stranger.kind === 'redis') return 'notKvrocks';
-      return node.stranger.kind === 'garbage' ? 'malformedReply' : null;
+      return node.stranger.kind === 'garbage' ? 'garbage' : null;
     }
     if (node.life !== 'up') {
       this.#connected.delete(node.address);
@@ -137,6 +156,41 @@ export class Controller {
     return node.isPasswordWrong ? 'passwordRequired' : null;
   }
 
+  /** A failover by hand that accepts every loss: the living node with the most, or the master itself as it is. */
+  force(shardIndex: number): boolean {
+    const situation = lookAt(this.#circumstances());
+    const shard = present(situation.cluster.shards[shardIndex], 'no such shard');
+    const living = shard.nodes
+      .map(({ id }) => viewOf(situation, id))
+      .filter(({ condition, report }) => condition === 'answering' && report !== null)
+      .toSorted((left, right) => (right.report?.sequence ?? 0) - (left.report?.sequence ?? 0));
+    const view = living.find(({ node }) => node.role === 'replica') ?? masterView(situation, shard);
+    if (view.condition !== 'answering') return false;
+    const sequence = view.report?.sequence ?? 0;
+    this.#world.note(
+      () => `failover by force: ${this.#name(view.node.address)} at ${sequence} counts from now on`,
+    );
+    if (view.node.role === 'master') {
+      const facts = { sequence, following: view.node.id, seenAtSeconds: 0, remake: null };
+      this.#memory = forgetNode(this.#memory, view.node.id);
+      this.#noteChange(shard, view.node, true);
+      this.install(this.cluster, withNodeFacts(this.facts, view.node.id, facts));
+      return true;
+    }
+    const draft = { cluster: this.cluster, facts: this.facts, reasons: [] };
+    const candidate = { view, sequence, isProven: false, why: 'asked for' };
+    const next = replaceMaster(situation, draft, { shard, candidate });
+    if (typeof next === 'string') return false;
+    this.#noteChanges(next.cluster, true);
+    this.install(next.cluster, next.facts);
+    return true;
+  }
+
+  /** Somebody confirms that nobody else pushes topologies. */
+  confirmAlone(): void {
+    this.install(this.cluster, { ...this.facts, contestedVersion: null });
+  }
+
   /** One decision and all it asks for; false when it asks for nothing. */
   turn(): boolean {
     const decision = this.#decide();
@@ -145,7 +199,7 @@ export class Controller {
     for (const action of decision.actions) {
       const { nowMs } = this.#world;
       const event = this.#carryOut(action, nowMs + 1);
-      this.#memory = observe(this.#memory, this.cluster, [event]);
+      this.#observe([event]);
     }
     return decision.actions.length > 0;
   }
@@ -158,8 +212,18 @@ export class Controller {
   }
 
   #decide(): Decision {
-    const settings = { pingIntervalMs: INTERVAL_MS, maxPingCount: MAX_PING_COUNT };
-    return decide({ cluster: this.cluster, memory: this.#memory, settings, nowMs: this.#world.nowMs });
+    return decide(this.#circumstances());
+  }
+
+  #circumstances(): Circumstances {
+    const { nowMs } = this.#world;
+    const nowSeconds = NOW_SECONDS + Math.floor(nowMs / 1000);
+    const { cluster, facts, term } = this;
+    return { cluster, facts, memory: this.#memory, settings: SETTINGS, nowMs, nowSeconds, term };
+  }
+
+  #observe(events: readonly ControlEvent[]): void {
+    this.#memory = observe(this.#memory, { cluster: this.cluster, settings: SETTINGS }, events);
   }
 
   #carryOut(action: Decision['actions'][number], endedAtMs: number): ControlEvent {
@@ -168,13 +232,17 @@ export class Controller {
         return { kind: 'commitEnded', endedAtMs, isCommitted: this.#commit(action) };
       case 'push':
         return { kind: 'pushed', node: action.node, endedAtMs, result: this.#push(action) };
-      default:
+      case 'outrun':
+        return { kind: 'outran', node: action.node, endedAtMs, result: this.#outrun(action) };
+      case 'migrate':
         return { kind: 'migrateAnswered', shard: action.shard, endedAtMs, result: this.#migrate(action) };
+      default:
+        return { kind: 'importsEnded', shard: action.shard, endedAtMs, result: this.#endImports(action) };
     }
   }
 
   /** Lost requests never arrive, requests whose reply is lost do their work, and a node that hangs does it later. */
-  #send(where: NodeAddress, run: (node: ModelNode) => Result<void, NodeError>): Result<void, NodeError> {
+  #send<T>(where: NodeAddress, run: (node: ModelNode) => Result<T, NodeError>): Result<T, NodeError> {
     const node = this.#world.nodeAt(where);
     const fault = this.#obstacle(node);
     if (fault === 'timedOut' && node.life === 'hung' && !node.isCutFromControl) {
@@ -188,21 +256,55 @@ export class Controller {
 
   #push(action: PushAction): Result<void, NodeError> {
     this.#checkPush(action);
+    const { version, id, isForced } = action;
     const text = this.#world.reader.read(action.text);
-    this.#world.note(() => `push v${action.version} to ${this.#name(action.address)}: ${action.why}`);
+    this.#world.note(
+      () =>
+        `${action.purpose} v${version}${isForced ? ' forced' : ''} to ${this.#name(action.address)}: ${action.why}`,
+    );
     return this.#send(action.address, (node) => {
-      if (!this.#world.nodes.includes(node))
-        throw new Error(`a node of another cluster was told our topology`);
-      const command = { id: action.id, text, version: action.version, isForced: false };
-      return setNodes(this.#world, node, command);
+      this.#checkOurs(node);
+      return setNodes(this.#world, node, { id, text, version, isForced });
     });
   }
 
-  #checkPush(action: PushAction): void {
-    const cluster = this.committed.get(action.version);
-    if (cluster === undefined || setNodesText(cluster) !== action.text) {
-      throw new Error('a topology was pushed that was not committed');
+  #checkPush({ version, purpose, text, node, address, isForced }: PushAction): void {
+    const cluster = this.committed.get(version);
+    const expected =
+      cluster === undefined || purpose === 'role' ? this.#textOf(cluster) : isolationText(cluster, node);
+    if (expected !== text) throw new Error(`a ${purpose} was pushed that was not committed`);
+    if (isForced && this.#looks.get(address)?.version !== version) {
+      throw new Error('a version was forced upon a node that had another one when it was last looked at');
     }
+  }
+
+  #textOf(cluster: Cluster | undefined): string | null {
+    if (cluster === undefined) return null;
+    const known = this.#texts.get(cluster) ?? setNodesText(cluster);
+    this.#texts.set(cluster, known);
+    return known;
+  }
+
+  #checkOurs(node: ModelNode): void {
+    if (!this.#world.nodes.includes(node)) throw new Error('something was sent to a node of another cluster');
+  }
+
+  #outrun({ address, count, node }: OutrunAction): Result<void, NodeError> {
+    this.#world.note(() => `outrun ${this.#name(address)} by ${count}`);
+    if (this.#places.get(address)?.node.id !== node || this.#places.get(address)?.node.role !== 'replica') {
+      throw new Error('a node was outrun that is no replica');
+    }
+    return this.#send(address, (model) => {
+      this.#checkOurs(model);
+      if (model.follows !== null) return failure('refused');
+      model.log.bump(count);
+      return ok(undefined);
+    });
+  }
+
+  #endImports({ targetAddress }: EndImportsAction): Result<number, NodeError> {
+    this.#world.note(() => `end imports at ${this.#name(targetAddress)}`);
+    return this.#send(targetAddress, (node) => ok(endImports(this.#world, node)));
   }
 
   #migrate(action: MigrateAction): Result<void, NodeError> {
@@ -212,15 +314,17 @@ export class Controller {
     return this.#send(action.sourceAddress, (node) => migrate(this.#world, node, { range, target }));
   }
 
-  #commit({ next, reasons }: CommitAction): boolean {
+  #commit({ next, facts, reasons }: CommitAction): boolean {
     const isRisky = this.#world.chance(this.#world.weather.commitFailurePercent);
     if (isRisky && this.#world.chance(50)) return false;
     checkCommit(this.cluster, next);
     for (const reason of reasons)
-      this.#world.note(() => `commit v${next.version}: ${reason.kind}: ${reason.text}`);
+      this.#world.note(
+        () => `commit v${next.version}: ${reason.kind}: ${'text' in reason ? reason.text : ''}`,
+      );
     this.#noteChanges(next, false);
     const promoted = next.shards.filter(({ nodes }) => nodes.some((node) => this.#isPromoted(node)));
-    this.install(next, this.facts);
+    this.install(next, facts);
     this.reasons.push(...reasons);
     for (const shard of promoted)
       this.#world.onMoment('promotion', this.#world.nodeAt(masterOf(shard).address));
@@ -235,20 +339,23 @@ export class Controller {
     for (const shard of next.shards) {
       const before = this.cluster.shards.find(({ id }) => id === shard.id);
       if (before === undefined) continue;
-      const [from, to] = [masterOf(before), masterOf(shard)];
-      if (from.id === to.id) continue;
-      const look = this.#looks.get(from.address) ?? { ms: 0, sequence: 0 };
-      this.#world.ledger.changes.push({
-        shard: shard.id,
-        from: from.id,
-        to: to.id,
-        atMs: this.#world.nowMs,
-        lookMs: look.ms,
-        lookSequence: look.sequence,
-        copy: this.#world.nodeAt(to.address).log.view,
-        isForced,
-      });
+      if (masterOf(before).id !== masterOf(shard).id) this.#noteChange(before, masterOf(shard), isForced);
     }
+  }
+
+  #noteChange(before: Shard, to: Node, isForced: boolean): void {
+    const from = masterOf(before);
+    const look = this.#looks.get(from.address) ?? { ms: 0, sequence: 0, version: 0 };
+    this.#world.ledger.changes.push({
+      shard: before.id,
+      from: from.id,
+      to: to.id,
+      atMs: this.#world.nowMs,
+      lookMs: look.ms,
+      lookSequence: look.sequence,
+      copy: this.#world.nodeAt(to.address).log.view,
+      isForced,
+    });
   }
 
   #name(where: NodeAddress): string {

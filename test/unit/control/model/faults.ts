@@ -83,15 +83,16 @@ export class Faults {
   /** A shard that has no other node has nothing to go on with. */
   #isLosable(node: ModelNode): boolean {
     const place = this.#controller.placeAt(node.address);
-    return node.life === 'dead' && place !== null && place.node.role === 'replica';
+    return node.life === 'dead' && place !== null && place.shard.nodes.length > 1;
   }
 
   /** What an operator does to a node that needs it: its data and its topology stay. */
-  restart(where: NodeAddress): void {
+  restart(where: NodeAddress): boolean {
     const node = this.#world.nodeAt(where);
     failJobsOf(this.#world, node);
     node.die();
     this.#goOn(node);
+    return true;
   }
 
   begin(kind: FaultKind): void {

@@ -59,7 +59,7 @@ export class ModelNode {
   /** Counts what ends the connections of its replicas: restarts, and its data being replaced. */
   incarnation = 0;
   link: Link | null = null;
-  sourceJob: SourceJob | null = null;
+  sourceJob: Omit<SourceJob, 'isInEffect'> | null = null;
   targetJob: TargetJob | null = null;
   /** Handed over with success and not told about by a topology yet: answered with MOVED. */
   readonly handedOver = new Set<Slot>();
@@ -187,6 +187,13 @@ export class ModelNode {
     for (const run of this.queue.splice(0)) run();
   }
 
+  #jobReport(): SourceJob | null {
+    if (this.sourceJob === null) return null;
+    const { range, state } = this.sourceJob;
+    const isLeft = [...this.handedOver].some((slot) => slot >= range.start && slot <= range.stop);
+    return { ...this.sourceJob, isInEffect: state === 'success' ? isLeft : null };
+  }
+
   report(nowMs: number): ProbeResult {
     if (this.isLoading(nowMs)) return probeFailure('loading');
     const { link, follows } = this;
@@ -203,7 +210,7 @@ export class ModelNode {
           link === null || link.lastIoMs === -Infinity ? null : Math.floor((nowMs - link.lastIoMs) / 1000),
         syncInProgress: link?.state === 'syncing',
         sequence: this.log.sequence,
-        sourceJob: isReplica ? null : this.sourceJob,
+        sourceJob: isReplica ? null : this.#jobReport(),
         targetJob: isReplica ? null : this.targetJob,
         login: this.isPasswordWrong ? 'refused' : 'accepted',
         emptiesBeforeFullSync: false,

@@ -6,37 +6,45 @@ import type { Faults } from './faults.ts';
 import type { Operator } from './operator.ts';
 import type { World } from './world.ts';
 
-type Call = 'restartNode' | 'replaceNode';
+type Call = 'restartNode' | 'replaceNode' | 'forceFailover' | 'confirmAlone';
 
 const CALLS: Partial<Record<ProblemKind, Call>> = {
   slotsWriteForbidden: 'restartNode',
   replicaUnreachable: 'replaceNode',
+  masterUnreachable: 'forceFailover',
+  masterDataLost: 'forceFailover',
+  versionContested: 'confirmAlone',
 };
 
 interface Hands {
+  readonly controller: Controller;
   readonly faults: Faults;
   readonly operator: Operator;
 }
 
 /** Follows the remedies of all problems; whether there was any to follow. */
-export function followRemedies(world: World, controller: Controller, hands: Hands): boolean {
+export function followRemedies(world: World, hands: Hands): boolean {
   let isFollowed = false;
-  for (const problem of controller.last?.problems ?? []) {
+  for (const problem of hands.controller.last?.problems ?? []) {
     const call = CALLS[problem.kind];
     if (call === undefined || !carryOut(call, problem, hands)) continue;
-    world.note(() => `the operator follows the remedy of ${problem.kind}: ${call}`);
+    world.note(() => `the operator has followed the remedy of ${problem.kind}: ${call}`);
     isFollowed = true;
   }
   return isFollowed;
 }
 
-function carryOut(call: Call, { address }: Problem, { faults, operator }: Hands): boolean {
-  if (address === null) return false;
+function carryOut(call: Call, problem: Problem, { controller, faults, operator }: Hands): boolean {
+  const { address, shardIndex } = problem;
   switch (call) {
     case 'restartNode':
-      faults.restart(address);
-      return true;
+      return address !== null && faults.restart(address);
+    case 'replaceNode':
+      return address !== null && operator.replace(address);
+    case 'forceFailover':
+      return shardIndex !== null && controller.force(shardIndex);
     default:
-      return operator.replace(address);
+      controller.confirmAlone();
+      return true;
   }
 }

@@ -97,9 +97,10 @@ class Run {
     while (this.#stepCount < QUIET_STEPS + TROUBLE_STEPS) this.#step();
     this.#faults.healAll(this.#isOneLost);
     this.world.weather = PEACE;
+    const hands = { controller: this.controller, faults: this.#faults, operator: this.#operator };
     let open = this.#settle();
     for (let round = 0; open !== null && round < REMEDY_ROUNDS_MAX; round += 1) {
-      if (!followRemedies(this.world, this.controller, { faults: this.#faults, operator: this.#operator })) {
+      if (!followRemedies(this.world, hands)) {
         return `unsettled, and no problem names a way out: ${open}`;
       }
       open = this.#settle();
