@@ -24,7 +24,11 @@ export interface Config {
     readonly electionTimeoutMs: number;
     readonly snapshotEntries: number;
   };
-  readonly failover: { readonly pingIntervalMs: number; readonly maxPingCount: number; readonly lagMax: number };
+  readonly failover: {
+    readonly pingIntervalMs: number;
+    readonly maxPingCount: number;
+    readonly lagMax: number;
+  };
   readonly logLevel: RawConfig['log']['level'];
 }
 

@@ -77,8 +77,7 @@ export function judged(situation: Situation, vacancy: Vacancy, node: Node): Judg
 
 export function elect(all: readonly Judged[]): Election {
   const waiting = all.find(({ verdict }) => verdict.kind === 'wait');
-  if (waiting !== undefined)
-    return { kind: 'wait', why: `${called(waiting.view)}: ${waiting.verdict.why}` };
+  if (waiting !== undefined) return { kind: 'wait', why: `${called(waiting.view)}: ${waiting.verdict.why}` };
   let best: Candidate | null = null;
   for (const { view, verdict } of all) {
     if (verdict.kind !== 'eligible' || (best !== null && verdict.sequence <= best.sequence)) continue;
@@ -159,7 +158,8 @@ function judgeReplica(
   const lineage = olderHistory(situation, vacancy, report);
   if (lineage !== null) return refused(lineage);
   if (report.syncInProgress) return refused('a full synchronisation is going on');
-  if (report.login === 'refused') return refused('it refuses the password recorded for it and could not be told');
+  if (report.login === 'refused')
+    return refused('it refuses the password recorded for it and could not be told');
   const sequence = report.sequence ?? 0;
   const standing = standingOf(situation, { view, master: origin, sequence });
   if (standing.kind === 'refused') return standing;

@@ -13,7 +13,16 @@ import type { RaiseMemory } from './memory.ts';
 import { isSettled, viewMigration } from './migration-status.ts';
 import type { NodeMemory } from './node-memory.ts';
 import { retryDelayMs } from './settings.ts';
-import { type NodeView, type Situation, isAway, isFresh, masterView, nodeName, silentSinceMs, viewOf } from './situation.ts';
+import {
+  type NodeView,
+  type Situation,
+  isAway,
+  isFresh,
+  masterView,
+  nodeName,
+  silentSinceMs,
+  viewOf,
+} from './situation.ts';
 
 /** A push under way keeps later waves back no longer than this: one slow node must not keep the cluster on the old topology. */
 const WAVE_PATIENCE_MS = 2_000;
@@ -94,7 +103,13 @@ export function planPushes(situation: Situation, held: ReadonlySet<NodeId>): Pus
     if (held.has(view.node.id) || isContested(situation, view)) continue;
     if (view.need.kind === 'outrun' && push.inFlightSinceMs === null && !remake.isOutrunInFlight) {
       if (situation.nowMs < remake.nextAtMs) wakeAtMs = Math.min(wakeAtMs, remake.nextAtMs);
-      else outruns.push({ kind: 'outrun', node: view.node.id, address: view.node.address, count: view.need.count });
+      else
+        outruns.push({
+          kind: 'outrun',
+          node: view.node.id,
+          address: view.node.address,
+          count: view.need.count,
+        });
     }
     if (view.need.kind !== 'push' || remake.isOutrunInFlight) continue;
     if (push.inFlightSinceMs !== null) {
@@ -122,7 +137,8 @@ export function planPushes(situation: Situation, held: ReadonlySet<NodeId>): Pus
 /** Taken from the node's own words, so that a new leader keeps the order, too. */
 function waveOf({ node, shard, report, need }: NodeView): number {
   if (report === null) return 2;
-  if (node.role !== 'master') return need.kind === 'push' && need.purpose === 'isolation' && report.role === 'master' ? 1 : 2;
+  if (node.role !== 'master')
+    return need.kind === 'push' && need.purpose === 'isolation' && report.role === 'master' ? 1 : 2;
   const imported = report.targetJob;
   if (report.role === 'replica') return 0;
   if (imported?.state === 'success' && containsRange(shard.slots, imported.range)) return 0;
@@ -194,7 +210,8 @@ export function expectantNodes(situation: Situation): ReadonlySet<NodeId> {
   for (const shard of situation.cluster.shards) {
     const master = masterView(situation, shard);
     // A master that comes back from a restart may come back empty: every moment it is not looked at, its replicas may copy that.
-    if (master.memory.absence !== null && master.memory.absence.kind !== 'silent') expectant.add(master.node.id);
+    if (master.memory.absence !== null && master.memory.absence.kind !== 'silent')
+      expectant.add(master.node.id);
     if (!isAway(master) && master.loss === null) continue;
     for (const { id } of shard.nodes) {
       if (id !== master.node.id && isAwaited(viewOf(situation, id), silentSinceMs(master))) expectant.add(id);

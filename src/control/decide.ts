@@ -48,7 +48,13 @@ export function decide(input: ControlInput): Decision {
   const rest = { problems, expectant: expectantNodes(situation) };
   if (memory.commit.isInFlight) return { actions: [], memory, ...rest, wakeAtMs: Infinity };
 
-  const drafts = [failover, migration, planAdoptions(situation, noChange(situation)), planNotes(situation), raise];
+  const drafts = [
+    failover,
+    migration,
+    planAdoptions(situation, noChange(situation)),
+    planNotes(situation),
+    raise,
+  ];
   const draft = drafts.find((plan) => plan.reasons.length > 0);
   const isCommitDue = nowMs >= memory.commit.nextAtMs;
   if (draft !== undefined && isCommitDue) return { ...commit(memory, draft, nowMs), ...rest };

@@ -26,7 +26,12 @@ const FAILED_COMMITS_TOLD = 3;
 export function diagnose(situation: Situation): Problem[] {
   const problems: Problem[] = [];
   for (const view of situation.views.values()) {
-    problems.push(...conditionProblem(situation, view), ...copyProblem(view), ...convergenceProblem(view), ...jobProblem(view));
+    problems.push(
+      ...conditionProblem(situation, view),
+      ...copyProblem(view),
+      ...convergenceProblem(view),
+      ...jobProblem(view),
+    );
   }
   const uncovered = differenceSlots(ALL_SLOTS, ownedSlots(situation.cluster));
   if (uncovered.length > 0)
@@ -102,15 +107,19 @@ function errorProblemKind(error: NodeError | null): ProblemKind {
 /** Whether a replica that is in place could take over: first its link, then how far behind it is. */
 function linkProblem(situation: Situation, view: NodeView): Problem[] {
   const { report, need, node, facts } = view;
-  if (node.role !== 'replica' || need.kind !== 'nothing' || report === null || facts.remake !== null) return [];
+  if (node.role !== 'replica' || need.kind !== 'nothing' || report === null || facts.remake !== null)
+    return [];
   const master = masterView(situation, view.shard);
   if (master.condition !== 'answering') return [];
   const fault = linkFault(report, situation.settings);
-  if (fault !== null) return [nodeProblem('replicaLinkDown', view, `${fault} (${masterOf(view.shard).address})`)];
+  if (fault !== null)
+    return [nodeProblem('replicaLinkDown', view, `${fault} (${masterOf(view.shard).address})`)];
   const lag = lagBehind(master.memory.positions, report.sequence ?? 0);
   if (lag.kind === 'unknown' || !(lag.isOld || lag.count > situation.settings.lagMax)) return [];
   const moved = isMoving(view) ? '' : ', and it does not move';
-  return [nodeProblem('replicaBehind', view, `it is ${lag.count} sequence numbers behind its master${moved}`)];
+  return [
+    nodeProblem('replicaBehind', view, `it is ${lag.count} sequence numbers behind its master${moved}`),
+  ];
 }
 
 function isMoving({ memory: { positions } }: NodeView): boolean {
@@ -136,7 +145,13 @@ function settingsProblem(view: NodeView): Problem[] {
 function copyProblem(view: NodeView): Problem[] {
   const { facts, need } = view;
   if (need.kind === 'aside') {
-    return [nodeProblem('copyNotProven', view, `${facts.remake ?? 'its copy is not proven'}; kept aside: ${need.why}`)];
+    return [
+      nodeProblem(
+        'copyNotProven',
+        view,
+        `${facts.remake ?? 'its copy is not proven'}; kept aside: ${need.why}`,
+      ),
+    ];
   }
   return facts.remake === null ? [] : [nodeProblem('copyNotProven', view, facts.remake)];
 }

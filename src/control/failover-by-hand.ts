@@ -58,7 +58,11 @@ export function unfitReason(
 }
 
 /** What speaks against any failover of this shard now; null when nothing does. */
-function obstacleOf(situation: Situation, master: NodeView, { isForced, askedAtMs }: HandChoice): string | null {
+function obstacleOf(
+  situation: Situation,
+  master: NodeView,
+  { isForced, askedAtMs }: HandChoice,
+): string | null {
   const place = migrationOfShard(situation.cluster, master.shard.id);
   if (place?.migration.stage.kind === 'started' && !isAway(master)) {
     return 'slots of this shard are being moved; wait for the end or give the move up: POST .../migrate/cancel';
@@ -123,7 +127,8 @@ function forcedCandidate(situation: Situation, shard: Shard, choice: HandChoice)
   const vacancy = { ...vacancyOf(situation, shard), sinceMs: choice.askedAtMs };
   const usable = candidatesOf(shard, choice.preferred).flatMap((node): readonly Candidate[] => {
     const { view, verdict } = judged(situation, vacancy, node);
-    const isHere = isFresh(view, choice.askedAtMs) && view.report?.sequence != null && view.report.sequence >= 0;
+    const isHere =
+      isFresh(view, choice.askedAtMs) && view.report?.sequence != null && view.report.sequence >= 0;
     if (!isHere || (view.report.version >= 0 && view.report.id !== node.id)) return [];
     const { sequence } = view.report;
     const isProven = verdict.kind === 'eligible';
@@ -172,7 +177,11 @@ function promoted(
 }
 
 /** The master stays although it lost its data: the way out of a shard that has nothing better. */
-function acceptLoss(situation: Situation, master: NodeView, { askedAtMs }: HandChoice): Result<Choice, string> {
+function acceptLoss(
+  situation: Situation,
+  master: NodeView,
+  { askedAtMs }: HandChoice,
+): Result<Choice, string> {
   const { node, report, loss, shardIndex } = master;
   if (loss === null || report === null || !isFresh(master, askedAtMs)) {
     return err(`preferred_node_id: node ${node.id} is already the master of this shard`);

@@ -119,7 +119,11 @@ export function replaceMaster(
   const shardIndex = shardIndexOf(draft.cluster, shard.id);
   const promoted = promote(settled.cluster, shardIndex, candidate.view.node.id);
   assert(promoted.ok, 'a replica of a shard without a started migration can be promoted');
-  const facts = factsAfterPromotion(situation, { facts: draft.facts, version: promoted.value.version }, { shard, candidate });
+  const facts = factsAfterPromotion(
+    situation,
+    { facts: draft.facts, version: promoted.value.version },
+    { shard, candidate },
+  );
   return { cluster: promoted.value, facts, reasons: settled.reasons };
 }
 
@@ -137,7 +141,12 @@ function factsAfterPromotion(
   const to = candidate.view.node.id;
   const open = openPromotion(base.facts, shard.id);
   let { facts } = base;
-  if (open !== null) facts = condemned(withoutLastPromotion(facts, shard.id), from, 'it may have been master for a moment and was never seen as one');
+  if (open !== null)
+    facts = condemned(
+      withoutLastPromotion(facts, shard.id),
+      from,
+      'it may have been master for a moment and was never seen as one',
+    );
   const master = masterView(situation, shard);
   if (master.loss !== null) facts = condemned(facts, from, master.loss.why);
   const origin = open?.from ?? from;
@@ -153,7 +162,12 @@ function factsAfterPromotion(
     });
   }
   const { sequence } = candidate;
-  return withNodeFacts(facts, to, { sequence, following: to, seenAtSeconds: situation.nowSeconds, remake: null });
+  return withNodeFacts(facts, to, {
+    sequence,
+    following: to,
+    seenAtSeconds: situation.nowSeconds,
+    remake: null,
+  });
 }
 
 function condemned(facts: ClusterFacts, id: NodeId, remake: string): ClusterFacts {

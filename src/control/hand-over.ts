@@ -26,7 +26,13 @@ export function unrecordedHandOvers(situation: Situation): readonly HandOver[] {
     if (shard.migration?.stage.kind === 'started') continue;
     const source = masterView(situation, shard);
     const job = source.report?.sourceJob ?? null;
-    if (source.condition !== 'answering' || job === null || job.state !== 'success' || job.isInEffect !== true) continue;
+    if (
+      source.condition !== 'answering' ||
+      job === null ||
+      job.state !== 'success' ||
+      job.isInEffect !== true
+    )
+      continue;
     const target = situation.views.get(job.destination);
     if (target === undefined || target.node.role !== 'master' || target.shard.id === shard.id) continue;
     if (!containsRange(shard.slots, job.range)) continue;
@@ -70,4 +76,3 @@ export function handOverRemedy({ range, source, target, isProven }: HandOver): s
     `When the target is well again, record the move: POST .../migrate {"slot":"${slots}","target":${target.shardIndex},"slot_only":true}`
   );
 }
-

@@ -206,7 +206,8 @@ function stepOfStarted(situation: Situation, view: MigrationView): MigrationStep
 
 /** A target that just fell silent may be dying, and one on an empty disk has nothing: what is known of its replica then decides (failover.ts). */
 function stepAfterSuccess({ target }: MigrationView): MigrationStep {
-  if (target.loss !== null) return wait(`the slots were handed over, but the target has lost its data: ${target.loss.why}`);
+  if (target.loss !== null)
+    return wait(`the slots were handed over, but the target has lost its data: ${target.loss.why}`);
   if (target.condition === 'answering') return { kind: 'finish', why: 'the source reports success' };
   return wait('the slots were handed over, but the target does not answer');
 }
@@ -215,7 +216,11 @@ function stepAfterSuccess({ target }: MigrationView): MigrationStep {
 function stepOfForgetting({ place: { migration }, memory }: MigrationView): MigrationStep | null {
   const { stage } = migration;
   if (stage.kind !== 'started' || !stage.isTargetMarked || !memory.sawTargetUnmarked) return null;
-  return { kind: 'start', why: 'the target has forgotten an earlier import of these slots', isTargetMarked: false };
+  return {
+    kind: 'start',
+    why: 'the target has forgotten an earlier import of these slots',
+    isTargetMarked: false,
+  };
 }
 
 /** A restarted or dead source. One that reports `fail` never answered MOVED, so its own data is the newest and the move is tried again. */
@@ -231,9 +236,12 @@ function stepOfCancelled(view: MigrationView): MigrationStep {
   }
   if (isAway(target)) {
     const isEnded = isAway(source) || sourceState !== 'running';
-    return isEnded ? { kind: 'giveUp', why: 'it was cancelled' } : wait('the source is to notice that the target is away');
+    return isEnded
+      ? { kind: 'giveUp', why: 'it was cancelled' }
+      : wait('the source is to notice that the target is away');
   }
-  if (targetState === 'running') return { kind: 'endImport', why: 'it was cancelled; the import is being ended' };
+  if (targetState === 'running')
+    return { kind: 'endImport', why: 'it was cancelled; the import is being ended' };
   if (isAway(source) && isFresh(target, silentSinceMs(source))) {
     return { kind: 'giveUp', why: `it was cancelled while ${nodeName(source)} did not answer` };
   }
@@ -254,7 +262,9 @@ function stepWithoutSource(view: MigrationView): MigrationStep {
       why: `the source ${nodeName(source)} does not answer and the target has not taken the slots over`,
     };
   }
-  return wait(`the source ${nodeName(source)} does not answer and may still carry the move out when it goes on`);
+  return wait(
+    `the source ${nodeName(source)} does not answer and may still carry the move out when it goes on`,
+  );
 }
 
 /** No job runs: try, try again, or give up. */
@@ -262,8 +272,7 @@ function stepWhenSettled(situation: Situation, view: MigrationView): MigrationSt
   const { source, target, memory } = view;
   if (memory.failures >= MIGRATION_FAILURES_MAX)
     return { kind: 'giveUp', why: `it failed: ${memory.lastError}` };
-  if (isAway(target))
-    return { kind: 'giveUp', why: `the target ${nodeName(target)} does not answer` };
+  if (isAway(target)) return { kind: 'giveUp', why: `the target ${nodeName(target)} does not answer` };
   if (situation.nowMs < memory.nextAtMs) {
     return {
       kind: 'wait',

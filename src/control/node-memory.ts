@@ -261,11 +261,7 @@ function afterFailure(before: NodeMemory, error: NodeError, probe: Probe): NodeM
   }
 }
 
-function absent(
-  before: NodeMemory,
-  { kind, why }: Pick<Absence, 'kind' | 'why'>,
-  probe: Probe,
-): NodeMemory {
+function absent(before: NodeMemory, { kind, why }: Pick<Absence, 'kind' | 'why'>, probe: Probe): NodeMemory {
   const known = before.absence;
   const absence: Absence = {
     kind,

@@ -29,7 +29,8 @@ export function planNotes(situation: Situation): Draft {
   const reasons: CommitReason[] = [];
   for (const shard of cluster.shards) {
     facts = confirmed(situation, facts, { shard, reasons });
-    for (const { id } of shard.nodes) facts = judgedCopy(facts, viewOf(situation, id), { situation, reasons });
+    for (const { id } of shard.nodes)
+      facts = judgedCopy(facts, viewOf(situation, id), { situation, reasons });
   }
   facts = contested(situation, facts, reasons);
   if (reasons.length > 0) return { cluster, facts, reasons };
@@ -78,7 +79,12 @@ function judgedCopy(
   const isEmpty = report.version < 0 && report.sequence === 0;
   if (!isEmpty && (need.kind !== 'nothing' || !isRemade(view, master))) return facts;
   const how = isEmpty ? 'is on a new data directory' : `was made anew from ${nodeName(master)}`;
-  reasons.push({ kind: 'copyRemade', shardIndex, node: node.id, text: `the copy of ${nodeName(view)} ${how}` });
+  reasons.push({
+    kind: 'copyRemade',
+    shardIndex,
+    node: node.id,
+    text: `the copy of ${nodeName(view)} ${how}`,
+  });
   return withNodeFacts(facts, node.id, {
     sequence: report.sequence,
     following: isLivingLink(report, situation.settings) ? master.node.id : null,
@@ -111,13 +117,18 @@ function notedPositions(situation: Situation): Draft {
   }
   const isDue = isLinkChanged || nowMs >= memory.notedAtMs + POSITIONS_INTERVAL_MS;
   if (news.length === 0 || !isDue) return nothing;
-  return { cluster, facts: { ...facts, nodes: new Map([...facts.nodes, ...news]) }, reasons: [{ kind: 'noted' }] };
+  return {
+    cluster,
+    facts: { ...facts, nodes: new Map([...facts.nodes, ...news]) },
+    reasons: [{ kind: 'noted' }],
+  };
 }
 
 /** What is to be written down of a node; null when nothing new is known. A master that is not there leaves what is known of its shard as it was. */
 function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
   const { report, need, node, shard, facts: known } = view;
-  if (known.remake !== null || view.loss !== null || view.condition !== 'answering' || report === null) return null;
+  if (known.remake !== null || view.loss !== null || view.condition !== 'answering' || report === null)
+    return null;
   if (report.sequence === null || report.sequence < 0 || need.kind !== 'nothing') return null;
   const master = masterView(situation, shard);
   const following = node.role === 'master' ? node.id : linkTo(situation, view, master, known.following);

@@ -69,7 +69,8 @@ export const PROBLEMS = {
     severity: 'error',
     title: 'This controller cannot look at a node',
     when: 'The fault is on this side: no file descriptors, no route, a name that cannot be resolved. It is never counted against the node.',
-    remedy: 'Read the detail; raise the limit of open files, repair routes or name service of this controller.',
+    remedy:
+      'Read the detail; raise the limit of open files, repair routes or name service of this controller.',
   },
   copyNotProven: {
     severity: 'warning',
@@ -82,7 +83,8 @@ export const PROBLEMS = {
     severity: 'warning',
     title: 'Replica lags behind',
     when: 'A replica with a living link lacks more than may be lost, or does not move while its master does. It could not take over now.',
-    remedy: 'Check the disk and the load of the replica; one that does not move at all has to be restarted or replaced.',
+    remedy:
+      'Check the disk and the load of the replica; one that does not move at all has to be restarted or replaced.',
   },
   emptiesBeforeFullSync: {
     severity: 'warning',
@@ -205,7 +207,8 @@ export const PROBLEMS = {
     severity: 'info',
     title: 'Migration is waiting',
     when: 'A migration cannot go on now; the detail says for what it waits.',
-    remedy: 'None while it is short; else remove what it waits for, or POST .../clusters/{cluster}/migrate/cancel.',
+    remedy:
+      'None while it is short; else remove what it waits for, or POST .../clusters/{cluster}/migrate/cancel.',
   },
   storeUnavailable: {
     severity: 'error',

@@ -22,7 +22,11 @@ export type Standing =
 /** Judges the copy of a replica that stands at `sequence` and follows `master`, the node whose data is to be kept. */
 export function standingOf(
   situation: Situation,
-  { view, master, sequence }: { readonly view: NodeView; readonly master: NodeView; readonly sequence: number },
+  {
+    view,
+    master,
+    sequence,
+  }: { readonly view: NodeView; readonly master: NodeView; readonly sequence: number },
 ): Standing {
   if (sequence === 0) {
     return emptyShard(master)
@@ -108,7 +112,8 @@ function reachedAll({ lag }: LinkCase): boolean {
 
 /** The replica's own word: when it last heard from its master, compared with the master's last sign of life. */
 function wasHeardUntil({ settings }: Situation, { memory, report }: NodeView, lastLifeMs: number): boolean {
-  if (report?.lastIoSeconds === undefined || report.lastIoSeconds === null || memory.look === null) return false;
+  if (report?.lastIoSeconds === undefined || report.lastIoSeconds === null || memory.look === null)
+    return false;
   const heardAtMs = memory.look.startedAtMs - report.lastIoSeconds * 1000;
   return heardAtMs >= lastLifeMs - linkSilenceMsMax(settings);
 }

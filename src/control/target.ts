@@ -101,7 +101,8 @@ function needOfReplica(circumstances: Circumstances, found: ReplicaCase): Need {
   if (history.kind === 'empty' || history.kind === 'current') {
     return push(node, { purpose: 'role', report, isForced: isAtVersion });
   }
-  if (!isCutOff && !isFinal(found)) return push(node, { purpose: 'isolation', report, isForced: isAtVersion });
+  if (!isCutOff && !isFinal(found))
+    return push(node, { purpose: 'isolation', report, isForced: isAtVersion });
   if (history.kind === 'prefix') return push(node, { purpose: 'role', report, isForced: isAtVersion });
   return { kind: 'condemn', why: history.why };
 }
@@ -118,7 +119,8 @@ function needOfCondemned(circumstances: Circumstances, { sights, sight, report }
   if (goal === null || report.sequence === null) {
     return { kind: 'wait', why: 'its copy is to be made anew once the position of its master is known' };
   }
-  if (!isIsolated(circumstances, sight, report)) return push(node, { purpose: 'isolation', report, isForced });
+  if (!isIsolated(circumstances, sight, report))
+    return push(node, { purpose: 'isolation', report, isForced });
   if (memory.remake.outrunTo !== null && report.sequence >= goal + OUTRUN_MARGIN / 2) {
     return push(node, { purpose: 'role', report, isForced });
   }

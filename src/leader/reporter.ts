@@ -103,7 +103,12 @@ export class Reporter {
   importsEnded(action: EndImportsAction, result: Result<number, NodeError>): void {
     const fields = { node: action.target, addr: action.targetAddress };
     if (result.ok) this.#logger.info('import.ended', { ...fields, connections: result.value });
-    else this.#logger.warn('import.end_failed', { ...fields, reason: result.error.kind, message: result.error.message });
+    else
+      this.#logger.warn('import.end_failed', {
+        ...fields,
+        reason: result.error.kind,
+        message: result.error.message,
+      });
   }
 
   /** Every node has the committed version and its role. */

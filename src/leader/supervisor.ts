@@ -189,11 +189,7 @@ export class Supervisor {
     this.#turnTimer = null;
     const events = this.#events;
     this.#events = [];
-    this.#memory = observe(
-      this.#memory,
-      { cluster: this.#record.cluster, settings: this.#settings },
-      events,
-    );
+    this.#memory = observe(this.#memory, { cluster: this.#record.cluster, settings: this.#settings }, events);
     // Without the lead or the record nothing is decided: whoever made this object is about to stop it.
     if (this.#isStopped || current === null || !this.#context.isCurrent(term)) return;
     const decision = this.#decide();
@@ -294,7 +290,10 @@ export class Supervisor {
       const confirmed = await records.linearize();
       const current = records.getCluster(this.#record.namespace, this.#record.cluster.name);
       if (!confirmed.ok || this.#isStopped || !isCurrent(term) || current?.cluster.version !== version) {
-        return err({ kind: 'ownFault', message: 'not sent: the lead or the topology could not be confirmed' });
+        return err({
+          kind: 'ownFault',
+          message: 'not sent: the lead or the topology could not be confirmed',
+        });
       }
     }
     const endpoint = this.#endpoint(action.node, action.address);

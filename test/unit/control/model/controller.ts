@@ -11,13 +11,13 @@ import type {
   PushAction,
 } from '../../../../src/control/actions.ts';
 import { type Decision, decide } from '../../../../src/control/decide.ts';
-import { replaceMaster } from '../../../../src/control/failover.ts';
+import { chooseByHand } from '../../../../src/control/failover-by-hand.ts';
 import { type ControlEvent, NO_MEMORY, forgetNode, observe } from '../../../../src/control/memory.ts';
 import type { NodeError, ProbeResult } from '../../../../src/control/observation.ts';
 import type { ControlSettings } from '../../../../src/control/settings.ts';
-import { type Circumstances, lookAt, masterView, viewOf } from '../../../../src/control/situation.ts';
+import { type Circumstances, lookAt } from '../../../../src/control/situation.ts';
 import { type NodePlace, allNodes, masterOf } from '../../../../src/topology/cluster.ts';
-import { type ClusterFacts, factsFor, initialFacts, withNodeFacts } from '../../../../src/topology/facts.ts';
+import { type ClusterFacts, factsFor, initialFacts } from '../../../../src/topology/facts.ts';
 import { isolationText, setNodesText } from '../../../../src/topology/setnodes-text.ts';
 import type { Cluster, Node, NodeAddress, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
 import { NOW_SECONDS } from '../../topology/arbitrary.ts';
@@ -33,6 +33,12 @@ const SETTINGS: ControlSettings = {
   maxPingCount: MAX_PING_COUNT,
   lagMax: LAG_MAX,
 };
+
+interface ByHand {
+  /** Null: the best there is. */
+  readonly preferred: NodeId | null;
+  readonly isForced: boolean;
+}
 
 export class Controller {
   cluster: Cluster;
@@ -156,34 +162,20 @@ export class Controller {
     return node.isPasswordWrong ? 'passwordRequired' : null;
   }
 
-  /** A failover by hand that accepts every loss: the living node with the most, or the master itself as it is. */
-  force(shardIndex: number): boolean {
+  /** A failover that a person asks for; the reason when there is none. */
+  failOver(shardIndex: number, { preferred, isForced }: ByHand): string | null {
+    const shard = present(this.cluster.shards[shardIndex], 'no such shard');
+    const askedAtMs = this.#world.nowMs;
+    this.probe(shard.nodes.map((node) => node.address));
     const situation = lookAt(this.#circumstances());
-    const shard = present(situation.cluster.shards[shardIndex], 'no such shard');
-    const living = shard.nodes
-      .map(({ id }) => viewOf(situation, id))
-      .filter(({ condition, report }) => condition === 'answering' && report !== null)
-      .toSorted((left, right) => (right.report?.sequence ?? 0) - (left.report?.sequence ?? 0));
-    const view = living.find(({ node }) => node.role === 'replica') ?? masterView(situation, shard);
-    if (view.condition !== 'answering') return false;
-    const sequence = view.report?.sequence ?? 0;
-    this.#world.note(
-      () => `failover by force: ${this.#name(view.node.address)} at ${sequence} counts from now on`,
-    );
-    if (view.node.role === 'master') {
-      const facts = { sequence, following: view.node.id, seenAtSeconds: 0, remake: null };
-      this.#memory = forgetNode(this.#memory, view.node.id);
-      this.#noteChange(shard, view.node, true);
-      this.install(this.cluster, withNodeFacts(this.facts, view.node.id, facts));
-      return true;
+    const choice = chooseByHand(situation, { shardIndex, preferred, isForced, askedAtMs });
+    if (!choice.ok) return choice.error;
+    const { action, newMaster, isAcceptance } = choice.value;
+    if (isAcceptance) {
+      this.#memory = forgetNode(this.#memory, newMaster);
+      this.#noteChange(shard, masterOf(shard), isForced);
     }
-    const draft = { cluster: this.cluster, facts: this.facts, reasons: [] };
-    const candidate = { view, sequence, isProven: false, why: 'asked for' };
-    const next = replaceMaster(situation, draft, { shard, candidate });
-    if (typeof next === 'string') return false;
-    this.#noteChanges(next.cluster, true);
-    this.install(next.cluster, next.facts);
-    return true;
+    return this.#commit(action, isForced) ? null : 'the outcome is not known';
   }
 
   /** Somebody confirms that nobody else pushes topologies. */
@@ -229,7 +221,7 @@ export class Controller {
   #carryOut(action: Decision['actions'][number], endedAtMs: number): ControlEvent {
     switch (action.kind) {
       case 'commit':
-        return { kind: 'commitEnded', endedAtMs, isCommitted: this.#commit(action) };
+        return { kind: 'commitEnded', endedAtMs, isCommitted: this.#commit(action, false) };
       case 'push':
         return { kind: 'pushed', node: action.node, endedAtMs, result: this.#push(action) };
       case 'outrun':
@@ -314,7 +306,7 @@ export class Controller {
     return this.#send(action.sourceAddress, (node) => migrate(this.#world, node, { range, target }));
   }
 
-  #commit({ next, facts, reasons }: CommitAction): boolean {
+  #commit({ next, facts, reasons }: CommitAction, isForced: boolean): boolean {
     const isRisky = this.#world.chance(this.#world.weather.commitFailurePercent);
     if (isRisky && this.#world.chance(50)) return false;
     checkCommit(this.cluster, next);
@@ -322,7 +314,7 @@ export class Controller {
       this.#world.note(
         () => `commit v${next.version}: ${reason.kind}: ${'text' in reason ? reason.text : ''}`,
       );
-    this.#noteChanges(next, false);
+    this.#noteChanges(next, isForced);
     const promoted = next.shards.filter(({ nodes }) => nodes.some((node) => this.#isPromoted(node)));
     this.install(next, facts);
     this.reasons.push(...reasons);

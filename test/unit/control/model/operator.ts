@@ -13,7 +13,14 @@ import type { Controller } from './controller.ts';
 import type { ModelNode } from './node.ts';
 import type { World } from './world.ts';
 
-export type ErrandKind = 'migrate' | 'cancel' | 'addReplica' | 'removeReplica' | 'replaceReplica' | 'rejoin';
+export type ErrandKind =
+  | 'migrate'
+  | 'cancel'
+  | 'addReplica'
+  | 'removeReplica'
+  | 'replaceReplica'
+  | 'rejoin'
+  | 'failover';
 
 const ERRANDS: ReadonlySet<string> = new Set<ErrandKind>([
   'migrate',
@@ -22,6 +29,7 @@ const ERRANDS: ReadonlySet<string> = new Set<ErrandKind>([
   'removeReplica',
   'replaceReplica',
   'rejoin',
+  'failover',
 ]);
 
 const NODES_MAX = 14;
@@ -59,8 +67,11 @@ export class Operator {
         if (shardIndex !== null) this.#addReplica(shardIndex);
         return;
       }
-      default:
+      case 'rejoin':
         this.#rejoin();
+        return;
+      default:
+        this.#failOver();
     }
   }
 
@@ -71,6 +82,14 @@ export class Operator {
     if (!this.#remove(place)) return false;
     this.#addReplica(place.shardIndex);
     return true;
+  }
+
+  #failOver(): void {
+    if (this.#controller.isOut) return;
+    const { shards } = this.#controller.cluster;
+    const shardIndex = this.#world.below(shards.length);
+    const refusal = this.#controller.failOver(shardIndex, { preferred: null, isForced: false });
+    this.#world.note(() => `asked for: a failover of shard ${shardIndex}: ${refusal ?? 'done'}`);
   }
 
   #migrate(): void {

@@ -52,6 +52,7 @@ const KINDS: readonly (FaultKind | ErrandKind)[] = [
   'removeReplica',
   'replaceReplica',
   'rejoin',
+  'failover',
 ];
 
 /** A run has about a third of the kinds, each seldom or often, so that each is also seen without the others. */

@@ -1,6 +1,7 @@
 // What an operator does about a problem: the one call its remedy names. A state that is not left by itself has to name one of these.
 
 import type { Problem, ProblemKind } from '../../../../src/control/problems.ts';
+import { masterOf } from '../../../../src/topology/cluster.ts';
 import type { Controller } from './controller.ts';
 import type { Faults } from './faults.ts';
 import type { Operator } from './operator.ts';
@@ -42,9 +43,17 @@ function carryOut(call: Call, problem: Problem, { controller, faults, operator }
     case 'replaceNode':
       return address !== null && operator.replace(address);
     case 'forceFailover':
-      return shardIndex !== null && controller.force(shardIndex);
+      return shardIndex !== null && forceFailover(controller, shardIndex);
     default:
       controller.confirmAlone();
       return true;
   }
+}
+
+/** The best copy there is; and where there is none but an emptied master, that master as it is. */
+function forceFailover(controller: Controller, shardIndex: number): boolean {
+  if (controller.failOver(shardIndex, { preferred: null, isForced: true }) === null) return true;
+  const shard = controller.cluster.shards[shardIndex];
+  if (shard === undefined) return false;
+  return controller.failOver(shardIndex, { preferred: masterOf(shard).id, isForced: true }) === null;
 }
