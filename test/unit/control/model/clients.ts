@@ -1,0 +1,59 @@
+// Clients that write wherever they are let, and remember what was acknowledged.
+
+import type { Slot } from '../../../../src/topology/types.ts';
+import type { Controller } from './controller.ts';
+import type { ModelNode } from './node.ts';
+import type { World } from './world.ts';
+
+/** One round: some clients of every slot write to every node that takes it; two nodes may. */
+export function writeAll(world: World, controller: Controller): void {
+  for (const slot of world.slots) {
+    for (const node of world.nodes) {
+      if (!node.serves(slot, world.nowMs) || !world.chance(world.weather.writePercent)) continue;
+      write(world, controller, { node, slot });
+    }
+  }
+}
+
+function write(
+  world: World,
+  controller: Controller,
+  { node, slot }: { readonly node: ModelNode; readonly slot: Slot },
+): void {
+  const id = world.ledger.nextId();
+  const end = node.log.put(id, slot);
+  const place = controller.placeAt(node.address);
+  world.ledger.acknowledged({
+    id,
+    slot,
+    ackedAtMs: world.nowMs,
+    node,
+    shard: place?.shard.id ?? controller.ownerOf(slot).id,
+    end,
+    isStale: isStale(controller, { node, slot }),
+  });
+}
+
+/**
+ * An old master takes writes until it is told, one that somebody else made a master does so, and a restarted source of a move takes them
+ * beside the target: Kvrocks has no fence against any of these.
+ */
+function isStale(
+  controller: Controller,
+  { node, slot }: { readonly node: ModelNode; readonly slot: Slot },
+): boolean {
+  // A target takes slots over before any topology says so, but only as long as it is a master.
+  if (node.imported.has(slot)) return controller.placeAt(node.address)?.node.role !== 'master';
+  const isOwner = controller.masterAddressOf(controller.ownerOf(slot)) === node.address;
+  return !isOwner || controller.isServedElsewhere(slot, node);
+}
+
+/** What clients had sent to a node that hung is executed when it goes on; nobody hears of it. */
+export function queueWrites(world: World, node: ModelNode): void {
+  for (const slot of world.slots) {
+    if (!node.serves(slot, world.nowMs) || !world.chance(50)) continue;
+    node.queue.push(() => {
+      if (node.serves(slot, world.nowMs)) node.log.put(world.ledger.nextId(), slot);
+    });
+  }
+}

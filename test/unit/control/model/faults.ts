@@ -1,0 +1,257 @@
+// What goes wrong: one table of faults, each with its beginning and its end. A run has some of them, so that each is also seen without the others.
+
+import { queueWrites } from './clients.ts';
+import type { Controller } from './controller.ts';
+import { failJobsOf, setNodes } from './migration.ts';
+import { ModelNode, type Stranger } from './node.ts';
+import { masterOf, migrationsOf } from '../../../../src/topology/cluster.ts';
+import { setNodesText } from '../../../../src/topology/setnodes-text.ts';
+import type { NodeAddress, NodeId } from '../../../../src/topology/types.ts';
+import type { Moment, World } from './world.ts';
+
+export type FaultKind =
+  | 'kill'
+  | 'wipe'
+  | 'forget'
+  | 'hang'
+  | 'cutFromMaster'
+  | 'cutFromControl'
+  | 'stranger'
+  | 'fullOfClients'
+  | 'wrongPassword'
+  | 'stuck'
+  | 'leaderChange'
+  | 'outage'
+  | 'secondController'
+  | AmbushKind;
+
+/** A fault that waits for its moment. */
+type AmbushKind = 'ambushMigrate' | 'ambushHandOver' | 'ambushPromotion';
+
+const AMBUSHES: Record<Moment, AmbushKind> = {
+  migrate: 'ambushMigrate',
+  handOver: 'ambushHandOver',
+  promotion: 'ambushPromotion',
+};
+
+const AMBUSHING = ['kill', 'hang', 'hang', 'wipe', 'forget', 'cutFromControl', 'leaderChange'] as const;
+
+/** What ends a fault, and when. */
+interface Healing {
+  readonly atMs: number;
+  readonly heal: () => void;
+}
+
+export class Faults {
+  /** The node whose host does not come back. */
+  lost: ModelNode | null = null;
+  readonly #world: World;
+  readonly #controller: Controller;
+  readonly #healings: Healing[] = [];
+  readonly #armed = new Set<FaultKind>();
+
+  constructor(world: World, controller: Controller) {
+    this.#world = world;
+    this.#controller = controller;
+    world.onMoment = (moment, node) => {
+      if (this.#armed.delete(AMBUSHES[moment]) && node.life === 'up') {
+        this.#strike(world.pick(AMBUSHING), node);
+      }
+    };
+  }
+
+  /** Ends what has lasted long enough. */
+  healDue(): void {
+    for (const healing of this.#healings.filter(({ atMs }) => atMs <= this.#world.nowMs)) {
+      this.#healings.splice(this.#healings.indexOf(healing), 1);
+      healing.heal();
+    }
+  }
+
+  /** Ends everything; at the end of some runs a host is lost for good. */
+  healAll(isOneLost: boolean): void {
+    this.#world.note(() => 'all faults end');
+    this.lost = isOneLost ? this.#world.pickWhere(this.#world.nodes, (node) => this.#isLosable(node)) : null;
+    this.#world.note(() => (this.lost === null ? 'no host is lost' : `${this.lost.name} is lost for good`));
+    for (const { heal } of this.#healings.splice(0)) heal();
+    this.#armed.clear();
+    if (this.lost !== null) this.lost.stranger = null;
+    for (const node of this.#world.nodes) if (node.life !== 'up') this.#goOn(node);
+    this.#controller.outageUntilMs = -Infinity;
+  }
+
+  /** A shard that has no other node has nothing to go on with. */
+  #isLosable(node: ModelNode): boolean {
+    const place = this.#controller.placeAt(node.address);
+    return node.life === 'dead' && place !== null && place.shard.nodes.length > 1;
+  }
+
+  /** What an operator does to a node that needs it: its data and its topology stay. */
+  restart(where: NodeAddress): boolean {
+    const node = this.#world.nodeAt(where);
+    failJobsOf(this.#world, node);
+    node.die();
+    this.#goOn(node);
+    return true;
+  }
+
+  begin(kind: FaultKind): void {
+    if (kind === 'ambushMigrate' || kind === 'ambushHandOver' || kind === 'ambushPromotion') {
+      this.#armed.add(kind);
+      return;
+    }
+    const node = this.#victim(kind);
+    if (node !== null) this.#strike(kind, node);
+  }
+
+  /** Whom it strikes: often where something is going on, else masters as often as replicas. */
+  #victim(kind: FaultKind): ModelNode | null {
+    const isFit = (node: ModelNode): boolean =>
+      node.life === 'up' && this.#controller.placeAt(node.address) !== null;
+    if (this.#world.chance(40)) {
+      const busy = this.#world.pickWhere(this.#busyNodes(), isFit);
+      if (busy !== null) return busy;
+    }
+    const isOfReplicas = kind === 'stuck' || kind === 'cutFromMaster' || this.#world.chance(50);
+    const wanted = isOfReplicas ? 'replica' : 'master';
+    return (
+      this.#world.pickWhere(this.#world.nodes, (node) => isFit(node) && node.role === wanted) ??
+      this.#world.pickWhere(this.#world.nodes, isFit)
+    );
+  }
+
+  /** The ends of migrations, and the shard whose master changed last. */
+  #busyNodes(): readonly ModelNode[] {
+    const { cluster } = this.#controller;
+    const last = this.#world.ledger.changes.at(-1)?.shard;
+    const changed = cluster.shards.filter(({ id }) => id === last).flatMap(({ nodes }) => nodes);
+    const ends = migrationsOf(cluster).flatMap(({ source, target }) => [masterOf(source), masterOf(target)]);
+    return [...changed, ...ends].map(({ address }) => this.#world.nodeAt(address));
+  }
+
+  #strike(kind: Exclude<FaultKind, AmbushKind>, node: ModelNode): void {
+    const world = this.#world;
+    world.note(() => `fault ${kind} at ${node.name} (${node.role}, v${node.version}, ${node.log.sequence})`);
+    switch (kind) {
+      case 'kill':
+        this.#kill(node, 25);
+        return;
+      case 'wipe':
+        this.#wipe(node);
+        return;
+      case 'forget':
+        this.#kill(node, 10);
+        node.forgetTopology();
+        return;
+      case 'hang':
+        queueWrites(world, node);
+        node.life = 'hung';
+        node.reachedMs = Infinity;
+        this.#later(15, () => this.#goOn(node));
+        return;
+      case 'cutFromMaster':
+        this.#flag(node, 'isCutFromMaster', 30);
+        return;
+      case 'cutFromControl':
+        this.#flag(node, 'isCutFromControl', 15);
+        return;
+      case 'stranger':
+        this.#replace(node);
+        return;
+      case 'fullOfClients':
+        this.#flag(node, 'isFullOfClients', 20);
+        return;
+      case 'wrongPassword':
+        this.#flag(node, 'isPasswordWrong', 20);
+        return;
+      case 'stuck':
+        this.#flag(node, 'isStuck', 30);
+        return;
+      case 'leaderChange':
+        this.#controller.changeLeader();
+        return;
+      case 'outage':
+        this.#controller.outageUntilMs = world.nowMs + 30_000;
+        this.#controller.changeLeader();
+        return;
+      default:
+        this.#meddle(node);
+    }
+  }
+
+  #later(secondsMax: number, heal: () => void): void {
+    this.#healings.push({ atMs: this.#world.nowMs + 1000 * this.#world.below(secondsMax + 1), heal });
+  }
+
+  #flag(
+    node: ModelNode,
+    flag: 'isCutFromMaster' | 'isCutFromControl' | 'isFullOfClients' | 'isPasswordWrong' | 'isStuck',
+    secondsMax: number,
+  ): void {
+    node[flag] = true;
+    if (flag === 'isCutFromControl') node.reachedMs = Infinity;
+    this.#later(secondsMax, () => {
+      node[flag] = false;
+      this.#world.note(() => `${flag} of ${node.name} ends`);
+    });
+  }
+
+  #kill(node: ModelNode, secondsMax: number): void {
+    node.life = 'dead';
+    failJobsOf(this.#world, node);
+    node.die();
+    this.#later(secondsMax, () => this.#goOn(node));
+  }
+
+  #goOn(node: ModelNode): void {
+    if (node.life === 'up' || node === this.lost) return;
+    this.#world.note(
+      () =>
+        `${node.name} ${node.life === 'hung' ? 'goes on' : 'starts'} (v${node.version}, ${node.log.sequence})`,
+    );
+    node.stranger = null;
+    node.wake();
+  }
+
+  #wipe(node: ModelNode): void {
+    this.#kill(node, 10);
+    const before = node.log;
+    node.wipe();
+    this.#world.ledger.dropped(before, { why: `the disk of ${node.name} was wiped`, isByFault: true });
+  }
+
+  #replace(node: ModelNode): void {
+    this.#kill(node, 25);
+    node.stranger = this.#stranger(node);
+    this.#world.note(() => `a ${node.stranger?.kind} answers at the address of ${node.name}`);
+  }
+
+  /** A node of another cluster has data of its own: less than ours, or more. */
+  #stranger(node: ModelNode): Stranger {
+    const kind = this.#world.pick(['kvrocks', 'redis', 'garbage'] as const);
+    if (kind !== 'kvrocks') return { kind };
+    const stranger = new ModelNode('stranger', node.address);
+    const id = 's'.repeat(40) as NodeId;
+    const text = this.#world.reader.read(`${id} ${node.address.replace(':', ' ')} master - 0-16383`);
+    stranger.setNodes({ id, text, version: 1 + this.#world.below(9), isForced: false }, 0);
+    stranger.hollow = { seenMs: Infinity };
+    const length = this.#world.below(2 * node.log.sequence + 2);
+    for (let index = 0; index < length; index += 1) {
+      stranger.log.put(this.#world.ledger.nextId(), this.#world.pick(this.#world.slots));
+    }
+    return { kind, node: stranger };
+  }
+
+  /** Somebody else pushes what was committed now or some time ago, under a higher version. */
+  #meddle(node: ModelNode): void {
+    if (node.version < 1) return;
+    const versions = [...this.#controller.committed.values()];
+    const cluster = this.#world.chance(70) ? this.#controller.cluster : this.#world.pick(versions);
+    const version = node.version + 1 + this.#world.below(3);
+    const text = this.#world.reader.read(setNodesText(cluster));
+    this.#world.note(
+      () => `somebody else tells ${node.name} the topology of v${cluster.version} as v${version}`,
+    );
+    setNodes(this.#world, node, { id: null, text, version, isForced: false });
+  }
+}

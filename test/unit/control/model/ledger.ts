@@ -1,0 +1,90 @@
+// The book of acknowledged writes: who took each, which copies were destroyed, and which losses nobody could have prevented.
+
+import type { NodeId, ShardId, Slot } from '../../../../src/topology/types.ts';
+import { type Log, type LogView, writesOf } from './log.ts';
+import type { ModelNode } from './node.ts';
+
+export interface Write {
+  readonly id: number;
+  readonly slot: Slot;
+  readonly ackedAtMs: number;
+  readonly node: ModelNode;
+  /** Of the node that took it. */
+  readonly shard: ShardId;
+  /** The node's sequence number after it. */
+  readonly end: number;
+  /** Taken by a node of an older topology: by an old master before it was told, or by one that somebody else made a master. */
+  readonly isStale: boolean;
+}
+
+/** A committed change of a shard's master. */
+export interface Change {
+  readonly shard: ShardId;
+  readonly from: NodeId;
+  readonly to: NodeId;
+  readonly atMs: number;
+  /** The last look at the old master that it answered: nobody can know what it took afterwards. */
+  readonly lookMs: number;
+  readonly lookSequence: number;
+  /** What the new master had. */
+  readonly copy: LogView;
+  /** Somebody accepted whatever it loses. */
+  readonly isForced: boolean;
+}
+
+/** Acknowledgements this long before the last answered look may not have reached any replica. */
+const WINDOW_MS = 1500;
+
+export class Ledger {
+  readonly writes: Write[] = [];
+  readonly changes: Change[] = [];
+  /** Writes whose last copy was destroyed, and how. */
+  readonly gone = new Map<number, { readonly why: string; readonly isByFault: boolean }>();
+  readonly #nodes: readonly ModelNode[];
+  readonly #note: (text: () => string) => void;
+  #nextId = 1;
+
+  constructor(nodes: readonly ModelNode[], note: (text: () => string) => void) {
+    this.#nodes = nodes;
+    this.#note = note;
+  }
+
+  nextId(): number {
+    const id = this.#nextId;
+    this.#nextId += 1;
+    return id;
+  }
+
+  acknowledged(write: Write): void {
+    this.writes.push(write);
+  }
+
+  /** A node's data was replaced or wiped. What nobody else has is gone. */
+  dropped(before: Log, cause: { readonly why: string; readonly isByFault: boolean }): void {
+    const missing = new Set(before.writes());
+    for (const node of this.#nodes) {
+      if (missing.size === 0) return;
+      for (const write of node.log.writes()) missing.delete(write);
+    }
+    for (const write of missing) {
+      if (!this.gone.has(write)) this.gone.set(write, cause);
+    }
+    if (missing.size > 0) {
+      this.#note(() => `the last copies of writes ${[...missing].join(' ')} are gone: ${cause.why}`);
+    }
+  }
+
+  /** Why the loss of the write is nobody's fault; null when it is. */
+  excuse(write: Write, lagMax: number): string | null {
+    if (write.isStale) return 'taken by a node of an older topology';
+    if (this.gone.get(write.id)?.isByFault === true) return 'all its copies were destroyed by a fault';
+    const change = this.changes.find((one) => this.#loses(one, write, lagMax));
+    return change === undefined ? null : `alone on a master that was replaced at ${change.atMs}`;
+  }
+
+  #loses(change: Change, write: Write, lagMax: number): boolean {
+    if (change.shard !== write.shard || change.atMs < write.ackedAtMs) return false;
+    const isLate = write.ackedAtMs >= change.lookMs - WINDOW_MS || write.end > change.lookSequence - lagMax;
+    return (change.isForced || isLate) && !writesOf(change.copy).has(write.id);
+  }
+}

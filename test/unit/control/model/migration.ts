@@ -1,0 +1,125 @@
+// Slots on their way between two masters, with their data (facts section 5).
+
+import { type Result, ok } from '../../../../src/base/result.ts';
+import type { NodeError } from '../../../../src/control/observation.ts';
+import { equalRanges } from '../../../../src/topology/slot.ts';
+import type { NodeId, SlotRange } from '../../../../src/topology/types.ts';
+import { writesOfSlot } from './log.ts';
+import { type ModelNode, type TopologyCommand, failure } from './node.ts';
+import type { Job, World } from './world.ts';
+
+/** CLUSTERX MIGRATE (facts section 5.1). */
+export function migrate(
+  world: World,
+  source: ModelNode,
+  { range, target: targetId }: { readonly range: SlotRange; readonly target: NodeId },
+): Result<void, NodeError> {
+  const row = source.rows.get(targetId);
+  if (source.id === null || source.role !== 'master' || row === undefined) return failure('refused');
+  if (world.slotsIn(range).some((slot) => source.owners.get(slot) !== source.id)) return failure('refused');
+  if (world.jobs.some((job) => job.source === source && job.state === 'running')) {
+    return failure('migrationRunning');
+  }
+  const { forbidden } = source;
+  if (forbidden !== null && forbidden.start <= range.stop && range.start <= forbidden.stop) {
+    return failure('alreadyMigrated');
+  }
+  const target = world.listenerAt(row.address);
+  if (target === null || !takesImport(world, target, range)) {
+    source.sourceJob = { range, destination: targetId, state: 'fail' };
+    return ok(undefined);
+  }
+  begin(world, { source, target, targetId, range, state: 'running' });
+  return ok(undefined);
+}
+
+function takesImport(world: World, target: ModelNode, range: SlotRange): boolean {
+  if (target.life !== 'up' || target.role !== 'master' || target.version < 0) return false;
+  if (target.isLoading(world.nowMs)) return false;
+  if (world.slotsIn(range).some((slot) => target.owners.get(slot) === target.id)) return false;
+  return !world.jobs.some((job) => job.target === target && job.state === 'running');
+}
+
+/** The target first deletes what it has of the slots; then the copy begins, and half of it is there in any case. */
+function begin(world: World, job: Job): void {
+  const { source, target, range } = job;
+  world.jobs.push(job);
+  source.sourceJob = { range, destination: job.targetId, state: 'start' };
+  target.targetJob = { range, state: 'start' };
+  if (target.forbidden !== null && equalRanges(target.forbidden, range)) target.forbidden = null;
+  for (const slot of world.slotsIn(range)) {
+    target.log.clear(slot);
+    const writes = [...writesOfSlot(source.log.view, slot)];
+    for (const write of writes.slice(0, writes.length / 2)) target.log.put(write, slot);
+  }
+  world.note(() => `${source.name} begins to move ${range.start}-${range.stop} to ${target.name}`);
+}
+
+/** One round of all jobs. */
+export function advanceJobs(world: World, failPercent: number): void {
+  for (const job of world.jobs) {
+    if (job.state !== 'running') continue;
+    if (job.target.life === 'hung') fail(world, job);
+    else if (job.source.life === 'up' && world.chance(15)) {
+      if (world.chance(failPercent)) fail(world, job);
+      else succeed(world, job);
+    }
+  }
+  if (world.jobs.length > 0 && world.jobs.every((job) => job.state !== 'running')) world.jobs.length = 0;
+}
+
+function succeed(world: World, job: Job): void {
+  const { source, target, range } = job;
+  for (const slot of world.slotsIn(range)) {
+    const known = writesOfSlot(target.log.view, slot);
+    for (const write of writesOfSlot(source.log.view, slot)) {
+      if (!known.has(write)) target.log.put(write, slot);
+    }
+    source.handedOver.add(slot);
+    target.imported.add(slot);
+  }
+  job.state = 'succeeded';
+  source.forbidden = range;
+  source.sourceJob = { range, destination: job.targetId, state: 'success' };
+  target.targetJob = { range, state: 'success' };
+  world.note(() => `${source.name} has moved ${range.start}-${range.stop} to ${target.name}`);
+  world.onMoment('handOver', world.chance(50) ? source : target);
+}
+
+/** An end that is dead has forgotten the job, and keeps what it had of the copy (facts section 5.5). */
+function fail(world: World, job: Job): void {
+  const { source, target, range } = job;
+  job.state = 'failed';
+  if (source.life !== 'dead') source.sourceJob = { range, destination: job.targetId, state: 'fail' };
+  if (target.life !== 'dead') {
+    target.targetJob = { range, state: 'error' };
+    for (const slot of world.slotsIn(range)) target.log.clear(slot);
+  }
+  world.note(() => `the move of ${range.start}-${range.stop} from ${source.name} to ${target.name} fails`);
+}
+
+/** Ends the jobs in which a dead node took part. */
+export function failJobsOf(world: World, node: ModelNode): void {
+  for (const job of world.jobs) {
+    if (job.state === 'running' && (job.source === node || job.target === node)) fail(world, job);
+  }
+}
+
+/** CLIENT KILL of the import connection (facts section 5.5). */
+export function endImports(world: World, target: ModelNode): number {
+  const running = world.jobs.filter((job) => job.target === target && job.state === 'running');
+  for (const job of running) fail(world, job);
+  return running.length;
+}
+
+/** SETNODES with what it does to jobs: a higher version ends an import, a change of the role ends the move (facts sections 5.4, 5.5). */
+export function setNodes(world: World, node: ModelNode, command: TopologyCommand): Result<void, NodeError> {
+  const { version, role } = node;
+  const result = node.setNodes(command, world.nowMs);
+  if (!result.ok || (node.version === version && !command.isForced)) return result;
+  for (const job of world.jobs) {
+    if (job.state !== 'running') continue;
+    if (job.target === node || (job.source === node && node.role !== role)) fail(world, job);
+  }
+  return result;
+}

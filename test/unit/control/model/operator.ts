@@ -1,0 +1,162 @@
+// People: they move slots, add and remove nodes while all is well, and make the calls that problems name when it is not.
+
+import { Secret } from '../../../../src/base/secret.ts';
+import { addNode, removeNode } from '../../../../src/topology/change-nodes.ts';
+import { cancelMigration, startMigration } from '../../../../src/topology/change-slots.ts';
+import { type NodePlace, allNodes, migrationsOf } from '../../../../src/topology/cluster.ts';
+import { UNSEEN_NODE, factsFor, withNodeFacts } from '../../../../src/topology/facts.ts';
+import { newNodeId } from '../../../../src/topology/node.ts';
+import { slotRange } from '../../../../src/topology/slot.ts';
+import { NOW_SECONDS } from '../../topology/arbitrary.ts';
+import type { NodeAddress } from '../../../../src/topology/types.ts';
+import type { Controller } from './controller.ts';
+import type { ModelNode } from './node.ts';
+import type { World } from './world.ts';
+
+export type ErrandKind =
+  | 'migrate'
+  | 'cancel'
+  | 'addReplica'
+  | 'removeReplica'
+  | 'replaceReplica'
+  | 'rejoin'
+  | 'failover';
+
+const ERRANDS: ReadonlySet<string> = new Set<ErrandKind>([
+  'migrate',
+  'cancel',
+  'addReplica',
+  'removeReplica',
+  'replaceReplica',
+  'rejoin',
+  'failover',
+]);
+
+const NODES_MAX = 14;
+
+export function isErrand(kind: string): kind is ErrandKind {
+  return ERRANDS.has(kind);
+}
+
+export class Operator {
+  readonly #world: World;
+  readonly #controller: Controller;
+
+  constructor(world: World, controller: Controller) {
+    this.#world = world;
+    this.#controller = controller;
+  }
+
+  run(kind: ErrandKind): void {
+    switch (kind) {
+      case 'migrate':
+        this.#migrate();
+        return;
+      case 'cancel':
+        this.#cancel();
+        return;
+      case 'addReplica':
+        if (this.#world.nodes.length < NODES_MAX)
+          this.#addReplica(this.#world.below(this.#controller.cluster.shards.length));
+        return;
+      case 'removeReplica':
+        this.#removeReplica();
+        return;
+      case 'replaceReplica': {
+        const shardIndex = this.#removeReplica();
+        if (shardIndex !== null) this.#addReplica(shardIndex);
+        return;
+      }
+      case 'rejoin':
+        this.#rejoin();
+        return;
+      default:
+        this.#failOver();
+    }
+  }
+
+  /** A replica whose host is lost makes room for a fresh one; whether that was possible now. */
+  replace(where: NodeAddress): boolean {
+    const place = this.#controller.placeAt(where);
+    if (place === null || place.node.role !== 'replica') return false;
+    if (!this.#remove(place)) return false;
+    this.#addReplica(place.shardIndex);
+    return true;
+  }
+
+  #failOver(): void {
+    if (this.#controller.isOut) return;
+    const { shards } = this.#controller.cluster;
+    const shardIndex = this.#world.below(shards.length);
+    const refusal = this.#controller.failOver(shardIndex, { preferred: null, isForced: false });
+    this.#world.note(() => `asked for: a failover of shard ${shardIndex}: ${refusal ?? 'done'}`);
+  }
+
+  #migrate(): void {
+    const slot = this.#world.pick(this.#world.slots);
+    const { cluster } = this.#controller;
+    const next = startMigration(cluster, {
+      range: slotRange(slot, this.#world.chance(50) ? slot : slot + 9),
+      targetIndex: this.#world.below(cluster.shards.length),
+      nowSeconds: NOW_SECONDS + Math.floor(this.#world.nowMs / 1000),
+    });
+    if (!next.ok) return;
+    this.#world.note(() => `asked for: slots from ${slot}`);
+    this.#controller.install(next.value, this.#controller.facts);
+  }
+
+  #cancel(): void {
+    const [place] = migrationsOf(this.#controller.cluster);
+    if (place === undefined) return;
+    const next = cancelMigration(this.#controller.cluster, place.sourceIndex);
+    if (!next.ok) return;
+    this.#world.note(() => `asked for: no more of slots from ${place.migration.range.start}`);
+    this.#controller.install(next.value, this.#controller.facts);
+  }
+
+  /** A node just made: nothing on its disk. */
+  #addReplica(shardIndex: number): void {
+    const node = this.#world.addNode();
+    this.#add(node, shardIndex, null);
+  }
+
+  /** A node that was in the cluster before comes back, reset but with its data, and with the request to make that anew. */
+  #rejoin(): void {
+    const isFree = (node: ModelNode): boolean =>
+      node.life === 'up' && this.#controller.placeAt(node.address) === null;
+    const node = this.#world.pickWhere(this.#world.nodes, isFree);
+    if (node === null) return;
+    node.forgetTopology();
+    node.link = null;
+    this.#add(node, this.#world.below(this.#controller.cluster.shards.length), 'it had data when it joined');
+  }
+
+  #add(node: ModelNode, shardIndex: number, remake: string | null): void {
+    const id = newNodeId(this.#world.random);
+    const next = addNode(this.#controller.cluster, shardIndex, {
+      id,
+      address: node.address,
+      role: 'replica',
+      password: Secret.none,
+      createdAtSeconds: NOW_SECONDS,
+    });
+    if (!next.ok) return;
+    this.#world.note(() => `asked for: ${node.name} at ${node.log.sequence} joins shard ${shardIndex}`);
+    const facts = factsFor(this.#controller.facts, next.value);
+    this.#controller.install(next.value, withNodeFacts(facts, id, { ...UNSEEN_NODE, remake }));
+  }
+
+  #removeReplica(): number | null {
+    const { cluster } = this.#controller;
+    const place = this.#world.pickWhere(allNodes(cluster), ({ node }) => node.role === 'replica');
+    return place !== null && this.#remove(place) ? place.shardIndex : null;
+  }
+
+  #remove({ node, shardIndex }: NodePlace): boolean {
+    const next = removeNode(this.#controller.cluster, shardIndex, node.id);
+    if (!next.ok) return false;
+    this.#world.note(() => `asked for: ${this.#world.nodeAt(node.address).name} leaves shard ${shardIndex}`);
+    this.#controller.install(next.value, this.#controller.facts);
+    return true;
+  }
+}
