@@ -8,7 +8,7 @@ import { expectantNodes, heldNodes, planPushes, planRaise, raiseMemoryAfter } fr
 import { diagnose } from './diagnosis.ts';
 import { type Draft, planFailovers } from './failover.ts';
 import { planAdoptions } from './hand-over.ts';
-import { type ControlMemory, forgetOthers } from './memory.ts';
+import { type ControlMemory, NO_MEMORY, forgetOthers } from './memory.ts';
 import { planMigrations, reviewMigrations } from './migration.ts';
 import { NO_REMAKE, type NodeMemory } from './node-memory.ts';
 import { planNotes } from './notes.ts';
@@ -81,12 +81,15 @@ function commit(
 ): Pick<Decision, 'actions' | 'memory' | 'wakeAtMs'> {
   const isRaise = draft.reasons.some((reason) => reason.kind === 'versionRaised');
   const isNote = draft.reasons.every((reason) => reason.kind === 'noted');
+  // Once somebody has confirmed that this group is alone, the count begins anew.
+  const isHeld = draft.reasons.some((reason) => reason.kind === 'pushesHeld');
+  const raise = isRaise ? raiseMemoryAfter(memory.raise, nowMs) : memory.raise;
   return {
     actions: [{ kind: 'commit', next: draft.cluster, facts: draft.facts, reasons: draft.reasons }],
     memory: {
       ...memory,
       commit: { ...memory.commit, isInFlight: true },
-      raise: isRaise ? raiseMemoryAfter(memory.raise, nowMs) : memory.raise,
+      raise: isHeld ? NO_MEMORY.raise : raise,
       notedAtMs: isNote ? nowMs : memory.notedAtMs,
     },
     wakeAtMs: Infinity,
