@@ -66,6 +66,7 @@ function collect(source: Readable, { place, bytesDeclared, lost }: Collection): 
     };
     const fail = (error: Error): void => {
       stop();
+      collector.discard();
       // Whoever answers decides what becomes of the rest.
       source.pause();
       reject(error);
@@ -77,7 +78,7 @@ function collect(source: Readable, { place, bytesDeclared, lost }: Collection): 
     };
     const onEnd = (): void => {
       stop();
-      resolve(collector.bytes);
+      resolve(collector.take());
     };
     const onClose = (): void => fail(new ClientLeftError('the client left before its request was whole'));
     const onLost = (): void => fail(crowded());

@@ -2,8 +2,8 @@
 
 import type { RoomPlace } from './shared-room.ts';
 
-/** Bytes set aside at first. */
-const FIRST_BYTES = 4096;
+/** Memory comes in pieces of so many bytes; what is no larger has a block that never grows, which is ten times as quick. */
+const STEP_BYTES = 16_384;
 
 export interface CollectorLimits {
   readonly bytesMax: number;
@@ -13,43 +13,62 @@ export interface CollectorLimits {
 
 /**
  * Copies each piece into one block. Kept as they are, pieces of a byte each would cost two hundred times their size, and a piece may hold on to
- * the whole of the buffer it was read into.
+ * the whole of the buffer it was read into. The block grows where it is, and ends when it is told to: blocks that are left behind would stay
+ * until they are collected, and a flood leaves many.
  */
 export class ByteCollector {
   readonly #place: RoomPlace;
   readonly #bytesMax: number;
-  readonly #blockBytesMax: number;
-  #block = new Uint8Array(0);
+  #block = new ArrayBuffer(0);
+  #view = new Uint8Array(this.#block);
+  /** Bytes of the block that were taken from the room. */
+  #granted = 0;
   #length = 0;
 
   constructor(place: RoomPlace, { bytesMax, bytesDeclared }: CollectorLimits) {
     this.#place = place;
-    this.#bytesMax = bytesMax;
-    this.#blockBytesMax = Math.min(bytesMax, bytesDeclared ?? bytesMax);
+    this.#bytesMax = Math.min(bytesMax, bytesDeclared ?? bytesMax);
   }
 
   /** Adds a piece, or says why it cannot be added. */
   add(piece: Uint8Array): 'added' | 'tooLarge' | 'noRoom' {
     const length = this.#length + piece.length;
     if (length > this.#bytesMax) return 'tooLarge';
-    if (length > this.#block.length && !this.#extend(length)) return 'noRoom';
-    this.#block.set(piece, this.#length);
+    if (length > this.#granted && !this.#extend(length)) return 'noRoom';
+    this.#view.set(piece, this.#length);
     this.#length = length;
     return 'added';
   }
 
-  /** What was collected, in the collector's own memory. */
-  get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#block.subarray(0, this.#length);
+  /** What was collected, in memory of its own. The collector is at its end. */
+  take(): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(this.#length);
+    bytes.set(this.#view.subarray(0, this.#length));
+    this.discard();
+    return bytes;
+  }
+
+  /** Gives the memory up. The collector is at its end; the place is its owner's to leave. */
+  discard(): void {
+    this.#length = 0;
+    if (this.#block.resizable) this.#block.resize(0);
   }
 
   #extend(lengthMin: number): boolean {
-    const comfortable = Math.max(FIRST_BYTES, 2 * this.#block.length);
-    const size = Math.max(lengthMin, Math.min(this.#blockBytesMax, comfortable));
-    if (!this.#place.grow(size - this.#block.length)) return false;
-    const block = new Uint8Array(size);
-    block.set(this.bytes);
-    this.#block = block;
+    const size = Math.min(this.#bytesMax, Math.ceil(lengthMin / STEP_BYTES) * STEP_BYTES);
+    if (!this.#place.grow(size - this.#granted)) return false;
+    if (this.#granted === 0) this.#begin(size);
+    else this.#block.resize(size);
+    this.#granted = size;
     return true;
+  }
+
+  /** The first `size` bytes; a body that is small has all of its memory by that. */
+  #begin(size: number): void {
+    this.#block =
+      size === this.#bytesMax
+        ? new ArrayBuffer(size)
+        : new ArrayBuffer(size, { maxByteLength: this.#bytesMax });
+    this.#view = new Uint8Array(this.#block);
   }
 }

@@ -37,6 +37,11 @@ export class RawHttp {
     return this.#isClosed;
   }
 
+  /** Whether the kernel has everything that was to be sent. */
+  get isSent(): boolean {
+    return this.#socket.writableLength === 0;
+  }
+
   /** Everything received so far. */
   get text(): string {
     return this.#received;

@@ -110,6 +110,7 @@ export class PeerRequests {
     if (Number(declared) > bytesMax) return this.#refuse(response, refusal('tooLarge', `${declared} bytes`));
     const stop = (): void => {
       request.off('data', onData).off('end', onEnd).off('close', onClose);
+      collector.discard();
       place.leave();
     };
     const crowdedOut = (): void => {
@@ -123,10 +124,10 @@ export class PeerRequests {
       if (collector.add(piece) !== 'added') crowdedOut();
     };
     const onEnd = (): void => {
-      const { buffer, byteOffset, byteLength } = collector.bytes;
+      const { buffer } = collector.take();
       place.settle();
       request.off('close', onClose);
-      void Promise.resolve(take(Buffer.from(buffer, byteOffset, byteLength))).finally(() => place.leave());
+      void Promise.resolve(take(Buffer.from(buffer))).finally(() => place.leave());
     };
     const onClose = (): void => {
       stop();
