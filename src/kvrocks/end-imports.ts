@@ -19,7 +19,7 @@ export interface EndedImports {
   readonly job: TargetJob | null;
 }
 
-/** Only a migration of type `raw-key-value` sends this command. */
+/** By the source of the server, only a migration of type `raw-key-value` sends this command; not seen in a run. */
 const CERTAIN_COMMAND = 'applybatch';
 
 /**
