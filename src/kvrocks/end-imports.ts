@@ -9,7 +9,7 @@ import { ask } from './exchange.ts';
 import type { LinkFailure } from './link.ts';
 import { plainAddress } from './replica-proof.ts';
 
-/** Only a migration of type `raw-key-value` sends this command. */
+/** By the source of the server, only a migration of type `raw-key-value` sends this command; not seen in a run. */
 const CERTAIN_COMMAND = 'applybatch';
 
 /**

@@ -7,6 +7,7 @@ import { term } from '../../../../src/raft/core/types.ts';
 import { fetchIdentity } from '../../../../src/raft/transport/identity-client.ts';
 import { parsePeerAddress, type PeerOrigin } from '../../../../src/raft/transport/peer-address.ts';
 import { systemClock } from '../../../../src/system/clock.ts';
+import { holdThreadPool } from '../../../support/busy-thread-pool.ts';
 import { type ScriptedDns, startScriptedDns } from '../../../support/scripted-dns.ts';
 import { chunksOf, connect, listen, until } from './real-http.ts';
 import { heartbeat, META, TWO } from './wire.ts';
@@ -43,6 +44,18 @@ describe('a peer named by host', () => {
     });
     expect(delivered).toBe(true);
     expect(inbox.snapshots).toEqual([{ from: 1, term: 4, chunks: ['abc', 'def'] }]);
+  });
+
+  it('is reached while every thread of the pool is held', async () => {
+    const inbox = await listen(TWO);
+    const { transport } = connect(named('peer.example', new URL(inbox.address)), { lookup: names.lookup });
+    const pool = holdThreadPool();
+    try {
+      transport.send([heartbeat(1)]);
+      await until(() => inbox.messages.length === 1);
+    } finally {
+      await pool.release();
+    }
   });
 
   it('is reached again after its name servers are gone', async () => {
