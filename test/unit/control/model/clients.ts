@@ -30,6 +30,7 @@ function write(
     node,
     shard: place?.shard.id ?? controller.ownerOf(slot).id,
     end,
+    isImported: node.imported.has(slot),
     isStale: isStale(controller, { node, slot }),
   });
 }
@@ -42,8 +43,14 @@ function isStale(
   controller: Controller,
   { node, slot }: { readonly node: ModelNode; readonly slot: Slot },
 ): boolean {
-  // A target takes slots over before any topology says so, but only as long as it is a master.
-  if (node.imported.has(slot)) return controller.placeAt(node.address)?.node.role !== 'master';
+  const importedAtMs = node.imported.get(slot);
+  if (importedAtMs !== undefined) {
+    // A target takes slots over before any topology says so, but only as long as it is a master; and a move that nobody asked for any more
+    // is seen by the next look.
+    return (
+      controller.placeAt(node.address)?.node.role !== 'master' || !controller.knowsMove(slot, importedAtMs)
+    );
+  }
   const isOwner = controller.masterAddressOf(controller.ownerOf(slot)) === node.address;
   return !isOwner || controller.isServedElsewhere(slot, node);
 }

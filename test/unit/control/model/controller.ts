@@ -34,6 +34,9 @@ const SETTINGS: ControlSettings = {
   lagMax: LAG_MAX,
 };
 
+/** What a look shows is acted upon within this time. */
+const SEEN_MS = 100;
+
 interface ByHand {
   /** Null: the best there is. */
   readonly preferred: NodeId | null;
@@ -58,6 +61,8 @@ export class Controller {
   readonly #connected = new Set<NodeAddress>();
   #places = new Map<NodeAddress, NodePlace>();
   #owners = new Map<Slot, Shard>();
+  /** When all nodes were last looked at. */
+  #roundMs = -Infinity;
   readonly #texts = new WeakMap<Cluster, string>();
 
   constructor(world: World, cluster: Cluster) {
@@ -98,6 +103,14 @@ export class Controller {
     return this.#world.nodes.some((other) => other !== node && other.imported.has(slot));
   }
 
+  /** Whether a move of the slot is recorded, or one that is not could have been seen. */
+  knowsMove(slot: Slot, doneAtMs: number): boolean {
+    const owner = this.ownerOf(slot);
+    const { migration } = owner;
+    if (migration !== null && slot >= migration.range.start && slot <= migration.range.stop) return true;
+    return this.#roundMs > doneAtMs && this.#world.nowMs > this.#roundMs + SEEN_MS;
+  }
+
   /** Another member leads now: it has seen nothing yet. */
   changeLeader(): void {
     this.#memory = NO_MEMORY;
@@ -124,6 +137,7 @@ export class Controller {
   }
 
   probeAll(): void {
+    this.#roundMs = this.#world.nowMs;
     this.probe(this.#places.keys());
   }
 

@@ -13,6 +13,8 @@ export interface Write {
   readonly shard: ShardId;
   /** The node's sequence number after it. */
   readonly end: number;
+  /** Taken by the target of a move that was not recorded yet. */
+  readonly isImported: boolean;
   /** Taken by a node of an older topology: by an old master before it was told, or by one that somebody else made a master. */
   readonly isStale: boolean;
 }
@@ -85,6 +87,7 @@ export class Ledger {
   #loses(change: Change, write: Write, lagMax: number): boolean {
     if (change.shard !== write.shard || change.atMs < write.ackedAtMs) return false;
     const isLate = write.ackedAtMs >= change.lookMs - WINDOW_MS || write.end > change.lookSequence - lagMax;
-    return (change.isForced || isLate) && !writesOf(change.copy).has(write.id);
+    // What a target took between the hand-over and its own end is lost with the hand-over if that cannot be proven.
+    return (change.isForced || isLate) && (write.isImported || !writesOf(change.copy).has(write.id));
   }
 }

@@ -76,7 +76,7 @@ function succeed(world: World, job: Job): void {
       if (!known.has(write)) target.log.put(write, slot);
     }
     source.handedOver.add(slot);
-    target.imported.add(slot);
+    target.imported.set(slot, world.nowMs);
   }
   job.state = 'succeeded';
   source.forbidden = range;
@@ -90,7 +90,10 @@ function succeed(world: World, job: Job): void {
 function fail(world: World, job: Job): void {
   const { source, target, range } = job;
   job.state = 'failed';
-  if (source.life !== 'dead') source.sourceJob = { range, destination: job.targetId, state: 'fail' };
+  if (source.life !== 'dead') {
+    source.sourceJob = { range, destination: job.targetId, state: 'fail' };
+    source.forbidden = null;
+  }
   if (target.life !== 'dead') {
     target.targetJob = { range, state: 'error' };
     for (const slot of world.slotsIn(range)) target.log.clear(slot);

@@ -63,8 +63,8 @@ export class ModelNode {
   targetJob: TargetJob | null = null;
   /** Handed over with success and not told about by a topology yet: answered with MOVED. */
   readonly handedOver = new Set<Slot>();
-  /** Taken over with success and not told about by a topology yet: served. */
-  readonly imported = new Set<Slot>();
+  /** Taken over with success, when, and not told about by a topology yet: served. */
+  readonly imported = new Map<Slot, number>();
   /** Of the last success: writes of these slots get TRYAGAIN when it owns them (facts section 5.4). */
   forbidden: SlotRange | null = null;
 

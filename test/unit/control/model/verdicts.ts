@@ -1,7 +1,7 @@
 // What must hold when all faults have ended: nothing acknowledged is lost, every replica is a copy, and nothing is left unsettled.
 
 import { allNodes, masterOf, migrationsOf, replicasOf } from '../../../../src/topology/cluster.ts';
-import type { Node, NodeId, Shard } from '../../../../src/topology/types.ts';
+import type { Node, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
 import { type Controller, LAG_MAX } from './controller.ts';
 import { BUMP_WRITE } from './log.ts';
 import type { ModelNode } from './node.ts';
@@ -18,11 +18,17 @@ export function unsettled(world: World, controller: Controller): string | null {
   }
   if (migrationsOf(controller.cluster).length > 0) return 'a migration is under way';
   if (controller.last === null || controller.last.actions.length > 0) return 'something is being done';
-  const closed = world.slots.find((slot) => {
+  for (const slot of world.slots) {
     const owner = world.nodeAt(controller.masterAddressOf(controller.ownerOf(slot)));
-    return !owner.serves(slot, world.nowMs);
-  });
-  return closed === undefined ? null : `slot ${closed} takes no writes`;
+    if (!owner.serves(slot, world.nowMs))
+      return `slot ${slot} takes no writes: ${owner.name} ${whyClosed(owner, slot)}`;
+  }
+  return null;
+}
+
+function whyClosed(owner: ModelNode, slot: Slot): string {
+  if (owner.handedOver.has(slot)) return 'has handed it over';
+  return owner.isForbidden(slot) ? 'forbids them' : 'does not own it';
 }
 
 function faultOf(
