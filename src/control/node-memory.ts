@@ -232,9 +232,15 @@ function withLink(memory: NodeMemory, look: Look, settings: ControlSettings): No
   if (role === 'replica' && master !== null && isLivingLink(look.report, settings)) {
     return { ...memory, linked: { master, atMs: look.startedAtMs, sequence }, unlinked: null };
   }
+  const { unlinked } = memory;
+  if (unlinked !== null && (unlinked.report.master === master || isOfItsOwn(unlinked.report))) return memory;
   // Whom it follows may change while no link lives: the time without one begins anew then.
-  const isSame = memory.unlinked !== null && memory.unlinked.report.master === master;
-  return isSame ? memory : { ...memory, unlinked: { atMs: look.endedAtMs, report: look.report } };
+  return { ...memory, unlinked: { atMs: look.endedAtMs, report: look.report } };
+}
+
+/** A master with a topology has a history of its own: until a living link is seen, it is no replica, whatever it was told since. */
+function isOfItsOwn({ role, version }: NodeReport): boolean {
+  return role === 'master' && version >= 0;
 }
 
 /**

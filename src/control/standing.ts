@@ -12,6 +12,8 @@ import { type NodeView, type Situation, silentSinceMs } from './situation.ts';
  */
 const LAST_WORD_SLACK_MS = 15_000;
 
+const ELSEWHERE = 'it did not follow the master while that still answered';
+
 /** Looks are this many intervals apart at most while all is well, late timers included. */
 const LINK_SIGHT_INTERVALS = 2.5;
 
@@ -98,6 +100,8 @@ function linkBefore(situation: Situation, found: LinkCase): string | null {
   if (unlinked !== null && unlinked.atMs <= lastLifeMs) return linkedAfterwards(found, unlinked.report);
   const oldestMs = lastLifeMs - LINK_SIGHT_INTERVALS * situation.settings.pingIntervalMs;
   if (linked?.master === master.node.address && linked.atMs >= oldestMs) return null;
+  // What it has of a node outside its shard is no copy, however far its numbers are.
+  if (linked !== null && !view.shard.nodes.some(({ address }) => address === linked.master)) return ELSEWHERE;
   return wasHeardUntil(situation, view, lastLifeMs)
     ? lackOf(found)
     : 'no living link to the master was seen shortly before the failure';
@@ -111,7 +115,7 @@ function linkedAfterwards(found: LinkCase, before: NodeReport): string | null {
   const { view, master } = found;
   const isFresh = before.version < 0;
   if (!isFresh && before.master !== master.node.address) {
-    return 'it did not follow the master while that still answered';
+    return ELSEWHERE;
   }
   const hasReceived = (view.report?.sequence ?? 0) > (before.sequence ?? 0);
   return isFresh || hasReceived ? lackOf(found) : 'its link was down while the master still answered';

@@ -5,7 +5,8 @@ import { PROBLEMS, problemKey } from '../../../src/control/problems.ts';
 import { retryDelayMs } from '../../../src/control/settings.ts';
 import { ADOPTED_VERSION_MAX } from '../../../src/control/target.ts';
 import { removeSlots } from '../../../src/topology/change-slots.ts';
-import { setNodesText } from '../../../src/topology/setnodes-text.ts';
+import { masterOf } from '../../../src/topology/cluster.ts';
+import { isolationText, setNodesText } from '../../../src/topology/setnodes-text.ts';
 import { parseSlotSet } from '../../../src/topology/slot.ts';
 import { sampleCluster, valueOf } from '../topology/arbitrary.ts';
 import { Scene, actionsOf, only } from './scene.ts';
@@ -94,16 +95,37 @@ test('an accepted push that changed nothing is told to people, too', () => {
   );
 });
 
-test('our version in the wrong role, with the wrong master or without an id needs a higher version (facts section 2.2)', () => {
-  for (const change of [{ role: 'master', master: null } as const, { master: null }, { id: null }]) {
+test('our version in the wrong role, with the wrong master or without an id is cured by FORCE at that node alone (facts section 2.2)', () => {
+  const cases = [
+    [{ role: 'master', master: null, link: null }, 'isolation'],
+    [{ master: null }, 'isolation'],
+    [{ id: null }, 'role'],
+  ] as const;
+  for (const [change, purpose] of cases) {
     const scene = new Scene();
-    scene.set(scene.id(1, 1), change);
+    const id = scene.id(1, 1);
+    scene.set(id, change);
     scene.round();
-    const commit = scene.commit();
-    expect(commit.reasons).toMatchObject([{ kind: 'versionRaised', from: 1, to: 2 }]);
-    expect(commit.next.shards).toEqual(sampleCluster(2, 2).shards);
-    expect(actionsOf(scene.decide(), 'push')).toHaveLength(4);
+    const push = only(scene.decide(), 'push');
+    expect(push).toMatchObject({ node: id, purpose, isForced: true, version: 1 });
+    expect(push.text).toBe(
+      purpose === 'role' ? setNodesText(scene.cluster) : isolationText(scene.cluster, id),
+    );
+    scene.rounds(20);
+    expect(actionsOf(scene.decide(), 'commit')).toEqual([]);
   }
+});
+
+test('a master in the wrong role at our version gets its role by FORCE', () => {
+  const scene = new Scene();
+  scene.set(scene.id(0, 0), { role: 'replica', master: masterOf(scene.cluster.shards[1]!).address });
+  scene.round();
+  expect(only(scene.decide(), 'push')).toMatchObject({
+    node: scene.id(0, 0),
+    purpose: 'role',
+    isForced: true,
+    version: 1,
+  });
 });
 
 test('what a look from before the end of a push shows is no reason to raise the version', () => {
@@ -131,29 +153,36 @@ test('a higher version is put below ours and never adopted', () => {
   expect(actionsOf(scene.decide(), 'push')).toHaveLength(4);
 });
 
-test('raises follow each other ever more slowly and are told to people', () => {
-  const scene = new Scene();
+/** Somebody puts a node above our version again and again; when ours was raised. */
+function raiseAgain(scene: Scene, count: number): number[] {
   const times: number[] = [];
-  for (let index = 0; index < 12; index += 1) {
+  for (let index = 0; index < count; index += 1) {
     scene.set(scene.id(1, 1), { version: scene.cluster.version + 5 });
     scene.probe(scene.id(1, 1));
     const decision = scene.decide();
-    if (actionsOf(decision, 'commit').length === 0) scene.nowMs = decision.wakeAtMs;
+    const isPaused = actionsOf(decision, 'commit').length === 0;
+    if (isPaused) scene.nowMs = decision.wakeAtMs;
     times.push(scene.nowMs);
-    scene.endCommit(only(actionsOf(decision, 'commit').length === 0 ? scene.decide() : decision, 'commit'));
+    scene.endCommit(only(isPaused ? scene.decide() : decision, 'commit'));
   }
+  return times;
+}
+
+test('raises follow each other ever more slowly', () => {
+  const times = raiseAgain(new Scene(), 5);
   const gaps = times.slice(1).map((time, index) => Math.round(time - (times[index] ?? 0)));
-  expect(gaps.slice(0, 3)).toEqual([200, 400, 800]);
-  expect(gaps.at(-1)).toBe(60_000);
-  expect(scene.problems()).toContain('versionContested');
-  scene.nowMs += 300_001;
-  expect(scene.problems()).not.toContain('versionContested');
+  expect(gaps).toEqual([200, 400, 800, 1600]);
+  const quick = new Scene();
+  raiseAgain(quick, 4);
+  quick.nowMs += 300_001;
+  raiseAgain(quick, 4);
+  expect(quick.facts.contestedVersion).toBeNull();
 });
 
 test('another node with a topology, and a version beyond all bounds, are left alone and told', () => {
   const other = new Scene();
   other.set(other.id(1, 1), { id: other.id(0, 0), version: 1 });
-  other.round();
+  other.rounds(2);
   expect(other.decide()).toMatchObject({
     actions: [],
     problems: [{ kind: 'foreignNode', node: other.id(1, 1) }],

@@ -39,7 +39,7 @@ describe('a failover by hand', () => {
     expect(masterOf(scene.cluster.shards[0]!).id).toBe(best.id);
     expect(tookMs).toBeLessThan(100);
     await scene.clock.until(() => scene.isConverged(), 1000);
-    await scene.leadership.stop();
+    await scene.stop();
   });
 
   it('takes the preferred node even if another is further', async () => {
@@ -48,7 +48,7 @@ describe('a failover by hand', () => {
     scene.model(0, 2).sequence = 120;
     const preferred = scene.node(0, 1).id;
     expect((await ask(scene, preferred)).answer).toEqual({ ok: true, value: preferred });
-    await scene.leadership.stop();
+    await scene.stop();
   });
 
   it('works while the master is dead and before the window has passed', async () => {
@@ -59,7 +59,7 @@ describe('a failover by hand', () => {
     const { answer, tookMs } = await ask(scene, null);
     expect(answer).toEqual({ ok: true, value: replica });
     expect(tookMs).toBeLessThan(2000);
-    await scene.leadership.stop();
+    await scene.stop();
   });
 
   it('answers after a bounded time when the new master takes long to obey', async () => {
@@ -71,13 +71,17 @@ describe('a failover by hand', () => {
     expect(tookMs).toBeGreaterThan(4000);
     expect(tookMs).toBeLessThan(6500);
     scene.fleet.close();
-    await scene.leadership.stop();
+    await scene.stop();
   });
 
   it.each([
     ['is hung', (scene: Scene) => (scene.model(0, 1).state = 'hung'), 'did not bring a report'],
     ['is dead', (scene: Scene) => (scene.model(0, 1).state = 'dead'), 'did not bring a report'],
-    ['has no link', (scene: Scene) => (scene.model(0, 1).link = 'down'), 'has no link to the master'],
+    [
+      'has no link',
+      (scene: Scene) => (scene.model(0, 1).link = 'down'),
+      'its link to the master is down, and the master is alive',
+    ],
     [
       'is loading',
       (scene: Scene) => (scene.model(0, 1).error = { kind: 'loading', message: 'LOADING' }),
@@ -95,7 +99,7 @@ describe('a failover by hand', () => {
     });
     expect(scene.cluster.version).toBe(1);
     scene.fleet.close();
-    await scene.leadership.stop();
+    await scene.stop();
   });
 
   it('refuses the master itself, strangers, unknown shards and unknown clusters', async () => {
@@ -118,7 +122,7 @@ describe('a failover by hand', () => {
       isForced: false,
     };
     expect(await scene.leadership.failover(elsewhere)).toMatchObject({ error: { kind: 'missing' } });
-    await scene.leadership.stop();
+    await scene.stop();
     const late = {
       namespace: scene.namespace,
       cluster: scene.name,
@@ -135,7 +139,7 @@ describe('a failover by hand', () => {
     expect((await ask(scene, null)).answer).toMatchObject({
       error: { kind: 'refused', reason: expect.stringContaining('no replica') },
     });
-    await scene.leadership.stop();
+    await scene.stop();
   });
 
   it('chooses anew when the record changed in between', async () => {
@@ -143,7 +147,7 @@ describe('a failover by hand', () => {
     await scene.settle();
     scene.records.nextErrors.push({ kind: 'conflict' }, { kind: 'conflict' });
     expect((await ask(scene, null)).answer.ok).toBe(true);
-    await scene.leadership.stop();
+    await scene.stop();
   });
 
   it('gives a store that cannot answer back as it is', async () => {
@@ -151,7 +155,7 @@ describe('a failover by hand', () => {
     await scene.settle();
     scene.records.term = 2;
     expect((await ask(scene, null)).answer).toEqual({ ok: false, error: { kind: 'notLeader' } });
-    await scene.leadership.stop();
+    await scene.stop();
   });
 
   it('runs one at a time, and a stop ends it', async () => {
@@ -169,7 +173,7 @@ describe('a failover by hand', () => {
     expect(await scene.leadership.failover(request)).toMatchObject({
       error: { reason: expect.stringContaining('under way') },
     });
-    await scene.leadership.stop();
+    await scene.stop();
     expect(await first).toMatchObject({ error: { kind: 'notLeader' } });
     expect(scene.clock.pendingCount).toBe(0);
   });
@@ -181,8 +185,10 @@ describe('a failover by hand', () => {
     scene.fleet.add(address);
     const added = addReplica(scene.cluster, address);
     scene.put(scene.namespace, added.cluster);
-    await scene.clock.advance(3000);
+    await scene.clock.until(() => scene.fleet.node(address).masterAddress !== null, 3000);
+    scene.fleet.node(address).sequence = 100;
+    await scene.clock.advance(2000);
     expect((await ask(scene, added.id)).answer).toEqual({ ok: true, value: added.id });
-    await scene.leadership.stop();
+    await scene.stop();
   });
 });

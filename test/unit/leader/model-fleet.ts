@@ -15,7 +15,8 @@ export class ModelNode {
   version = -1;
   /** The last SETNODES text; empty on a fresh node. */
   text = '';
-  sequence = 100;
+  /** 0 on a new data directory: only such a node is empty (facts section 14). */
+  sequence = 0;
   state: 'up' | 'dead' | 'hung' = 'up';
   link: 'up' | 'down' = 'up';
   /** Replies to every command with this error while set. */
@@ -99,7 +100,7 @@ export class ModelFleet implements NodeClient {
   readonly pushOrder: { readonly address: NodeAddress; readonly version: number }[] = [];
   /** Pushes sent before their topology was committed, as told by `isCommitted`. */
   earlyPushes = 0;
-  isCommitted: (push: TopologyPush) => boolean = () => true;
+  isCommitted: (push: TopologyPush, address: NodeAddress) => boolean = () => true;
   isClosed = false;
 
   constructor(clock: Clock, addresses: readonly NodeAddress[]) {
@@ -142,7 +143,7 @@ export class ModelFleet implements NodeClient {
   ): Promise<Result<void, NodeError>> {
     const takesMs = this.nodes.get(endpoint.address)?.pushMs ?? LATENCY_MS;
     this.pushOrder.push({ address: endpoint.address, version: push.version });
-    if (!this.isCommitted(push)) this.earlyPushes += 1;
+    if (!this.isCommitted(push, endpoint.address)) this.earlyPushes += 1;
     return this.#command(endpoint, { deadlineMs, takesMs }, (node) => node.apply(push));
   }
 

@@ -5,9 +5,12 @@ import { createSeededRandom } from '../../../src/base/random.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { Leadership, type LeadershipOptions } from '../../../src/leader/leadership.ts';
 import type { LeaderMetrics } from '../../../src/leader/ports.ts';
+import type { TopologyPush } from '../../../src/control/node-commands.ts';
+import { allNodes } from '../../../src/topology/cluster.ts';
 import { createCluster } from '../../../src/topology/create-cluster.ts';
 import { parseName } from '../../../src/topology/name.ts';
 import { parseAddress } from '../../../src/topology/node.ts';
+import { isolationText, setNodesText } from '../../../src/topology/setnodes-text.ts';
 import type { Cluster, Name, Node, NodeAddress } from '../../../src/topology/types.ts';
 import { FakeClock } from './fake-clock.ts';
 import { ModelFleet, type ModelNode } from './model-fleet.ts';
@@ -73,20 +76,38 @@ export class Scene {
     return this.fleet.node(this.node(shardIndex, nodeIndex).address);
   }
 
+  /** Whether this is a committed topology, or the one that cuts the node at `address` off under the same version. */
+  isCommitted(push: TopologyPush, address: NodeAddress): boolean {
+    return this.records.history.some((cluster) => {
+      if (cluster.version !== push.version) return false;
+      if (push.text === setNodesText(cluster)) return true;
+      const place = allNodes(cluster).find(({ node }) => node.address === address);
+      return place?.node.role === 'replica' && push.text === isolationText(cluster, place.node.id);
+    });
+  }
+
   /** Every node that is up has the committed version. */
   isConverged(): boolean {
     const { version } = this.cluster;
     return [...this.fleet.nodes.values()].every((node) => node.state !== 'up' || node.version === version);
   }
 
-  /** Starts and waits until all nodes have the topology and have been seen with it. */
+  /** Starts and waits until all nodes have the topology, hold a hundred writes and have been seen so. */
   async settle(): Promise<void> {
     this.leadership.start();
     await this.clock.until(
       () => this.leadership.status(this.namespace, this.name)?.isConverged === true,
       5000,
     );
+    for (const node of this.fleet.nodes.values()) node.sequence = 100;
     await this.clock.advance(2 * PING_INTERVAL_MS);
+  }
+
+  /** Stops the leadership, letting a commit under way end. */
+  async stop(): Promise<void> {
+    const stopped = this.leadership.stop();
+    await this.clock.advance(10);
+    await stopped;
   }
 
   events(event: string): readonly LogLine[] {
