@@ -66,17 +66,6 @@ export interface OutrunAction {
   readonly count: number;
 }
 
-/** Ends the import under way at a migration's target: the only harmless way to cancel it (facts section 5.5). */
-export interface EndImportsAction {
-  readonly kind: 'endImports';
-  /** The source's shard: the name under which the outcome is reported back. */
-  readonly shard: ShardId;
-  readonly target: NodeId;
-  readonly targetAddress: NodeAddress;
-  /** Where the import comes from. */
-  readonly sourceAddress: NodeAddress;
-}
-
 export interface CommitAction {
   readonly kind: 'commit';
   /** To be committed in place of exactly the cluster the decision was made from; the same object when only `facts` change. */
@@ -86,5 +75,5 @@ export interface CommitAction {
   readonly reasons: readonly CommitReason[];
 }
 
-/** Every action must be carried out, and its outcome given to `observe` (`pushed`, `migrateAnswered`, `outran`, `importsEnded`, `commitEnded`), exactly once. */
-export type Action = PushAction | MigrateAction | OutrunAction | EndImportsAction | CommitAction;
+/** Every action must be carried out, and its outcome given to `observe` (`pushed`, `migrateAnswered`, `outran`, `commitEnded`), exactly once. */
+export type Action = PushAction | MigrateAction | OutrunAction | CommitAction;

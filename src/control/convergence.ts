@@ -10,7 +10,7 @@ import type { OutrunAction, PushAction } from './actions.ts';
 import type { Draft } from './failover.ts';
 import { unrecordedHandOvers } from './hand-over.ts';
 import type { RaiseMemory } from './memory.ts';
-import { isSettled, viewMigration } from './migration-status.ts';
+import { type MigrationView, isSettled, viewMigration } from './migration-status.ts';
 import type { NodeMemory } from './node-memory.ts';
 import { retryDelayMs } from './settings.ts';
 import {
@@ -55,10 +55,9 @@ export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
   const held = new Set<NodeId>();
   for (const place of migrationsOf(situation.cluster)) {
     const view = viewMigration(situation, place);
-    if (!isSettled(view)) {
-      held.add(view.source.node.id);
-      held.add(view.target.node.id);
-    }
+    if (isSettled(view)) continue;
+    held.add(view.source.node.id);
+    if (!isToBeEnded(view)) held.add(view.target.node.id);
   }
   for (const { source, target } of unrecordedHandOvers(situation)) {
     held.add(source.node.id);
@@ -69,7 +68,7 @@ export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
     const job = master.report?.sourceJob ?? null;
     if (master.condition !== 'answering' || job?.state !== 'start') continue;
     const target = situation.views.get(job.destination);
-    if (target?.node.role !== 'master') continue;
+    if (target?.node.role !== 'master' || shard.migration?.isCancelled === true) continue;
     held.add(master.node.id);
     held.add(target.node.id);
   }
@@ -78,6 +77,11 @@ export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
     if (version < 0) held.delete(id);
   }
   return held;
+}
+
+/** A cancelled job that no end reports as done is ended by a higher version to its target alone. */
+function isToBeEnded({ place, sourceState, targetState }: MigrationView): boolean {
+  return place.migration.isCancelled && sourceState !== 'succeeded' && targetState !== 'succeeded';
 }
 
 /**

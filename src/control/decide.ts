@@ -131,14 +131,9 @@ function withActions(
         nodes.set(action.node, begun);
         break;
       }
-      case 'migrate':
-      case 'endImports': {
+      case 'migrate': {
         const before = present(migrations.get(action.shard), 'every migration of the cluster is remembered');
-        const begun =
-          action.kind === 'migrate'
-            ? { request: { endedAtMs: null, error: null } }
-            : { ending: { isInFlight: true, nextAtMs: Infinity } };
-        migrations.set(action.shard, { ...before, ...begun });
+        migrations.set(action.shard, { ...before, request: { endedAtMs: null, error: null } });
         break;
       }
       default:

@@ -5,7 +5,7 @@ import type { Result } from '../base/result.ts';
 import { allNodes } from '../topology/cluster.ts';
 import type { Cluster, NodeAddress, NodeId, ShardId } from '../topology/types.ts';
 import { type NodeMemory, afterOutrun, afterProbe, afterPush, unseenNode } from './node-memory.ts';
-import type { EndedImports, NodeError, ProbeResult } from './observation.ts';
+import type { NodeError, ProbeResult } from './observation.ts';
 import { type ControlSettings, retryDelayMs } from './settings.ts';
 
 /** A MIGRATE that was sent. `endedAtMs` is null while its reply is awaited. */
@@ -25,8 +25,6 @@ export interface MigrationMemory {
   readonly sawTargetUnmarked: boolean;
   /** Since when the job is seen running, on the monotonic clock; null while it is not. */
   readonly runningSinceMs: number | null;
-  /** The ending of the target's import, when one was asked for. */
-  readonly ending: { readonly isInFlight: boolean; readonly nextAtMs: number } | null;
   /** Why the last attempt failed; empty when none has. */
   readonly lastError: string;
 }
@@ -85,12 +83,6 @@ export type ControlEvent =
       readonly endedAtMs: number;
       readonly result: Result<void, NodeError>;
     }
-  | {
-      readonly kind: 'importsEnded';
-      readonly shard: ShardId;
-      readonly endedAtMs: number;
-      readonly result: Result<EndedImports, NodeError>;
-    }
   | { readonly kind: 'commitEnded'; readonly endedAtMs: number; readonly isCommitted: boolean };
 
 /**
@@ -123,9 +115,6 @@ export function observe(
       }
       case 'migrateAnswered':
         migrations = withMigrateAnswer(migrations, event);
-        break;
-      case 'importsEnded':
-        migrations = withImportsEnded(migrations, event);
         break;
       case 'commitEnded':
         commit = commitAfter(commit, event);
@@ -171,16 +160,6 @@ function withMigrateAnswer(migrations: Migrations, event: Event<'migrateAnswered
     error: event.result.ok ? null : event.result.error,
   };
   return new Map(migrations).set(event.shard, { ...before, request });
-}
-
-/** How long the nodes get to show what the end of an import led to, before it is asked for again. */
-const IMPORT_END_PAUSE_MS = 1_000;
-
-function withImportsEnded(migrations: Migrations, event: Event<'importsEnded'>): Migrations {
-  const before = migrations.get(event.shard);
-  if (before === undefined || before.ending === null) return migrations;
-  const ending = { isInFlight: false, nextAtMs: event.endedAtMs + IMPORT_END_PAUSE_MS };
-  return new Map(migrations).set(event.shard, { ...before, ending });
 }
 
 function commitAfter(before: CommitMemory, event: Event<'commitEnded'>): CommitMemory {

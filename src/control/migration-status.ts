@@ -38,7 +38,6 @@ export function newMigrationMemory(key: string): MigrationMemory {
     request: null,
     sawTargetUnmarked: false,
     runningSinceMs: null,
-    ending: null,
     lastError: '',
   };
 }

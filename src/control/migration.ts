@@ -5,7 +5,7 @@ import { endMigration, finishMigration, markMigrationStarted } from '../topology
 import { clusterWithVersion, migrationsOf } from '../topology/cluster.ts';
 import { printSlotRange } from '../topology/slot.ts';
 import type { ShardId } from '../topology/types.ts';
-import type { CommitReason, EndImportsAction, MigrateAction } from './actions.ts';
+import type { CommitReason, MigrateAction } from './actions.ts';
 import type { Draft } from './failover.ts';
 import type { MigrationMemory } from './memory.ts';
 import { type MigrationView, isTargetMarked, viewMigration } from './migration-status.ts';
@@ -21,12 +21,10 @@ export type MigrationStep =
   | { readonly kind: 'wait'; readonly why: string; readonly untilMs: number | null }
   | { readonly kind: 'start'; readonly why: string; readonly isTargetMarked: boolean }
   | { readonly kind: 'migrate' }
-  /** To end the import at the target, which ends the job without harm wherever its source is (facts section 5.5). */
-  | { readonly kind: 'endImport'; readonly why: string }
   | { readonly kind: 'finish' | 'giveUp'; readonly why: string };
 
 export interface MigrationPlan extends Draft {
-  readonly requests: readonly (MigrateAction | EndImportsAction)[];
+  readonly requests: readonly MigrateAction[];
   readonly problems: readonly Problem[];
   /** When some migration goes on by itself. */
   readonly wakeAtMs: number;
@@ -82,7 +80,7 @@ function countAttempt(situation: Situation, view: MigrationView): MigrationMemor
 export function planMigrations(situation: Situation, draft: Draft): MigrationPlan {
   let { cluster, reasons } = draft;
   const { facts } = draft;
-  const requests: (MigrateAction | EndImportsAction)[] = [];
+  const requests: MigrateAction[] = [];
   const problems: Problem[] = [];
   let wakeAtMs = Infinity;
   for (const place of migrationsOf(draft.cluster)) {
@@ -95,11 +93,6 @@ export function planMigrations(situation: Situation, draft: Draft): MigrationPla
         break;
       case 'migrate':
         requests.push(migrateAction(view));
-        break;
-      case 'endImport':
-        problems.push(waitingProblem(situation, view, step.why));
-        requests.push(...endImports(situation, view));
-        wakeAtMs = Math.min(wakeAtMs, view.memory.ending?.nextAtMs ?? Infinity);
         break;
       case 'start':
       case 'finish':
@@ -228,7 +221,11 @@ function hasForgotten({ source, sourceState, isSourceCurrent }: MigrationView): 
   return isAway(source) || (isSourceCurrent && sourceState === 'idle');
 }
 
-/** Somebody wants it to end: the import is ended at the target, and given up as soon as no end can take it on. A success that came first counts. */
+/**
+ * Somebody wants it to end. The wish was committed with a higher version, which the target is told while the source is held back: that ends the
+ * import, and the source goes on with all data (facts section 5.4). Had the hand-over been complete before, both ends turn clients away until it
+ * is recorded, and nothing is lost.
+ */
 function stepOfCancelled(view: MigrationView): MigrationStep {
   const { source, target, sourceState, targetState } = view;
   if (view.isSourceCurrent && (sourceState === 'idle' || sourceState === 'failed')) {
@@ -240,8 +237,7 @@ function stepOfCancelled(view: MigrationView): MigrationStep {
       ? { kind: 'giveUp', why: 'it was cancelled' }
       : wait('the source is to notice that the target is away');
   }
-  if (targetState === 'running')
-    return { kind: 'endImport', why: 'it was cancelled; the import is being ended' };
+  if (targetState === 'running') return wait('it was cancelled; the target is told');
   if (isAway(source) && isFresh(target, silentSinceMs(source))) {
     return { kind: 'giveUp', why: `it was cancelled while ${nodeName(source)} did not answer` };
   }
@@ -303,24 +299,6 @@ function migrateAction({ place, source, target, memory }: MigrationView): Migrat
     range: place.migration.range,
     attempt: memory.failures + 1,
   };
-}
-
-function endImports(
-  { nowMs }: Situation,
-  { place, source, target, memory }: MigrationView,
-): EndImportsAction[] {
-  const { ending } = memory;
-  if (target.condition !== 'answering') return [];
-  if (ending !== null && (ending.isInFlight || nowMs < ending.nextAtMs)) return [];
-  return [
-    {
-      kind: 'endImports',
-      shard: place.source.id,
-      target: target.node.id,
-      targetAddress: target.node.address,
-      sourceAddress: source.node.address,
-    },
-  ];
 }
 
 /** A job that runs longer than this is told with its figures: Kvrocks itself tells none. */

@@ -103,13 +103,3 @@ export interface NodeReport {
 export type ProbeResult =
   | { readonly kind: 'answered'; readonly report: NodeReport }
   | { readonly kind: 'failed'; readonly error: NodeError };
-
-/** What became of the wish to end a target's import. */
-export interface EndedImports {
-  /** Connections that were closed. */
-  readonly ended: number;
-  /** Connections that may be the import's; none of them was touched, because clients use the same commands. */
-  readonly doubtful: number;
-  /** The node's own word afterwards: an import whose connection was closed is in state `error`. */
-  readonly job: TargetJob | null;
-}

@@ -4,8 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import { type Random, randomHex } from '../base/random.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
-import type { EndedImports, NodeError, ProbeResult } from '../control/observation.ts';
-import { addressParts } from '../topology/node.ts';
+import type { NodeError, ProbeResult } from '../control/observation.ts';
 import type { NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
 import { CLIENT_LIST_BYTES_MAX } from './commands/client-list.ts';
 import { CLUSTER_NODES_BYTES_MAX, clusterNodes } from './commands/cluster-nodes.ts';
@@ -14,7 +13,6 @@ import { migrate } from './commands/migrate.ts';
 import { outrun } from './commands/outrun.ts';
 import { setNodeId, setNodes } from './commands/set-topology.ts';
 import { NodeConnection, type Session } from './connection.ts';
-import { endImports } from './end-imports.ts';
 import { ask, final, replyAt, send } from './exchange.ts';
 import { inspect } from './inspection.ts';
 import type { LinkFailure } from './link.ts';
@@ -117,29 +115,6 @@ export class KvrocksClient {
   }
 
   /**
-   * Ends the import at a migration's target by closing its connection, if that can be told from those of clients; the
-   * source then reports `fail` and keeps the slots. `source` is where the connection comes from; null when not known.
-   */
-  async endImports(
-    endpoint: NodeEndpoint,
-    source: NodeAddress | null,
-    deadlineMs: number,
-  ): Promise<Result<EndedImports, NodeError>> {
-    return this.#briefly(
-      endpoint,
-      deadlineMs,
-      async (session) => {
-        const hosts = source === null ? [] : await this.#addressesOf(source);
-        // No address of the source is known: a guess without it could hit a client.
-        if (source !== null && hosts.length === 0)
-          return final({ kind: 'ownFault', message: `no address is known for ${source}` });
-        return endImports(session, hosts);
-      },
-      CLIENT_LIST_BYTES_MAX,
-    );
-  }
-
-  /**
    * Which of these addresses lead to one and the same process. Every connection is given a random name, then every process
    * is asked for the names it sees. `deadlineMs` is for all of it.
    */
@@ -231,16 +206,6 @@ export class KvrocksClient {
       ? this.#briefly(endpoint, replica.leftMs(), (session) => isListed(session, replica))
       : known.use(replica.leftMs(), (session) => isListed(session, replica)));
     return listed.ok && listed.value;
-  }
-
-  #addressesOf(node: NodeAddress): Promise<readonly string[]> {
-    const { host } = addressParts(node);
-    return new Promise((resolve) => {
-      this.#parts.names.lookup(host, { all: true }, (error, found) => {
-        if (error !== null) resolve([]);
-        else resolve(typeof found === 'string' ? [found] : found.map(({ address }) => address));
-      });
-    });
   }
 }
 

@@ -2,7 +2,7 @@
 
 import type { Result } from '../base/result.ts';
 import type { NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
-import type { EndedImports, NodeError, ProbeResult } from '../control/observation.ts';
+import type { NodeError, ProbeResult } from '../control/observation.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
 import type { ChangeError, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Name, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
@@ -31,12 +31,6 @@ export interface NodeClient {
    * Lets the node use up `count` sequence numbers, 1 to 20,000 (facts section 13.3). Only for a node that serves no slot.
    */
   outrun(endpoint: NodeEndpoint, count: number, deadlineMs: number): Promise<Result<void, NodeError>>;
-  /** Closes the connection of the import from `source` that is under way at a migration's target (facts section 5.5). */
-  endImports(
-    endpoint: NodeEndpoint,
-    source: NodeAddress | null,
-    deadlineMs: number,
-  ): Promise<Result<EndedImports, NodeError>>;
   /** Closes the lasting connection to a node that is not watched any more. */
   release(address: NodeAddress): void;
   /** Closes everything; what is under way resolves at once as `connectionLost`. */

@@ -2,16 +2,10 @@
 
 import type { Logger } from '../base/logger.ts';
 import type { Result } from '../base/result.ts';
-import type {
-  CommitAction,
-  CommitReason,
-  EndImportsAction,
-  MigrateAction,
-  PushAction,
-} from '../control/actions.ts';
+import type { CommitAction, CommitReason, MigrateAction, PushAction } from '../control/actions.ts';
 import type { FailoverRefusal } from '../control/failover-request.ts';
 import type { HandRequest } from './manual-failover.ts';
-import type { EndedImports, NodeError } from '../control/observation.ts';
+import type { NodeError } from '../control/observation.ts';
 import { type Problem, problemKey, PROBLEMS } from '../control/problems.ts';
 import { printSlotRange } from '../topology/slot.ts';
 import type { ChangeError } from '../topology/record.ts';
@@ -98,22 +92,6 @@ export class Reporter {
   decisionFailed(error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     if (this.#faults.isNews('decision', text)) this.#logger.error('decision.failed', { error: text });
-  }
-
-  importsEnded(action: EndImportsAction, result: Result<EndedImports, NodeError>): void {
-    const fields = { node: action.target, addr: action.targetAddress };
-    if (result.ok)
-      this.#logger.info('import.ended', {
-        ...fields,
-        ended: result.value.ended,
-        doubtful: result.value.doubtful,
-      });
-    else
-      this.#logger.warn('import.end_failed', {
-        ...fields,
-        reason: result.error.kind,
-        message: result.error.message,
-      });
   }
 
   /** Every node has the committed version and its role. */

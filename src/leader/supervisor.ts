@@ -6,14 +6,7 @@ import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { err, type Result } from '../base/result.ts';
 import { Secret } from '../base/secret.ts';
-import type {
-  Action,
-  CommitAction,
-  EndImportsAction,
-  MigrateAction,
-  OutrunAction,
-  PushAction,
-} from '../control/actions.ts';
+import type { Action, CommitAction, MigrateAction, OutrunAction, PushAction } from '../control/actions.ts';
 import { type Decision, decide } from '../control/decide.ts';
 import type { FailoverRefusal } from '../control/failover-request.ts';
 import {
@@ -62,8 +55,6 @@ const MIGRATE_DEADLINE_MS = 5_000;
 
 /** A step of outrunning takes about 0.1 s of an idle node (facts section 13.3); a busy machine takes its time. */
 const OUTRUN_DEADLINE_MS = 15_000;
-
-const END_IMPORTS_DEADLINE_MS = 3_000;
 
 /** How soon a decision is made again that failed by a fault of ours. */
 const DECISION_RETRY_MS = 5_000;
@@ -260,8 +251,6 @@ export class Supervisor {
         return this.#outrun(action);
       case 'migrate':
         return this.#migrate(action);
-      case 'endImports':
-        return this.#endImports(action);
       case 'commit':
         return this.#commit(action);
       default:
@@ -306,15 +295,6 @@ export class Supervisor {
     const result = await client.outrun(endpoint, action.count, OUTRUN_DEADLINE_MS);
     this.#happened({ kind: 'outran', node: action.node, endedAtMs: clock.monotonicMs(), result });
     this.#watch.lookNow([action.node]);
-  }
-
-  async #endImports(action: EndImportsAction): Promise<void> {
-    const { client, clock } = this.#context;
-    const endpoint = this.#endpoint(action.target, action.targetAddress);
-    const result = await client.endImports(endpoint, action.sourceAddress, END_IMPORTS_DEADLINE_MS);
-    this.#reporter.importsEnded(action, result);
-    this.#happened({ kind: 'importsEnded', shard: action.shard, endedAtMs: clock.monotonicMs(), result });
-    this.#watch.lookNow([action.target]);
   }
 
   async #migrate(action: MigrateAction): Promise<void> {

@@ -112,12 +112,15 @@ export function markMigrationStarted(
   return makeCluster({ ...cluster, shards: withShard(cluster.shards, { ...source.value, migration }) });
 }
 
-/** Records the wish to give the migration out of the shard up. The version stays; whoever carries the migration ends it safely. */
+/**
+ * Records the wish to give the migration out of the shard up, in a higher version: told to the target alone it ends a running job without harm
+ * (facts section 5.4).
+ */
 export function cancelMigration(cluster: Cluster, sourceIndex: number): Result<Cluster, TopologyError> {
   const source = migratingShard(cluster, sourceIndex);
   if (!source.ok) return source;
   const migration: Migration = { ...source.value.migration, isCancelled: true };
-  return makeCluster({ ...cluster, shards: withShard(cluster.shards, { ...source.value, migration }) });
+  return nextVersion(cluster, withShard(cluster.shards, { ...source.value, migration }));
 }
 
 /** Forgets the migration out of the shard; slots stay where they are. The version stays. */

@@ -61,17 +61,3 @@ export function setName(name: string): NodeCommand<void> {
     parse: (reply: Reply): Result<void, NodeError> => okOf(reply, 'CLIENT SETNAME'),
   };
 }
-
-/** Closes one connection; whether it was still there. */
-export function killClient(id: number): NodeCommand<boolean> {
-  return {
-    words: ['CLIENT', 'KILL', 'ID', String(id)],
-    parse(reply: Reply): Result<boolean, NodeError> {
-      if (!reply.ok) return err(classifyErrorReply(reply.error));
-      const count = Number(reply.value);
-      return count === 0 || count === 1
-        ? ok(count === 1)
-        : err(malformedReply('CLIENT KILL answered', reply.value));
-    },
-  };
-}

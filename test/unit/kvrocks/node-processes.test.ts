@@ -7,7 +7,6 @@ import type { KvrocksClient } from '../../../src/kvrocks/client.ts';
 import type { NodeEndpoint } from '../../../src/control/node-commands.ts';
 import { createSystemRandom } from '../../../src/system/random.ts';
 import { parseAddress } from '../../../src/topology/node.ts';
-import { slotRange } from '../../../src/topology/slot.ts';
 import type { ClusterVersion, NodeId } from '../../../src/topology/types.ts';
 import { type KvrocksNode, startKvrocksNode } from '../../support/kvrocks-node.ts';
 import { keysOfSlot } from '../../support/node-commands.ts';
@@ -160,71 +159,5 @@ describe('processes', () => {
     expect([...found.failures]).toEqual([
       [present(endpoints[1]).address, expect.objectContaining({ kind: 'connectionRefused' })],
     ]);
-  });
-});
-
-describe('ending an import', () => {
-  async function startImport(): Promise<void> {
-    await push(1, { force: false });
-    const [source, target] = [present(nodes[0]), present(nodes[1])];
-    for (const key of keysOfSlot(SLOT, 300)) await source.command('SET', key, key);
-    await source.command('CONFIG', 'SET', 'migrate-speed', '20');
-    await source.command('CONFIG', 'SET', 'migrate-pipeline-size', '1');
-    const range = slotRange(SLOT, SLOT);
-    expect((await client.migrate(endpointOf(source), range, present(IDS[1]), PATIENT_MS)).ok).toBe(true);
-    await jobOf(target, 'start');
-  }
-
-  async function jobOf(target: KvrocksNode, state: string): Promise<void> {
-    await waitUntil(`the import to be in state ${state}`, async () => {
-      const result = await client.probe(endpointOf(target), PATIENT_MS);
-      const job = result.kind === 'answered' ? result.report.targetJob : null;
-      return job?.state === state ? true : notYet(result);
-    });
-  }
-
-  async function ordinaryClient(node: KvrocksNode): Promise<RespClient> {
-    const ordinary = await RespClient.open({ host: '127.0.0.1', port: node.port, timeoutMs: PATIENT_MS });
-    clients.push(ordinary);
-    await ordinary.command(['AUTH', PASSWORD]);
-    return ordinary;
-  }
-
-  it('closes its connection, the source fails and keeps the slot, and no client is touched', async () => {
-    await startImport();
-    const [source, target] = [present(nodes[0]), present(nodes[1])];
-    const reader = await ordinaryClient(target);
-    await reader.command(['GET', 'foo']);
-    const ended = await client.endImports(endpointOf(target), endpointOf(source).address, PATIENT_MS);
-    expect(ended).toMatchObject({ value: { ended: 1, doubtful: 0 } });
-    await jobOf(target, 'error');
-    await waitUntil('the source to give up', async () => {
-      const result = await client.probe(endpointOf(source), PATIENT_MS);
-      return result.kind === 'answered' && result.report.sourceJob?.state === 'fail' ? true : notYet(result);
-    });
-    expect(await reader.command(['PING'])).toBe('PONG');
-    const [key = ''] = keysOfSlot(SLOT, 1);
-    expect(await source.command('GET', key)).toBe(key);
-    expect(await client.endImports(endpointOf(target), endpointOf(source).address, PATIENT_MS)).toMatchObject(
-      {
-        value: { ended: 0, doubtful: 0, job: { state: 'error' } },
-      },
-    );
-  });
-
-  it('touches nobody when a client could be it', async () => {
-    await startImport();
-    const [source, target] = [present(nodes[0]), present(nodes[1])];
-    const writer = await ordinaryClient(target);
-    await writer.command(['SET', 'foo', 'bar']);
-    expect(await client.endImports(endpointOf(target), endpointOf(source).address, PATIENT_MS)).toMatchObject(
-      {
-        value: { ended: 0, doubtful: 2, job: { state: 'start' } },
-      },
-    );
-    expect(await writer.command(['SET', 'foo', 'baz'])).toBe('OK');
-    expect(await client.endImports(endpointOf(target), null, PATIENT_MS)).toMatchObject({
-      value: { ended: 0 },
-    });
   });
 });

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../../../src/base/clock.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
-import type { EndedImports, NodeError, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
+import type { NodeError, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
 import type { NodeEndpoint, TopologyPush } from '../../../src/control/node-commands.ts';
 import type { NodeClient } from '../../../src/leader/ports.ts';
 import type { NodeAddress, NodeId, SlotRange } from '../../../src/topology/types.ts';
@@ -168,19 +168,6 @@ export class ModelFleet implements NodeClient {
     return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
       node.sequence += count;
       return ok(undefined);
-    });
-  }
-
-  endImports(
-    endpoint: NodeEndpoint,
-    _source: NodeAddress | null,
-    deadlineMs: number,
-  ): Promise<Result<EndedImports, NodeError>> {
-    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
-      const job = node.targetJob;
-      if (job?.state !== 'start') return ok({ ended: 0, doubtful: 0, job });
-      node.targetJob = { range: job.range, state: 'error' };
-      return ok({ ended: 1, doubtful: 0, job: node.targetJob });
     });
   }
 

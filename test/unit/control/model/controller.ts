@@ -5,7 +5,6 @@ import { type Result, ok } from '../../../../src/base/result.ts';
 import type {
   CommitAction,
   CommitReason,
-  EndImportsAction,
   MigrateAction,
   OutrunAction,
   PushAction,
@@ -13,7 +12,7 @@ import type {
 import { type Decision, decide } from '../../../../src/control/decide.ts';
 import { chooseByHand } from '../../../../src/control/failover-by-hand.ts';
 import { type ControlEvent, NO_MEMORY, forgetNode, observe } from '../../../../src/control/memory.ts';
-import type { EndedImports, NodeError, ProbeResult } from '../../../../src/control/observation.ts';
+import type { NodeError, ProbeResult } from '../../../../src/control/observation.ts';
 import type { ControlSettings } from '../../../../src/control/settings.ts';
 import { type Circumstances, lookAt } from '../../../../src/control/situation.ts';
 import { type NodePlace, allNodes, masterOf } from '../../../../src/topology/cluster.ts';
@@ -21,7 +20,7 @@ import { type ClusterFacts, factsFor, initialFacts } from '../../../../src/topol
 import { isolationText, setNodesText } from '../../../../src/topology/setnodes-text.ts';
 import type { Cluster, Node, NodeAddress, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
 import { NOW_SECONDS } from '../../topology/arbitrary.ts';
-import { endImports, migrate, setNodes } from './migration.ts';
+import { migrate, setNodes } from './migration.ts';
 import { type ModelNode, failure, probeFailure } from './node.ts';
 import type { World } from './world.ts';
 
@@ -240,10 +239,8 @@ export class Controller {
         return { kind: 'pushed', node: action.node, endedAtMs, result: this.#push(action) };
       case 'outrun':
         return { kind: 'outran', node: action.node, endedAtMs, result: this.#outrun(action) };
-      case 'migrate':
-        return { kind: 'migrateAnswered', shard: action.shard, endedAtMs, result: this.#migrate(action) };
       default:
-        return { kind: 'importsEnded', shard: action.shard, endedAtMs, result: this.#endImports(action) };
+        return { kind: 'migrateAnswered', shard: action.shard, endedAtMs, result: this.#migrate(action) };
     }
   }
 
@@ -306,13 +303,6 @@ export class Controller {
       model.log.bump(count);
       return ok(undefined);
     });
-  }
-
-  #endImports({ targetAddress }: EndImportsAction): Result<EndedImports, NodeError> {
-    this.#world.note(() => `end imports at ${this.#name(targetAddress)}`);
-    return this.#send(targetAddress, (node) =>
-      ok({ ended: endImports(this.#world, node), doubtful: 0, job: node.targetJob }),
-    );
   }
 
   #migrate(action: MigrateAction): Result<void, NodeError> {

@@ -108,13 +108,6 @@ export function failJobsOf(world: World, node: ModelNode): void {
   }
 }
 
-/** CLIENT KILL of the import connection (facts section 5.5). */
-export function endImports(world: World, target: ModelNode): number {
-  const running = world.jobs.filter((job) => job.target === target && job.state === 'running');
-  for (const job of running) fail(world, job);
-  return running.length;
-}
-
 /** SETNODES with what it does to jobs: a higher version ends an import, a change of the role ends the move (facts sections 5.4, 5.5). */
 export function setNodes(world: World, node: ModelNode, command: TopologyCommand): Result<void, NodeError> {
   const { version, role } = node;

@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { err, ok } from '../../../../src/base/result.ts';
-import { clientList, killClient } from '../../../../src/kvrocks/commands/client-list.ts';
+import { clientList } from '../../../../src/kvrocks/commands/client-list.ts';
 import { clusterInfo } from '../../../../src/kvrocks/commands/cluster-info.ts';
 import { clusterNodes } from '../../../../src/kvrocks/commands/cluster-nodes.ts';
 import { followed, followedAddress, hasPassword } from '../../../../src/kvrocks/commands/config-get.ts';
@@ -331,13 +331,6 @@ describe('other commands', () => {
       ]),
     );
     fc.assert(fc.property(fc.anything(), (any) => typeof clientList.parse(ok(any)).ok === 'boolean'));
-  });
-
-  it('CLIENT KILL says whether the connection was still there', () => {
-    expect(killClient(7).words).toEqual(['CLIENT', 'KILL', 'ID', '7']);
-    expect(killClient(7).parse(ok(1))).toEqual(ok(true));
-    expect(killClient(7).parse(ok('0'))).toEqual(ok(false));
-    expect(killClient(7).parse(ok('x'))).toMatchObject({ error: { kind: 'malformedReply' } });
   });
 
   it('CLUSTER NODES is a text, or the reason why there is none', () => {
