@@ -51,7 +51,8 @@ export function vacancyOf(situation: Situation, shard: Shard): Vacancy {
   const master = masterView(situation, shard);
   const open = openPromotion(situation.facts, shard.id);
   const from = open === null ? undefined : situation.views.get(open.from);
-  const sinceMs = master.loss === null ? silentSinceMs(master) : (master.memory.look?.startedAtMs ?? 0);
+  const isFallen = master.loss !== null && master.memory.absence === null;
+  const sinceMs = isFallen ? (master.memory.look?.startedAtMs ?? 0) : silentSinceMs(master);
   return { shard, open: from === undefined ? null : open, origin: from ?? master, sinceMs };
 }
 

@@ -7,22 +7,14 @@ import { isolationText, setNodesText } from '../topology/setnodes-text.ts';
 import { containsRange } from '../topology/slot.ts';
 import type { NodeId } from '../topology/types.ts';
 import type { OutrunAction, PushAction } from './actions.ts';
+import { vacancyOf } from './candidates.ts';
 import type { Draft } from './failover.ts';
 import { unrecordedHandOvers } from './hand-over.ts';
 import type { RaiseMemory } from './memory.ts';
 import { type MigrationView, isSettled, viewMigration } from './migration-status.ts';
 import type { NodeMemory } from './node-memory.ts';
 import { retryDelayMs } from './settings.ts';
-import {
-  type NodeView,
-  type Situation,
-  isAway,
-  isFresh,
-  masterView,
-  nodeName,
-  silentSinceMs,
-  viewOf,
-} from './situation.ts';
+import { type NodeView, type Situation, isAway, isFresh, masterView, nodeName, viewOf } from './situation.ts';
 
 /** A push under way keeps later waves back no longer than this: one slow node must not keep the cluster on the old topology. */
 const WAVE_PATIENCE_MS = 2_000;
@@ -217,8 +209,9 @@ export function expectantNodes(situation: Situation): ReadonlySet<NodeId> {
     if (master.memory.absence !== null && master.memory.absence.kind !== 'silent')
       expectant.add(master.node.id);
     if (!isAway(master) && master.loss === null) continue;
+    const { sinceMs } = vacancyOf(situation, shard);
     for (const { id } of shard.nodes) {
-      if (id !== master.node.id && isAwaited(viewOf(situation, id), silentSinceMs(master))) expectant.add(id);
+      if (id !== master.node.id && isAwaited(viewOf(situation, id), sinceMs)) expectant.add(id);
     }
   }
   for (const { source, target } of migrationsOf(situation.cluster)) {

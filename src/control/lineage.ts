@@ -63,17 +63,22 @@ function historyOfToday({ role, master }: CopyReport, place: CopyPlace): History
   return unknown(`${what} under a topology that says otherwise`);
 }
 
-/** A node that forgot its topology is known by its sequence alone: unchanged since it was last seen, it is what it was then. */
+/**
+ * A node that forgot its topology is known by its sequence alone: unchanged since it was last seen, it is what it was then. When that was is
+ * not written down, so of a master that led more than once its first time counts, and every change of masters since.
+ */
 function historyWithoutTopology(sequence: number, place: CopyPlace): History {
   if (sequence === 0) return { kind: 'empty' };
   const { facts, shard } = place;
   if (facts.sequence !== sequence || facts.following === null) {
     return unknown(`it has no topology and stands at sequence ${sequence}, where it was never seen`);
   }
-  const index = shard.promotions.findLastIndex((promotion) => promotion.to === facts.following);
-  const isFirstMaster = shard.promotions[0]?.from === facts.following || shard.promotions.length === 0;
-  if (index === -1 && !isFirstMaster) return unknown('whom it followed is not remembered');
-  return comparedWith(shard.promotions.slice(index + 1), sequence);
+  const { promotions } = shard;
+  const isFirstMaster = promotions[0]?.from === facts.following || promotions.length === 0;
+  if (isFirstMaster) return comparedWith(promotions, sequence);
+  const index = promotions.findIndex((promotion) => promotion.to === facts.following);
+  if (index === -1) return unknown('whom it followed is not remembered');
+  return comparedWith(promotions.slice(index + 1), sequence);
 }
 
 function comparedWith(later: readonly Promotion[], sequence: number): History {

@@ -1,4 +1,4 @@
-// Whether a master that answers has lost its data: a new disk under an old address looks like a fresh node.
+// Whether a master had lost its data when it last answered: a new disk under an old address looks like a fresh node.
 
 import type { NodeFacts } from '../topology/facts.ts';
 import type { NodeMemory } from './node-memory.ts';

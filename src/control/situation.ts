@@ -37,7 +37,7 @@ export interface Sight extends NodePlace {
   readonly condition: Condition;
   /** The last report, also when the node does not answer now. */
   readonly report: NodeReport | null;
-  /** What a master that answers has lost; null for all others. */
+  /** What a master had lost when it last answered: that it died since makes nothing whole. Null for replicas. */
   readonly loss: Loss | null;
 }
 
@@ -92,8 +92,8 @@ function sightOf(parts: Circumstances, place: NodePlace): Sight {
 }
 
 function lossAt(sights: ReadonlyMap<NodeId, Sight>, master: Sight): Loss | null {
-  const { memory, facts, report, condition, node, shard } = master;
-  if (condition !== 'answering' || report === null) return null;
+  const { memory, facts, report, node, shard } = master;
+  if (report === null) return null;
   const sequences = replicasOf(shard).flatMap((replica) => {
     const seen = sights.get(replica.id);
     const isOfMaster =

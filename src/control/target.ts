@@ -95,6 +95,8 @@ function needOfReplica(circumstances: Circumstances, found: ReplicaCase): Need {
   if (openPromotion(facts, shard.id) !== null) {
     return { kind: 'wait', why: 'the new master was not seen as master yet' };
   }
+  const danger = dangerOfFollowing(found);
+  if (danger !== null) return { kind: 'wait', why: danger };
   if (sight.facts.remake !== null) return needOfCondemned(circumstances, found);
   const isCutOff = isIsolated(circumstances, sight, report);
   const history = historyAt(circumstances, found, isCutOff);
@@ -105,6 +107,14 @@ function needOfReplica(circumstances: Circumstances, found: ReplicaCase): Need {
     return push(node, { purpose: 'isolation', report, isForced: isAtVersion });
   if (history.kind === 'prefix') return push(node, { purpose: 'role', report, isForced: isAtVersion });
   return { kind: 'condemn', why: history.why };
+}
+
+/** What a node is told to follow replaces what it has: not a master that lost its data, nor one nobody could look at. */
+function dangerOfFollowing({ sights, sight, report }: ReplicaCase): string | null {
+  const master = sights.get(masterOf(sight.shard).id);
+  if (master === undefined || master.loss !== null) return 'its master has lost its data';
+  const isUnseen = master.condition === 'unknown' || master.condition === 'blind';
+  return isUnseen && report.sequence !== 0 ? 'its master was not looked at yet' : null;
 }
 
 /** Isolate, outrun, rejoin (facts section 13): the only way on any release of the server to make a node drop what it has. */

@@ -9,17 +9,7 @@ import { masterOf } from '../../../src/topology/cluster.ts';
 import { isolationText, setNodesText } from '../../../src/topology/setnodes-text.ts';
 import { parseSlotSet } from '../../../src/topology/slot.ts';
 import { sampleCluster, valueOf } from '../topology/arbitrary.ts';
-import { Scene, actionsOf, only } from './scene.ts';
-
-const FRESH = {
-  id: null,
-  version: -1,
-  role: 'master',
-  master: null,
-  link: null,
-  lastIoSeconds: null,
-  sequence: 0,
-} as const;
+import { FRESH, Scene, actionsOf, only } from './scene.ts';
 
 test('nothing is done to a node nobody has seen, nor to a converged one', () => {
   const scene = new Scene();

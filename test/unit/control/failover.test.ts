@@ -5,7 +5,7 @@ import { NO_MEMORY } from '../../../src/control/memory.ts';
 import type { NodeErrorKind } from '../../../src/control/observation.ts';
 import { lookAt, silenceText, viewOf } from '../../../src/control/situation.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
-import { INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
+import { FRESH, INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
 
 /** A converged scene in which the master of shard 0 then falls silent for `rounds` rounds. */
 function sceneWithDeadMaster(rounds: number, groupSize = 2): Scene {
@@ -16,17 +16,6 @@ function sceneWithDeadMaster(rounds: number, groupSize = 2): Scene {
   scene.rounds(rounds);
   return scene;
 }
-
-/** What a node says that was never given a topology. */
-const FRESH = {
-  role: 'master',
-  master: null,
-  link: null,
-  lastIoSeconds: null,
-  id: null,
-  version: -1,
-  sequence: 0,
-} as const;
 
 function whyNot(scene: Scene): string {
   const decision = scene.decide();

@@ -1,5 +1,7 @@
 // A hand-driven cluster for rule tests: say what each node answers, then ask for the decision.
 
+import { expect } from 'vitest';
+
 import { present } from '../../../src/base/assert.ts';
 import { err, ok } from '../../../src/base/result.ts';
 import type { Action, CommitAction, MigrateAction, PushAction } from '../../../src/control/actions.ts';
@@ -15,6 +17,17 @@ export const INTERVAL_MS = 1000;
 
 /** Reasons that change nothing but facts, as expected. */
 const QUIET: ReadonlySet<string> = new Set(['noted', 'promotionConfirmed']);
+
+/** What a node says that was never given a topology and never written to. */
+export const FRESH = {
+  id: null,
+  version: -1,
+  role: 'master',
+  master: null,
+  link: null,
+  lastIoSeconds: null,
+  sequence: 0,
+} as const;
 
 export class Scene {
   cluster: Cluster;
@@ -143,6 +156,31 @@ export class Scene {
     this.answers.set(action.node, {
       ...this.converged(action.node),
       ...jobsOf(this.answers.get(action.node)),
+    });
+  }
+
+  /** Every push decided now arrives, until none is decided any more; everybody is looked at in between. */
+  settle(): void {
+    for (let wave = 0; wave < 10; wave += 1) {
+      const pushes = actionsOf(this.decide(), 'push');
+      if (pushes.length === 0) return;
+      for (const push of pushes) this.takePush(push);
+      this.round();
+    }
+    throw new Error('pushes go on and on');
+  }
+
+  /** The push of an isolating topology arrives: the node is a master without slots at this version, with its own data. */
+  takeIsolation(action: PushAction): void {
+    expect(action.purpose).toBe('isolation');
+    this.endPush(action);
+    this.set(action.node, {
+      id: action.node,
+      version: action.version,
+      role: 'master',
+      master: null,
+      link: null,
+      lastIoSeconds: null,
     });
   }
 

@@ -1,0 +1,199 @@
+import { expect, test } from 'vitest';
+
+import { type Evidence, type EvidenceKind, presenceOf } from '../../../src/control/evidence.ts';
+import type { NodeErrorKind } from '../../../src/control/observation.ts';
+import { lookAt, viewOf } from '../../../src/control/situation.ts';
+import { parseNodeId } from '../../../src/topology/node.ts';
+import { valueOf } from '../topology/arbitrary.ts';
+import { INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
+
+const SETTINGS = { pingIntervalMs: INTERVAL_MS, maxPingCount: 3, lagMax: 1000 };
+
+function evidence(kind: EvidenceKind, looks = 1, lastedMs = 0): Evidence {
+  return { observer: 'a', kind, ageMs: 0, lastedMs, looks };
+}
+
+function settled(groupSize = 2): Scene {
+  const scene = new Scene(2, groupSize);
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  return scene;
+}
+
+function conditionOf(scene: Scene): string {
+  return viewOf(lookAt(scene), scene.id(0, 0)).condition;
+}
+
+/** The master of shard 0 answers as this node of another cluster. */
+function putStranger(scene: Scene): void {
+  const id = valueOf(parseNodeId('f'.repeat(40)));
+  scene.set(scene.id(0, 0), { id, version: 7 });
+}
+
+test('the verdict: unseen, blind, present, doubtful, silent, gone', () => {
+  expect(presenceOf([], SETTINGS)).toBe('unseen');
+  expect(presenceOf([evidence('ownFault')], SETTINGS)).toBe('blind');
+  expect(presenceOf([evidence('answered')], SETTINGS)).toBe('present');
+  expect(presenceOf([evidence('silent', 2, 1799)], SETTINGS)).toBe('doubtful');
+  expect(presenceOf([evidence('silent', 2, 1800)], SETTINGS)).toBe('silent');
+  expect(presenceOf([evidence('refused', 2, 1800)], SETTINGS)).toBe('silent');
+  expect(presenceOf([evidence('stranger', 1)], SETTINGS)).toBe('doubtful');
+  expect(presenceOf([evidence('stranger', 2)], SETTINGS)).toBe('gone');
+});
+
+test('one look never suffices where several are configured, however long it took', () => {
+  expect(presenceOf([evidence('silent', 1, 60_000)], SETTINGS)).toBe('doubtful');
+  expect(presenceOf([evidence('silent', 1, 0)], { ...SETTINGS, maxPingCount: 1 })).toBe('silent');
+});
+
+test('of several observers one that was answered outweighs the others, and one that is blind has no voice', () => {
+  const silent = evidence('silent', 5, 60_000);
+  expect(presenceOf([silent, evidence('answered')], SETTINGS)).toBe('present');
+  expect(presenceOf([silent, evidence('ownFault')], SETTINGS)).toBe('silent');
+  expect(presenceOf([silent, evidence('silent', 1, 0)], SETTINGS)).toBe('doubtful');
+  expect(presenceOf([evidence('stranger', 9, 9000), silent], SETTINGS)).toBe('silent');
+});
+
+test('a node of another cluster at a dead master\'s address: failed over on the second look, not after the window', () => {
+  const scene = settled();
+  putStranger(scene);
+  scene.round();
+  expect(conditionOf(scene)).toBe('suspect');
+  expect(scene.decide().actions).toEqual([]);
+  scene.round();
+  expect(conditionOf(scene)).toBe('gone');
+  const action = scene.commit();
+  expect(action.reasons).toMatchObject([
+    { kind: 'failover', text: expect.stringMatching(/is not there: another node answers, f{40}/) },
+  ]);
+  scene.settle();
+  expect(scene.problems()).toEqual(['foreignNode']);
+});
+
+test('the stranger itself is never told anything', () => {
+  const scene = settled();
+  putStranger(scene);
+  scene.rounds(2);
+  scene.commit();
+  const told = new Set<string>();
+  for (let wave = 0; wave < 5; wave += 1) {
+    for (const push of actionsOf(scene.decide(), 'push')) {
+      told.add(push.node);
+      scene.takePush(push);
+    }
+    scene.round();
+  }
+  expect(told).toEqual(new Set([scene.id(0, 1), scene.id(1, 0), scene.id(1, 1)]));
+});
+
+test('what is certainly no Kvrocks proves the same', () => {
+  const scene = settled();
+  scene.fail(scene.id(0, 0), 'notKvrocks');
+  scene.round();
+  expect(scene.decide().actions).toEqual([]);
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover' }]);
+});
+
+test('the word of a stranger does not count as the word of the node', () => {
+  const scene = settled();
+  putStranger(scene);
+  scene.set(scene.id(0, 0), { sequence: 7 });
+  scene.rounds(2);
+  expect(scene.memory.nodes.get(scene.id(0, 0))?.look?.report.sequence).toBe(100);
+  expect(scene.commit().facts.shards.get(scene.cluster.shards[0]!.id)?.promotions).toMatchObject([
+    { sequence: 100 },
+  ]);
+});
+
+test('a stranger that gives way to the node in between proves nothing', () => {
+  const scene = settled();
+  for (let count = 0; count < 3; count += 1) {
+    putStranger(scene);
+    scene.round();
+    scene.answers.set(scene.id(0, 0), scene.converged(scene.id(0, 0)));
+    scene.round();
+  }
+  expect(scene.decide()).toMatchObject({ actions: [], problems: [] });
+});
+
+test('garbage, silence and an address that cannot be reached count for the window', () => {
+  for (const kind of ['garbage', 'hang', 'unreachable', 'connectionRefused', 'connectionLost'] as const) {
+    const scene = settled();
+    scene.fail(scene.id(0, 0), kind);
+    scene.rounds(2);
+    expect(scene.decide().actions).toEqual([]);
+    scene.round();
+    expect(only(scene.decide(), 'commit').reasons).toMatchObject([{ kind: 'failover' }]);
+  }
+});
+
+test('a node that answers with errors lives, however long', () => {
+  const kinds: readonly NodeErrorKind[] = [
+    'tooManyClients',
+    'wrongPassword',
+    'passwordRequired',
+    'clusterDisabled',
+    'loading',
+    'fragile',
+    'malformedReply',
+    'refused',
+  ];
+  for (const kind of kinds) {
+    const scene = settled();
+    scene.changeLeader();
+    scene.fail(scene.id(0, 0), kind);
+    scene.rounds(50);
+    expect(actionsOf(scene.decide(), 'commit')).toEqual([]);
+  }
+});
+
+test('a fault of our own is never counted against a node, and always told', () => {
+  const scene = settled();
+  for (const id of scene.answers.keys()) scene.fail(id, 'ownFault');
+  scene.rounds(20);
+  const decision = scene.decide();
+  expect(decision.actions).toEqual([]);
+  expect(decision.problems.map(({ kind }) => kind)).toEqual(Array.from({ length: 4 }, () => 'ownFault'));
+});
+
+test('silence begins anew after a time in which this controller could not look', () => {
+  const scene = settled();
+  scene.fail(scene.id(0, 0));
+  scene.rounds(2);
+  scene.fail(scene.id(0, 0), 'ownFault');
+  scene.round();
+  scene.fail(scene.id(0, 0));
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  scene.round();
+  expect(only(scene.decide(), 'commit').reasons).toMatchObject([{ kind: 'failover' }]);
+});
+
+test('a node this controller cannot look at is no candidate', () => {
+  const scene = settled();
+  scene.fail(scene.id(0, 0));
+  scene.fail(scene.id(0, 1), 'ownFault');
+  scene.rounds(3);
+  const decision = scene.decide();
+  expect(decision.actions).toEqual([]);
+  expect(decision.problems.find(({ kind }) => kind === 'masterUnreachable')?.detail).toMatch(
+    /this controller cannot look at it: ownFault/,
+  );
+});
+
+test('our own topology being executed excuses silence, not a refused connection and not a stranger', () => {
+  for (const [kind, isReplaced] of [
+    ['hang', false],
+    ['connectionRefused', true],
+    ['notKvrocks', true],
+  ] as const) {
+    const scene = settled();
+    scene.set(scene.id(0, 0), { version: 0 });
+    scene.round();
+    only(scene.decide(), 'push');
+    scene.fail(scene.id(0, 0), kind);
+    scene.rounds(3);
+    expect(actionsOf(scene.decide(), 'commit')).toHaveLength(isReplaced ? 1 : 0);
+  }
+});

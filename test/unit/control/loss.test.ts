@@ -1,0 +1,209 @@
+import { expect, test } from 'vitest';
+
+import { startMigration } from '../../../src/topology/change-slots.ts';
+import { masterOf } from '../../../src/topology/cluster.ts';
+import { slotRange } from '../../../src/topology/slot.ts';
+import { NOW_SECONDS, valueOf } from '../topology/arbitrary.ts';
+import { FRESH, INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
+
+/** A settled scene whose positions were written down. */
+function settled(groupSize = 2): Scene {
+  const scene = new Scene(2, groupSize);
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  return scene;
+}
+
+function dataLost(scene: Scene): string {
+  const decision = scene.decide();
+  expect(decision.actions).toEqual([]);
+  return decision.problems.find(({ kind }) => kind === 'masterDataLost')?.detail ?? 'no problem';
+}
+
+test('a master that comes back on an empty disk is replaced at once and told nothing', () => {
+  const scene = settled();
+  scene.set(scene.id(0, 0), FRESH);
+  scene.round();
+  const action = scene.commit();
+  expect(action.reasons).toMatchObject([
+    {
+      kind: 'failover',
+      from: scene.id(0, 0),
+      to: scene.id(0, 1),
+      text: expect.stringMatching(/has lost its data: it came back without a topology at sequence 0/),
+    },
+  ]);
+  expect(scene.commit().reasons).toMatchObject([
+    { kind: 'copyRemade', node: scene.id(0, 0), text: expect.stringMatching(/new data directory/) },
+  ]);
+  expect(only(scene.decide(), 'push').node).toBe(scene.id(0, 1));
+});
+
+test('a replica that was asked before its master was seen empty is asked again at once', () => {
+  const scene = settled();
+  scene.set(scene.id(0, 0), FRESH);
+  scene.nowMs += INTERVAL_MS;
+  scene.probe(scene.id(0, 1));
+  scene.probe(scene.id(0, 0));
+  expect(dataLost(scene)).toMatch(/Waiting for replica .*: it was not asked since the failure/);
+  expect(scene.decide().expectant).toContain(scene.id(0, 1));
+  scene.probe(scene.id(0, 1));
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover' }]);
+});
+
+test('the emptied master joins as a replica once its successor was seen', () => {
+  const scene = settled();
+  scene.set(scene.id(0, 0), FRESH);
+  scene.round();
+  const failover = scene.commit();
+  expect(failover.facts.nodes.get(scene.id(0, 0))?.remake).toMatch(/at sequence 0/);
+  scene.commit();
+  scene.takePush(only(scene.decide(), 'push'));
+  scene.probe(scene.id(0, 1));
+  const joined = actionsOf(scene.decide(), 'push').find(({ node }) => node === scene.id(0, 0));
+  expect(joined).toMatchObject({ purpose: 'role', id: scene.id(0, 0), version: 2 });
+});
+
+test('a restart that forgot only the topology is no loss: the master gets its role back', () => {
+  const scene = settled();
+  scene.set(scene.id(0, 0), { ...FRESH, sequence: 100 });
+  scene.round();
+  expect(only(scene.decide(), 'push')).toMatchObject({
+    node: scene.id(0, 0),
+    id: scene.id(0, 0),
+    purpose: 'role',
+  });
+});
+
+test('a master that keeps its name but stands behind what was seen of it has lost its data, too', () => {
+  const scene = settled();
+  scene.set(scene.id(0, 0), { sequence: 60 });
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([
+    { kind: 'failover', text: expect.stringMatching(/it goes on at sequence 60, it was seen at 100 before/) },
+  ]);
+});
+
+test('a living master that a replica seems to be ahead of, because it is looked at later, has lost nothing', () => {
+  const scene = settled();
+  scene.set(scene.id(0, 1), { sequence: 130 });
+  scene.round();
+  expect(scene.decide()).toMatchObject({ actions: [], problems: [] });
+});
+
+test('a node with data is not told to follow a master that nobody has looked at yet', () => {
+  const scene = settled();
+  scene.changeLeader();
+  scene.set(scene.id(0, 1), { ...FRESH, sequence: 100 });
+  scene.probe(scene.id(0, 1));
+  expect(scene.decide().actions).toEqual([]);
+  scene.round();
+  expect(only(scene.decide(), 'push')).toMatchObject({ node: scene.id(0, 1), purpose: 'role' });
+});
+
+test('after an outage of everything the written positions tell which disk was exchanged', () => {
+  const scene = settled();
+  scene.changeLeader();
+  scene.set(scene.id(0, 0), FRESH);
+  scene.set(scene.id(0, 1), { ...FRESH, sequence: 100 });
+  scene.round();
+  // The replica forgot its topology, too: it is told whom it follows only after that was decided.
+  expect(dataLost(scene)).toMatch(/it was seen at 100 before\. No eligible replica/);
+  scene.set(scene.id(0, 1), { ...scene.converged(scene.id(0, 1)), link: 'down', lastIoSeconds: null });
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 1) }]);
+});
+
+test('without anything written down a replica that has more shows the loss', () => {
+  const scene = new Scene();
+  scene.set(scene.id(0, 0), FRESH);
+  scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds: 3 });
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([
+    { kind: 'failover', text: expect.stringMatching(/a replica of it has 100/) },
+  ]);
+});
+
+test('when every copy is gone, nobody is promoted and nobody is told to follow an empty master', () => {
+  const scene = settled();
+  scene.set(scene.id(0, 0), FRESH);
+  scene.set(scene.id(0, 1), FRESH);
+  scene.round();
+  expect(dataLost(scene)).toMatch(/has lost its data/);
+  scene.rounds(20);
+  const decision = scene.decide();
+  expect(actionsOf(decision, 'commit')).toEqual([]);
+  expect(actionsOf(decision, 'push').filter(({ node }) => node === scene.id(0, 0))).toEqual([]);
+});
+
+test('a replica that already copied the emptiness is not taken; one that still has the data is', () => {
+  const scene = settled(3);
+  scene.set(scene.id(0, 0), FRESH);
+  scene.set(scene.id(0, 1), { sequence: 0 });
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 2) }]);
+});
+
+test('an emptied master that dies afterwards does not make an emptied replica eligible', () => {
+  for (const isLeaderNew of [false, true]) {
+    const scene = settled(3);
+    if (isLeaderNew) scene.changeLeader();
+    scene.fail(scene.id(0, 2), 'connectionRefused');
+    scene.set(scene.id(0, 0), FRESH);
+    scene.set(scene.id(0, 1), { sequence: 0 });
+    scene.rounds(3);
+    expect(dataLost(scene)).toMatch(/sequence is 0 and the shard is not known to be empty/);
+    scene.fail(scene.id(0, 0), 'connectionRefused');
+    scene.set(scene.id(0, 1), { link: 'down' });
+    scene.rounds(5);
+    const decision = scene.decide();
+    expect(actionsOf(decision, 'commit')).toEqual([]);
+    scene.set(scene.id(0, 2), { ...scene.converged(scene.id(0, 2)), link: 'down', lastIoSeconds: 8 });
+    scene.round();
+    expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 2) }]);
+  }
+});
+
+test('an emptied replica is no loss: it follows its master again', () => {
+  const scene = settled();
+  scene.set(scene.id(0, 1), FRESH);
+  scene.round();
+  expect(only(scene.decide(), 'push')).toMatchObject({ node: scene.id(0, 1), purpose: 'role' });
+});
+
+test('a target that lost its data before the hand-over was recorded is not given the slots; its replica takes over', () => {
+  const scene = new Scene(2, 2);
+  const range = slotRange(10, 19);
+  scene.rounds(2);
+  scene.cluster = valueOf(startMigration(scene.cluster, { range, targetIndex: 1, nowSeconds: NOW_SECONDS }));
+  scene.commit();
+  scene.endMigrate(only(scene.decide(), 'migrate'));
+  const job = { range, destination: scene.id(1, 0), state: 'success', isInEffect: true } as const;
+  scene.set(scene.id(0, 0), { sourceJob: job });
+  scene.set(scene.id(1, 0), { ...FRESH, targetJob: null });
+  scene.nowMs += INTERVAL_MS;
+  scene.round();
+  const action = scene.commit();
+  expect(action.reasons.map(({ kind }) => kind)).toEqual(['migrationGivenUp', 'failover']);
+  expect(masterOf(action.next.shards[1]!).id).toBe(scene.id(1, 1));
+  expect(action.next.shards[0]!.slots).toEqual(scene.cluster.shards[0]!.slots);
+});
+
+test('a target that lost its data and has no replica keeps the move waiting: the source is not told to delete its copy', () => {
+  const scene = new Scene(2, 1);
+  const range = slotRange(10, 19);
+  scene.rounds(2);
+  scene.cluster = valueOf(startMigration(scene.cluster, { range, targetIndex: 1, nowSeconds: NOW_SECONDS }));
+  scene.commit();
+  scene.endMigrate(only(scene.decide(), 'migrate'));
+  const job = { range, destination: scene.id(1, 0), state: 'success', isInEffect: true } as const;
+  scene.set(scene.id(0, 0), { sourceJob: job });
+  scene.set(scene.id(1, 0), { ...FRESH, targetJob: null });
+  scene.rounds(10);
+  const decision = scene.decide();
+  expect(decision.actions).toEqual([]);
+  expect(decision.problems.map(({ kind }) => kind).toSorted()).toEqual([
+    'masterDataLost',
+    'migrationWaiting',
+  ]);
+});
