@@ -5,16 +5,8 @@ import { masterOf } from '../topology/cluster.ts';
 import { openPromotion, type Promotion } from '../topology/facts.ts';
 import type { Node, Shard } from '../topology/types.ts';
 import type { NodeReport } from './observation.ts';
-import {
-  type NodeView,
-  type Situation,
-  errorText,
-  isFresh,
-  masterView,
-  nodeName,
-  silentSinceMs,
-  viewOf,
-} from './situation.ts';
+import { isFresh, silentSinceMs } from './sight.ts';
+import { type NodeView, type Situation, errorText, masterView, nodeName, viewOf } from './situation.ts';
 import { standingOf } from './standing.ts';
 
 export interface Candidate {

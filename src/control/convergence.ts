@@ -14,7 +14,8 @@ import type { RaiseMemory } from './memory.ts';
 import { type MigrationView, isSettled, viewMigration } from './migration-status.ts';
 import type { NodeMemory } from './node-memory.ts';
 import { retryDelayMs } from './settings.ts';
-import { type NodeView, type Situation, isAway, isFresh, masterView, nodeName, viewOf } from './situation.ts';
+import { isAway, isFresh } from './sight.ts';
+import { type NodeView, type Situation, masterView, nodeName, viewOf } from './situation.ts';
 
 /** A push under way keeps later waves back no longer than this: one slow node must not keep the cluster on the old topology. */
 const WAVE_PATIENCE_MS = 2_000;

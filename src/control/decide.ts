@@ -13,7 +13,8 @@ import { planMigrations, reviewMigrations } from './migration.ts';
 import { NO_REMAKE, type NodeMemory } from './node-memory.ts';
 import { planNotes } from './notes.ts';
 import type { Problem } from './problems.ts';
-import { type Circumstances, type Situation, lookAt } from './situation.ts';
+import type { Circumstances } from './sight.ts';
+import { type Situation, lookAt } from './situation.ts';
 
 /** The cluster and its facts as committed and applied now, with everything else a decision depends on. */
 export type ControlInput = Circumstances;

@@ -8,7 +8,8 @@ import type { CommitAction, CommitReason } from './actions.ts';
 import { type Candidate, type Judged, elect, judged, vacancyOf } from './candidates.ts';
 import { type Draft, replaceMaster } from './failover.ts';
 import { linkFault } from './link.ts';
-import { type NodeView, type Situation, isAway, isFresh, masterView, nodeName, viewOf } from './situation.ts';
+import { isAway, isFresh } from './sight.ts';
+import { type NodeView, type Situation, masterView, nodeName, viewOf } from './situation.ts';
 
 export interface HandChoice {
   readonly shardIndex: number;

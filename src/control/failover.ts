@@ -19,17 +19,8 @@ import { type Candidate, electCandidate } from './candidates.ts';
 import { type MigrationView, viewMigration } from './migration-status.ts';
 import type { Problem } from './problems.ts';
 import { failureWindowMs } from './settings.ts';
-import {
-  type NodeView,
-  type Situation,
-  errorText,
-  isAway,
-  isFresh,
-  masterView,
-  nodeName,
-  silenceText,
-  silentSinceMs,
-} from './situation.ts';
+import { isAway, isFresh, silentSinceMs } from './sight.ts';
+import { type NodeView, type Situation, errorText, masterView, nodeName, silenceText } from './situation.ts';
 
 /**
  * How long the source's word that it is still copying to a target we cannot reach holds the target's failover back. A source notices a dead

@@ -3,7 +3,8 @@
 import type { MigrationPlace } from '../topology/cluster.ts';
 import { equalRanges } from '../topology/slot.ts';
 import type { MigrationMemory } from './memory.ts';
-import { type NodeView, type Situation, isFresh, masterView } from './situation.ts';
+import { isFresh } from './sight.ts';
+import { type NodeView, type Situation, masterView } from './situation.ts';
 
 /**
  * What a source's last report says of the job: `running`, `succeeded`, `failed` are of exactly these slots and this destination; `busy`: another

@@ -11,7 +11,8 @@ import type { MigrationMemory } from './memory.ts';
 import { type MigrationView, isTargetMarked, viewMigration } from './migration-status.ts';
 import type { Problem } from './problems.ts';
 import { retryDelayMs } from './settings.ts';
-import { type NodeView, type Situation, isAway, isFresh, nodeName, silentSinceMs } from './situation.ts';
+import { isAway, isFresh, silentSinceMs } from './sight.ts';
+import { type NodeView, type Situation, nodeName } from './situation.ts';
 
 /** A job that failed this often is given up; people can ask again. */
 export const MIGRATION_FAILURES_MAX = 3;

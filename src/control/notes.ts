@@ -13,7 +13,8 @@ import type { CommitReason } from './actions.ts';
 import { RAISES_CONTESTED } from './convergence.ts';
 import type { Draft } from './failover.ts';
 import { isLivingLink } from './link.ts';
-import { type NodeView, type Situation, isFresh, masterView, nodeName, viewOf } from './situation.ts';
+import { isFresh } from './sight.ts';
+import { type NodeView, type Situation, masterView, nodeName, viewOf } from './situation.ts';
 import { isRemade } from './target.ts';
 
 /** Positions that only moved on are written down this often at most: what a restart of the whole group may not know. */

@@ -4,7 +4,8 @@ import type { NodeId } from '../topology/types.ts';
 import type { NodeReport } from './observation.ts';
 import { type Lag, type Position, lagBehind } from './link.ts';
 import { LAG_MS_MAX, linkSilenceMsMax } from './settings.ts';
-import { type NodeView, type Situation, silentSinceMs } from './situation.ts';
+import { silentSinceMs } from './sight.ts';
+import type { NodeView, Situation } from './situation.ts';
 
 /**
  * How much older than the first sight of a failure a replica's last word from its master may be, when nobody looked before: an idle link

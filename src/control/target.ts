@@ -7,7 +7,7 @@ import type { Node, NodeId } from '../topology/types.ts';
 import { type History, historyOf } from './lineage.ts';
 import { lagBehind } from './link.ts';
 import type { NodeReport } from './observation.ts';
-import type { Circumstances, Sight } from './situation.ts';
+import type { Circumstances, Sight } from './sight.ts';
 
 export type Need =
   | { readonly kind: 'nothing' }

@@ -5,7 +5,8 @@ import { err, ok, type Result } from '../base/result.ts';
 import type { CommitAction } from '../control/actions.ts';
 import { type Choice, chooseByHand, unfitReason } from '../control/failover-by-hand.ts';
 import type { FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
-import { isFresh, type Situation } from '../control/situation.ts';
+import { isFresh } from '../control/sight.ts';
+import type { Situation } from '../control/situation.ts';
 import type { ChangeError, ClusterRecord } from '../topology/record.ts';
 import type { NodeId, Shard } from '../topology/types.ts';
 

@@ -1,7 +1,8 @@
 // What a supervisor sees, for logs, metrics and people.
 
 import { type Problem, PROBLEMS, type Severity } from '../control/problems.ts';
-import { type Condition, type NodeView, type Situation } from '../control/situation.ts';
+import type { Condition } from '../control/sight.ts';
+import type { NodeView, Situation } from '../control/situation.ts';
 import type { Cluster, ClusterVersion, Name, NodeAddress, NodeId, NodeRole } from '../topology/types.ts';
 
 /** A problem with its place in the table. */

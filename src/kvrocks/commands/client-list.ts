@@ -1,8 +1,7 @@
 // CLIENT SETNAME, LIST and KILL: who is connected to a node (facts section 9).
 
-import { err, ok, type Result } from '../../base/result.ts';
+import { ok, type Result } from '../../base/result.ts';
 import type { NodeError } from '../../control/observation.ts';
-import { classifyErrorReply, malformedReply } from '../errors.ts';
 import type { Reply } from '../reply.ts';
 import { integerOf, type NodeCommand, okOf, textOf } from './command.ts';
 

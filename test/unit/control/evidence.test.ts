@@ -54,7 +54,7 @@ test('of several observers one that was answered outweighs the others, and one t
   expect(presenceOf([evidence('stranger', 9, 9000), silent], SETTINGS)).toBe('silent');
 });
 
-test('a node of another cluster at a dead master\'s address: failed over on the second look, not after the window', () => {
+test("a node of another cluster at a dead master's address: failed over on the second look, not after the window", () => {
   const scene = settled();
   putStranger(scene);
   scene.round();

@@ -22,13 +22,13 @@ function write(
 ): void {
   const id = world.ledger.nextId();
   const end = node.log.put(id, slot);
-  const place = controller.placeAt(node.address);
+  const place = controller.records.placeAt(node.address);
   world.ledger.acknowledged({
     id,
     slot,
     ackedAtMs: world.nowMs,
     node,
-    shard: place?.shard.id ?? controller.ownerOf(slot).id,
+    shard: place?.shard.id ?? controller.records.ownerOf(slot).id,
     end,
     isImported: node.imported.has(slot),
     isStale: isStale(controller, { node, slot }),
@@ -48,10 +48,11 @@ function isStale(
     // A target takes slots over before any topology says so, but only as long as it is a master; and a move that nobody asked for any more
     // is seen by the next look.
     return (
-      controller.placeAt(node.address)?.node.role !== 'master' || !controller.knowsMove(slot, importedAtMs)
+      controller.records.placeAt(node.address)?.node.role !== 'master' ||
+      !controller.knowsMove(slot, importedAtMs)
     );
   }
-  const isOwner = controller.masterAddressOf(controller.ownerOf(slot)) === node.address;
+  const isOwner = controller.records.masterAddressOf(controller.records.ownerOf(slot)) === node.address;
   return !isOwner || controller.isServedElsewhere(slot, node);
 }
 

@@ -82,7 +82,7 @@ export class Faults {
 
   /** A shard that has no other node has nothing to go on with. */
   #isLosable(node: ModelNode): boolean {
-    const place = this.#controller.placeAt(node.address);
+    const place = this.#controller.records.placeAt(node.address);
     return node.life === 'dead' && place !== null && place.shard.nodes.length > 1;
   }
 
@@ -107,7 +107,7 @@ export class Faults {
   /** Whom it strikes: often where something is going on, else masters as often as replicas. */
   #victim(kind: FaultKind): ModelNode | null {
     const isFit = (node: ModelNode): boolean =>
-      node.life === 'up' && this.#controller.placeAt(node.address) !== null;
+      node.life === 'up' && this.#controller.records.placeAt(node.address) !== null;
     if (this.#world.chance(40)) {
       const busy = this.#world.pickWhere(this.#busyNodes(), isFit);
       if (busy !== null) return busy;
@@ -122,7 +122,7 @@ export class Faults {
 
   /** The ends of migrations, and the shard whose master changed last. */
   #busyNodes(): readonly ModelNode[] {
-    const { cluster } = this.#controller;
+    const { cluster } = this.#controller.records;
     const last = this.#world.ledger.changes.at(-1)?.shard;
     const changed = cluster.shards.filter(({ id }) => id === last).flatMap(({ nodes }) => nodes);
     const ends = migrationsOf(cluster).flatMap(({ source, target }) => [masterOf(source), masterOf(target)]);
@@ -245,8 +245,8 @@ export class Faults {
   /** Somebody else pushes what was committed now or some time ago, under a higher version. */
   #meddle(node: ModelNode): void {
     if (node.version < 1) return;
-    const versions = [...this.#controller.committed.values()];
-    const cluster = this.#world.chance(70) ? this.#controller.cluster : this.#world.pick(versions);
+    const versions = [...this.#controller.records.committed.values()];
+    const cluster = this.#world.chance(70) ? this.#controller.records.cluster : this.#world.pick(versions);
     const version = node.version + 1 + this.#world.below(3);
     const text = this.#world.reader.read(setNodesText(cluster));
     this.#world.note(

@@ -57,7 +57,7 @@ export class Operator {
         return;
       case 'addReplica':
         if (this.#world.nodes.length < NODES_MAX)
-          this.#addReplica(this.#world.below(this.#controller.cluster.shards.length));
+          this.#addReplica(this.#world.below(this.#controller.records.cluster.shards.length));
         return;
       case 'removeReplica':
         this.#removeReplica();
@@ -77,7 +77,7 @@ export class Operator {
 
   /** A replica whose host is lost makes room for a fresh one; whether that was possible now. */
   replace(where: NodeAddress): boolean {
-    const place = this.#controller.placeAt(where);
+    const place = this.#controller.records.placeAt(where);
     if (place === null || place.node.role !== 'replica') return false;
     if (!this.#remove(place)) return false;
     this.#addReplica(place.shardIndex);
@@ -86,7 +86,7 @@ export class Operator {
 
   #failOver(): void {
     if (this.#controller.isOut) return;
-    const { shards } = this.#controller.cluster;
+    const { shards } = this.#controller.records.cluster;
     const shardIndex = this.#world.below(shards.length);
     const refusal = this.#controller.failOver(shardIndex, { preferred: null, isForced: false });
     this.#world.note(() => `asked for: a failover of shard ${shardIndex}: ${refusal ?? 'done'}`);
@@ -94,7 +94,7 @@ export class Operator {
 
   #migrate(): void {
     const slot = this.#world.pick(this.#world.slots);
-    const { cluster } = this.#controller;
+    const { cluster } = this.#controller.records;
     const next = startMigration(cluster, {
       range: slotRange(slot, this.#world.chance(50) ? slot : slot + 9),
       targetIndex: this.#world.below(cluster.shards.length),
@@ -102,16 +102,16 @@ export class Operator {
     });
     if (!next.ok) return;
     this.#world.note(() => `asked for: slots from ${slot}`);
-    this.#controller.install(next.value, this.#controller.facts);
+    this.#controller.records.install(next.value, this.#controller.records.facts);
   }
 
   #cancel(): void {
-    const [place] = migrationsOf(this.#controller.cluster);
+    const [place] = migrationsOf(this.#controller.records.cluster);
     if (place === undefined) return;
-    const next = cancelMigration(this.#controller.cluster, place.sourceIndex);
+    const next = cancelMigration(this.#controller.records.cluster, place.sourceIndex);
     if (!next.ok) return;
     this.#world.note(() => `asked for: no more of slots from ${place.migration.range.start}`);
-    this.#controller.install(next.value, this.#controller.facts);
+    this.#controller.records.install(next.value, this.#controller.records.facts);
   }
 
   /** A node just made: nothing on its disk. */
@@ -123,17 +123,21 @@ export class Operator {
   /** A node that was in the cluster before comes back, reset but with its data, and with the request to make that anew. */
   #rejoin(): void {
     const isFree = (node: ModelNode): boolean =>
-      node.life === 'up' && this.#controller.placeAt(node.address) === null;
+      node.life === 'up' && this.#controller.records.placeAt(node.address) === null;
     const node = this.#world.pickWhere(this.#world.nodes, isFree);
     if (node === null) return;
     node.forgetTopology();
     node.link = null;
-    this.#add(node, this.#world.below(this.#controller.cluster.shards.length), 'it had data when it joined');
+    this.#add(
+      node,
+      this.#world.below(this.#controller.records.cluster.shards.length),
+      'it had data when it joined',
+    );
   }
 
   #add(node: ModelNode, shardIndex: number, remake: string | null): void {
     const id = newNodeId(this.#world.random);
-    const next = addNode(this.#controller.cluster, shardIndex, {
+    const next = addNode(this.#controller.records.cluster, shardIndex, {
       id,
       address: node.address,
       role: 'replica',
@@ -142,21 +146,21 @@ export class Operator {
     });
     if (!next.ok) return;
     this.#world.note(() => `asked for: ${node.name} at ${node.log.sequence} joins shard ${shardIndex}`);
-    const facts = factsFor(this.#controller.facts, next.value);
-    this.#controller.install(next.value, withNodeFacts(facts, id, { ...UNSEEN_NODE, remake }));
+    const facts = factsFor(this.#controller.records.facts, next.value);
+    this.#controller.records.install(next.value, withNodeFacts(facts, id, { ...UNSEEN_NODE, remake }));
   }
 
   #removeReplica(): number | null {
-    const { cluster } = this.#controller;
+    const { cluster } = this.#controller.records;
     const place = this.#world.pickWhere(allNodes(cluster), ({ node }) => node.role === 'replica');
     return place !== null && this.#remove(place) ? place.shardIndex : null;
   }
 
   #remove({ node, shardIndex }: NodePlace): boolean {
-    const next = removeNode(this.#controller.cluster, shardIndex, node.id);
+    const next = removeNode(this.#controller.records.cluster, shardIndex, node.id);
     if (!next.ok) return false;
     this.#world.note(() => `asked for: ${this.#world.nodeAt(node.address).name} leaves shard ${shardIndex}`);
-    this.#controller.install(next.value, this.#controller.facts);
+    this.#controller.records.install(next.value, this.#controller.records.facts);
     return true;
   }
 }

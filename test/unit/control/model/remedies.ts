@@ -53,7 +53,7 @@ function carryOut(call: Call, problem: Problem, { controller, faults, operator }
 /** The best copy there is; and where there is none but an emptied master, that master as it is. */
 function forceFailover(controller: Controller, shardIndex: number): boolean {
   if (controller.failOver(shardIndex, { preferred: null, isForced: true }) === null) return true;
-  const shard = controller.cluster.shards[shardIndex];
+  const shard = controller.records.cluster.shards[shardIndex];
   if (shard === undefined) return false;
   return controller.failOver(shardIndex, { preferred: masterOf(shard).id, isForced: true }) === null;
 }

@@ -12,14 +12,14 @@ const NO_COPY: ReadonlySet<string> = new Set(['foreignNode', 'foreignVersion', '
 
 /** What keeps the fleet from being as committed; null when it is. */
 export function unsettled(world: World, controller: Controller): string | null {
-  for (const { node, shard } of allNodes(controller.cluster)) {
+  for (const { node, shard } of allNodes(controller.records.cluster)) {
     const why = faultOf(world, controller, { node, shard });
     if (why !== null) return `${world.nodeAt(node.address).name} ${why}`;
   }
-  if (migrationsOf(controller.cluster).length > 0) return 'a migration is under way';
+  if (migrationsOf(controller.records.cluster).length > 0) return 'a migration is under way';
   if (controller.last === null || controller.last.actions.length > 0) return 'something is being done';
   for (const slot of world.slots) {
-    const owner = world.nodeAt(controller.masterAddressOf(controller.ownerOf(slot)));
+    const owner = world.nodeAt(controller.records.masterAddressOf(controller.records.ownerOf(slot)));
     if (!owner.serves(slot, world.nowMs))
       return `slot ${slot} takes no writes: ${owner.name} ${whyClosed(owner, slot)}`;
   }
@@ -37,7 +37,7 @@ function faultOf(
   { node, shard }: { readonly node: Node; readonly shard: Shard },
 ): string | null {
   const model = world.nodeAt(node.address);
-  const { version } = controller.cluster;
+  const { version } = controller.records.cluster;
   if (model.life === 'dead') return 'is dead';
   if (model.id !== node.id) return 'does not know who it is';
   if (model.version !== version) return `has v${model.version} instead of v${version}`;
@@ -54,11 +54,14 @@ export function faultOfData(world: World, controller: Controller): string | null
 
 function lostWrites(world: World, controller: Controller): string | null {
   const held = new Map(
-    controller.cluster.shards.map((shard) => [shard.id, world.nodeAt(masterOf(shard).address).log.writes()]),
+    controller.records.cluster.shards.map((shard) => [
+      shard.id,
+      world.nodeAt(masterOf(shard).address).log.writes(),
+    ]),
   );
   const lost = world.ledger.writes.filter(
     (write) =>
-      held.get(controller.ownerOf(write.slot).id)?.has(write.id) !== true &&
+      held.get(controller.records.ownerOf(write.slot).id)?.has(write.id) !== true &&
       world.ledger.excuse(write, LAG_MAX) === null,
   );
   const [first] = lost;
@@ -73,10 +76,13 @@ function lostWrites(world: World, controller: Controller): string | null {
 
 function unequalCopies(world: World, controller: Controller): string | null {
   const doubted = doubtedNodes(controller);
-  for (const shard of controller.cluster.shards) {
+  for (const shard of controller.records.cluster.shards) {
     const master = world.nodeAt(masterOf(shard).address);
-    if (master.log.writes().has(BUMP_WRITE))
+    // By force a node may be promoted that was on its way to be made anew.
+    const isByForce = world.ledger.changes.some((change) => change.isForced && change.shard === shard.id);
+    if (!isByForce && master.log.writes().has(BUMP_WRITE)) {
       return `${master.name} is a master and holds the key of an outrun`;
+    }
     for (const { id, address } of replicasOf(shard)) {
       const replica = world.nodeAt(address);
       if (!doubted.has(id) && !isCopy(replica, master))

@@ -1,0 +1,70 @@
+// One node as it was judged: the words in which all rules speak about it.
+
+import type { NodePlace } from '../topology/cluster.ts';
+import type { ClusterFacts, NodeFacts } from '../topology/facts.ts';
+import type { Cluster } from '../topology/types.ts';
+import type { Loss } from './loss.ts';
+import type { ControlMemory } from './memory.ts';
+import type { NodeMemory } from './node-memory.ts';
+import type { NodeReport } from './observation.ts';
+import type { ControlSettings } from './settings.ts';
+
+/**
+ * The one judgement of a node:
+ * - `unknown`: no probe has ended yet. `blind`: this controller cannot look.
+ * - `answering`: the last probe brought a report.
+ * - `loading`, `impaired`: alive, but the last probe brought an error reply.
+ * - `suspect`: not found by the last look. `down`: not found for the whole window.
+ * - `gone`: somebody else answers at its address, so that it is certainly not there.
+ */
+export type Condition =
+  | 'unknown'
+  | 'blind'
+  | 'answering'
+  | 'loading'
+  | 'impaired'
+  | 'suspect'
+  | 'down'
+  | 'gone';
+
+/** A node before it is known what it needs. */
+export interface Sight extends NodePlace {
+  readonly memory: NodeMemory;
+  readonly facts: NodeFacts;
+  readonly condition: Condition;
+  /** The last report, also when the node does not answer now. */
+  readonly report: NodeReport | null;
+  /** What a master had lost when it last answered: that it died since makes nothing whole. Null for replicas. */
+  readonly loss: Loss | null;
+}
+
+/** Everything a decision is made from. */
+export interface Circumstances {
+  readonly cluster: Cluster;
+  readonly facts: ClusterFacts;
+  readonly memory: ControlMemory;
+  readonly settings: ControlSettings;
+  /** Milliseconds on the monotonic clock. */
+  readonly nowMs: number;
+  /** Seconds since the Unix epoch: for what is written down, never for a decision. */
+  readonly nowSeconds: number;
+  /** The Raft term of this leadership. */
+  readonly term: number;
+}
+
+/** Whether the node answers and its last report is from a probe that began at `sinceMs` or later. */
+export function isFresh(view: Sight, sinceMs: number): boolean {
+  return (
+    view.condition === 'answering' && view.memory.look !== null && view.memory.look.startedAtMs >= sinceMs
+  );
+}
+
+/** Certainly or as good as certainly not there. */
+export function isAway(view: Sight): boolean {
+  return view.condition === 'down' || view.condition === 'gone';
+}
+
+/** When the node was first missed, as far as known: probes that began later are from after a failure. -Infinity while it is not missed. */
+export function silentSinceMs(view: Sight): number {
+  return view.memory.absence?.sinceMs ?? -Infinity;
+}

@@ -1,0 +1,62 @@
+import { describe, expect, test } from 'vitest';
+
+import { minimise } from './model/minimise.ts';
+import { drawPlan } from './model/plan.ts';
+import { runSeed } from './model/run.ts';
+
+const SEEDS = 200;
+
+/** The least of the run that still fails, with everything that happened in it. */
+function explain(seed: number): string {
+  const { keep, isCalm, verdict } = minimise(seed);
+  const share = `--keep ${keep.join(',') || 'none'}${isCalm ? ' --calm' : ''}`;
+  return [...verdict.trace, verdict.fault, `npm run simulate:fleet -- --seed ${seed} ${share}`].join('\n');
+}
+
+test('whatever happened to a fleet, in the end every acknowledged write is with its master, every replica is a copy, and all has settled', () => {
+  for (let seed = 1; seed <= SEEDS; seed += 1) {
+    if (runSeed({ seed }).fault !== null) expect.fail(explain(seed));
+  }
+}, 120_000);
+
+test('the same seed does the same again', () => {
+  const first = runSeed({ seed: 26, isTraced: true });
+  expect(runSeed({ seed: 26, isTraced: true })).toEqual(first);
+  expect(first.trace.length).toBeGreaterThan(50);
+});
+
+test('a fleet that is left alone settles, takes writes and does nothing else', () => {
+  const { fault, writes, failovers, migrations } = runSeed({ seed: 5, keep: new Set(), isCalm: true });
+  expect({ fault, failovers, migrations }).toEqual({ fault: null, failovers: 0, migrations: 0 });
+  expect(writes).toBeGreaterThan(100);
+});
+
+test('happenings of every kind take place in the runs', () => {
+  const kinds = new Set<string>();
+  for (let seed = 1; seed <= SEEDS; seed += 1) {
+    for (const { kind } of drawPlan(seed).happenings) kinds.add(kind);
+  }
+  expect(kinds.size).toBe(23);
+});
+
+describe('a run that once went wrong goes well', () => {
+  test.each([
+    [
+      'a replica that ran after a stranger at the address of its master is no copy, though its link and number look well',
+      64,
+    ],
+    ['a full synchronisation from a stranger does not make a copy', 105],
+    ['a replica of a master that is silent to us alone goes on growing until it is cut off', 1364],
+    ['an emptied master that dies again is not taken for a shard that was always empty', 384],
+    ['nobody is made anew from an emptied master', 479],
+    ['a shard noted empty ten seconds ago is not known to be empty', 1026],
+    ['what a leader knew of a lagging replica is known to the next', 823],
+    ['a node that was told topologies by somebody else is no copy by its version', 151],
+    [
+      'slots that a paused source hands over after it was replaced are not served by the target for ever',
+      813,
+    ],
+  ])('%s: seed %i', (_, seed) => {
+    expect(runSeed({ seed }).fault).toBe(null);
+  });
+});
