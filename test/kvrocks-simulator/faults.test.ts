@@ -125,7 +125,7 @@ describe('faults on demand', () => {
   test('SYNC fetching keeps a replica in the first half of its full sync: link down, sequence 0', async () => {
     const { a, b } = await startDiverged();
     await b.command('SIMULATOR', 'SYNC', 'fetching');
-    await push(b, a.text, 1);
+    await push(b, a.text, 2);
     await waitFor('the sync', async () => (await field(b, 'master_sync_in_progress')) === '1');
     expect(await field(b, 'master_link_status')).toBe('down');
     await b.command('SIMULATOR', 'SYNC', 'go');
@@ -136,7 +136,7 @@ describe('faults on demand', () => {
   test('SYNC restoring keeps a replica loading', async () => {
     const { a, b } = await startDiverged();
     await b.command('SIMULATOR', 'SYNC', 'restoring');
-    await push(b, a.text, 1);
+    await push(b, a.text, 2);
     await waitFor('loading', async () => fieldOf(await b.command('INFO', 'persistence'), 'loading') === '1');
     expect(await b.command('INFO', 'replication')).toBe('');
     await expect(b.command('PING')).rejects.toThrow(/^LOADING /);
@@ -149,11 +149,11 @@ describe('faults on demand', () => {
     const { a, b } = await startDiverged();
     await b.command('CONFIG', 'SET', 'slave-empty-db-before-fullsync', 'yes');
     await b.command('SIMULATOR', 'SYNC', 'fetching');
-    await push(b, a.text, 1);
+    await push(b, a.text, 2);
     await waitFor('loading', async () => fieldOf(await b.command('INFO', 'persistence'), 'loading') === '1');
     await a.node.kill();
     await waitFor('the end', async () => fieldOf(await b.command('INFO', 'persistence'), 'loading') === '0');
-    expect(await b.command('CLUSTERX', 'VERSION')).toBe('1');
+    expect(await b.command('CLUSTERX', 'VERSION')).toBe('2');
     expect(await b.command('DBSIZE')).toBe(0);
     expect(await b.command('PING')).toBe('PONG');
     await expect(b.command('INFO', 'replication')).rejects.toThrow(KvrocksConnectionError);
@@ -209,7 +209,8 @@ async function startDiverged(): Promise<Diverged> {
   const { a, b, aMaster } = await startApart();
   await push(a, aMaster, 1);
   await setKeys(a, 'v', 20);
-  await b.command('EVAL', "for i=1,100 do redis.call('set','__bump',i) end return 1", '0');
+  await push(b, `${B_ID} 127.0.0.1 ${b.port} master - 0-16383`, 1);
+  await setKeys(b, 'v', 100);
   return { a: { node: a, text: aMaster }, b };
 }
 

@@ -63,7 +63,9 @@ export function differingKeys(original: Copy, copy: Copy): readonly string[] {
 }
 
 function word(reply: string | undefined): string {
-  return reply === undefined ? 'not there' : (reply.split('\r\n')[1] ?? reply);
+  if (reply === undefined) return 'not there';
+  const [head = '', value] = reply.split('\r\n');
+  return reply.startsWith('$') ? (value ?? head) : head;
 }
 
 async function readCopy(address: string): Promise<Copy> {

@@ -71,7 +71,6 @@ class Trial {
   readonly #writers: Writers;
   readonly #startMs = performance.now();
   readonly #random: Random;
-  readonly #excuses: Excuse[] = [];
   readonly #timeline: TimelineEntry[] = [];
   readonly #actions: ActionReport[] = [];
   readonly #spares = new Set<string>();
@@ -157,20 +156,22 @@ class Trial {
     const beganMs = this.#now();
     const text = describeAction(action);
     this.#note(text);
-    const trouble = await this.#act(action);
+    const excuses: Excuse[] = [];
+    const trouble = await this.#act(action, excuses);
     const found = await this.#settleAndAudit();
     return {
       kind: action.kind,
       text,
       beganMs,
       endedMs: this.#now(),
+      excuses,
       ...found,
       unsettled: trouble ?? found.unsettled,
     };
   }
 
   /** Null, or why the cluster is not what it was: also what a node or a process did that nobody expected. */
-  async #act(action: Action): Promise<string | null> {
+  async #act(action: Action, excuses: Excuse[]): Promise<string | null> {
     const around: Surroundings = {
       group: this.#group,
       fleet: this.#fleet,
@@ -179,7 +180,7 @@ class Trial {
       now: this.#now,
       wait: this.#wait,
       signal: this.#options.signal,
-      excuse: (excuse) => this.#excuses.push(excuse),
+      excuse: (excuse) => excuses.push(excuse),
       note: this.#note,
     };
     try {
@@ -220,7 +221,6 @@ class Trial {
     const { say, seed, durationMs } = this.#options;
     const { problems, lostCount, excused, table } = judge({
       actions: this.#actions,
-      excuses: this.#excuses,
       timeline: this.#timeline,
     });
     for (const row of table)

@@ -46,6 +46,8 @@ export interface ActionReport {
   readonly text: string;
   readonly beganMs: number;
   readonly endedMs: number;
+  /** What this action excuses; earlier ones excuse nothing, for what is lost now was still there after them. */
+  readonly excuses: readonly Excuse[];
   /** Writes found missing. */
   readonly lost: readonly Write[];
   /** Replicas that differ from their master, and did not before in as many keys. */
@@ -82,17 +84,16 @@ export interface TimelineEntry {
 /** Judges a whole run. */
 export function judge(run: {
   readonly actions: readonly ActionReport[];
-  readonly excuses: readonly Excuse[];
   readonly timeline: readonly TimelineEntry[];
 }): Judgement {
-  const { actions, excuses, timeline } = run;
+  const { actions, timeline } = run;
   const problems: string[] = [];
   const excused = { death: 0, hang: 0, wipe: 0, failover: 0, return: 0 };
   let lostCount = 0;
   for (const action of actions) {
     const lost: Write[] = [];
     for (const write of action.lost) {
-      const excuse = excuseOf(write, excuses);
+      const excuse = excuseOf(write, action.excuses);
       if (excuse === null) lost.push(write);
       else excused[excuse.kind] += 1;
     }
@@ -101,7 +102,7 @@ export function judge(run: {
     for (const difference of action.differing) problems.push(tellDifference(action, difference));
     if (action.unsettled !== null) problems.push(`unsettled after "${action.text}": ${action.unsettled}`);
   }
-  return { problems, lostCount, excused, table: figures(actions, excuses) };
+  return { problems, lostCount, excused, table: figures(actions) };
 }
 
 function tellLosses(
@@ -129,25 +130,26 @@ function tellDifference(action: ActionReport, difference: ReplicaDifference): st
 }
 
 /** One row a kind of action, a heading first. */
-function figures(
-  actions: readonly ActionReport[],
-  excuses: readonly Excuse[],
-): readonly (readonly string[])[] {
+function figures(actions: readonly ActionReport[]): readonly (readonly string[])[] {
   const kinds = [...new Set(actions.map(({ kind }) => kind))].sort();
   const rows = kinds.map((kind) => {
     const own = actions.filter((action) => action.kind === kind);
-    const lost = own.flatMap((action) => action.lost);
-    const unexcused = lost.filter((write) => excuseOf(write, excuses) === null);
+    const lostCount = own.reduce((sum, { lost }) => sum + lost.length, 0);
+    const unexcusedCount = own.reduce((sum, action) => sum + unexcusedOf(action).length, 0);
     return [
       kind,
       String(own.length),
-      String(unexcused.length),
-      String(lost.length - unexcused.length),
+      String(unexcusedCount),
+      String(lostCount - unexcusedCount),
       String(own.reduce((sum, action) => sum + keysDiffering(action), 0)),
       String(own.filter(({ unsettled }) => unsettled !== null).length),
     ];
   });
   return [['action', 'times', 'lost', 'lost in the windows', 'keys that differ', 'unsettled'], ...rows];
+}
+
+function unexcusedOf({ lost, excuses }: ActionReport): readonly Write[] {
+  return lost.filter((write) => excuseOf(write, excuses) === null);
 }
 
 function keysDiffering({ differing }: ActionReport): number {

@@ -1,11 +1,15 @@
 // EVAL for the three scripts that are needed: the simulator has no Lua.
 
+import { createHash } from 'node:crypto';
+
 import { argument, type Command } from '../command.ts';
+import type { SimulatedNode } from '../node.ts';
 import { bulk, error, integer, NIL } from '../resp.ts';
+import { slotOfKey } from '../slots.ts';
 
 const RETURN_NUMBER = /^return (\d+)$/;
 const GET_FIRST_KEY = /^return redis\.call\(["']get["'],\s*KEYS\[1\]\)$/;
-/** Moves the sequence on without a declared key: not slot-checked (facts section 13). */
+/** Moves the sequence on without a declared key, also in a slot of another master (facts section 13). */
 const BUMP = /^for i=1,(\d+) do redis\.call\(["']set["'],\s*["']([^"']*)["'],\s*i\) end return (\d+)$/;
 
 export const EVAL: Command = {
@@ -24,7 +28,31 @@ export const EVAL: Command = {
     const bump = BUMP.exec(script);
     if (bump === null) return error('ERR the simulator does not know this script');
     const [, count = '0', key = '', result = '0'] = bump;
+    const refused = refusalInScript(node, key);
+    if (refused !== null) return error(`ERR running script (call to f_${sha1(script)}): ${refused}`);
     for (let index = 1; index <= Number(count); index += 1) node.keyspace.set(key, String(index));
     return integer(Number(result));
   },
 };
+
+function sha1(text: string): string {
+  return createHash('sha1').update(text, 'latin1').digest('hex');
+}
+
+/**
+ * What a write to an undeclared key fails with inside a script (source): the slot must have some owner, so that nothing is written
+ * on a node without a topology; one that this node gave away, or is about to, is refused too.
+ */
+function refusalInScript(node: SimulatedNode, key: string): string | null {
+  if (!node.clusterEnabled) return null;
+  const slot = slotOfKey(key);
+  const { topology } = node;
+  const owner = topology.owners[slot] ?? null;
+  if (owner === null) return 'CLUSTERDOWN Hash slot not served';
+  if (owner !== topology.myself) return null;
+  if (topology.migrated.has(slot))
+    return 'Script attempted to access a non local key in a cluster node script';
+  return node.migration.isWriteForbidden(slot)
+    ? "TRYAGAIN Can't write to slot being migrated which is in write forbidden phase"
+    : null;
+}

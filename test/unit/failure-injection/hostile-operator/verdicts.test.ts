@@ -27,6 +27,7 @@ function report(found: Partial<ActionReport>): ActionReport {
     text: 'kill-master: a',
     beganMs: 10_000,
     endedMs: 15_000,
+    excuses: [],
     lost: [],
     differing: [],
     unsettled: null,
@@ -55,7 +56,7 @@ describe('losses', () => {
 
 describe('a run', () => {
   it('without a loss outside the windows has no problem', () => {
-    const judged = judge({ actions: [report({ lost: [write(9000)] })], excuses: [DEATH], timeline: [] });
+    const judged = judge({ actions: [report({ lost: [write(9000)], excuses: [DEATH] })], timeline: [] });
     expect(judged).toMatchObject({ problems: [], lostCount: 0, excused: { death: 1, hang: 0 } });
     expect(describeExcused(judged.excused)).toBe('death 1');
     expect(judged.table[1]).toEqual(['kill-master', '1', '0', '1', '0', '0']);
@@ -69,8 +70,7 @@ describe('a run', () => {
       { atMs: 16_000, text: 'later' },
     ];
     const { problems, lostCount } = judge({
-      actions: [report({ lost: [write(8000), write(9000)] })],
-      excuses: [DEATH],
+      actions: [report({ lost: [write(8000), write(9000)], excuses: [DEATH] })],
       timeline,
     });
     expect(lostCount).toBe(1);
@@ -82,6 +82,11 @@ describe('a run', () => {
     expect(problems[0]).not.toContain('later');
   });
 
+  it('does not excuse what was still there after the action that would have excused it', () => {
+    const actions = [report({ excuses: [DEATH] }), report({ kind: 'cut', lost: [write(9000)] })];
+    expect(judge({ actions, timeline: [] })).toMatchObject({ lostCount: 1, excused: { death: 0 } });
+  });
+
   it('tells copies that differ and states that do not settle', () => {
     const difference = { master: 'm', replica: 'r', keyCount: 4, examples: ['k is 1 and not 2'] };
     const { problems, table } = judge({
@@ -89,7 +94,6 @@ describe('a run', () => {
         report({ differing: [difference] }),
         report({ kind: 'cut', unsettled: 'the link of r is down' }),
       ],
-      excuses: [],
       timeline: [],
     });
     expect(problems).toEqual([
