@@ -24,7 +24,7 @@ export function turnsAway(slot: Slot): NodeCommand<boolean> {
     words: ['EXISTS', keyOf(slot)],
     parse(reply: Reply): Result<boolean, NodeError> {
       if (reply.ok) return ok(false);
-      return /^MOVED /.test(reply.error) ? ok(true) : err(classifyErrorReply(reply.error));
+      return reply.error.startsWith('MOVED ') ? ok(true) : err(classifyErrorReply(reply.error));
     },
   };
 }

@@ -10,7 +10,7 @@ import { parseAddress } from '../../../src/topology/node.ts';
 import type { ClusterVersion, NodeId } from '../../../src/topology/types.ts';
 import { type KvrocksNode, startKvrocksNode } from '../../support/kvrocks-node.ts';
 import { keysOfSlot } from '../../support/node-commands.ts';
-import { RespClient } from '../../support/resp-client.ts';
+import type { RespClient } from '../../support/resp-client.ts';
 import { notYet, waitUntil } from '../../support/wait-until.ts';
 import { openClient } from './scripted-node.ts';
 
