@@ -11,6 +11,8 @@ const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url));
 /** As in the npm script `controller`: a bounded room for short-lived objects (docs/performance.md), no debugger, and types stripped once and not at every start. */
 const NODE_FLAGS = ['--max-semi-space-size=8', '--disable-sigusr1'];
 const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/controller', import.meta.url));
+/** For files; see `src/main.ts`. */
+const THREADS = '16';
 const STDERR_LENGTH_MAX = 64 * 1024;
 /** How long an orderly stop may take before the process is killed. */
 const STOP_DEADLINE_MS = 15_000;
@@ -128,7 +130,12 @@ export class ControllerChild {
     ];
     this.#process = spawn(program, args, {
       stdio: ['ignore', log, 'pipe'],
-      env: { ...withoutIdentity(process.env), NODE_COMPILE_CACHE: COMPILE_CACHE, ...options.env },
+      env: {
+        UV_THREADPOOL_SIZE: THREADS,
+        ...withoutIdentity(process.env),
+        NODE_COMPILE_CACHE: COMPILE_CACHE,
+        ...options.env,
+      },
     });
     closeSync(log);
     this.pid = this.#process.pid ?? 0;

@@ -13,8 +13,6 @@ import type { ProcessSignals } from './signals.ts';
 
 /** Resolves once the member runs, or ends the process. */
 export async function run(signals: ProcessSignals): Promise<void> {
-  // LevelDB, log and snapshots share libuv's threads; four of them can wait for one slow disk at once.
-  process.env['UV_THREADPOOL_SIZE'] ??= '16';
   const flags = readFlags();
   const config = readConfig(flags);
   if (flags.checkConfig) {

@@ -67,6 +67,14 @@ describe('a process', () => {
     expect(answer.body).toEqual({ data: { namespaces: ['kept'] } });
   });
 
+  test.runIf(process.platform === 'linux')(
+    'has threads enough that a slow disk never takes all of them',
+    async () => {
+      const trio = await running();
+      expect(readdirSync(`/proc/${first(trio).pid}/task`).length).toBeGreaterThan(16);
+    },
+  );
+
   test('refuses a data directory that another process uses', async () => {
     const trio = await running();
     const owner = first(trio);
@@ -198,6 +206,36 @@ describe('a bad configuration', () => {
     const line = await refusal(member);
     expect(line).toContain(member.configFile + (says[0] ?? ''));
     for (const part of says) expect(line).toContain(part);
+  });
+
+  test('is refused in one printable line, whatever is quoted, and before a file is read that is none', async () => {
+    const trio = await prepared();
+    const member = first(trio);
+    const { configFile, logFile } = member;
+    const env = { KVROCKS_CONTROLLER_RAFT_ID: 'one\ntwo\u001b[2J' };
+    const variable = new ControllerChild({ configFile, logFile, env });
+    expect(await variable.exited).toEqual({ code: 1, signal: null });
+    expect(variable.stderr).toMatch(/^kvrocks-controller: [^\p{Cc}]*got "one\\u\{a\}two\\u\{1b\}\[2J"\n$/u);
+    const flag = new ControllerChild({ configFile, logFile, args: ['--no\nsuch'] });
+    expect(await flag.exited).toEqual({ code: 1, signal: null });
+    expect(flag.stderr.trimEnd().split('\n')).toHaveLength(1);
+    writeFileSync(configFile, Array.from({ length: 100_000 }, (_, index) => `key${index}: 1\n`).join(''));
+    expect(await refusal(member)).toContain(`${configFile}: larger than 64 KiB`);
+  });
+
+  test('is none where a file of an earlier controller has settings of other stores: they are named', async () => {
+    const trio = await prepared();
+    const { configFile, logFile } = first(trio);
+    writeFileSync(
+      configFile,
+      'addr: "127.0.0.1:9379"\nstorage_type: etcd\netcd:\n  addrs: ["127.0.0.1:2379"]\n  username:\ncontroller:\n  failover:\n    min_alive_size: 5\n',
+    );
+    const child = new ControllerChild({ configFile, logFile, args: ['--check-config'] });
+    expect([await child.exited, child.stderr]).toEqual([{ code: 0, signal: null }, '']);
+    expect(child.logText().trim().split('\n')).toEqual([
+      'the configuration is good',
+      'without effect here: storage_type, etcd, controller.failover.min_alive_size',
+    ]);
   });
 
   test('is refused when the file is not there', async () => {

@@ -8,25 +8,31 @@ import { z } from 'zod';
 import type { Clock } from '../../base/clock.ts';
 import { FIRST_FEATURE_LEVEL } from '../../base/feature-level.ts';
 import { err, ok, type Result } from '../../base/result.ts';
-import { clusterId, isClusterId } from '../cluster-id.ts';
-import { incarnation, isIncarnation, memberId } from '../core/types.ts';
+import { clusterId, isClusterId, type ClusterId } from '../cluster-id.ts';
+import { incarnation, isIncarnation, memberId, type Incarnation, type MemberId } from '../core/types.ts';
 import type { PeerOrigin } from './peer-address.ts';
 
 /** Far above any identity. */
 const BODY_BYTES_MAX = 4096;
 
+/** What a member says of itself at `GET /raft/identity`. */
+export interface PeerIdentity {
+  readonly clusterId: ClusterId;
+  readonly memberId: MemberId;
+  readonly incarnation: Incarnation;
+  readonly state: 'initialising' | 'ready' | 'removed';
+  /** What it supports. Releases from before there were levels do not say it. */
+  readonly featureLevel: number;
+}
+
 /** Fields a later release may add are ignored. */
-const identitySchema = z.object({
+const identitySchema: z.ZodType<PeerIdentity> = z.object({
   clusterId: z.string().refine(isClusterId).transform(clusterId),
   memberId: z.int().positive().transform(memberId),
   incarnation: z.string().refine(isIncarnation).transform(incarnation),
   state: z.enum(['initialising', 'ready', 'removed']),
-  /** Releases from before there were levels do not say it. */
   featureLevel: z.int().positive().default(FIRST_FEATURE_LEVEL),
 });
-
-/** What a member says of itself at `GET /raft/identity`. */
-export type PeerIdentity = z.infer<typeof identitySchema>;
 
 /** What asking needs. */
 export interface IdentityParts {
