@@ -96,6 +96,8 @@ async function knowsCluster(
 /** What a failed question says about the node, as an answer. */
 export function nodeRefusal(address: NodeAddress, error: NodeError): ApiError {
   switch (error.kind) {
+    case 'ownFault':
+    case 'connectionRefused':
     case 'unreachable':
     case 'connectionLost':
       return new ApiError('nodeUnreachable', `node ${address} cannot be reached: ${error.message}`);
@@ -112,6 +114,8 @@ export function nodeRefusal(address: NodeAddress, error: NodeError): ApiError {
       );
     case 'notKvrocks':
       return new ApiError('badRequest', `node ${address} is not a Kvrocks server: ${error.message}`);
+    case 'tooManyClients':
+    case 'fragile':
     case 'loading':
     case 'masterDown':
       return new ApiError('nodeUnreachable', `node ${address} is not ready yet: ${error.message}`);

@@ -254,6 +254,10 @@ function linkOf({ report, startedAtMs }: Look): Linked | null {
  */
 function afterFailure(before: NodeMemory, error: NodeError, probe: Event<'probed'>): NodeMemory {
   switch (error.kind) {
+    // What this controller could not try says nothing of the node.
+    case 'ownFault':
+      return before;
+    case 'connectionRefused':
     case 'unreachable':
       return silent(before, error, probe);
     case 'timedOut':

@@ -4,14 +4,24 @@ import type { NodeAddress, NodeId, NodeRole, SlotRange } from '../topology/types
 
 /**
  * Why a command got no useful reply. Sorted by what may be concluded:
- * - `unreachable`: no connection, or it broke before the command was sent; certainly not executed.
+ * - `ownFault`: this controller could not even try (no descriptor, no route, no address for the name); certainly not
+ *   executed, and nothing is known of the node.
+ * - `connectionRefused`: nobody listens at the address; certainly not executed.
+ * - `unreachable`: no connection within the deadline, or the host cannot be reached; certainly not executed.
  * - `timedOut`, `connectionLost`: no reply; the command may still take effect (facts section 8: also after minutes).
- * - the rest are replies of a living node.
+ * - `malformedReply`: something answered, and not as a node does.
+ * - `notKvrocks`: certainly another server.
+ * - the rest are replies of a living node. `tooManyClients` comes on a new connection, whose commands were certainly
+ *   not executed. `fragile` means that the node lives and that asking it for its position could end it.
  */
 export type NodeErrorKind =
+  | 'ownFault'
+  | 'connectionRefused'
   | 'unreachable'
   | 'timedOut'
   | 'connectionLost'
+  | 'tooManyClients'
+  | 'fragile'
   | 'loading'
   | 'notInitialized'
   | 'masterDown'
@@ -45,11 +55,23 @@ export interface TargetJob {
   readonly state: 'start' | 'success' | 'error' | 'none';
 }
 
+/**
+ * Whether the stored password would log in now. A node keeps connections that are logged in when its password changes
+ * (facts section 14), so this is asked again at intervals:
+ * - `accepted`: it did, or none is stored and none is needed.
+ * - `refused`: the node wants another one; what is open works on, a new connection would not.
+ * - `needless`: one is stored and the node has none.
+ */
+export type LoginState = 'accepted' | 'refused' | 'needless';
+
 /** Everything one probe reads: CLUSTER INFO, CLUSTERX MYID, INFO replication. Never ROLE (facts section 3.4: crashes the server). */
 export interface NodeReport {
   /** Null on a node that was never given one. */
   readonly id: NodeId | null;
-  /** `cluster_current_epoch`; -1 on a node without a topology. */
+  /**
+   * `cluster_current_epoch`; -1 on a node without a topology. A version that no double holds exactly is reported as
+   * `Number.MAX_SAFE_INTEGER`: it is above any that can be pushed, which is all that matters of it.
+   */
   readonly version: number;
   readonly role: NodeRole;
   /** Whom a replica follows; null on a master. */
@@ -59,10 +81,16 @@ export interface NodeReport {
   /** Seconds since the replica last heard from its master; null on a master or when it never connected. */
   readonly lastIoSeconds: number | null;
   readonly syncInProgress: boolean;
-  /** The node's own sequence number (`master_repl_offset`); null when the reply had none. */
+  /** The node's own sequence number (`master_repl_offset`) as it says it, also a negative one; null when the reply had none. */
   readonly sequence: number | null;
   readonly sourceJob: SourceJob | null;
   readonly targetJob: TargetJob | null;
+  readonly login: LoginState;
+  /**
+   * `slave-empty-db-before-fullsync`: after a full sync that failed, such a replica dies of being asked for its position
+   * (facts section 3.4). Null when the node does not tell.
+   */
+  readonly emptiesBeforeFullSync: boolean | null;
 }
 
 export type ProbeResult =

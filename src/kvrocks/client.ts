@@ -21,6 +21,8 @@ export interface TopologyPush {
   readonly id: NodeId | null;
   readonly text: string;
   readonly version: ClusterVersion;
+  /** Also over a higher version the node has; its id is then found anew from its address (facts section 2.2). */
+  readonly force: boolean;
 }
 
 /**
@@ -66,7 +68,7 @@ export class KvrocksClient {
     push: TopologyPush,
     deadlineMs: number,
   ): Promise<Result<void, NodeError>> {
-    const commands = [...(push.id === null ? [] : [setNodeId(push.id)]), setNodes(push.text, push.version)];
+    const commands = [...(push.id === null ? [] : [setNodeId(push.id)]), setNodes(push)];
     const { outcome } = await this.#briefly(
       endpoint,
       commands.map((command) => command.words),

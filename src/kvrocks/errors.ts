@@ -7,6 +7,7 @@ import type { NodeError, NodeErrorKind } from '../control/observation.ts';
  * another, so prefixes are cut first. Anchored, because errors of a migration quote what the target said. Sources: facts sections 0, 1, 2.2, 4, 5.1 and 8.
  */
 const TEXTS: readonly { readonly pattern: RegExp; readonly kind: NodeErrorKind }[] = [
+  { pattern: /^max number of clients reached/i, kind: 'tooManyClients' },
   { pattern: /^LOADING\b/i, kind: 'loading' },
   { pattern: /^MASTERDOWN\b/i, kind: 'masterDown' },
   { pattern: /^NOAUTH\b/i, kind: 'passwordRequired' },
@@ -33,12 +34,41 @@ export function malformedReply(what: string, reply: unknown): NodeError {
 }
 
 /**
- * The socket failed before anything was written (`wasConnected` false): certainly not executed. After that the
- * outcome of whatever was under way is unknown.
+ * What this host lacks when it cannot even try: descriptors, memory, ports, a route, a permission, an address family.
+ * EHOSTUNREACH is not among them: it is how a network reports a host that is gone.
+ */
+const OWN_FAULTS: ReadonlySet<string> = new Set([
+  'EMFILE',
+  'ENFILE',
+  'ENOMEM',
+  'ENOBUFS',
+  'EADDRNOTAVAIL',
+  'EADDRINUSE',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'EAFNOSUPPORT',
+  'EPERM',
+  'EACCES',
+]);
+
+/**
+ * The socket failed before anything was written (`wasConnected` false): certainly not executed, and whose fault it is
+ * shows in the system's code. After that the outcome of whatever was under way is unknown.
  */
 export function connectionFailed(error: Error | null, wasConnected: boolean): NodeError {
-  const message = error === null ? 'connection closed by the node' : systemMessage(error);
-  return { kind: wasConnected ? 'connectionLost' : 'unreachable', message };
+  if (error === null) {
+    return {
+      kind: wasConnected ? 'connectionLost' : 'unreachable',
+      message: 'connection closed by the node',
+    };
+  }
+  return { kind: wasConnected ? 'connectionLost' : connectFailure(error), message: systemMessage(error) };
+}
+
+function connectFailure(error: Error): NodeErrorKind {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  if (code === 'ECONNREFUSED') return 'connectionRefused';
+  return OWN_FAULTS.has(code) ? 'ownFault' : 'unreachable';
 }
 
 /** The deadline passed: while connecting nothing was sent, after that the command may still take effect (facts section 8). */
@@ -48,8 +78,6 @@ export function deadlinePassed(deadlineMs: number, wasConnected: boolean): NodeE
     : { kind: 'unreachable', message: `no connection within ${deadlineMs} ms` };
 }
 
-/** A host name with several addresses fails with an aggregate whose own message is empty. */
 function systemMessage(error: Error): string {
-  if (error instanceof AggregateError) return error.errors.map(String).join('; ');
   return error.message === '' ? error.name : error.message;
 }

@@ -169,5 +169,7 @@ function sameEndpoint(left: Node, right: Node): boolean {
 function isSilence(result: ProbeResult): boolean {
   if (result.kind === 'answered') return false;
   const { kind } = result.error;
-  return kind === 'unreachable' || kind === 'timedOut' || kind === 'connectionLost';
+  return (
+    kind === 'connectionRefused' || kind === 'unreachable' || kind === 'timedOut' || kind === 'connectionLost'
+  );
 }

@@ -16,6 +16,8 @@ export interface TopologyPush {
   readonly id: NodeId | null;
   readonly text: string;
   readonly version: ClusterVersion;
+  /** Also over a higher version the node has; its id is then found anew from its address (facts section 2.2). */
+  readonly force: boolean;
 }
 
 /** The commands a supervisor sends. Each has its own hard deadline in milliseconds, resolves always and never rejects. */

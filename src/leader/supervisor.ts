@@ -244,7 +244,7 @@ export class Supervisor {
     const { client, clock } = this.#context;
     const { id, text, version } = action;
     const endpoint = this.#endpoint(action.node, action.address);
-    const result = await client.setTopology(endpoint, { id, text, version }, PUSH_DEADLINE_MS);
+    const result = await client.setTopology(endpoint, { id, text, version, force: false }, PUSH_DEADLINE_MS);
     this.#reporter.pushed(action, result, this.#convergedVersion === version);
     this.#happened({ kind: 'pushed', node: action.node, endedAtMs: clock.monotonicMs(), result });
     this.#watch.lookNow([action.node]);

@@ -24,5 +24,11 @@ export function parseProbe(replies: readonly Reply[]): Result<NodeReport, NodeEr
   if (!id.ok) return err(id.error);
   const replication = infoReplication.parse(replicationReply);
   if (!replication.ok) return err(replication.error);
-  return ok({ id: id.value, ...info.value, ...replication.value });
+  return ok({
+    id: id.value,
+    ...info.value,
+    ...replication.value,
+    login: 'accepted',
+    emptiesBeforeFullSync: null,
+  });
 }

@@ -14,10 +14,18 @@ export function setNodeId(id: NodeId): NodeCommand<void> {
   };
 }
 
-/** An equal version answers OK and changes nothing, not even looking at the text (facts section 2.2): only a probe shows the effect. */
-export function setNodes(text: string, version: ClusterVersion): NodeCommand<void> {
+/** What SETNODES sends. */
+export interface SetNodes {
+  readonly text: string;
+  readonly version: ClusterVersion;
+  /** Also over a higher version, and with the id found anew from the node's address (facts section 2.2). */
+  readonly force: boolean;
+}
+
+/** Without force an equal version answers OK and changes nothing, not even looking at the text (facts section 2.2): only a probe shows the effect. */
+export function setNodes({ text, version, force }: SetNodes): NodeCommand<void> {
   return {
-    words: ['CLUSTERX', 'SETNODES', text, String(version)],
+    words: ['CLUSTERX', 'SETNODES', text, String(version), ...(force ? ['FORCE'] : [])],
     parse: (reply: Reply): Result<void, NodeError> => okOf(reply, 'CLUSTERX SETNODES'),
   };
 }

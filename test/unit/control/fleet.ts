@@ -253,6 +253,8 @@ export class Fleet {
       sequence: node.sequence,
       sourceJob: isReplica ? null : node.sourceJob,
       targetJob: isReplica ? null : node.targetJob,
+      login: 'accepted' as const,
+      emptiesBeforeFullSync: false,
     };
     return { kind: 'answered', report };
   }

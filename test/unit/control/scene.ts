@@ -46,6 +46,8 @@ export class Scene {
       sequence: 100,
       sourceJob: null,
       targetJob: null,
+      login: 'accepted',
+      emptiesBeforeFullSync: false,
     };
   }
 

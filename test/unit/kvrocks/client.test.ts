@@ -104,12 +104,12 @@ describe('probing', () => {
     expect((await client.probe(node.endpoint, DEADLINE_MS)).kind).toBe('answered');
   });
 
-  it('a refused connection is unreachable', async () => {
+  it('a refused connection says that nobody listens there', async () => {
     await start(() => undefined);
     await node.close();
     const result = await client.probe(node.endpoint, DEADLINE_MS);
     expect(result).toMatchObject({
-      error: { kind: 'unreachable', message: expect.stringContaining('ECONNREFUSED') },
+      error: { kind: 'connectionRefused', message: expect.stringContaining('ECONNREFUSED') },
     });
   });
 
@@ -148,7 +148,11 @@ describe('probing', () => {
   it('closing ends what is under way and refuses what comes later', async () => {
     await start(() => undefined);
     const probe = client.probe(node.endpoint, 10_000);
-    const push = client.setTopology(node.endpoint, { id: null, text: 'text', version: VERSION_3 }, 10_000);
+    const push = client.setTopology(
+      node.endpoint,
+      { id: null, text: 'text', version: VERSION_3, force: false },
+      10_000,
+    );
     await vi.waitFor(() => expect(node.received.filter((text) => text !== '')).toHaveLength(2));
     client.close();
     expect(await probe).toMatchObject({ error: { kind: 'connectionLost' } });
@@ -214,7 +218,7 @@ describe('passwords', () => {
 });
 
 describe('pushing a topology', () => {
-  const push = { id: OTHER_ID, text: 'line one\nline two', version: VERSION_3 };
+  const push = { id: OTHER_ID, text: 'line one\nline two', version: VERSION_3, force: false };
   const PUSH_BYTES =
     `*3\r\n$8\r\nCLUSTERX\r\n$9\r\nSETNODEID\r\n$40\r\n${NODE_ID}\r\n` +
     '*4\r\n$8\r\nCLUSTERX\r\n$8\r\nSETNODES\r\n$17\r\nline one\nline two\r\n$1\r\n3\r\n';

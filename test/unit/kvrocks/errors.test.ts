@@ -4,6 +4,7 @@ import { classifyErrorReply, connectionFailed, deadlinePassed } from '../../../s
 
 describe('error replies', () => {
   it.each([
+    ['ERR max number of clients reached', 'tooManyClients'],
     ['LOADING kvrocks is restoring the db from backup', 'loading'],
     ["MASTERDOWN Link with MASTER is down and slave-serve-stale-data is set to 'no'.", 'masterDown'],
     ['NOAUTH Authentication required.', 'passwordRequired'],
@@ -33,19 +34,29 @@ describe('error replies', () => {
 });
 
 describe('socket errors', () => {
-  it('before the connection stands nothing was executed, afterwards it is unknown', () => {
-    const refused = new Error('connect ECONNREFUSED 127.0.0.1:1');
-    expect(connectionFailed(refused, false).kind).toBe('unreachable');
-    expect(connectionFailed(new Error('read ECONNRESET'), true).kind).toBe('connectionLost');
-    expect(deadlinePassed(100, false).kind).toBe('unreachable');
-    expect(deadlinePassed(100, true).kind).toBe('timedOut');
+  const systemError = (code: string): Error =>
+    Object.assign(new Error(`connect ${code} 127.0.0.1:1`), { code });
+
+  it.each([
+    ['ECONNREFUSED', 'connectionRefused'],
+    ['EHOSTUNREACH', 'unreachable'],
+    ['ETIMEDOUT', 'unreachable'],
+    ['ECONNRESET', 'unreachable'],
+    ['EMFILE', 'ownFault'],
+    ['ENFILE', 'ownFault'],
+    ['ENETUNREACH', 'ownFault'],
+    ['EADDRNOTAVAIL', 'ownFault'],
+    ['ENOBUFS', 'ownFault'],
+    ['ENOMEM', 'ownFault'],
+    ['EPERM', 'ownFault'],
+    ['EACCES', 'ownFault'],
+  ])('%s before the connection stands is %s, and nothing was executed', (code, kind) => {
+    expect(connectionFailed(systemError(code), false).kind).toBe(kind);
+    expect(connectionFailed(systemError(code), true).kind).toBe('connectionLost');
   });
 
-  it('an aggregate of several addresses is spelled out', () => {
-    const aggregate = new AggregateError([
-      new Error('connect ECONNREFUSED ::1:1'),
-      new Error('connect ECONNREFUSED 127.0.0.1:1'),
-    ]);
-    expect(connectionFailed(aggregate, false).message).toContain('ECONNREFUSED 127.0.0.1:1');
+  it('a deadline before the connection stands says that nothing was sent, afterwards nothing', () => {
+    expect(deadlinePassed(100, false).kind).toBe('unreachable');
+    expect(deadlinePassed(100, true).kind).toBe('timedOut');
   });
 });

@@ -70,6 +70,8 @@ export class ModelNode {
       sequence: this.sequence,
       sourceJob: this.isMaster ? this.sourceJob : null,
       targetJob: this.isMaster ? this.targetJob : null,
+      login: 'accepted',
+      emptiesBeforeFullSync: false,
     };
   }
 

@@ -129,7 +129,15 @@ describe('a probe', () => {
 
   it('joins the three replies', () => {
     expect(parseProbe([ok(INFO), ok(B), ok(REPLICA)])).toEqual(
-      ok({ id: B, version: 1, sourceJob: null, targetJob: null, ...REPLICA_REPORT }),
+      ok({
+        id: B,
+        version: 1,
+        sourceJob: null,
+        targetJob: null,
+        ...REPLICA_REPORT,
+        login: 'accepted',
+        emptiesBeforeFullSync: null,
+      }),
     );
   });
 
@@ -172,7 +180,11 @@ describe('other commands', () => {
 
   it('SETNODES, SETNODEID and MIGRATE succeed with OK only', () => {
     const range = { start: 201, stop: 203 } as never;
-    for (const command of [setNodes('x', 3 as never), setNodeId(B as never), migrate(range, B as never)]) {
+    for (const command of [
+      setNodes({ text: 'x', version: 3 as never, force: false }),
+      setNodeId(B as never),
+      migrate(range, B as never),
+    ]) {
       expect(command.parse(ok('OK'))).toEqual(ok(undefined));
       expect(command.parse(ok(null))).toMatchObject({ error: { kind: 'malformedReply' } });
       expect(command.parse(err('ERR Invalid cluster version'))).toMatchObject({
@@ -180,7 +192,9 @@ describe('other commands', () => {
       });
     }
     expect(migrate(range, B as never).words).toEqual(['CLUSTERX', 'MIGRATE', '201-203', B]);
-    expect(setNodes('text', 3 as never).words).toEqual(['CLUSTERX', 'SETNODES', 'text', '3']);
+    const push = { text: 'text', version: 3 as never };
+    expect(setNodes({ ...push, force: false }).words).toEqual(['CLUSTERX', 'SETNODES', 'text', '3']);
+    expect(setNodes({ ...push, force: true }).words).toEqual(['CLUSTERX', 'SETNODES', 'text', '3', 'FORCE']);
   });
 
   it('INFO server: only Kvrocks has a kvrocks_version', () => {
