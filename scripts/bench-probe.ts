@@ -11,7 +11,9 @@ import type { Logger } from '../src/base/logger.ts';
 import { Secret } from '../src/base/secret.ts';
 import { KvrocksClient } from '../src/kvrocks/client.ts';
 import { Leadership } from '../src/leader/leadership.ts';
-import type { ClusterRecord, ClusterRecords } from '../src/leader/ports.ts';
+import type { ClusterRecords } from '../src/leader/ports.ts';
+import { initialFacts } from '../src/topology/facts.ts';
+import type { ClusterRecord } from '../src/topology/record.ts';
 import { systemClock } from '../src/system/clock.ts';
 import { createSystemRandom } from '../src/system/random.ts';
 import { createCluster } from '../src/topology/create-cluster.ts';
@@ -148,7 +150,13 @@ const silent: Logger = {
 /** Nothing changes during the measurement, so the records are a list. */
 function recordsOf(clusters: readonly Cluster[]): ClusterRecords {
   const namespace = valid(parseName('bench'));
-  const records: ClusterRecord[] = clusters.map((cluster) => ({ namespace, cluster, revision: 1 }));
+  const records: ClusterRecord[] = clusters.map((cluster) => ({
+    namespace,
+    cluster,
+    revision: 1,
+    facts: initialFacts(cluster),
+    factsRevision: 0,
+  }));
   return {
     allClusters: () => records,
     getCluster: (_, name) => records.find((record) => record.cluster.name === name) ?? null,

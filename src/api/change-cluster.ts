@@ -2,21 +2,17 @@
 
 import type { Result } from '../base/result.ts';
 import type { TopologyError } from '../topology/errors.ts';
-import type { Cluster, Name } from '../topology/types.ts';
+import type { ClusterPlace, ClusterRecord } from '../topology/record.ts';
+import type { Cluster } from '../topology/types.ts';
 import { ApiError, missing } from './errors.ts';
 import { clustersRefusal, confirmed, topologyRefusal } from './parse.ts';
-import type { ClusterRecord, Clusters } from './ports.ts';
+import type { Clusters } from './ports.ts';
 
 /** How often a change is tried again when somebody else's was first. */
 const ATTEMPTS_MAX = 5;
 
-export interface ClusterPath {
-  readonly namespace: Name;
-  readonly cluster: Name;
-}
-
 /** The record as of now, linearizable; 404 when there is none. */
-export async function readCluster(clusters: Clusters, path: ClusterPath): Promise<ClusterRecord> {
+export async function readCluster(clusters: Clusters, path: ClusterPlace): Promise<ClusterRecord> {
   confirmed(await clusters.linearize());
   const record = clusters.getCluster(path.namespace, path.cluster);
   if (record === null) throw missing();
@@ -26,7 +22,7 @@ export async function readCluster(clusters: Clusters, path: ClusterPath): Promis
 /** Applies the pure `change` to the newest record and commits it. Returns the committed cluster; throws the answer otherwise. */
 export async function changeCluster(
   clusters: Clusters,
-  path: ClusterPath,
+  path: ClusterPlace,
   change: (cluster: Cluster) => Result<Cluster, TopologyError>,
 ): Promise<Cluster> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {

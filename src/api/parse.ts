@@ -7,6 +7,7 @@ import type { Result } from '../base/result.ts';
 import { describe, type TopologyError } from '../topology/errors.ts';
 import { parseAddress } from '../topology/node.ts';
 import { parseName } from '../topology/name.ts';
+import type { ChangeError } from '../topology/record.ts';
 import type { Name, NodeAddress } from '../topology/types.ts';
 import {
   ApiError,
@@ -18,7 +19,6 @@ import {
   TEXT_MISSING,
   type ApiErrorCode,
 } from './errors.ts';
-import type { ClustersError } from './ports.ts';
 
 /** The value, or a 400 with the topology's own sentence. */
 export function valid<T>(result: Result<T, TopologyError>): T {
@@ -86,13 +86,13 @@ export function topologyRefusal(error: TopologyError): ApiError {
 }
 
 /** Throws the answer for a failed call of the records; returns when it succeeded. */
-export function settled<T>(result: Result<T, ClustersError>): T {
+export function settled<T>(result: Result<T, ChangeError>): T {
   if (result.ok) return result.value;
   throw clustersRefusal(result.error);
 }
 
 /** As `settled`, for the confirmation of a read: nothing was changed, so an outcome that is not known is simply to be asked for again. */
-export function confirmed(result: Result<void, ClustersError>): void {
+export function confirmed(result: Result<void, ChangeError>): void {
   if (result.ok) return;
   if (result.error.kind !== 'unknown') throw clustersRefusal(result.error);
   throw new ApiError(
@@ -101,7 +101,7 @@ export function confirmed(result: Result<void, ClustersError>): void {
   );
 }
 
-export function clustersRefusal(error: ClustersError): ApiError {
+export function clustersRefusal(error: ChangeError): ApiError {
   switch (error.kind) {
     case 'exists':
       return exists();
@@ -125,6 +125,11 @@ export function clustersRefusal(error: ClustersError): ApiError {
       return new ApiError('overloaded', 'too many requests are waiting, please retry later');
     case 'tooLarge':
       return new ApiError('tooLarge', `the cluster has become too large to be stored: ${error.reason}`);
+    case 'featureLevel':
+      return new ApiError(
+        'conflict',
+        `this needs feature level ${error.needed} and the group is at level ${error.current}: some controller still runs an earlier release, or is held at its level; update all of them first`,
+      );
     case 'unknown':
       return new ApiError(
         'unknownOutcome',

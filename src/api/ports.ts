@@ -1,9 +1,11 @@
 // What the routes need of the rest of the program. `server.ts` joins them with the registry, the leader and Raft.
 
 import type { Result } from '../base/result.ts';
-import type { Cluster, Name, NodeAddress, NodeId } from '../topology/types.ts';
-import type { NodeError } from '../control/observation.ts';
 import type { Secret } from '../base/secret.ts';
+import type { FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
+import type { NodeError } from '../control/observation.ts';
+import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
+import type { Cluster, Name, NodeAddress, NodeId } from '../topology/types.ts';
 
 /** This member's view of the group. All calls are local and immediate. */
 export interface GroupView {
@@ -74,7 +76,7 @@ export type GroupChangeError =
 /** A consistent copy of the whole state, to be kept outside. */
 export interface Backups {
   /** The state at one moment of this leader, everything acknowledged before the call included. Never rejects. */
-  open(): Promise<Result<Backup, ClustersError>>;
+  open(): Promise<Result<Backup, ChangeError>>;
 }
 
 export interface Backup {
@@ -94,44 +96,20 @@ export interface GroupStatus {
   readonly notReady: string | null;
 }
 
-/** A cluster as stored, with the revision a change is compared against. */
-export interface ClusterRecord {
-  readonly namespace: Name;
-  readonly cluster: Cluster;
-  readonly revision: number;
-}
-
-/** Why a change of the records did not happen, or may have happened (`unknown`). */
-export type ClustersError =
-  | { readonly kind: 'exists' }
-  | { readonly kind: 'missing' }
-  | { readonly kind: 'conflict' }
-  | { readonly kind: 'namespaceNotEmpty' }
-  | {
-      readonly kind: 'addressTaken';
-      readonly address: NodeAddress;
-      readonly namespace: Name;
-      readonly cluster: Name;
-    }
-  | { readonly kind: 'notLeader' }
-  | { readonly kind: 'overloaded' }
-  | { readonly kind: 'tooLarge'; readonly reason: string }
-  | { readonly kind: 'unknown'; readonly reason: string };
-
 /** The stored namespaces and clusters. Reads are local: call `linearize` first. No call rejects. */
 export interface Clusters {
-  linearize(): Promise<Result<void, ClustersError>>;
+  linearize(): Promise<Result<void, ChangeError>>;
   listNamespaces(): readonly Name[];
   hasNamespace(namespace: Name): boolean;
-  createNamespace(namespace: Name): Promise<Result<void, ClustersError>>;
-  deleteNamespace(namespace: Name): Promise<Result<void, ClustersError>>;
+  createNamespace(namespace: Name): Promise<Result<void, ChangeError>>;
+  deleteNamespace(namespace: Name): Promise<Result<void, ChangeError>>;
   listClusters(namespace: Name): readonly Name[];
   getCluster(namespace: Name, cluster: Name): ClusterRecord | null;
   /** The cluster that has a node at `address`; null when none has. */
-  ownerOf(address: NodeAddress): { readonly namespace: Name; readonly cluster: Name } | null;
-  createCluster(namespace: Name, cluster: Cluster): Promise<Result<void, ClustersError>>;
-  replaceCluster(record: ClusterRecord, next: Cluster): Promise<Result<void, ClustersError>>;
-  deleteCluster(record: ClusterRecord): Promise<Result<void, ClustersError>>;
+  ownerOf(address: NodeAddress): ClusterPlace | null;
+  createCluster(namespace: Name, cluster: Cluster): Promise<Result<void, ChangeError>>;
+  replaceCluster(record: ClusterRecord, next: Cluster): Promise<Result<void, ChangeError>>;
+  deleteCluster(record: ClusterRecord): Promise<Result<void, ChangeError>>;
 }
 
 /** What a node says about itself before it is taken into a cluster. */
@@ -158,15 +136,6 @@ export interface Failovers {
    */
   failover(request: FailoverRequest): Promise<Result<NodeId, FailoverRefusal>>;
 }
-
-export interface FailoverRequest {
-  readonly namespace: Name;
-  readonly cluster: Name;
-  readonly shardIndex: number;
-  readonly preferred: NodeId | null;
-}
-
-export type FailoverRefusal = ClustersError | { readonly kind: 'refused'; readonly reason: string };
 
 /** Counts and times of requests; `telemetry/metrics.ts`. */
 export interface RequestMetrics {

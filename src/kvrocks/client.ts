@@ -3,8 +3,9 @@
 import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import type { NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
-import type { ClusterVersion, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
+import type { NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
 import { clusterNodes } from './commands/cluster-nodes.ts';
 import type { NodeCommand } from './commands/command.ts';
 import { type Inspection, INSPECT_WORDS, parseInspection } from './commands/inspect.ts';
@@ -12,18 +13,8 @@ import { migrate } from './commands/migrate.ts';
 import { parseProbe, PROBE_WORDS } from './commands/probe.ts';
 import { setNodeId, setNodes } from './commands/set-topology.ts';
 import { NodeConnection } from './connection.ts';
-import type { NodeEndpoint } from './endpoint.ts';
 import type { CommandWords, Outcome } from './link.ts';
 import { ConnectionPool } from './pool.ts';
-
-/** A topology for one node: `id` is null when the node already has the right one. */
-export interface TopologyPush {
-  readonly id: NodeId | null;
-  readonly text: string;
-  readonly version: ClusterVersion;
-  /** Also over a higher version the node has; its id is then found anew from its address (facts section 2.2). */
-  readonly force: boolean;
-}
 
 /**
  * The client: one lasting connection a node for what is frequent and quick, a connection of its own for what is rare or

@@ -1,7 +1,7 @@
 // The lasting connection to one node: opened by the first request, and again by the first one after it broke.
 
 import type { Clock } from '../base/clock.ts';
-import type { NodeEndpoint } from './endpoint.ts';
+import type { NodeEndpoint } from '../control/node-commands.ts';
 import { type CommandWords, Link, type Outcome } from './link.ts';
 
 /**

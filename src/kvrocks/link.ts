@@ -8,7 +8,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { NodeError } from '../control/observation.ts';
 import { addressParts } from '../topology/node.ts';
-import type { NodeEndpoint } from './endpoint.ts';
+import type { NodeEndpoint } from '../control/node-commands.ts';
 import { classifyErrorReply, connectionFailed, deadlinePassed, malformedReply } from './errors.ts';
 import type { Reply } from './reply.ts';
 import { ReplyGuard } from './reply-guard.ts';

@@ -3,7 +3,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { NodeAddress } from '../topology/types.ts';
 import { NodeConnection } from './connection.ts';
-import type { NodeEndpoint } from './endpoint.ts';
+import type { NodeEndpoint } from '../control/node-commands.ts';
 
 interface Entry {
   readonly endpoint: NodeEndpoint;

@@ -4,10 +4,12 @@ import type { Clock, Timer } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { err, type Result } from '../base/result.ts';
+import type { FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
+import type { ClusterRecord } from '../topology/record.ts';
 import type { Name, NodeId } from '../topology/types.ts';
-import type { ClusterRecord, ClusterRecords, LeaderMetrics, NodeClient } from './ports.ts';
+import type { ClusterRecords, LeaderMetrics, NodeClient } from './ports.ts';
 import type { ClusterStatus } from './status.ts';
-import { type FailoverRefusal, Supervisor } from './supervisor.ts';
+import { Supervisor } from './supervisor.ts';
 
 export interface LeadershipOptions {
   /** Milliseconds between two looks at a node, at least 200. */
@@ -26,14 +28,6 @@ export interface LeadershipPorts {
   readonly metrics: LeaderMetrics;
   /** Whether this member still leads exactly this term, as far as it knows. Local and immediate; asked before every act. */
   readonly isCurrent: (term: number) => boolean;
-}
-
-export interface FailoverRequest {
-  readonly namespace: Name;
-  readonly cluster: Name;
-  readonly shardIndex: number;
-  /** Null: the best replica. */
-  readonly preferred: NodeId | null;
 }
 
 /**

@@ -4,17 +4,13 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { CommitAction, CommitReason } from '../control/actions.ts';
 import { electCandidate } from '../control/candidates.ts';
+import type { FailoverRefusal } from '../control/failover-request.ts';
 import { isFresh, masterView, nodeName, type Situation, viewOf } from '../control/situation.ts';
 import { promote } from '../topology/change-nodes.ts';
 import { masterOf, replicasOf } from '../topology/cluster.ts';
 import { describe } from '../topology/errors.ts';
+import type { ChangeError, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Node, NodeId, Shard } from '../topology/types.ts';
-import type { ClusterRecord, CommitError } from './ports.ts';
-
-/** Why there was no failover; `refused` carries a sentence for people. After `unknown` there may be one. */
-export type FailoverRefusal =
-  | Exclude<CommitError, { readonly kind: 'tooLarge' }>
-  | { readonly kind: 'refused'; readonly reason: string };
 
 export interface ManualFailoverPorts {
   readonly clock: Clock;
@@ -22,7 +18,7 @@ export interface ManualFailoverPorts {
   /** The record and what is known of its nodes, as of now. */
   readonly current: () => { readonly record: ClusterRecord; readonly situation: Situation };
   /** Commits `action.next` in place of `from` under the term's fence. */
-  readonly commit: (from: ClusterRecord, action: CommitAction) => Promise<Result<void, CommitError>>;
+  readonly commit: (from: ClusterRecord, action: CommitAction) => Promise<Result<void, ChangeError>>;
 }
 
 /** Replicas that were not heard within this time after the request are not candidates; longer than any probe's deadline. */

@@ -1,24 +1,10 @@
 // What the supervisors need of the world. `server.ts` gives them the adapters.
 
 import type { Result } from '../base/result.ts';
-import type { Secret } from '../base/secret.ts';
+import type { NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
-import type { Cluster, ClusterVersion, Name, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
-
-/** Whom to talk to. A changed address or password means another connection. */
-export interface NodeEndpoint {
-  readonly address: NodeAddress;
-  readonly password: Secret;
-}
-
-export interface TopologyPush {
-  /** Null when the node already has the right id. */
-  readonly id: NodeId | null;
-  readonly text: string;
-  readonly version: ClusterVersion;
-  /** Also over a higher version the node has; its id is then found anew from its address (facts section 2.2). */
-  readonly force: boolean;
-}
+import type { ChangeError, ClusterRecord } from '../topology/record.ts';
+import type { Cluster, Name, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
 
 /** The commands a supervisor sends. Each has its own hard deadline in milliseconds, resolves always and never rejects. */
 export interface NodeClient {
@@ -46,30 +32,6 @@ export interface NodeClient {
   close(): void;
 }
 
-/** A cluster as committed and applied here, with the revision a change is compared against. */
-export interface ClusterRecord {
-  readonly namespace: Name;
-  readonly cluster: Cluster;
-  readonly revision: number;
-}
-
-/** Why a change of a record did not happen, or may have happened (`unknown`). The registry's refusals as they are. */
-export type CommitError =
-  | { readonly kind: 'missing' }
-  | { readonly kind: 'exists' }
-  | { readonly kind: 'conflict' }
-  | { readonly kind: 'namespaceNotEmpty' }
-  | {
-      readonly kind: 'addressTaken';
-      readonly address: NodeAddress;
-      readonly namespace: Name;
-      readonly cluster: Name;
-    }
-  | { readonly kind: 'tooLarge'; readonly reason: string }
-  | { readonly kind: 'notLeader' }
-  | { readonly kind: 'overloaded' }
-  | { readonly kind: 'unknown'; readonly reason: string };
-
 /**
  * The stored clusters. Reads are local and immediate: on a leader that applied its own term's first entry they hold
  * everything committed before it, and a stale one only makes a commit fail on its revision.
@@ -82,7 +44,7 @@ export interface ClusterRecords {
     record: ClusterRecord,
     next: Cluster,
     fence: { readonly term: number },
-  ): Promise<Result<void, CommitError>>;
+  ): Promise<Result<void, ChangeError>>;
   /** Calls `listener` after every applied change of any cluster, synchronously. Returns the way to stop. */
   watch(listener: () => void): () => void;
 }

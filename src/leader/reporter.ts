@@ -3,13 +3,14 @@
 import type { Logger } from '../base/logger.ts';
 import type { Result } from '../base/result.ts';
 import type { CommitAction, CommitReason, MigrateAction, PushAction } from '../control/actions.ts';
+import type { FailoverRefusal } from '../control/failover-request.ts';
 import type { NodeError } from '../control/observation.ts';
 import { type Problem, problemKey, PROBLEMS } from '../control/problems.ts';
 import { printSlotRange } from '../topology/slot.ts';
+import type { ChangeError } from '../topology/record.ts';
 import type { Cluster, NodeId } from '../topology/types.ts';
 import { ChangeGate } from './change-gate.ts';
-import type { FailoverRefusal } from './manual-failover.ts';
-import type { CommitError, LeaderMetrics } from './ports.ts';
+import type { LeaderMetrics } from './ports.ts';
 
 const REASON_EVENTS = {
   failover: 'failover',
@@ -112,7 +113,7 @@ export class Reporter {
     });
   }
 
-  committed(action: CommitAction, result: Result<void, CommitError>): void {
+  committed(action: CommitAction, result: Result<void, ChangeError>): void {
     for (const reason of action.reasons) {
       this.#metrics.commit(reason.kind, result.ok ? 'committed' : 'refused');
       if (!result.ok) continue;

@@ -8,6 +8,7 @@ import { err, type Result } from '../base/result.ts';
 import { Secret } from '../base/secret.ts';
 import type { Action, CommitAction, MigrateAction, PushAction } from '../control/actions.ts';
 import { decide } from '../control/decide.ts';
+import type { FailoverRefusal } from '../control/failover-request.ts';
 import {
   type ControlEvent,
   type ControlMemory,
@@ -15,26 +16,19 @@ import {
   NO_MEMORY,
   observe,
 } from '../control/memory.ts';
+import type { NodeEndpoint } from '../control/node-commands.ts';
 import type { NodeError } from '../control/observation.ts';
 import type { Problem } from '../control/problems.ts';
 import type { ControlSettings } from '../control/settings.ts';
 import { lookAt, type Situation } from '../control/situation.ts';
 import { allNodes, findNode } from '../topology/cluster.ts';
+import type { ChangeError, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
-import { type FailoverRefusal, ManualFailover } from './manual-failover.ts';
+import { ManualFailover } from './manual-failover.ts';
 import { NodeWatch } from './node-watch.ts';
-import type {
-  ClusterRecord,
-  ClusterRecords,
-  CommitError,
-  LeaderMetrics,
-  NodeClient,
-  NodeEndpoint,
-} from './ports.ts';
+import type { ClusterRecords, LeaderMetrics, NodeClient } from './ports.ts';
 import { Reporter } from './reporter.ts';
 import { type ClusterStatus, clusterStatus } from './status.ts';
-
-export type { FailoverRefusal } from './manual-failover.ts';
 
 export interface SupervisorContext {
   readonly term: number;
@@ -272,7 +266,7 @@ export class Supervisor {
   }
 
   /** Commits `action.next` in place of `from` under this term's fence, and takes over whatever is committed then. */
-  async #replace(from: ClusterRecord, action: CommitAction): Promise<Result<void, CommitError>> {
+  async #replace(from: ClusterRecord, action: CommitAction): Promise<Result<void, ChangeError>> {
     const { records, term, isCurrent } = this.#context;
     if (this.#isStopped || !isCurrent(term)) return err({ kind: 'notLeader' });
     this.#reporter.committing(action);

@@ -1,10 +1,10 @@
 // Starts a leadership when the lead stands and stops it when it is lost.
 
 import { err, type Result } from '../base/result.ts';
+import type { FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import type { NodeId } from '../topology/types.ts';
-import type { FailoverRequest, Leadership } from './leadership.ts';
+import type { Leadership } from './leadership.ts';
 import type { ClusterStatus } from './status.ts';
-import type { FailoverRefusal } from './supervisor.ts';
 
 /** What is known of the own place in the group. */
 export interface LeadView {

@@ -2,9 +2,9 @@
 
 import type { Key } from '../store/types.ts';
 import { parseName } from '../topology/name.ts';
+import type { ClusterPlace } from '../topology/record.ts';
 import type { Name, NodeAddress } from '../topology/types.ts';
 import { readable } from './unreadable-record.ts';
-import type { ClusterPlace } from './types.ts';
 
 /** Names and addresses have no slash (`parseName`, `parseAddress`), so keys split in one way only. */
 export const NAMESPACE_PREFIX = 'namespace/';

@@ -5,12 +5,13 @@ import { Packr } from 'msgpackr';
 import { Secret } from '../base/secret.ts';
 import type { Key, StoredValue } from '../store/types.ts';
 import { makeCluster, parseShardId } from '../topology/cluster.ts';
+import { initialFacts } from '../topology/facts.ts';
 import { parseName } from '../topology/name.ts';
 import { parseAddress, parseNodeId } from '../topology/node.ts';
+import type { ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import { parseSlot, slotSetOf } from '../topology/slot.ts';
 import type { Cluster, Migration, MigrationStage, Node, Shard, SlotRange } from '../topology/types.ts';
 import { clusterKey, placeOf } from './keys.ts';
-import type { ClusterPlace, ClusterRecord } from './types.ts';
 import { UnreadableRecordError, readable } from './unreadable-record.ts';
 
 /**
@@ -71,7 +72,8 @@ export function decodeCluster(stored: StoredValue): ClusterRecord {
   fields.end();
   if (name !== place.cluster) throw new UnreadableRecordError(key, 'the record is of another cluster');
   const cluster = readable(key, makeCluster({ name, version, shards, nextShardId }));
-  return { namespace: place.namespace, cluster, revision: stored.revision };
+  const facts = initialFacts(cluster);
+  return { namespace: place.namespace, cluster, revision: stored.revision, facts, factsRevision: 0 };
 }
 
 function encodeNode(node: Node): readonly unknown[] {

@@ -4,6 +4,7 @@ import { assert } from '../base/assert.ts';
 import { type Result, err, ok } from '../base/result.ts';
 import type { Key, Store, StoreUnavailable, StoredValue } from '../store/types.ts';
 import { allNodes } from '../topology/cluster.ts';
+import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Name, NodeAddress } from '../topology/types.ts';
 import { Committer, type CommitterOptions, type TransactionPlan } from './committer.ts';
 import {
@@ -17,12 +18,12 @@ import {
   placeOf,
 } from './keys.ts';
 import { decodeClaim, decodeCluster, encodeClaim, encodeCluster, encodeNamespace } from './record-codec.ts';
-import type { ClusterPlace, ClusterRecord, RegistryChange, RegistryError, ReplaceError } from './types.ts';
+import type { RegistryChange } from './types.ts';
 
 /** Everything the registry works with; see `CommitterOptions`. */
 export type RegistryOptions = CommitterOptions;
 
-type Planned = Result<TransactionPlan, RegistryError>;
+type Planned = Result<TransactionPlan, ChangeError>;
 
 /**
  * Reads are local: call `linearize` first where the answer must contain everything acknowledged before. Changes are compared
@@ -69,7 +70,7 @@ export class Registry {
   }
 
   /** Fails with `exists`. */
-  createNamespace(namespace: Name): Promise<Result<void, RegistryError>> {
+  createNamespace(namespace: Name): Promise<Result<void, ChangeError>> {
     const key = namespaceKey(namespace);
     return this.#committer.commit((): Planned => {
       if (this.#store.get(key) !== null) return err({ kind: 'exists' });
@@ -81,7 +82,7 @@ export class Registry {
    * Fails with `missing` or `namespaceNotEmpty`. Every creation of a cluster rewrites the record of its namespace, so one that
    * comes between the look at the clusters and the commit changes the revision compared here.
    */
-  deleteNamespace(namespace: Name): Promise<Result<void, RegistryError>> {
+  deleteNamespace(namespace: Name): Promise<Result<void, ChangeError>> {
     return this.#committer.commit((): Planned => {
       const stored = this.#store.get(namespaceKey(namespace));
       if (stored === null) return err({ kind: 'missing' });
@@ -112,7 +113,7 @@ export class Registry {
   }
 
   /** Fails with `missing` (no such namespace), `exists` or `addressTaken`. */
-  createCluster(namespace: Name, cluster: Cluster): Promise<Result<void, RegistryError>> {
+  createCluster(namespace: Name, cluster: Cluster): Promise<Result<void, ChangeError>> {
     const place = { namespace, cluster: cluster.name };
     const key = clusterKey(place);
     return this.#committer.commit((): Planned => {
@@ -142,11 +143,11 @@ export class Registry {
     record: ClusterRecord,
     next: Cluster,
     fence?: { readonly term: number },
-  ): Promise<Result<void, ReplaceError>> {
+  ): Promise<Result<void, ChangeError>> {
     assert(next.name === record.cluster.name, 'a cluster keeps its name');
     assert(next.version >= record.cluster.version, 'the version of a cluster never goes down');
     const place = { namespace: record.namespace, cluster: next.name };
-    return this.#committer.commit((): Result<TransactionPlan, ReplaceError> => {
+    return this.#committer.commit((): Planned => {
       const current = this.#currentRevision(place, record);
       if (!current.ok) return current;
       const before = new Set(addressesOf(record.cluster));
@@ -165,7 +166,7 @@ export class Registry {
   }
 
   /** Fails with `missing` or `conflict`. */
-  deleteCluster(record: ClusterRecord): Promise<Result<void, RegistryError>> {
+  deleteCluster(record: ClusterRecord): Promise<Result<void, ChangeError>> {
     const place = { namespace: record.namespace, cluster: record.cluster.name };
     return this.#committer.commit((): Planned => {
       const current = this.#currentRevision(place, record);
@@ -184,7 +185,7 @@ export class Registry {
   }
 
   /** The comparison that lets only the reader of `record` change it. */
-  #currentRevision(place: ClusterPlace, record: ClusterRecord): Result<Comparison, ReplaceError> {
+  #currentRevision(place: ClusterPlace, record: ClusterRecord): Result<Comparison, ChangeError> {
     const current = this.#store.get(clusterKey(place));
     if (current === null) return err({ kind: 'missing' });
     if (current.revision !== record.revision) return err({ kind: 'conflict' });
@@ -198,7 +199,7 @@ export class Registry {
   #planClaims(
     place: ClusterPlace,
     addresses: readonly NodeAddress[],
-  ): Result<Pick<TransactionPlan, 'compare' | 'put'>, ReplaceError> {
+  ): Result<Pick<TransactionPlan, 'compare' | 'put'>, ChangeError> {
     for (const address of addresses) {
       const owner = this.ownerOf(address);
       if (owner !== null) return err({ kind: 'addressTaken', address, ...owner });

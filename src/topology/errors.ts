@@ -82,7 +82,7 @@ export function describe(error: TopologyError): string {
 }
 
 /** The second half of `describe`: refusals that concern masters, slots and migrations. */
-function describeChange(error: ChangeError): string {
+function describeChange(error: SecondHalf): string {
   switch (error.kind) {
     case 'masterExists':
       return `role: shard ${error.shardIndex} already has the master ${error.id}, add the node as slave and fail over to it`;
@@ -109,7 +109,7 @@ function describeChange(error: ChangeError): string {
   }
 }
 
-type ChangeError = Extract<
+type SecondHalf = Extract<
   TopologyError,
   {
     readonly kind:

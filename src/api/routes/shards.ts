@@ -4,6 +4,7 @@ import { type Context, Hono } from 'hono';
 
 import { unreachable } from '../../base/assert.ts';
 import { Secret } from '../../base/secret.ts';
+import type { FailoverRefusal } from '../../control/failover-request.ts';
 import { addShard, removeShard } from '../../topology/change-nodes.ts';
 import { addSlots, removeSlots } from '../../topology/change-slots.ts';
 import { parseNodeId } from '../../topology/node.ts';
@@ -16,7 +17,6 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { ApiError, missing } from '../errors.ts';
 import { checkNodes, checkUnclaimed, skipsChecks } from '../node-checks.ts';
 import { addressList, clustersRefusal, shardParam, valid } from '../parse.ts';
-import type { FailoverRefusal } from '../ports.ts';
 import { renderCluster, renderShard } from '../render.ts';
 import { createShardBody, failoverBody, slotsBody } from '../schemas/bodies.ts';
 import { clusterPath } from './clusters.ts';
@@ -92,7 +92,7 @@ async function failover({ clusters, failovers }: ApiDependencies, context: Conte
   const path = clusterPath(context);
   const { cluster } = await readCluster(clusters, path);
   shardOf(cluster, shardIndex);
-  const outcome = await failovers.failover({ ...path, shardIndex, preferred });
+  const outcome = await failovers.failover({ ...path, shardIndex, preferred, isForced: false });
   if (!outcome.ok) throw failoverRefusal(outcome.error);
   const { cluster: next } = await readCluster(clusters, path);
   return answerChange(context, {
@@ -114,6 +114,7 @@ function failoverRefusal(refusal: FailoverRefusal): ApiError {
     case 'notLeader':
     case 'overloaded':
     case 'tooLarge':
+    case 'featureLevel':
     case 'unknown':
       return clustersRefusal(refusal);
     default:

@@ -1,8 +1,9 @@
 // CLUSTERX SETNODEID and SETNODES: the only way a node learns its place (facts section 2).
 
 import type { Result } from '../../base/result.ts';
+import type { TopologyPush } from '../../control/node-commands.ts';
 import type { NodeError } from '../../control/observation.ts';
-import type { ClusterVersion, NodeId } from '../../topology/types.ts';
+import type { NodeId } from '../../topology/types.ts';
 import type { Reply } from '../reply.ts';
 import { type NodeCommand, okOf } from './command.ts';
 
@@ -14,16 +15,8 @@ export function setNodeId(id: NodeId): NodeCommand<void> {
   };
 }
 
-/** What SETNODES sends. */
-export interface SetNodes {
-  readonly text: string;
-  readonly version: ClusterVersion;
-  /** Also over a higher version, and with the id found anew from the node's address (facts section 2.2). */
-  readonly force: boolean;
-}
-
 /** Without force an equal version answers OK and changes nothing, not even looking at the text (facts section 2.2): only a probe shows the effect. */
-export function setNodes({ text, version, force }: SetNodes): NodeCommand<void> {
+export function setNodes({ text, version, force }: Omit<TopologyPush, 'id'>): NodeCommand<void> {
   return {
     words: ['CLUSTERX', 'SETNODES', text, String(version), ...(force ? ['FORCE'] : [])],
     parse: (reply: Reply): Result<void, NodeError> => okOf(reply, 'CLUSTERX SETNODES'),

@@ -3,9 +3,8 @@
 import type { Hono } from 'hono';
 
 import { createApp } from '../../../src/api/app.ts';
+import type { FailoverRefusal, FailoverRequest } from '../../../src/control/failover-request.ts';
 import type {
-  FailoverRefusal,
-  FailoverRequest,
   GroupChanges,
   GroupMembers,
   GroupStatus,

@@ -3,7 +3,7 @@
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 
 import { Secret } from '../../../src/base/secret.ts';
-import type { NodeEndpoint } from '../../../src/kvrocks/endpoint.ts';
+import type { NodeEndpoint } from '../../../src/control/node-commands.ts';
 import { parseAddress } from '../../../src/topology/node.ts';
 
 export const NODE_ID = 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb';

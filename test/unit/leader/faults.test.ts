@@ -96,6 +96,7 @@ async function run(scene: Scene, fault: Step, stopping: Promise<void>[]): Promis
         cluster: scene.name,
         shardIndex: fault.shardIndex,
         preferred,
+        isForced: false,
       });
       return;
     }

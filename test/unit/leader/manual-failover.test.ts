@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Result } from '../../../src/base/result.ts';
-import type { FailoverRefusal } from '../../../src/leader/supervisor.ts';
+import type { FailoverRefusal } from '../../../src/control/failover-request.ts';
 import { addReplica } from './changes.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
 import { newNodeId } from '../../../src/topology/node.ts';
@@ -19,7 +19,7 @@ async function ask(
 ): Promise<{ answer: Answer; tookMs: number }> {
   let answer: Answer | null = null;
   void scene.leadership
-    .failover({ namespace: scene.namespace, cluster: scene.name, shardIndex, preferred })
+    .failover({ namespace: scene.namespace, cluster: scene.name, shardIndex, preferred, isForced: false })
     .then((given) => {
       answer = given;
     });
@@ -115,10 +115,17 @@ describe('a failover by hand', () => {
       cluster: nameOf('other'),
       shardIndex: 0,
       preferred: null,
+      isForced: false,
     };
     expect(await scene.leadership.failover(elsewhere)).toMatchObject({ error: { kind: 'missing' } });
     await scene.leadership.stop();
-    const late = { namespace: scene.namespace, cluster: scene.name, shardIndex: 0, preferred: null };
+    const late = {
+      namespace: scene.namespace,
+      cluster: scene.name,
+      shardIndex: 0,
+      preferred: null,
+      isForced: false,
+    };
     expect(await scene.leadership.failover(late)).toMatchObject({ error: { kind: 'notLeader' } });
   });
 
@@ -151,7 +158,13 @@ describe('a failover by hand', () => {
     const scene = new Scene(1, 2);
     await scene.settle();
     scene.model(0, 1).state = 'hung';
-    const request = { namespace: scene.namespace, cluster: scene.name, shardIndex: 0, preferred: null };
+    const request = {
+      namespace: scene.namespace,
+      cluster: scene.name,
+      shardIndex: 0,
+      preferred: null,
+      isForced: false,
+    };
     const first = scene.leadership.failover(request);
     expect(await scene.leadership.failover(request)).toMatchObject({
       error: { reason: expect.stringContaining('under way') },

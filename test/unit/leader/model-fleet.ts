@@ -3,7 +3,8 @@
 import type { Clock } from '../../../src/base/clock.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
 import type { NodeError, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
-import type { NodeClient, NodeEndpoint, TopologyPush } from '../../../src/leader/ports.ts';
+import type { NodeEndpoint, TopologyPush } from '../../../src/control/node-commands.ts';
+import type { NodeClient } from '../../../src/leader/ports.ts';
 import type { NodeAddress, NodeId, SlotRange } from '../../../src/topology/types.ts';
 
 const LATENCY_MS = 1;

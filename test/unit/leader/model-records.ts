@@ -2,7 +2,9 @@
 
 import type { Clock } from '../../../src/base/clock.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
-import type { ClusterRecord, ClusterRecords, CommitError } from '../../../src/leader/ports.ts';
+import type { ClusterRecords } from '../../../src/leader/ports.ts';
+import { type ChangeError, type ClusterRecord, clusterRecord } from '../../../src/topology/record.ts';
+import { initialFacts } from '../../../src/topology/facts.ts';
 import type { Cluster, Name } from '../../../src/topology/types.ts';
 
 const COMMIT_MS = 2;
@@ -10,7 +12,7 @@ const COMMIT_MS = 2;
 export class ModelRecords implements ClusterRecords {
   term = 1;
   /** The next commits end like this instead, oldest first; `unknown` ones are applied all the same. */
-  readonly nextErrors: CommitError[] = [];
+  readonly nextErrors: ChangeError[] = [];
   readonly history: Cluster[] = [];
   readonly #clock: Clock;
   readonly #records = new Map<string, ClusterRecord>();
@@ -24,7 +26,13 @@ export class ModelRecords implements ClusterRecords {
   /** What a route of the API does. */
   put(namespace: Name, cluster: Cluster): void {
     this.#revision += 1;
-    this.#records.set(`${namespace}/${cluster.name}`, { namespace, cluster, revision: this.#revision });
+    const key = `${namespace}/${cluster.name}`;
+    const { facts, factsRevision } = this.#records.get(key) ?? {
+      facts: initialFacts(cluster),
+      factsRevision: 0,
+    };
+    const record = { namespace, cluster, revision: this.#revision, facts, factsRevision };
+    this.#records.set(key, clusterRecord(record));
     this.history.push(cluster);
     for (const listener of this.#listeners) listener();
   }
@@ -46,7 +54,7 @@ export class ModelRecords implements ClusterRecords {
     record: ClusterRecord,
     next: Cluster,
     fence: { readonly term: number },
-  ): Promise<Result<void, CommitError>> {
+  ): Promise<Result<void, ChangeError>> {
     return new Promise((resolve) => {
       this.#clock.setTimer(COMMIT_MS, () => resolve(this.#replace(record, next, fence.term)));
     });
@@ -61,7 +69,7 @@ export class ModelRecords implements ClusterRecords {
     return this.#listeners.size;
   }
 
-  #replace(record: ClusterRecord, next: Cluster, term: number): Result<void, CommitError> {
+  #replace(record: ClusterRecord, next: Cluster, term: number): Result<void, ChangeError> {
     if (term !== this.term) return err({ kind: 'notLeader' });
     const planned = this.nextErrors.shift();
     if (planned !== undefined && planned.kind !== 'unknown') return err(planned);

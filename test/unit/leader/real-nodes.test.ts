@@ -158,7 +158,13 @@ describe('real nodes', () => {
   it('a failover by hand is done when it is answered', async () => {
     const records = await start(1, 2);
     const replica = clusterOf(records).shards[0]!.nodes[1]!;
-    const request = { namespace: NAMESPACE, cluster: NAME, shardIndex: 0, preferred: replica.id };
+    const request = {
+      namespace: NAMESPACE,
+      cluster: NAME,
+      shardIndex: 0,
+      preferred: replica.id,
+      isForced: false,
+    };
     expect(await leadership!.failover(request)).toEqual({ ok: true, value: replica.id });
     expect(await nodeAt(replica.address).command('SET', KEY, '1')).toBe('OK');
   }, 60_000);

@@ -4,10 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { Secret } from '../../../src/base/secret.ts';
 import { addressKey } from '../../../src/registry/keys.ts';
 import type { Registry } from '../../../src/registry/registry.ts';
-import type { RegistryChange, RegistryError } from '../../../src/registry/types.ts';
+import type { RegistryChange } from '../../../src/registry/types.ts';
 import type { Result } from '../../../src/base/result.ts';
 import { addNode, addShard, promote, removeNode } from '../../../src/topology/change-nodes.ts';
 import { allNodes } from '../../../src/topology/cluster.ts';
+import type { ChangeError } from '../../../src/topology/record.ts';
 import { newNodeId } from '../../../src/topology/node.ts';
 import { createSeededRandom } from '../../../src/base/random.ts';
 import type { Cluster } from '../../../src/topology/types.ts';
@@ -15,7 +16,7 @@ import { entry, transaction } from '../store/support.ts';
 import { address, cluster, name, scene, valueOf } from './support.ts';
 
 const DONE = { ok: true, value: undefined };
-const failed = (error: RegistryError) => ({ ok: false, error });
+const failed = (error: ChangeError) => ({ ok: false, error });
 const ns = name('ns');
 
 function withNode(one: Cluster, port: number): Cluster {
@@ -331,7 +332,7 @@ describe('any interleaving of changes', () => {
         };
         store.watch(check);
         for (const one of ['a', 'b']) valueOf(await registry.createNamespace(name(one)));
-        let pending: Promise<Result<void, RegistryError>>[] = [];
+        let pending: Promise<Result<void, ChangeError>>[] = [];
         group.hold();
         for (const one of wishes) {
           const record = registry.getCluster(one.namespaceName, name(one.clusterName));

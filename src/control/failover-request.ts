@@ -1,0 +1,15 @@
+// A failover that a person asks for, and why there was none: one definition for who serves it and who does it.
+
+import type { ChangeError, ClusterPlace } from '../topology/record.ts';
+import type { NodeId } from '../topology/types.ts';
+
+export interface FailoverRequest extends ClusterPlace {
+  readonly shardIndex: number;
+  /** Null: the best replica. */
+  readonly preferred: NodeId | null;
+  /** Whether to promote also where writes may be lost by it. */
+  readonly isForced: boolean;
+}
+
+/** `refused` carries a sentence for people. After `unknown` there may have been a failover. */
+export type FailoverRefusal = ChangeError | { readonly kind: 'refused'; readonly reason: string };
