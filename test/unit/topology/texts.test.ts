@@ -97,8 +97,38 @@ test('a recorded reply with flags, job marks, neighbouring ranges, host names an
   expect(cluster.shards.map((shard) => shard.nodes.map((node) => node.id[0]).join(''))).toEqual(['ab', 'c']);
 });
 
-test('states such as fail are read over and version 0 becomes 1', () => {
-  expect(importText(`${A} h:1@2 myself,master,fail - 0 0 0 connected 0-16383`).version).toBe(1);
+test('states such as fail are read over', () => {
+  expect(importText(`${A} h:1@2 myself,master,fail - 0 0 1 connected 0-16383`).version).toBe(1);
+});
+
+test('what is larger than any cluster is refused before it is worked on', () => {
+  const masterLine = (index: number, slots = '') =>
+    `${String(index).padStart(40, 'a')} h:${index + 1}@2 master - 0 0 1 connected ${slots}`;
+  const many = (count: number, line: (index: number) => string) =>
+    Array.from({ length: count }, (_, index) => line(index)).join('\n');
+  const pieces = many(200, (index) => masterLine(index, '0 2 4 6 8 '.repeat(20)));
+  const bad: [string, RegExp][] = [
+    [many(1001, masterLine), /1001 shards are too many, at most 1000/],
+    [
+      many(5001, (index) =>
+        index === 0 ? masterLine(0) : `${masterLine(index)}`.replace('master -', `slave ${A}`),
+      ),
+      /5001 nodes are too many/,
+    ],
+    [masterLine(0, '0 2 '.repeat(9000)), /owns slots it cannot own/],
+    [`${masterLine(0)} \n${'x'.repeat(1024 * 1024)}`, /characters are too many/],
+    [[masterLine(0), masterLine(1)].join('\n').replaceAll('master', 'myself,master'), /2 lines say "myself"/],
+  ];
+  for (const [text, why] of bad) {
+    const result = parseClusterNodes(text);
+    expect(result.ok, text.slice(0, 80)).toBe(false);
+    if (!result.ok) expect(sentence(result.error)).toMatch(why);
+  }
+  expect(parseClusterNodes(pieces).ok).toBe(true);
+  const ranges = many(20, (index) =>
+    masterLine(index, Array.from({ length: 8192 }, (_, slot) => slot * 2).join(' ')),
+  );
+  expect(parseClusterNodes(ranges)).toMatchObject({ ok: false, error: { kind: 'invalidCount' } });
 });
 
 test('hostile text is refused with the line and the reason', () => {
@@ -120,7 +150,7 @@ test('hostile text is refused with the line and the reason', () => {
     [`${good} 5-1`, /reversed/],
     [`${A} h:1@2 slave ${B} 0 0 1 connected 5`, /cannot own/],
     [`${good} ${'[1->-x] '.repeat(16_385)}`, /cannot own/],
-    ['x'.repeat(8 * 1024 * 1024 + 1), /too many/],
+    ['x'.repeat(1024 * 1024 + 1), /too many/],
   ];
   for (const [text, why] of bad) {
     const result = parseClusterNodes(text);
@@ -133,6 +163,7 @@ test('lines that make no cluster are refused', () => {
   const master = `${A} h:1@2 master - 0 0 1 connected 0-16383`;
   const bad: [string, string][] = [
     [`${master}\n${B} h:2@2 master - 0 0 2 connected`, 'invalidCount'],
+    [master.replace(' 0 0 1 ', ' 0 0 0 '), 'invalidCount'],
     [`${master}\n${B} h:2@2 master - 0 0 1 connected 7`, 'slotsOverlap'],
     [`${master}\n${B} h:1@2 master - 0 0 1 connected`, 'duplicateAddress'],
     [`${master}\n${A} h:2@2 master - 0 0 1 connected`, 'duplicateNodeId'],
