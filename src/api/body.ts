@@ -1,12 +1,15 @@
-// From bytes to checked input: JSON, then the schema, each failure with the field and the reason.
+// From bytes to checked input: JSON, known keys, then the schema, each failure with the field and the reason.
 
 import type { Context } from 'hono';
 import type { z } from 'zod';
 
+import { excerpt } from '../base/excerpt.ts';
+import { nearest } from '../base/nearest.ts';
 import { badRequest } from './errors.ts';
+import { noBody } from './schemas/bodies.ts';
 
 /** Reads and checks a JSON body. Throws `ApiError` 400 naming the field. An empty body is an error here. */
-export async function readBody<Schema extends z.ZodType>(
+export async function readBody<Schema extends z.ZodObject>(
   context: Context,
   schema: Schema,
 ): Promise<z.output<Schema>> {
@@ -16,12 +19,17 @@ export async function readBody<Schema extends z.ZodType>(
 }
 
 /** As `readBody`, with `{}` for an empty body. */
-export async function readOptionalBody<Schema extends z.ZodType>(
+export async function readOptionalBody<Schema extends z.ZodObject>(
   context: Context,
   schema: Schema,
 ): Promise<z.output<Schema>> {
   const text = await context.req.text();
   return check(text.trim() === '' ? {} : parseJson(text), schema);
+}
+
+/** For a route that takes no body: whoever asks for more than it does must not believe that it was done. */
+export async function readNoBody(context: Context): Promise<void> {
+  await readOptionalBody(context, noBody);
 }
 
 function parseJson(text: string): unknown {
@@ -32,11 +40,28 @@ function parseJson(text: string): unknown {
   }
 }
 
-function check<Schema extends z.ZodType>(value: unknown, schema: Schema): z.output<Schema> {
-  const result = schema.safeParse(value);
+function check<Schema extends z.ZodObject>(value: unknown, schema: Schema): z.output<Schema> {
+  const result = schema.safeParse(knownMembers(value, schema.shape), { error: () => 'not valid' });
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const path = issue?.path.join('.') ?? '';
   const reason = issue?.message ?? 'not valid';
   throw badRequest(path === '' ? reason : `${path}: ${reason}`);
+}
+
+/**
+ * The members of a body but for those that are null, which count as absent. A key that is not in `known` is refused before anything else
+ * is looked at: a misspelt wish must not be answered by doing something else.
+ */
+function knownMembers(value: unknown, known: Readonly<Record<string, unknown>>): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const members = Object.entries(value);
+  for (const [key] of members) if (!Object.hasOwn(known, key)) throw unknownKey(key, Object.keys(known));
+  return Object.fromEntries(members.filter(([, member]) => member !== null));
+}
+
+function unknownKey(key: string, known: readonly string[]): Error {
+  const name = JSON.stringify(excerpt(key));
+  if (known.length === 0) return badRequest(`unknown key ${name}; this route takes no body`);
+  return badRequest(`unknown key ${name}; did you mean "${nearest(key, known)}"?`);
 }

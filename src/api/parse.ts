@@ -43,13 +43,13 @@ export function shardParam(context: Context): number {
 
 /** The addresses of `nodes`, each valid and none twice. */
 export function addressList(texts: readonly string[]): NodeAddress[] {
-  const addresses: NodeAddress[] = [];
+  const addresses = new Set<NodeAddress>();
   for (const [index, text] of texts.entries()) {
     const address = valid(parseAddress(text, `nodes[${index}]`));
-    if (addresses.includes(address)) throw badRequest(`nodes[${index}]: ${address} is listed twice`);
-    addresses.push(address);
+    if (addresses.has(address)) throw badRequest(`nodes[${index}]: ${address} is listed twice`);
+    addresses.add(address);
   }
-  return addresses;
+  return [...addresses];
 }
 
 /** The status a refused topology change gets when the request itself was well-formed. */

@@ -2,7 +2,7 @@
 
 import { printRole } from '../topology/node.ts';
 import { printSlotRange, printSlotSet } from '../topology/slot.ts';
-import type { Cluster, Node, Shard } from '../topology/types.ts';
+import type { Cluster, Node, Shard, ShardId } from '../topology/types.ts';
 
 /** A node as the API shows it; `password` and `master_auth` are always empty strings. */
 export interface NodeBody {
@@ -43,13 +43,37 @@ export function renderNode(node: Node): NodeBody {
 }
 
 export function renderShard(cluster: Cluster, shard: Shard): ShardBody {
-  const incoming = cluster.shards.find((other) => other.migration?.target === shard.id);
+  return shardBody(shard, moves(cluster));
+}
+
+/** All shards, with work that grows with their number and not with its square. */
+export function renderShards(cluster: Cluster): readonly ShardBody[] {
+  const places = moves(cluster);
+  return cluster.shards.map((shard) => shardBody(shard, places));
+}
+
+/** Where shards are, and which shard's slots come in where. */
+interface Moves {
+  readonly indexById: ReadonlyMap<ShardId, number>;
+  readonly sourceByTarget: ReadonlyMap<ShardId, Shard>;
+}
+
+function moves({ shards }: Cluster): Moves {
+  return {
+    indexById: new Map(shards.map(({ id }, index) => [id, index])),
+    sourceByTarget: new Map(
+      shards.flatMap((shard) => (shard.migration === null ? [] : [[shard.migration.target, shard] as const])),
+    ),
+  };
+}
+
+function shardBody(shard: Shard, { indexById, sourceByTarget }: Moves): ShardBody {
+  const incoming = sourceByTarget.get(shard.id);
   const { migration } = shard;
   return {
     nodes: shard.nodes.map((node) => renderNode(node)),
     slot_ranges: shard.slots.length === 0 ? null : printSlotSet(shard.slots),
-    target_shard_index:
-      migration === null ? IDLE : cluster.shards.findIndex((other) => other.id === migration.target),
+    target_shard_index: migration === null ? IDLE : (indexById.get(migration.target) ?? IDLE),
     migrating_slot: renderMoving(shard),
     import_slot: incoming === undefined ? IDLE : renderMoving(incoming),
   };
@@ -59,7 +83,7 @@ export function renderCluster(cluster: Cluster): ClusterBody {
   return {
     name: cluster.name,
     version: cluster.version,
-    shards: cluster.shards.map((shard) => renderShard(cluster, shard)),
+    shards: renderShards(cluster),
   };
 }
 

@@ -3,9 +3,9 @@
 import { isMap, LineCounter, parseDocument, type Document } from 'yaml';
 import type { z } from 'zod';
 
+import { nearest } from '../base/nearest.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { checkConfig, type Config } from './config.ts';
-import { nearest } from './nearest.ts';
 import { configSchema } from './schema.ts';
 import { readEnvironment, SETTINGS, type SettingPath } from './settings.ts';
 

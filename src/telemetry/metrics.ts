@@ -2,7 +2,7 @@
 
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 
-/** What a request is counted under. `uri` is a route's template: every label is a bounded set. */
+/** What a request is counted under. `uri` is a route's template; any `method` may be given, those that no route takes are counted as one. */
 export interface RequestLabels {
   readonly method: string;
   readonly uri: string;
@@ -59,6 +59,9 @@ export interface LeaderCounts {
 }
 
 const PREFIX = 'kvrocks_controller_';
+/** Methods with a series of their own; clients may send any of three dozen, on every route. */
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+const OTHER_METHOD = 'other';
 const REQUEST_LABELS = ['host', 'uri', 'method', 'code'] as const;
 
 /** Owns one registry a process. `host` is this member's advertised address. */
@@ -100,7 +103,8 @@ export class Metrics {
   }
 
   observeRequest(labels: RequestLabels, elapsedMs: number, payloadBytes: number): void {
-    const full = { host: this.#host, uri: labels.uri, method: labels.method, code: labels.code };
+    const method = METHODS.has(labels.method) ? labels.method : OTHER_METHOD;
+    const full = { host: this.#host, uri: labels.uri, method, code: labels.code };
     this.#latency.observe(full, elapsedMs);
     this.#codes.inc(full);
     this.#payloads.inc(full, payloadBytes);

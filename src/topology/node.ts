@@ -8,7 +8,7 @@ import type { TopologyError } from './errors.ts';
 import { canonicalIpv6, isIpv4 } from './ipv6.ts';
 import type { Node, NodeAddress, NodeId, NodeRole } from './types.ts';
 
-const NODE_ID_PATTERN = /^[\x21-\x7e]{40}$/;
+const NODE_ID_PATTERN = /^[A-Za-z0-9]{40}$/;
 const PORT_PATTERN = /^[1-9]\d{0,4}$/;
 const PORT_MAX = 65_535;
 const HOST_LENGTH_MAX = 253;
@@ -24,10 +24,13 @@ function isNodeId(text: string): text is NodeId {
   return NODE_ID_PATTERN.test(text);
 }
 
-/** Exactly 40 visible ASCII characters: the server checks the length only, ours are hexadecimal (facts section 2.1). */
+/**
+ * Exactly 40 letters or digits, as every tool makes them and ours are hexadecimal. The server checks the length only (facts section 2.1), so
+ * anything else is an accident on its way here: an id cut short and escaped, or two fields run together.
+ */
 export function parseNodeId(text: string, field = 'node id'): Result<NodeId, TopologyError> {
   if (!isNodeId(text)) {
-    return err({ kind: 'invalidText', field, text, why: 'is not a node id of 40 visible ASCII characters' });
+    return err({ kind: 'invalidText', field, text, why: 'is not a node id of 40 letters or digits' });
   }
   return ok(text);
 }

@@ -18,7 +18,7 @@ export interface SlotRange {
 /** Slots as sorted, disjoint, non-adjacent ranges: one text form for one set. */
 export type SlotSet = Brand<readonly SlotRange[], 'SlotSet'>;
 
-/** A node's name in the topology: exactly 40 visible ASCII characters (facts section 2.1). */
+/** A node's name in the topology: exactly 40 letters or digits (`parseNodeId`). */
 export type NodeId = Brand<string, 'NodeId'>;
 
 /** `host:port`: a host name, IPv4 or IPv6 literal in brackets; port 1..65535. One spelling for one address. */

@@ -8,7 +8,7 @@ import { createCluster } from '../../topology/create-cluster.ts';
 import { parseName } from '../../topology/name.ts';
 import type { Cluster, Name } from '../../topology/types.ts';
 import { answer, answerChange } from '../answers.ts';
-import { readBody } from '../body.ts';
+import { readBody, readNoBody } from '../body.ts';
 import { readCluster } from '../change-cluster.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { exists, missing } from '../errors.ts';
@@ -33,6 +33,7 @@ export function clusterRoutes(dependencies: ApiDependencies): Hono {
       return answer(context, { cluster: renderCluster(record.cluster) });
     })
     .delete('/namespaces/:namespace/clusters/:cluster', async (context) => {
+      await readNoBody(context);
       settled(await clusters.deleteCluster(await readCluster(clusters, clusterPath(context))));
       return answer(context, 'ok');
     });

@@ -4,7 +4,7 @@ import { Hono } from 'hono';
 
 import { parseName } from '../../topology/name.ts';
 import { answer, answerChange } from '../answers.ts';
-import { readBody } from '../body.ts';
+import { readBody, readNoBody } from '../body.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { missing } from '../errors.ts';
 import { confirmed, nameParam, settled, valid } from '../parse.ts';
@@ -29,6 +29,7 @@ export function namespaceRoutes({ clusters }: ApiDependencies): Hono {
       return answer(context, 'ok');
     })
     .delete('/namespaces/:namespace', async (context) => {
+      await readNoBody(context);
       settled(await clusters.deleteNamespace(nameParam(context, 'namespace')));
       return answer(context, 'ok');
     });

@@ -6,7 +6,7 @@ import { Secret } from '../../base/secret.ts';
 import { addNode, removeNode } from '../../topology/change-nodes.ts';
 import { newNodeId, parseAddress, parseNodeId, parseRole } from '../../topology/node.ts';
 import { answer, answerChange } from '../answers.ts';
-import { readBody } from '../body.ts';
+import { readBody, readNoBody } from '../body.ts';
 import { changeCluster, readCluster } from '../change-cluster.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { missing } from '../errors.ts';
@@ -29,6 +29,7 @@ export function nodeRoutes(dependencies: ApiDependencies): Hono {
     })
     .post(NODES, (context) => create(dependencies, context))
     .delete(`${NODES}/:node`, async (context) => {
+      await readNoBody(context);
       const index = shardParam(context);
       const id = parseNodeId(context.req.param('node'));
       if (!id.ok) throw missing();

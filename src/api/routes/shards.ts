@@ -11,13 +11,13 @@ import { parseNodeId } from '../../topology/node.ts';
 import { parseSlotSet } from '../../topology/slot.ts';
 import type { Cluster, Shard } from '../../topology/types.ts';
 import { answer, answerChange } from '../answers.ts';
-import { readBody, readOptionalBody } from '../body.ts';
+import { readBody, readNoBody, readOptionalBody } from '../body.ts';
 import { changeCluster, readCluster } from '../change-cluster.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { ApiError, missing } from '../errors.ts';
 import { checkNodes, checkUnclaimed, skipsChecks } from '../node-checks.ts';
 import { addressList, clustersRefusal, shardParam, valid } from '../parse.ts';
-import { renderCluster, renderShard } from '../render.ts';
+import { renderCluster, renderShard, renderShards } from '../render.ts';
 import { createShardBody, failoverBody, slotsBody } from '../schemas/bodies.ts';
 import { clusterPath } from './clusters.ts';
 
@@ -28,7 +28,7 @@ export function shardRoutes(dependencies: ApiDependencies): Hono {
   return new Hono()
     .get(SHARDS, async (context) => {
       const { cluster } = await readCluster(clusters, clusterPath(context));
-      return answer(context, { shards: cluster.shards.map((shard) => renderShard(cluster, shard)) });
+      return answer(context, { shards: renderShards(cluster) });
     })
     .post(SHARDS, (context) => create(dependencies, context))
     .get(`${SHARDS}/:shard`, async (context) => {
@@ -37,6 +37,7 @@ export function shardRoutes(dependencies: ApiDependencies): Hono {
       return answer(context, { shard: renderShard(cluster, shardOf(cluster, index)) });
     })
     .delete(`${SHARDS}/:shard`, async (context) => {
+      await readNoBody(context);
       const index = shardParam(context);
       await changeCluster(clusters, clusterPath(context), (cluster) => removeShard(cluster, index));
       return answer(context, 'ok');

@@ -1,14 +1,42 @@
-// The shapes of request bodies. Extra members are ignored: clients of earlier controllers send some.
+// The shapes of request bodies. Whatever else a body has is refused, so everything that clients in use send is named here.
 
 import { z } from 'zod';
 
+import { SLOT_COUNT } from '../../topology/types.ts';
+
+/**
+ * Addresses in one request: a thousand shards of five nodes. Larger clusters grow by requests for shards; the record of a cluster,
+ * which has at most 1 MiB, ends not far above.
+ */
+export const NODES_MAX = 5000;
+
+const OBJECT = 'expected a JSON object';
+const MEMBER_NUMBER = "expected a member's number, a positive integer";
+
 const text = z.string('expected text');
-const addresses = z
-  .array(z.string('expected a "host:port" text'), 'expected a list of "host:port" texts')
-  .min(1, 'expected at least one "host:port"');
+const addresses = listOf('"host:port" texts', z.string('expected a "host:port" text'), {
+  least: 'expected at least one "host:port"',
+  countMax: NODES_MAX,
+});
 const password = z.string('expected text').default('');
 
-export const createNamespaceBody = z.object({ namespace: text }, 'expected a JSON object');
+/** The length is checked before any element: a megabyte of wrong ones would make as many complaints. */
+function listOf<Element extends z.ZodType>(
+  what: string,
+  element: Element,
+  { least, countMax }: { readonly least: string; readonly countMax: number },
+) {
+  return z
+    .array(z.unknown(), `expected a list of ${what}`)
+    .min(1, least)
+    .max(countMax, `expected at most ${countMax} in one request`)
+    .pipe(z.array(element));
+}
+
+/** For routes without a body: clients that always send one send an empty object. */
+export const noBody = z.object({}, OBJECT);
+
+export const createNamespaceBody = z.object({ namespace: text }, OBJECT);
 
 export const createClusterBody = z.object(
   {
@@ -22,21 +50,19 @@ export const createClusterBody = z.object(
       .default(1),
     password,
   },
-  'expected a JSON object',
+  OBJECT,
 );
 
-export const importClusterBody = z.object({ nodes: addresses, password }, 'expected a JSON object');
+export const importClusterBody = z.object({ nodes: addresses, password }, OBJECT);
 
-export const createShardBody = z.object({ nodes: addresses, password }, 'expected a JSON object');
+/** `name` is what upstream's kvctl sends along: the cluster, which the path names too. */
+export const createShardBody = z.object({ nodes: addresses, password, name: text.optional() }, OBJECT);
 
-export const createNodeBody = z.object(
-  { addr: text, role: text.default('slave'), password },
-  'expected a JSON object',
-);
+export const createNodeBody = z.object({ addr: text, role: text.default('slave'), password }, OBJECT);
 
 export const failoverBody = z.object(
-  { preferred_node_id: z.string('expected a node id').nullish() },
-  'expected a JSON object',
+  { preferred_node_id: z.string('expected a node id').optional() },
+  OBJECT,
 );
 
 const flag = z.union(
@@ -49,43 +75,34 @@ export const migrateBody = z.object(
   {
     target: z.int('expected the index of the target shard, a whole number'),
     slot: z.union(
-      [z.int(), z.string()],
+      [z.number(), z.string()],
       'expected a slot such as 123 or "123", or a range such as "100-200"',
     ),
     slot_only: flag.optional(),
     slotOnly: flag.optional(),
   },
-  'expected a JSON object',
+  OBJECT,
 );
 
 export const slotsBody = z.object(
   {
-    slots: z
-      .array(z.string('expected a slot such as "5" or a range such as "5-9"'), 'expected a list of slots')
-      .min(1, 'expected at least one slot'),
+    slots: listOf('slots', z.string('expected a slot such as "5" or a range such as "5-9"'), {
+      least: 'expected at least one slot',
+      countMax: SLOT_COUNT,
+    }),
   },
-  'expected a JSON object',
+  OBJECT,
 );
 
 /** `peer` may be left out of a removal. */
 export const changePeersBody = z.object(
   {
-    id: z
-      .int("expected a member's number, a positive integer")
-      .min(1, "expected a member's number, a positive integer"),
+    id: z.int(MEMBER_NUMBER).min(1, MEMBER_NUMBER),
     peer: z.string('expected a "host:port" text').default(''),
     operation: z.enum(['add', 'remove'], 'expected "add" or "remove"'),
   },
-  'expected a JSON object',
+  OBJECT,
 );
 
 /** Without `to` the lead goes to whoever has most of the log. */
-export const transferBody = z.object(
-  {
-    to: z
-      .int("expected a member's number, a positive integer")
-      .min(1, "expected a member's number, a positive integer")
-      .nullish(),
-  },
-  'expected a JSON object',
-);
+export const transferBody = z.object({ to: z.int(MEMBER_NUMBER).min(1, MEMBER_NUMBER).optional() }, OBJECT);

@@ -108,12 +108,18 @@ test('no text crashes a parser', () => {
   );
 });
 
-test('node ids are 40 visible ASCII characters; ours are hexadecimal', () => {
+test('node ids are 40 letters or digits; ours are hexadecimal', () => {
   expect(newNodeId(createSeededRandom(1))).toMatch(/^[0-9a-f]{40}$/);
   expect(newNodeId(createSeededRandom(1))).not.toBe(newNodeId(createSeededRandom(2)));
   expect(parseNodeId('Z'.repeat(40)).ok).toBe(true);
-  for (const text of ['a'.repeat(39), 'a'.repeat(41), `${'a'.repeat(39)} `, `${'a'.repeat(39)}\u{E9}`])
-    expect(parseNodeId(text).ok).toBe(false);
+  expect(parseNodeId('aZ09'.repeat(10)).ok).toBe(true);
+  const wrongLast = [' ', '\n', '\u{E9}', '\u{663}', '-', '_', '.', '/', '\\', '"', '@', ':', '[', '`', '{'];
+  for (const text of ['a'.repeat(39), 'a'.repeat(41), ...wrongLast.map((last) => 'a'.repeat(39) + last)])
+    expect(parseNodeId(text).ok, JSON.stringify(text)).toBe(false);
+  // An id of 38 letters behind which a line end was escaped instead of sent.
+  expect(parseNodeId(`${'a'.repeat(38)}\\n`)).toMatchObject({
+    error: { why: 'is not a node id of 40 letters or digits' },
+  });
 });
 
 test('roles are read in both words and any case, and written as Kvrocks writes them', () => {

@@ -1,7 +1,11 @@
 // Which known word was meant: the one with the fewest edits.
 
-/** The member of `known` with the smallest Levenshtein distance to `word`; `known` must not be empty. */
-export function nearest(word: string, known: readonly string[]): string {
+/** So much of a word is compared: a request can carry one of a million letters, and the work grows with each. */
+const COMPARED_LENGTH_MAX = 100;
+
+/** The member of `known` with the smallest Levenshtein distance to `text`; `known` must not be empty. */
+export function nearest(text: string, known: readonly string[]): string {
+  const word = text.slice(0, COMPARED_LENGTH_MAX);
   let best = known[0] ?? '';
   let bestDistance = Number.POSITIVE_INFINITY;
   for (const candidate of known) {
