@@ -10,6 +10,7 @@ import { KvrocksClient } from './kvrocks/client.ts';
 import { Leadership } from './leader/leadership.ts';
 import { LeadershipTerms } from './leader/terms.ts';
 import { memberId } from './raft/core/types.ts';
+import { FEATURE_LEVEL } from './registry/feature-level.ts';
 import { Registry } from './registry/registry.ts';
 import { openBackups } from './server/backups.ts';
 import { Closers } from './server/closers.ts';
@@ -214,6 +215,7 @@ function createMember(
     random,
     clock: systemClock,
     deadlineMs: COMMIT_DEADLINE_MS,
+    featureLevel: () => FEATURE_LEVEL,
   });
   const terms = new LeadershipTerms(
     (current) =>

@@ -111,13 +111,13 @@ export interface Clusters {
   ownerOf(address: NodeAddress): ClusterPlace | null;
   /** Every stored cluster; for looking over all of them once, not for every request. */
   allClusters(): readonly ClusterRecord[];
-  /** `facts`: what was seen of the nodes when they were taken in. */
+  /** `facts`: what was seen of the copies when the nodes were looked at. */
   createCluster(namespace: Name, cluster: Cluster, facts: ClusterFacts): Promise<Result<void, ChangeError>>;
-  /** Puts `next`, and `facts` when given, in the place of what `record` holds, in one transaction. */
+  /** Without `facts` what is known of the copies stays; with them it is compared and replaced, too. */
   replaceCluster(
     record: ClusterRecord,
     next: Cluster,
-    change?: { readonly facts?: ClusterFacts; readonly term?: number },
+    change?: { readonly facts?: ClusterFacts },
   ): Promise<Result<void, ChangeError>>;
   deleteCluster(record: ClusterRecord): Promise<Result<void, ChangeError>>;
 }

@@ -3,6 +3,7 @@
 import type { Result } from '../base/result.ts';
 import type { NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
+import type { ClusterFacts } from '../topology/facts.ts';
 import type { ChangeError, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Name, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
 
@@ -39,13 +40,16 @@ export interface NodeClient {
 export interface ClusterRecords {
   allClusters(): readonly ClusterRecord[];
   getCluster(namespace: Name, cluster: Name): ClusterRecord | null;
-  /** Commits `next` in place of `record`; refused unless this member leads `term` when it proposes. Never rejects. */
+  /**
+   * Commits `next` in place of `record`, and with it `facts`, if given, in place of the record's: with `record.cluster` itself as `next`
+   * only those. Refused unless this member leads `term` when it proposes. Never rejects.
+   */
   replaceCluster(
     record: ClusterRecord,
     next: Cluster,
-    fence: { readonly term: number },
+    change: { readonly term: number; readonly facts?: ClusterFacts },
   ): Promise<Result<void, ChangeError>>;
-  /** Calls `listener` after every applied change of any cluster, synchronously. Returns the way to stop. */
+  /** Calls `listener` after every applied change of any cluster, but not of facts alone, synchronously. Returns the way to stop. */
   watch(listener: () => void): () => void;
 }
 

@@ -6,21 +6,20 @@ import type { Clock } from '../base/clock.ts';
 import { type Random, randomHex } from '../base/random.ts';
 import { type Result, err, ok } from '../base/result.ts';
 import type {
+  Revision,
   Store,
   StoreUnavailable,
   Transaction,
   TransactionInvalid,
   TransactionOutcome,
 } from '../store/types.ts';
+import type { ChangeError } from '../topology/record.ts';
 
 /** A transaction before it has a request id. */
 export type TransactionPlan = Omit<Transaction, 'requestId'>;
 
-/** `tooLarge`: refused before it was proposed. */
-export type CommitError =
-  | StoreUnavailable
-  | { readonly kind: 'conflict' }
-  | { readonly kind: 'tooLarge'; readonly reason: string };
+/** What to commit, as of the local state, or why not. */
+export type Planned = Result<TransactionPlan, ChangeError>;
 
 export interface CommitterOptions {
   readonly store: Store;
@@ -50,12 +49,9 @@ export class Committer {
    * Commits what `plan` makes of the local state. `plan` checks everything the change relies on and puts it into the
    * comparisons; it is called again, on the newer state, each time others were faster, until the deadline. Its refusal is the
    * answer once it was made on a linearizable read: a deposed leader must not refuse on what it no longer knows. With `term`,
-   * nothing is proposed unless this member leads exactly that term.
+   * nothing is proposed unless this member leads exactly that term. The value is the revision that all keys written have now.
    */
-  async commit<E>(
-    plan: () => Result<TransactionPlan, E>,
-    term: number | null = null,
-  ): Promise<Result<void, E | CommitError>> {
+  async commit(plan: () => Planned, term: number | null = null): Promise<Result<Revision, ChangeError>> {
     const { clock, deadlineMs } = this.#options;
     const limits: Limits = { deadlineAtMs: clock.monotonicMs() + deadlineMs, term };
     let isCurrent = false;
@@ -69,8 +65,8 @@ export class Committer {
         continue;
       }
       const outcome = await this.#submit(planned.value, limits);
-      if (!outcome.ok) return err(toCommitError(outcome.error));
-      if (outcome.value.kind === 'committed') return ok(undefined);
+      if (!outcome.ok) return err(toChangeError(outcome.error));
+      if (outcome.value.kind === 'committed') return ok(outcome.value.revision);
       assert(outcome.value.kind === 'conflict', 'what the store encodes, it can read');
     } while (clock.monotonicMs() < limits.deadlineAtMs);
     return err({ kind: 'conflict' });
@@ -109,7 +105,8 @@ export class Committer {
   }
 }
 
-function toCommitError(error: StoreUnavailable | TransactionInvalid): CommitError {
+/** An invalid transaction was refused before it was proposed. */
+function toChangeError(error: StoreUnavailable | TransactionInvalid): ChangeError {
   switch (error.kind) {
     case 'notLeader':
     case 'overloaded':

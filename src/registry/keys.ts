@@ -9,6 +9,7 @@ import { readable } from './unreadable-record.ts';
 /** Names and addresses have no slash (`parseName`, `parseAddress`), so keys split in one way only. */
 export const NAMESPACE_PREFIX = 'namespace/';
 export const CLUSTER_PREFIX = 'cluster/';
+const FACTS_PREFIX = 'facts/';
 const ADDRESS_PREFIX = 'address/';
 
 export function namespaceKey(namespace: Name): Key {
@@ -17,6 +18,11 @@ export function namespaceKey(namespace: Name): Key {
 
 export function clusterKey({ namespace, cluster }: ClusterPlace): Key {
   return clustersPrefix(namespace) + cluster;
+}
+
+/** Facts have a key of their own: writing down what was seen is no change of the cluster, and wakes nobody who waits for one. */
+export function factsKey({ namespace, cluster }: ClusterPlace): Key {
+  return `${FACTS_PREFIX}${namespace}/${cluster}`;
 }
 
 /** What the keys of all clusters of a namespace start with. */

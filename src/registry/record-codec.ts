@@ -1,79 +1,80 @@
-// Records as bytes: versioned msgpack arrays with one position a field; read back with full validation.
+// Namespaces, claims and clusters as bytes; read back with full validation. The facts of a cluster have a codec of their own.
 
-import { Packr } from 'msgpackr';
-
+import { assert } from '../base/assert.ts';
 import { Secret } from '../base/secret.ts';
-import type { Key, StoredValue } from '../store/types.ts';
-import { makeCluster, parseShardId } from '../topology/cluster.ts';
-import { initialFacts } from '../topology/facts.ts';
+import type { StoredValue } from '../store/types.ts';
+import { type ClusterFields, makeCluster, parseShardId } from '../topology/cluster.ts';
 import { parseName } from '../topology/name.ts';
 import { parseAddress, parseNodeId } from '../topology/node.ts';
 import type { ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import { parseSlot, slotSetOf } from '../topology/slot.ts';
 import type { Cluster, Migration, MigrationStage, Node, Shard, SlotRange } from '../topology/types.ts';
+import { clusterRecordVersion, levelNeededBy } from './feature-level.ts';
 import { clusterKey, placeOf } from './keys.ts';
+import { type Fields, packRecord, readRecord } from './record-fields.ts';
 import { UnreadableRecordError, readable } from './unreadable-record.ts';
 
-/**
- * The version of every record. A release reads its own and all earlier ones; a new one may be written only when every
- * member can read it.
- */
-const RECORD_VERSION = 1;
+/** The version of namespaces and claims, which are the same at every feature level. */
+const PLAIN_VERSION = 1;
 
-/** `useRecords: false`: msgpackr's record extension keeps state between messages and must not reach a disk. */
-const packr = new Packr({ useRecords: false });
+/** The highest version of a cluster's record that this release reads; at which level which is written: `feature-level.ts`. */
+const CLUSTER_VERSION_READ_MAX = 2;
+
+/** A cluster as its own key has it, without its facts. */
+export type StoredCluster = Omit<ClusterRecord, 'facts' | 'factsRevision'>;
 
 /** A namespace has nothing but its name, which is in the key. */
 export function encodeNamespace(): Uint8Array {
-  return packr.pack([RECORD_VERSION]);
+  return packRecord(PLAIN_VERSION, []);
 }
 
 /** The claim of an address: who holds it. */
 export function encodeClaim({ namespace, cluster }: ClusterPlace): Uint8Array {
-  return packr.pack([RECORD_VERSION, namespace, cluster]);
+  return packRecord(PLAIN_VERSION, [namespace, cluster]);
 }
 
-export function decodeClaim({ key, value }: StoredValue): ClusterPlace {
-  const fields = new Fields(key, value);
-  const place = {
+export function decodeClaim(stored: StoredValue): ClusterPlace {
+  const { key } = stored;
+  return readRecord(stored, PLAIN_VERSION, (fields) => ({
     namespace: readable(key, parseName(fields.text())),
     cluster: readable(key, parseName(fields.text())),
-  };
-  fields.end();
-  return place;
+  }));
 }
 
 /**
- * The record of `cluster` at `place`. Passwords leave their wrapping here and nowhere else on the way to the disk. The bytes are
- * read back before they are returned: a record that no member could read must not get into the log. Throws when they cannot.
+ * The record of `cluster` at `place` in the format of the group's feature level, which has to be the one it needs at least. Passwords leave
+ * their wrapping here and nowhere else on the way to the disk. The bytes are read back before they are returned: a record that no member
+ * could read must not get into the log. Throws when they cannot.
  */
-export function encodeCluster(place: ClusterPlace, cluster: Cluster): Uint8Array {
+export function encodeCluster(place: ClusterPlace, cluster: Cluster, level: number): Uint8Array {
+  assert(levelNeededBy(cluster) <= level, 'nothing is written that the group cannot read');
+  const version = clusterRecordVersion(level);
   const shards = cluster.shards.map((shard) => [
     shard.id,
     shard.slots.flatMap(({ start, stop }) => [start, stop]),
     shard.nodes.map(encodeNode),
-    shard.migration === null ? null : encodeMigration(shard.migration),
+    shard.migration === null ? null : encodeMigration(shard.migration, version),
   ]);
-  const value = packr.pack([RECORD_VERSION, cluster.name, cluster.version, cluster.nextShardId, shards]);
+  const value = packRecord(version, [cluster.name, cluster.version, cluster.nextShardId, shards]);
   decodeCluster({ key: clusterKey(place), value, revision: 0 });
   return value;
 }
 
 /** The cluster at a cluster key, validated as a whole by `makeCluster`. Throws `UnreadableRecordError`. */
-export function decodeCluster(stored: StoredValue): ClusterRecord {
-  const { key } = stored;
+export function decodeCluster(stored: StoredValue): StoredCluster {
+  const { key, revision } = stored;
   const place = placeOf(key);
   if (place === null) throw new UnreadableRecordError(key, 'the key is not that of a cluster');
-  const fields = new Fields(key, stored.value);
-  const name = readable(key, parseName(fields.text()));
+  const fields = readRecord(stored, CLUSTER_VERSION_READ_MAX, decodeClusterFields);
+  if (fields.name !== place.cluster) throw new UnreadableRecordError(key, 'the record is of another cluster');
+  return { namespace: place.namespace, cluster: readable(key, makeCluster(fields)), revision };
+}
+
+function decodeClusterFields(fields: Fields): ClusterFields {
+  const name = readable(fields.key, parseName(fields.text()));
   const version = fields.number();
   const nextShardId = fields.number();
-  const shards = fields.each(decodeShard);
-  fields.end();
-  if (name !== place.cluster) throw new UnreadableRecordError(key, 'the record is of another cluster');
-  const cluster = readable(key, makeCluster({ name, version, shards, nextShardId }));
-  const facts = initialFacts(cluster);
-  return { namespace: place.namespace, cluster, revision: stored.revision, facts, factsRevision: 0 };
+  return { name, version, nextShardId, shards: fields.each(decodeShard) };
 }
 
 function encodeNode(node: Node): readonly unknown[] {
@@ -81,9 +82,11 @@ function encodeNode(node: Node): readonly unknown[] {
   return [id, address, role, password.reveal(), masterAuth.reveal(), createdAtSeconds];
 }
 
-function encodeMigration({ range, target, stage, startedAtSeconds }: Migration): readonly unknown[] {
+function encodeMigration(migration: Migration, version: 1 | 2): readonly unknown[] {
+  const { range, target, stage, startedAtSeconds, isCancelled } = migration;
   const isTargetMarked = stage.kind === 'started' ? stage.isTargetMarked : null;
-  return [range.start, range.stop, target, stage.kind, isTargetMarked, startedAtSeconds];
+  const first = [range.start, range.stop, target, stage.kind, isTargetMarked, startedAtSeconds];
+  return version === 1 ? first : [...first, isCancelled];
 }
 
 function decodeShard(fields: Fields): Shard {
@@ -124,7 +127,9 @@ function decodeMigration(fields: Fields): Migration {
   const range = decodeRange(fields);
   const target = readable(fields.key, parseShardId(fields.number()));
   const stage = decodeStage(fields);
-  return { range, target, stage, startedAtSeconds: fields.number(), isCancelled: false };
+  const startedAtSeconds = fields.number();
+  const isCancelled = fields.version === 1 ? false : fields.flag();
+  return { range, target, stage, startedAtSeconds, isCancelled };
 }
 
 function decodeStage(fields: Fields): MigrationStage {
@@ -133,107 +138,4 @@ function decodeStage(fields: Fields): MigrationStage {
   if (kind === 'planned' && isTargetMarked === null) return { kind };
   if (kind === 'started' && isTargetMarked !== null) return { kind, isTargetMarked };
   throw new UnreadableRecordError(fields.key, 'the stage of a migration is malformed');
-}
-
-/** Reads an array's fields one after the other, each of the type asked for, and throws `UnreadableRecordError` otherwise. */
-class Fields {
-  readonly key: Key;
-  readonly #fields: readonly unknown[];
-  #next = 0;
-
-  /** The fields of `record` after its version: bytes as stored, or a nested array, which has none. */
-  constructor(key: Key, record: Uint8Array | readonly unknown[]) {
-    this.key = key;
-    this.#fields = record instanceof Uint8Array ? this.#unpack(record) : record;
-    if (record instanceof Uint8Array) this.#version();
-  }
-
-  get isAtEnd(): boolean {
-    return this.#next === this.#fields.length;
-  }
-
-  text(): string {
-    const value = this.#take();
-    if (typeof value !== 'string') throw this.#malformed();
-    return value;
-  }
-
-  /** An integer that is not negative. */
-  number(): number {
-    const value = this.#take();
-    if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0) throw this.#malformed();
-    return value;
-  }
-
-  flagOrNull(): boolean | null {
-    const value = this.#take();
-    if (value !== null && typeof value !== 'boolean') throw this.#malformed();
-    return value;
-  }
-
-  oneOf<T extends string>(choices: readonly T[]): T {
-    const value = this.text();
-    const choice = choices.find((one) => one === value);
-    if (choice === undefined) throw this.#malformed();
-    return choice;
-  }
-
-  /** A nested array, read to its end by `read`. */
-  list<T>(read: (fields: Fields) => T): T {
-    return this.#nested(this.#take(), read);
-  }
-
-  optional<T>(read: (fields: Fields) => T): T | null {
-    const value = this.#take();
-    return value === null ? null : this.#nested(value, read);
-  }
-
-  /** A nested array of arrays, each read to its end by `read`. */
-  each<T>(read: (fields: Fields) => T): readonly T[] {
-    const value = this.#take();
-    if (!Array.isArray(value)) throw this.#malformed();
-    return value.map((item: unknown) => this.#nested(item, read));
-  }
-
-  end(): void {
-    if (!this.isAtEnd) throw this.#malformed();
-  }
-
-  #nested<T>(value: unknown, read: (fields: Fields) => T): T {
-    if (!Array.isArray(value)) throw this.#malformed();
-    const nested = new Fields(this.key, value);
-    const result = read(nested);
-    nested.end();
-    return result;
-  }
-
-  #take(): unknown {
-    const value = this.#fields[this.#next];
-    this.#next += 1;
-    return value;
-  }
-
-  #unpack(bytes: Uint8Array): readonly unknown[] {
-    try {
-      const fields: unknown = packr.unpack(bytes);
-      if (Array.isArray(fields)) return fields;
-    } catch {
-      // Told by the throw below: the reason msgpackr gives may quote the content, which holds passwords.
-    }
-    throw this.#malformed();
-  }
-
-  #version(): void {
-    const version = this.number();
-    if (version === RECORD_VERSION) return;
-    const remedy = 'update this member to the release that wrote it';
-    throw new UnreadableRecordError(
-      this.key,
-      `it is of version ${version}, this release reads version ${RECORD_VERSION}; ${remedy}`,
-    );
-  }
-
-  #malformed(): UnreadableRecordError {
-    return new UnreadableRecordError(this.key, `field ${this.#next} is malformed`);
-  }
 }

@@ -2,28 +2,37 @@
 
 import { assert } from '../base/assert.ts';
 import { type Result, err, ok } from '../base/result.ts';
-import type { Key, Store, StoreUnavailable, StoredValue } from '../store/types.ts';
-import { allNodes } from '../topology/cluster.ts';
+import type { Key, Revision, Store, StoredValue, StoreUnavailable } from '../store/types.ts';
+import { type ClusterFacts, factsFor, initialFacts } from '../topology/facts.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Name, NodeAddress } from '../topology/types.ts';
-import { Committer, type CommitterOptions, type TransactionPlan } from './committer.ts';
+import { ClusterPlans, type Replacement, revisionOf } from './cluster-plans.ts';
+import { Committer, type CommitterOptions, type Planned } from './committer.ts';
+import { JoinedRecords } from './joined-records.ts';
 import {
-  CLUSTER_PREFIX,
-  NAMESPACE_PREFIX,
   addressKey,
   clusterKey,
   clustersPrefix,
+  factsKey,
+  NAMESPACE_PREFIX,
   namespaceKey,
   namespaceOf,
   placeOf,
 } from './keys.ts';
-import { decodeClaim, decodeCluster, encodeClaim, encodeCluster, encodeNamespace } from './record-codec.ts';
+import { decodeClaim, encodeNamespace } from './record-codec.ts';
 import type { RegistryChange } from './types.ts';
 
-/** Everything the registry works with; see `CommitterOptions`. */
-export type RegistryOptions = CommitterOptions;
+export interface RegistryOptions extends CommitterOptions {
+  /** The group's feature level as applied here; it never goes down. */
+  readonly featureLevel: () => number;
+}
 
-type Planned = Result<TransactionPlan, ChangeError>;
+export interface ReplaceOptions {
+  /** What is known of the cluster's copies from now on, in the place of `record.facts`; without it that stays as it is. */
+  readonly facts?: ClusterFacts;
+  /** The fence: nothing is proposed unless this member leads exactly that term. */
+  readonly term?: number;
+}
 
 /**
  * Reads are local: call `linearize` first where the answer must contain everything acknowledged before. Changes are compared
@@ -32,14 +41,18 @@ type Planned = Result<TransactionPlan, ChangeError>;
  */
 export class Registry {
   readonly #store: Store;
+  readonly #records: JoinedRecords;
+  readonly #plans: ClusterPlans;
   readonly #committer: Committer;
   readonly #deadlineMs: number;
-  /** Decoding validates a whole cluster; a stored value never changes, so once is enough. */
-  readonly #decoded = new WeakMap<StoredValue, ClusterRecord>();
+  /** Clusters whose unstored facts are being replaced: the log does not compare these, so there is one change at a time. */
+  readonly #replacing = new Set<Key>();
 
   constructor(options: RegistryOptions) {
     this.#store = options.store;
     this.#deadlineMs = options.deadlineMs;
+    this.#records = new JoinedRecords(options.store);
+    this.#plans = new ClusterPlans({ ...options, records: this.#records });
     this.#committer = new Committer(options);
   }
 
@@ -48,7 +61,7 @@ export class Registry {
     return this.#store.linearize(this.#deadlineMs);
   }
 
-  /** Calls `listener` synchronously after each applied change of clusters. Returns the way to stop. */
+  /** Calls `listener` synchronously after each applied change of clusters; of their facts alone it does not hear. Returns the way to stop. */
   watch(listener: (change: RegistryChange) => void): () => void {
     return this.#store.watch((change) => {
       if (change.kind === 'replaced') {
@@ -72,7 +85,7 @@ export class Registry {
   /** Fails with `exists`. */
   createNamespace(namespace: Name): Promise<Result<void, ChangeError>> {
     const key = namespaceKey(namespace);
-    return this.#committer.commit((): Planned => {
+    return this.#commit(() => {
       if (this.#store.get(key) !== null) return err({ kind: 'exists' });
       return ok({ compare: [{ key, revision: 0 }], put: [{ key, value: encodeNamespace() }], remove: [] });
     });
@@ -83,7 +96,7 @@ export class Registry {
    * comes between the look at the clusters and the commit changes the revision compared here.
    */
   deleteNamespace(namespace: Name): Promise<Result<void, ChangeError>> {
-    return this.#committer.commit((): Planned => {
+    return this.#commit(() => {
       const stored = this.#store.get(namespaceKey(namespace));
       if (stored === null) return err({ kind: 'missing' });
       if (this.#store.list(clustersPrefix(namespace)).length > 0) return err({ kind: 'namespaceNotEmpty' });
@@ -93,17 +106,18 @@ export class Registry {
 
   /** In code unit order; empty also when there is no such namespace. */
   listClusters(namespace: Name): readonly Name[] {
-    return this.#store.list(clustersPrefix(namespace)).map((stored) => this.#decode(stored).cluster.name);
+    return this.#store
+      .list(clustersPrefix(namespace))
+      .map((stored) => this.#records.read(stored).cluster.name);
   }
 
   /** In code unit order of namespace, then name. */
   allClusters(): readonly ClusterRecord[] {
-    return this.#store.list(CLUSTER_PREFIX).map((stored) => this.#decode(stored));
+    return this.#records.all();
   }
 
   getCluster(namespace: Name, cluster: Name): ClusterRecord | null {
-    const stored = this.#store.get(clusterKey({ namespace, cluster }));
-    return stored === null ? null : this.#decode(stored);
+    return this.#records.get({ namespace, cluster });
   }
 
   /** The cluster that has a node at `address`; null when none has. */
@@ -113,112 +127,89 @@ export class Registry {
   }
 
   /** Fails with `missing` (no such namespace), `exists` or `addressTaken`. */
-  createCluster(namespace: Name, cluster: Cluster): Promise<Result<void, ChangeError>> {
+  async createCluster(
+    namespace: Name,
+    cluster: Cluster,
+    facts: ClusterFacts = initialFacts(cluster),
+  ): Promise<Result<void, ChangeError>> {
     const place = { namespace, cluster: cluster.name };
-    const key = clusterKey(place);
-    return this.#committer.commit((): Planned => {
-      const parent = this.#store.get(namespaceKey(namespace));
-      if (parent === null) return err({ kind: 'missing' });
-      if (this.#store.get(key) !== null) return err({ kind: 'exists' });
-      const claims = this.#planClaims(place, addressesOf(cluster));
-      if (!claims.ok) return claims;
-      return ok({
-        compare: [revisionOf(parent), { key, revision: 0 }, ...claims.value.compare],
-        // The namespace is written again for its revision only.
-        put: [
-          { key: parent.key, value: parent.value },
-          { key, value: encodeCluster(place, cluster) },
-          ...claims.value.put,
-        ],
-        remove: [],
-      });
-    });
+    const creation = { place, cluster, facts: factsFor(facts, cluster) };
+    const committed = await this.#committer.commit(() => this.#plans.create(creation));
+    if (!committed.ok) return committed;
+    const stored = this.#store.get(clusterKey(place));
+    if (stored?.revision === committed.value && !this.#areFactsStored(place)) {
+      this.#records.keep(stored, creation.facts);
+    }
+    return ok(undefined);
   }
 
   /**
-   * Puts `next` in the place of `record`, taking and releasing addresses with it. Fails with `missing`, `conflict` (changed
-   * since `record` was read) or `addressTaken`. With a fence, nothing is proposed unless this member leads that term.
+   * Puts `next` in the place of `record`, taking and releasing addresses with it, and `facts` in the place of what is known of its copies,
+   * in one transaction. With `record.cluster` itself as `next` only the facts change. Fails with `missing`, `conflict` (changed since
+   * `record` was read; facts count only if some are given), `addressTaken` or `featureLevel`.
    */
   replaceCluster(
     record: ClusterRecord,
     next: Cluster,
-    fence?: { readonly term: number },
+    { facts, term }: ReplaceOptions = {},
   ): Promise<Result<void, ChangeError>> {
     assert(next.name === record.cluster.name, 'a cluster keeps its name');
     assert(next.version >= record.cluster.version, 'the version of a cluster never goes down');
     const place = { namespace: record.namespace, cluster: next.name };
-    return this.#committer.commit((): Planned => {
-      const current = this.#currentRevision(place, record);
-      if (!current.ok) return current;
-      const before = new Set(addressesOf(record.cluster));
-      const after = new Set(addressesOf(next));
-      const claims = this.#planClaims(
-        place,
-        [...after].filter((address) => !before.has(address)),
-      );
-      if (!claims.ok) return claims;
-      return ok({
-        compare: [current.value, ...claims.value.compare],
-        put: [{ key: clusterKey(place), value: encodeCluster(place, next) }, ...claims.value.put],
-        remove: [...before].filter((address) => !after.has(address)).map(addressKey),
-      });
-    }, fence?.term ?? null);
+    const nextFacts = facts === undefined ? null : factsFor(facts, next);
+    const change: Replacement = { place, record, next, facts: nextFacts };
+    return nextFacts === null || this.#plans.storesFacts
+      ? this.#replace(change, term ?? null)
+      : this.#replaceAlone(change, term ?? null);
   }
 
   /** Fails with `missing` or `conflict`. */
   deleteCluster(record: ClusterRecord): Promise<Result<void, ChangeError>> {
-    const place = { namespace: record.namespace, cluster: record.cluster.name };
-    return this.#committer.commit((): Planned => {
-      const current = this.#currentRevision(place, record);
-      if (!current.ok) return current;
-      const claims = addressesOf(record.cluster).map(addressKey);
-      return ok({ compare: [current.value], put: [], remove: [clusterKey(place), ...claims] });
-    });
+    return this.#commit(() => this.#plans.delete(record));
   }
 
-  #decode(stored: StoredValue): ClusterRecord {
-    const known = this.#decoded.get(stored);
-    if (known !== undefined) return known;
-    const record = decodeCluster(stored);
-    this.#decoded.set(stored, record);
-    return record;
+  async #commit(plan: () => Planned): Promise<Result<void, ChangeError>> {
+    const committed = await this.#committer.commit(plan);
+    return committed.ok ? ok(undefined) : committed;
   }
 
-  /** The comparison that lets only the reader of `record` change it. */
-  #currentRevision(place: ClusterPlace, record: ClusterRecord): Result<Comparison, ChangeError> {
-    const current = this.#store.get(clusterKey(place));
-    if (current === null) return err({ kind: 'missing' });
-    if (current.revision !== record.revision) return err({ kind: 'conflict' });
-    return ok(revisionOf(current));
+  async #replaceAlone(change: Replacement, term: number | null): Promise<Result<void, ChangeError>> {
+    const key = clusterKey(change.place);
+    if (this.#replacing.has(key)) return err({ kind: 'conflict' });
+    this.#replacing.add(key);
+    try {
+      return await this.#replace(change, term);
+    } finally {
+      this.#replacing.delete(key);
+    }
+  }
+
+  async #replace(change: Replacement, term: number | null): Promise<Result<void, ChangeError>> {
+    const before = this.#store.get(clusterKey(change.place));
+    const committed = await this.#committer.commit(() => this.#plans.replace(change), term);
+    if (!committed.ok) return committed;
+    if (before !== null && !this.#areFactsStored(change.place)) {
+      this.#keepFacts(change, before, committed.value);
+    }
+    return ok(undefined);
   }
 
   /**
-   * Takes `addresses` for the cluster at `place`, or names the first that another cluster holds. Claims are written and
-   * removed only together with their cluster's record, so while that record's revision stands, so do its claims.
+   * After a change that was committed at `revision` without storing facts. Several changes may have been applied before the first of them
+   * is told here: each leaves what is known beside the value that it made, where the next one finds it.
    */
-  #planClaims(
-    place: ClusterPlace,
-    addresses: readonly NodeAddress[],
-  ): Result<Pick<TransactionPlan, 'compare' | 'put'>, ChangeError> {
-    for (const address of addresses) {
-      const owner = this.ownerOf(address);
-      if (owner !== null) return err({ kind: 'addressTaken', address, ...owner });
+  #keepFacts({ place, record, next, facts }: Replacement, before: StoredValue, revision: Revision): void {
+    if (next === record.cluster) {
+      if (facts !== null) this.#records.keep(before, facts);
+      return;
     }
-    const keys = addresses.map(addressKey);
-    const value = encodeClaim(place);
-    return ok({
-      compare: keys.map((key) => ({ key, revision: 0 })),
-      put: keys.map((key) => ({ key, value })),
-    });
+    const after = this.#store.get(clusterKey(place));
+    if (after?.revision !== revision) return;
+    if (facts === null) this.#records.carryOver(before, after, next);
+    else this.#records.keep(after, facts);
   }
-}
 
-type Comparison = TransactionPlan['compare'][number];
-
-function revisionOf({ key, revision }: { readonly key: Key; readonly revision: number }): Comparison {
-  return { key, revision };
-}
-
-function addressesOf(cluster: Cluster): readonly NodeAddress[] {
-  return allNodes(cluster).map(({ node }) => node.address);
+  #areFactsStored(place: ClusterPlace): boolean {
+    return this.#store.get(factsKey(place)) !== null;
+  }
 }

@@ -67,19 +67,20 @@ export interface MigrationPlace {
  */
 export function makeCluster(fields: ClusterFields): Result<Cluster, TopologyError> {
   const { name, version, shards, nextShardId } = fields;
-  if (!isVersion(version)) {
-    return err({
-      kind: 'invalidCount',
-      field: 'version',
-      count: version,
-      why: `is not a version of 1 to ${CLUSTER_VERSION_MAX}`,
-    });
-  }
+  const parsed = parseClusterVersion(version);
+  if (!parsed.ok) return parsed;
   if (!isShardId(nextShardId)) return err(notAShardId(nextShardId, 'nextShardId'));
   const problem =
     checkShardIds(shards, nextShardId) ?? checkNodes(shards) ?? checkSlots(shards) ?? checkMigrations(shards);
   if (problem !== null) return err(problem);
-  return ok({ name, version, shards, nextShardId });
+  return ok({ name, version: parsed.value, shards, nextShardId });
+}
+
+/** A version from a record. */
+export function parseClusterVersion(value: number): Result<ClusterVersion, TopologyError> {
+  if (isVersion(value)) return ok(value);
+  const why = `is not a version of 1 to ${CLUSTER_VERSION_MAX}`;
+  return err({ kind: 'invalidCount', field: 'version', count: value, why });
 }
 
 function isVersion(value: number): value is ClusterVersion {

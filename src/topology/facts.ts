@@ -85,11 +85,15 @@ export function factsFor(facts: ClusterFacts, cluster: Cluster): ClusterFacts {
 /** `facts` with one more promotion of a shard; the oldest beyond `PROMOTIONS_MAX` are dropped and `sinceVersion` moves past them. */
 export function withPromotion(facts: ClusterFacts, shardId: ShardId, promotion: Promotion): ClusterFacts {
   const before = facts.shards.get(shardId) ?? { sinceVersion: promotion.version, promotions: [] };
-  const all = [...before.promotions, promotion];
-  const kept = all.slice(-PROMOTIONS_MAX);
-  const dropped = all.at(-PROMOTIONS_MAX - 1);
-  const sinceVersion = dropped === undefined ? before.sinceVersion : dropped.version;
-  return withShardFacts(facts, shardId, { sinceVersion, promotions: kept });
+  const all = { ...before, promotions: [...before.promotions, promotion] };
+  return withShardFacts(facts, shardId, latestPromotions(all, PROMOTIONS_MAX));
+}
+
+/** `shard` with its newest `countMax` promotions (at least one); `sinceVersion` moves past what is dropped. */
+export function latestPromotions(shard: ShardFacts, countMax: number): ShardFacts {
+  const dropped = shard.promotions.at(-countMax - 1);
+  if (dropped === undefined) return shard;
+  return { sinceVersion: dropped.version, promotions: shard.promotions.slice(-countMax) };
 }
 
 export function withShardFacts(facts: ClusterFacts, shardId: ShardId, shard: ShardFacts): ClusterFacts {

@@ -15,6 +15,7 @@ import type {
 import { createSeededRandom } from '../../../src/base/random.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
 import type { NodeError } from '../../../src/control/observation.ts';
+import { FEATURE_LEVEL } from '../../../src/registry/feature-level.ts';
 import { Registry } from '../../../src/registry/registry.ts';
 import { ReplicatedStore } from '../../../src/store/replicated-store.ts';
 import type { NodeAddress, NodeId } from '../../../src/topology/types.ts';
@@ -55,6 +56,7 @@ export interface TestApi {
   changes: GroupChanges;
   /** Waits for a leader; at once in vain unless a test says otherwise. */
   untilKnown: LeaderWait['untilKnown'];
+  featureLevel: number;
   /** Backups opened so far. */
   backups: number;
   failover: (request: FailoverRequest) => Promise<Result<NodeId, FailoverRefusal>>;
@@ -80,6 +82,7 @@ export function testApi(): TestApi {
     clock,
     random,
     deadlineMs: 5000,
+    featureLevel: () => api.featureLevel,
   });
   const api: TestApi = {
     app: createApp({
@@ -125,6 +128,7 @@ export function testApi(): TestApi {
       transferLead: () => Promise.resolve(ok({ id: 1, address: SELF, term: 1 })),
     },
     untilKnown: () => Promise.resolve(),
+    featureLevel: FEATURE_LEVEL,
     backups: 0,
     failover: () => Promise.resolve(err({ kind: 'refused', reason: 'no replica' })),
     async call(method, path, body, headers = {}) {

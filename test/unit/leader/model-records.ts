@@ -4,10 +4,15 @@ import type { Clock } from '../../../src/base/clock.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
 import type { ClusterRecords } from '../../../src/leader/ports.ts';
 import { type ChangeError, type ClusterRecord, clusterRecord } from '../../../src/topology/record.ts';
-import { initialFacts } from '../../../src/topology/facts.ts';
+import { type ClusterFacts, initialFacts } from '../../../src/topology/facts.ts';
 import type { Cluster, Name } from '../../../src/topology/types.ts';
 
 const COMMIT_MS = 2;
+
+interface Change {
+  readonly term: number;
+  readonly facts?: ClusterFacts;
+}
 
 export class ModelRecords implements ClusterRecords {
   term = 1;
@@ -23,16 +28,17 @@ export class ModelRecords implements ClusterRecords {
     this.#clock = clock;
   }
 
-  /** What a route of the API does. */
-  put(namespace: Name, cluster: Cluster): void {
+  /** What a route of the API does; the leader's own changes bring facts. */
+  put(namespace: Name, cluster: Cluster, facts?: ClusterFacts): void {
     this.#revision += 1;
-    const key = `${namespace}/${cluster.name}`;
-    const { facts, factsRevision } = this.#records.get(key) ?? {
-      facts: initialFacts(cluster),
-      factsRevision: 0,
-    };
-    const record = { namespace, cluster, revision: this.#revision, facts, factsRevision };
-    this.#records.set(key, clusterRecord(record));
+    const before = this.getCluster(namespace, cluster.name);
+    const known = before ?? { facts: initialFacts(cluster), factsRevision: 0 };
+    const factsRevision = facts === undefined ? known.factsRevision : this.#revision;
+    const isClusterChanged = cluster !== before?.cluster;
+    const revision = isClusterChanged ? this.#revision : before.revision;
+    const record = { namespace, cluster, revision, facts: facts ?? known.facts, factsRevision };
+    this.#records.set(`${namespace}/${cluster.name}`, clusterRecord(record));
+    if (!isClusterChanged) return;
     this.history.push(cluster);
     for (const listener of this.#listeners) listener();
   }
@@ -50,13 +56,9 @@ export class ModelRecords implements ClusterRecords {
     return this.#records.get(`${namespace}/${cluster}`) ?? null;
   }
 
-  replaceCluster(
-    record: ClusterRecord,
-    next: Cluster,
-    fence: { readonly term: number },
-  ): Promise<Result<void, ChangeError>> {
+  replaceCluster(record: ClusterRecord, next: Cluster, change: Change): Promise<Result<void, ChangeError>> {
     return new Promise((resolve) => {
-      this.#clock.setTimer(COMMIT_MS, () => resolve(this.#replace(record, next, fence.term)));
+      this.#clock.setTimer(COMMIT_MS, () => resolve(this.#replace(record, next, change)));
     });
   }
 
@@ -69,14 +71,17 @@ export class ModelRecords implements ClusterRecords {
     return this.#listeners.size;
   }
 
-  #replace(record: ClusterRecord, next: Cluster, term: number): Result<void, ChangeError> {
+  #replace(record: ClusterRecord, next: Cluster, { term, facts }: Change): Result<void, ChangeError> {
     if (term !== this.term) return err({ kind: 'notLeader' });
     const planned = this.nextErrors.shift();
     if (planned !== undefined && planned.kind !== 'unknown') return err(planned);
     const current = this.getCluster(record.namespace, record.cluster.name);
     if (current === null) return err({ kind: 'missing' });
     if (current.revision !== record.revision) return err({ kind: 'conflict' });
-    this.put(record.namespace, next);
+    if (facts !== undefined && current.factsRevision !== record.factsRevision) {
+      return err({ kind: 'conflict' });
+    }
+    this.put(record.namespace, next, facts);
     return planned === undefined ? ok(undefined) : err(planned);
   }
 }

@@ -3,6 +3,7 @@ import { Packr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 
 import { Secret } from '../../../src/base/secret.ts';
+import { FEATURE_LEVEL } from '../../../src/registry/feature-level.ts';
 import { addressKey, clusterKey } from '../../../src/registry/keys.ts';
 import {
   decodeClaim,
@@ -39,33 +40,39 @@ const stored = (value: Uint8Array) => ({
 describe('cluster record', () => {
   it('is read as it was written, migrations and passwords included', () => {
     fc.assert(
-      fc.property(clusterArbitrary, fc.string(), fc.string(), (made, password, masterAuth) => {
-        const secrets = { password: new Secret(password), masterAuth: new Secret(masterAuth) };
-        const shards = made.shards.map((shard) => ({
-          ...shard,
-          nodes: shard.nodes.map((node) => ({ ...node, ...secrets })),
-        }));
-        const one = { ...made, shards };
-        const place = { namespace, cluster: one.name };
-        const value = encodeCluster(place, one);
-        const record = decodeCluster({ key: clusterKey(place), value, revision: 7 });
-        expect(plain(record.cluster)).toEqual(plain(one));
-        expect(record.revision).toBe(7);
-        expect(record.namespace).toBe(namespace);
-      }),
+      fc.property(
+        clusterArbitrary,
+        fc.constantFrom(1, FEATURE_LEVEL),
+        fc.string(),
+        fc.string(),
+        (made, level, password, masterAuth) => {
+          const secrets = { password: new Secret(password), masterAuth: new Secret(masterAuth) };
+          const shards = made.shards.map((shard) => ({
+            ...shard,
+            nodes: shard.nodes.map((node) => ({ ...node, ...secrets })),
+          }));
+          const one = { ...made, shards };
+          const place = { namespace, cluster: one.name };
+          const value = encodeCluster(place, one, level);
+          const record = decodeCluster({ key: clusterKey(place), value, revision: 7 });
+          expect(plain(record.cluster)).toEqual(plain(one));
+          expect(record.revision).toBe(7);
+          expect(record.namespace).toBe(namespace);
+        },
+      ),
     );
   });
 
   const fieldsOf = (): unknown[] => {
     const one = cluster('c', [7001, 7002], 'hush');
-    return packr.unpack(encodeCluster({ namespace, cluster: one.name }, one)) as unknown[];
+    return packr.unpack(encodeCluster({ namespace, cluster: one.name }, one, FEATURE_LEVEL)) as unknown[];
   };
 
   it('of a later version is refused with the remedy', () => {
     const fields = fieldsOf();
-    fields[0] = 2;
+    fields[0] = FEATURE_LEVEL + 1;
     expect(() => decodeCluster(stored(packr.pack(fields)))).toThrow(
-      'the stored record cluster/ns/c cannot be read: it is of version 2, this release reads version 1; update this member',
+      'the stored record cluster/ns/c cannot be read: it is of version 3, this release reads versions up to 2; update this member',
     );
   });
 
@@ -120,7 +127,7 @@ describe('cluster record', () => {
       ['ended', null],
     ]) {
       const fields = fieldsOf();
-      (fields[4] as unknown[][])[0]![3] = [0, 5, 2, stage, mark, 1];
+      (fields[4] as unknown[][])[0]![3] = [0, 5, 2, stage, mark, 1, false];
       expect(() => decodeCluster(stored(packr.pack(fields)))).toThrow('malformed');
     }
   });
@@ -131,7 +138,7 @@ describe('cluster record', () => {
       ...shard,
       nodes: shard.nodes.map((node) => ({ ...node, createdAtSeconds: 0.5 })),
     }));
-    expect(() => encodeCluster({ namespace, cluster: one.name }, { ...one, shards })).toThrow(
+    expect(() => encodeCluster({ namespace, cluster: one.name }, { ...one, shards }, FEATURE_LEVEL)).toThrow(
       'cannot be read',
     );
   });

@@ -4,6 +4,7 @@ import { createSeededRandom } from '../../../src/base/random.ts';
 import { type Result, err, ok } from '../../../src/base/result.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import type { Clock, Timer } from '../../../src/base/clock.ts';
+import { FEATURE_LEVEL } from '../../../src/registry/feature-level.ts';
 import { Registry } from '../../../src/registry/registry.ts';
 import { ReplicatedStore } from '../../../src/store/replicated-store.ts';
 import type { Consensus, StoreUnavailable, TransactOptions } from '../../../src/store/types.ts';
@@ -93,8 +94,15 @@ export function scene() {
   const group = new GroupOfOne();
   const clock = new JumpingClock();
   const store = new ReplicatedStore(group, group.machine);
-  const registry = new Registry({ store, clock, random: createSeededRandom(1), deadlineMs: 2000 });
-  return { group, clock, store, registry };
+  const level = { current: FEATURE_LEVEL };
+  const registry = new Registry({
+    store,
+    clock,
+    random: createSeededRandom(1),
+    deadlineMs: 2000,
+    featureLevel: () => level.current,
+  });
+  return { group, clock, store, registry, level };
 }
 
 export function valueOf<T, E>(result: Result<T, E>): T {

@@ -1,0 +1,185 @@
+// The transactions that change clusters, made of the local state: what each one compares and writes.
+
+import { type Result, err, ok } from '../base/result.ts';
+import type { Store, StoredValue } from '../store/types.ts';
+import { allNodes } from '../topology/cluster.ts';
+import { type ClusterFacts, factsFor } from '../topology/facts.ts';
+import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
+import type { Cluster, NodeAddress, NodeId } from '../topology/types.ts';
+import type { Planned, TransactionPlan } from './committer.ts';
+import { encodeFacts } from './facts-codec.ts';
+import { levelNeededBy, STORED_FACTS_LEVEL } from './feature-level.ts';
+import type { JoinedRecords } from './joined-records.ts';
+import { addressKey, clusterKey, factsKey, namespaceKey } from './keys.ts';
+import { decodeClaim, encodeClaim, encodeCluster } from './record-codec.ts';
+
+export interface ClusterPlansParts {
+  readonly store: Store;
+  readonly records: JoinedRecords;
+  /** See `RegistryOptions`. */
+  readonly featureLevel: () => number;
+}
+
+export interface Creation {
+  readonly place: ClusterPlace;
+  readonly cluster: Cluster;
+  readonly facts: ClusterFacts;
+}
+
+export interface Replacement {
+  readonly place: ClusterPlace;
+  /** What the change was made of. */
+  readonly record: ClusterRecord;
+  /** `record.cluster` itself when only the facts change. */
+  readonly next: Cluster;
+  /** In step with `next`; null to leave them as they are. */
+  readonly facts: ClusterFacts | null;
+}
+
+/** What a part of a plan adds to it. */
+type Part = Pick<TransactionPlan, 'compare' | 'put'>;
+
+const NOTHING: Part = { compare: [], put: [] };
+
+export class ClusterPlans {
+  readonly #store: Store;
+  readonly #records: JoinedRecords;
+  readonly #featureLevel: () => number;
+
+  constructor({ store, records, featureLevel }: ClusterPlansParts) {
+    this.#store = store;
+    this.#records = records;
+    this.#featureLevel = featureLevel;
+  }
+
+  /** Refused with `missing` (no such namespace), `exists`, `addressTaken` or `featureLevel`. */
+  create({ place, cluster, facts }: Creation): Planned {
+    const parent = this.#store.get(namespaceKey(place.namespace));
+    if (parent === null) return err({ kind: 'missing' });
+    const key = clusterKey(place);
+    if (this.#store.get(key) !== null) return err({ kind: 'exists' });
+    const claims = this.#claim(place, addressesOf(cluster));
+    if (!claims.ok) return claims;
+    const written = this.#write(place, cluster);
+    if (!written.ok) return written;
+    return ok({
+      compare: [revisionOf(parent), { key, revision: 0 }, ...claims.value.compare],
+      // The namespace is written again for its revision only.
+      put: [
+        { key: parent.key, value: parent.value },
+        ...written.value,
+        ...(this.storesFacts ? [{ key: factsKey(place), value: encodeFacts(facts) }] : []),
+        ...claims.value.put,
+      ],
+      remove: [],
+    });
+  }
+
+  /** Refused with `missing`, `conflict`, `addressTaken` or `featureLevel`. */
+  replace(change: Replacement): Planned {
+    const { place, record, next } = change;
+    const current = this.#current(place, record);
+    if (!current.ok) return current;
+    const before = new Set(addressesOf(record.cluster));
+    const after = new Set(addressesOf(next));
+    const claims = this.#claim(
+      place,
+      [...after].filter((address) => !before.has(address)),
+    );
+    if (!claims.ok) return claims;
+    const facts = change.facts === null ? ok(this.#forget(change)) : this.#replaceFacts(change, change.facts);
+    if (!facts.ok) return facts;
+    const written = next === record.cluster ? ok([]) : this.#write(place, next);
+    if (!written.ok) return written;
+    return ok({
+      compare: [current.value, ...facts.value.compare, ...claims.value.compare],
+      put: [...written.value, ...facts.value.put, ...claims.value.put],
+      remove: [...before].filter((address) => !after.has(address)).map(addressKey),
+    });
+  }
+
+  /** Refused with `missing` or `conflict`. Whatever is stored of its facts goes too: nobody writes them without comparing the cluster. */
+  delete(record: ClusterRecord): Planned {
+    const place = { namespace: record.namespace, cluster: record.cluster.name };
+    const current = this.#current(place, record);
+    if (!current.ok) return current;
+    const claims = addressesOf(record.cluster).map(addressKey);
+    return ok({ compare: [current.value], put: [], remove: [clusterKey(place), factsKey(place), ...claims] });
+  }
+
+  /** Whether the group is at a level at which facts are stored. */
+  get storesFacts(): boolean {
+    return this.#featureLevel() >= STORED_FACTS_LEVEL;
+  }
+
+  /** The comparison that lets only the reader of `record` change it. */
+  #current(place: ClusterPlace, record: ClusterRecord): Result<Comparison, ChangeError> {
+    const current = this.#store.get(clusterKey(place));
+    if (current === null) return err({ kind: 'missing' });
+    if (current.revision !== record.revision) return err({ kind: 'conflict' });
+    return ok(revisionOf(current));
+  }
+
+  #write(place: ClusterPlace, cluster: Cluster): Result<Part['put'], ChangeError> {
+    const needed = levelNeededBy(cluster);
+    const current = this.#featureLevel();
+    if (needed > current) return err({ kind: 'featureLevel', needed, current });
+    return ok([{ key: clusterKey(place), value: encodeCluster(place, cluster, current) }]);
+  }
+
+  /** Facts that are given replace exactly those that their maker read. */
+  #replaceFacts({ place, record }: Replacement, facts: ClusterFacts): Result<Part, ChangeError> {
+    if (this.#records.get(place)?.factsRevision !== record.factsRevision) return err({ kind: 'conflict' });
+    if (!this.storesFacts) return ok(NOTHING);
+    const key = factsKey(place);
+    const revision = this.#store.get(key)?.revision ?? 0;
+    const isUnchanged = facts === record.facts && revision > 0;
+    return ok({
+      compare: [{ key, revision }],
+      put: isUnchanged ? [] : [{ key, value: encodeFacts(facts) }],
+    });
+  }
+
+  /**
+   * What was seen of nodes that leave is forgotten in the same transaction: one that comes back is a new one, and must not be believed on
+   * the strength of what it once was. The newest facts are taken, so this is in nobody's way.
+   */
+  #forget({ place, record, next }: Replacement): Part {
+    const stored = this.#store.get(factsKey(place));
+    const staying = new Set(idsOf(next));
+    if (stored === null || idsOf(record.cluster).every((id) => staying.has(id))) return NOTHING;
+    const facts = factsFor(this.#records.storedFacts(stored), next);
+    return { compare: [revisionOf(stored)], put: [{ key: stored.key, value: encodeFacts(facts) }] };
+  }
+
+  /**
+   * Takes `addresses` for the cluster at `place`, or names the first that another cluster holds. Claims are written and
+   * removed only together with their cluster's record, so while that record's revision stands, so do its claims.
+   */
+  #claim(place: ClusterPlace, addresses: readonly NodeAddress[]): Result<Part, ChangeError> {
+    const keys = addresses.map(addressKey);
+    for (const address of addresses) {
+      const held = this.#store.get(addressKey(address));
+      if (held !== null) return err({ kind: 'addressTaken', address, ...decodeClaim(held) });
+    }
+    const value = encodeClaim(place);
+    return ok({
+      compare: keys.map((key) => ({ key, revision: 0 })),
+      put: keys.map((key) => ({ key, value })),
+    });
+  }
+}
+
+type Comparison = TransactionPlan['compare'][number];
+
+export function revisionOf({ key, revision }: Pick<StoredValue, 'key' | 'revision'>): Comparison {
+  return { key, revision };
+}
+
+function addressesOf(cluster: Cluster): readonly NodeAddress[] {
+  return allNodes(cluster).map(({ node }) => node.address);
+}
+
+function idsOf(cluster: Cluster): readonly NodeId[] {
+  return allNodes(cluster).map(({ node }) => node.id);
+}
