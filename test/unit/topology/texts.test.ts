@@ -3,46 +3,18 @@ import { expect, test } from 'vitest';
 
 import { Secret } from '../../../src/base/secret.ts';
 import { removeSlots } from '../../../src/topology/change-slots.ts';
-import { masterOf } from '../../../src/topology/cluster.ts';
 import { clusterFromNodes, parseClusterNodes } from '../../../src/topology/cluster-nodes-text.ts';
 import { describe as sentence } from '../../../src/topology/errors.ts';
-import { addressParts } from '../../../src/topology/node.ts';
 import { setNodesText } from '../../../src/topology/setnodes-text.ts';
 import { ALL_SLOTS, printSlotSet, slotRange, slotSetOf } from '../../../src/topology/slot.ts';
 import type { Cluster } from '../../../src/topology/types.ts';
 import { NOW_SECONDS, clusterArbitrary, name, nodeIdAt, sampleCluster, valueOf } from './arbitrary.ts';
+import { nodesText } from './nodes-text.ts';
 
 const plan = { name: name('sample'), password: Secret.none, nowSeconds: NOW_SECONDS };
 const A = 'a'.repeat(40);
 const B = 'b'.repeat(40);
 const C = 'c'.repeat(40);
-
-/** What a node of `cluster` would answer to CLUSTER NODES (facts section 2.4), lines in the order of `order`. */
-function renderClusterNodes(cluster: Cluster, order: readonly number[]): string {
-  const lines = cluster.shards.flatMap((shard) =>
-    shard.nodes.map((node) => {
-      const { host, port } = addressParts(node.address);
-      const role = node.role === 'master' ? 'master -' : `slave ${masterOf(shard).id}`;
-      const slots = node.role === 'master' ? printSlotSet(shard.slots) : [];
-      return [
-        node.id,
-        `${host}:${port}@${port + 10_000}`,
-        role,
-        '1',
-        '2',
-        cluster.version,
-        'connected',
-        ...slots,
-      ].join(' ');
-    }),
-  );
-  const key = (index: number): number => order[index % Math.max(1, order.length)] ?? 0;
-  return `${lines
-    .map((line, index) => ({ line, index }))
-    .toSorted((left, right) => key(left.index) - key(right.index))
-    .map(({ line }) => line)
-    .join('\n')}\n`;
-}
 
 function importText(text: string): Cluster {
   return valueOf(clusterFromNodes(valueOf(parseClusterNodes(text)), plan));
@@ -70,10 +42,10 @@ test('SETNODES text has one line a node, single slots without a dash, slot-less 
 test('what nodes would tell of any cluster, in any line order, reads back as the same cluster', () => {
   fc.assert(
     fc.property(clusterArbitrary, fc.array(fc.nat(), { minLength: 1, maxLength: 20 }), (cluster, order) => {
-      const back = importText(renderClusterNodes(cluster, order));
+      const back = importText(nodesText(cluster, order));
       expect(setNodesText(back).split('\n').toSorted()).toEqual(setNodesText(cluster).split('\n').toSorted());
       expect(back.version).toBe(cluster.version);
-      expect(back).toEqual(importText(renderClusterNodes(cluster, order.toReversed())));
+      expect(back).toEqual(importText(nodesText(cluster, order.toReversed())));
     }),
   );
 });
