@@ -14,6 +14,7 @@ import type {
   RequestLabels,
   SameProcesses,
 } from '../../../src/api/ports.ts';
+import type { Clock } from '../../../src/base/clock.ts';
 import { createSeededRandom } from '../../../src/base/random.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
 import type { SlotService } from '../../../src/control/hand-over.ts';
@@ -143,8 +144,7 @@ export interface Answer {
 
 export const SELF = '127.0.0.1:9379' as NodeAddress;
 
-export function testApi(): TestApi {
-  const clock = new JumpingClock();
+export function testApi(clock: Clock = new JumpingClock()): TestApi {
   const random = createSeededRandom(1);
   const group = new GroupOfOne();
   const fleet = new ModelFleet();
