@@ -14,6 +14,7 @@ import { Leadership } from '../src/leader/leadership.ts';
 import type { ClusterRecords } from '../src/leader/ports.ts';
 import { initialFacts } from '../src/topology/facts.ts';
 import type { ClusterRecord } from '../src/topology/record.ts';
+import { NameResolver } from '../src/names/name-resolver.ts';
 import { systemClock } from '../src/system/clock.ts';
 import { createSystemRandom } from '../src/system/random.ts';
 import { createCluster } from '../src/topology/create-cluster.ts';
@@ -182,7 +183,7 @@ async function measure(options: {
     1,
     {
       records: recordsOf(clusters),
-      client: new KvrocksClient(systemClock),
+      client: new KvrocksClient({ clock: systemClock, names: new NameResolver({ clock: systemClock }) }),
       clock: systemClock,
       random: createSystemRandom(),
       logger: silent,

@@ -9,6 +9,7 @@ import type { Config } from './config/config.ts';
 import { KvrocksClient } from './kvrocks/client.ts';
 import { Leadership } from './leader/leadership.ts';
 import { LeadershipTerms } from './leader/terms.ts';
+import { NameResolver } from './names/name-resolver.ts';
 import { memberId } from './raft/core/types.ts';
 import { FEATURE_LEVEL } from './registry/feature-level.ts';
 import { Registry } from './registry/registry.ts';
@@ -44,6 +45,8 @@ const COMMIT_DEADLINE_MS = 5000;
 const MEMBERS_DEADLINE_MS = 10_000;
 /** Milliseconds the creation checks wait for one node. */
 const INSPECT_DEADLINE_MS = 3000;
+/** Milliseconds in which all nodes of a request are told apart: two exchanges with each. */
+const COMPARE_DEADLINE_MS = 4000;
 /** Milliseconds for another member to take over the lead at a stop: a few attempts. */
 const HAND_OVER_DEADLINE_MS = 3000;
 /**
@@ -129,8 +132,11 @@ async function start(
   if (!http.ok) return http;
   const stopListening = closers.add(() => http.value.close(HTTP_CLOSE_DEADLINE_MS));
 
+  const names = new NameResolver({ clock: systemClock });
+  closers.add(() => Promise.resolve(names.close()));
   const origin = await findOrigin(config, {
     clock: systemClock,
+    lookup: names.lookup,
     logger,
     onWaiting: (reason) => waiting.say(reason),
     abandoned: parts.abandoned,
@@ -139,6 +145,7 @@ async function start(
   const raft = await openRaft(config, origin.value, {
     logger,
     storage,
+    lookup: names.lookup,
     onFatal: parts.onFatal,
     onExpelled: (reason) => parts.onExpelled(expulsionEnd(config, reason)),
   });
@@ -153,9 +160,9 @@ async function start(
     logger,
     awayMs: awayMs(config),
     clusterId: raft.identity.clusterId,
-    ask: (address) => askIdentity(address, systemClock),
+    ask: (address) => askIdentity(address, { clock: systemClock, lookup: names.lookup }),
   });
-  front.serve(createMember(config, { logger, metrics, storage, raft, founding }, closers));
+  front.serve(createMember(config, { logger, metrics, storage, raft, founding, names }, closers));
   driver.start();
   founding.start();
   logger.info('controller.started', {
@@ -204,10 +211,11 @@ function createMember(
     readonly storage: Storage;
     readonly raft: Raft;
     readonly founding: FoundingWatch;
+    readonly names: NameResolver;
   },
   closers: Closers,
 ): Answering {
-  const { logger, metrics, storage, raft, founding } = parts;
+  const { logger, metrics, storage, raft, founding, names } = parts;
   const { driver } = raft;
   const self = memberId(config.raft.id);
   const registry = new Registry({
@@ -223,7 +231,7 @@ function createMember(
         current,
         {
           records: registry,
-          client: new KvrocksClient(systemClock),
+          client: new KvrocksClient({ clock: systemClock, names }),
           clock: systemClock,
           random,
           logger,
@@ -238,7 +246,7 @@ function createMember(
   metrics.watchClusters(() => terms.statuses().map((status) => sampleCluster(status, registry)));
   driver.onRole((view) => terms.follow(view));
   driver.onRole(countCampaigns(metrics.lead));
-  const inspecting = new KvrocksClient(systemClock);
+  const inspecting = new KvrocksClient({ clock: systemClock, names });
   closers.add(() => Promise.resolve(inspecting.close()));
   const { electionTimeoutMs } = config.raft;
   const leaderWait = new NextLeader(leaderSource(driver, self), { clock: systemClock, electionTimeoutMs });
@@ -254,7 +262,7 @@ function createMember(
       driver,
       self,
       clusterId: raft.identity.clusterId,
-      ask: (address) => askIdentity(address, systemClock),
+      ask: (address) => askIdentity(address, { clock: systemClock, lookup: names.lookup }),
       deadlineMs: MEMBERS_DEADLINE_MS,
       onTransfer: (outcome) => metrics.lead.transfer(outcome),
     }),
@@ -262,11 +270,13 @@ function createMember(
     backups: openBackups(registry, driver, { clock: systemClock, logger }),
     clusters: registry,
     inspector: {
-      inspect: (address, password) => inspecting.inspect({ address, password }, INSPECT_DEADLINE_MS),
-      clusterNodes: (address, password) =>
-        inspecting.clusterNodes({ address, password }, INSPECT_DEADLINE_MS),
+      inspect: (endpoint) => inspecting.inspect(endpoint, INSPECT_DEADLINE_MS),
+      clusterNodes: (endpoint) => inspecting.clusterNodes(endpoint, INSPECT_DEADLINE_MS),
+      slotServices: (endpoint, slots) => inspecting.slotServices(endpoint, slots, INSPECT_DEADLINE_MS),
+      sameProcess: (endpoints) => inspecting.sameProcess(endpoints, random, COMPARE_DEADLINE_MS),
     },
     failovers: terms,
+    attention: terms,
     metrics,
     clock: systemClock,
     random,

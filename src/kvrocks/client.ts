@@ -1,93 +1,204 @@
 // Everything a Kvrocks node can be asked by this program.
 
-import { assert } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
+import { type Random, randomHex } from '../base/random.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import type { SlotService } from '../control/hand-over.ts';
 import type { NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
-import type { NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
-import { clusterNodes } from './commands/cluster-nodes.ts';
-import type { NodeCommand } from './commands/command.ts';
-import { type Inspection, INSPECT_WORDS, parseInspection } from './commands/inspect.ts';
+import { addressParts } from '../topology/node.ts';
+import type { NodeAddress, NodeId, Slot, SlotRange } from '../topology/types.ts';
+import { CLIENT_LIST_BYTES_MAX } from './commands/client-list.ts';
+import { CLUSTER_NODES_BYTES_MAX, clusterNodes } from './commands/cluster-nodes.ts';
+import type { Inspection } from './commands/inspect.ts';
 import { migrate } from './commands/migrate.ts';
-import { parseProbe, PROBE_WORDS } from './commands/probe.ts';
+import { outrun } from './commands/outrun.ts';
 import { setNodeId, setNodes } from './commands/set-topology.ts';
-import { NodeConnection } from './connection.ts';
-import type { CommandWords, Outcome } from './link.ts';
+import { slotService } from './commands/slot-service.ts';
+import { NodeConnection, type Session } from './connection.ts';
+import { type EndedImports, endImports } from './end-imports.ts';
+import { ask, final, replyAt, send } from './exchange.ts';
+import { inspect } from './inspection.ts';
+import type { LinkFailure } from './link.ts';
+import { look } from './look.ts';
+import type { Names } from './names.ts';
 import { ConnectionPool } from './pool.ts';
+import { isListed } from './replica-proof.ts';
+import { groupsOf, type SameProcesses, type Sighting, sign, signatures } from './same-process.ts';
+
+export interface KvrocksClientParts {
+  readonly clock: Clock;
+  readonly names: Names;
+}
+
+/** Largest reply in bytes where nothing smaller is known: none of what is asked for comes near it. */
+const REPLY_BYTES_MAX = 1024 * 1024;
+
+/** Addresses asked for their clients at once, at most: each list may have megabytes. */
+const LISTS_AT_ONCE_MAX = 16;
 
 /**
- * The client: one lasting connection a node for what is frequent and quick, a connection of its own for what is rare or
- * slow. No method rejects or throws on what a node does; each resolves at its deadline (milliseconds) at the latest.
+ * The client: one lasting connection a node for what is observed and for the topologies decided on it, a connection of its
+ * own for what is rare. No method rejects or throws on what a node does; each resolves at its deadline (milliseconds) at
+ * the latest.
  */
 export class KvrocksClient {
-  readonly #clock: Clock;
+  readonly #parts: KvrocksClientParts;
   readonly #pool: ConnectionPool;
   /** Connections made for one exchange, so that `close` ends them too. */
   readonly #brief = new Set<NodeConnection>();
   #isClosed = false;
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
-    this.#pool = new ConnectionPool(clock);
+  constructor(parts: KvrocksClientParts) {
+    this.#parts = parts;
+    this.#pool = new ConnectionPool({ ...parts, replyBytesMax: REPLY_BYTES_MAX });
   }
 
-  /** One look at the node, in one write. */
+  /** One look at the node. While a topology is being pushed it waits, and is `timedOut` when its deadline passes first. */
   async probe(endpoint: NodeEndpoint, deadlineMs: number): Promise<ProbeResult> {
-    const replies = await this.#lasting(endpoint, PROBE_WORDS, deadlineMs);
-    const report = replies.ok ? parseProbe(replies.value) : replies;
+    const report = await this.#lasting(endpoint, deadlineMs, (session) =>
+      look(session, (master, replica) => this.#isListedBy(master, replica)),
+    );
     return report.ok ? { kind: 'answered', report: report.value } : { kind: 'failed', error: report.error };
   }
 
-  /** Queues a slot migration at its source. */
-  async migrate(
+  /**
+   * SETNODEID (only when asked for) and SETNODES in one write, on the connection that looks use: what is observed is what
+   * can be acted on, also on a node that takes no other client. The node answers nobody while it works on them, more than
+   * 10 s at worst (facts section 3.6). Both replies have to be OK.
+   */
+  setTopology(
+    endpoint: NodeEndpoint,
+    push: TopologyPush,
+    deadlineMs: number,
+  ): Promise<Result<void, NodeError>> {
+    const commands = [...(push.id === null ? [] : [setNodeId(push.id)]), setNodes(push)];
+    return this.#lasting(endpoint, deadlineMs, async (session) => {
+      const outcome = await send(session, { commands: commands.map(({ words }) => words), isAlone: true });
+      if (!outcome.ok) return outcome;
+      for (const [index, command] of commands.entries()) {
+        const result = command.parse(replyAt(outcome.value, index));
+        if (!result.ok) return final(result.error);
+      }
+      return ok(undefined);
+    });
+  }
+
+  /** Queues a slot migration at its source, on a connection of its own: a slow look must not leave its outcome open. */
+  migrate(
     endpoint: NodeEndpoint,
     range: SlotRange,
     target: NodeId,
     deadlineMs: number,
   ): Promise<Result<void, NodeError>> {
     const command = migrate(range, target);
-    return parseOnly(command, await this.#lasting(endpoint, [command.words], deadlineMs));
-  }
-
-  /**
-   * SETNODEID (only when asked for) and SETNODES in one write, on a connection of their own: the node answers nobody
-   * while it works on them, more than 10 s at worst (facts section 3.6). Both replies have to be OK.
-   */
-  async setTopology(
-    endpoint: NodeEndpoint,
-    push: TopologyPush,
-    deadlineMs: number,
-  ): Promise<Result<void, NodeError>> {
-    const commands = [...(push.id === null ? [] : [setNodeId(push.id)]), setNodes(push)];
-    const { outcome } = await this.#briefly(
-      endpoint,
-      commands.map((command) => command.words),
-      deadlineMs,
-    );
-    if (!outcome.ok) return outcome;
-    for (const [index, command] of commands.entries()) {
-      const reply = outcome.value[index];
-      assert(reply !== undefined, 'one reply a command');
-      const result = command.parse(reply);
-      if (!result.ok) return result;
-    }
-    return ok(undefined);
+    return this.#briefly(endpoint, deadlineMs, (session) => ask(session, command));
   }
 
   /** Whether this is a Kvrocks node that can be taken in. A password that the node does not have is an error here. */
-  async inspect(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<Inspection, NodeError>> {
-    const { outcome, hasNeedlessPassword } = await this.#briefly(endpoint, INSPECT_WORDS, deadlineMs);
-    if (!outcome.ok) return outcome;
-    if (hasNeedlessPassword)
-      return err({ kind: 'passwordNotSet', message: 'a password was given but the node has none set' });
-    return parseInspection(outcome.value);
+  inspect(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<Inspection, NodeError>> {
+    return this.#briefly(endpoint, deadlineMs, (session) =>
+      inspect(session, (master, replica) => this.#isListedBy(master, replica)),
+    );
   }
 
-  /** The text of CLUSTER NODES, untrusted; `notInitialized` when the node has no topology. */
-  async clusterNodes(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<string, NodeError>> {
-    const { outcome } = await this.#briefly(endpoint, [clusterNodes.words], deadlineMs);
-    return parseOnly(clusterNodes, outcome);
+  /** The text of CLUSTER NODES, untrusted and at most 1 MiB; `notInitialized` when the node has no topology. */
+  clusterNodes(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<string, NodeError>> {
+    return this.#briefly(
+      endpoint,
+      deadlineMs,
+      (session) => ask(session, clusterNodes),
+      CLUSTER_NODES_BYTES_MAX,
+    );
+  }
+
+  /** How the node serves each of `slots`, in their order, asked in one write that changes nothing. */
+  slotServices(
+    endpoint: NodeEndpoint,
+    slots: readonly Slot[],
+    deadlineMs: number,
+  ): Promise<Result<readonly SlotService[], NodeError>> {
+    return this.#briefly(endpoint, deadlineMs, async (session) => {
+      const commands = slots.map((slot) => slotService(slot));
+      const outcome = await send(session, { commands: commands.map(({ words }) => words) });
+      if (!outcome.ok) return outcome;
+      const services: SlotService[] = [];
+      for (const [index, command] of commands.entries()) {
+        const service = command.parse(replyAt(outcome.value, index));
+        if (!service.ok) return final(service.error);
+        services.push(service.value);
+      }
+      return ok(services);
+    });
+  }
+
+  /** Moves the node's sequence on by `count` (1..20,000), by writing one reserved key. */
+  outrun(endpoint: NodeEndpoint, count: number, deadlineMs: number): Promise<Result<void, NodeError>> {
+    const command = outrun(count);
+    return this.#briefly(endpoint, deadlineMs, (session) => ask(session, command));
+  }
+
+  /**
+   * Ends the import at a migration's target by closing its connection, if that can be told from those of clients; the
+   * source then reports `fail` and keeps the slots. `source` is where the connection comes from; null when not known.
+   */
+  async endImports(
+    endpoint: NodeEndpoint,
+    source: NodeAddress | null,
+    deadlineMs: number,
+  ): Promise<Result<EndedImports, NodeError>> {
+    return this.#briefly(
+      endpoint,
+      deadlineMs,
+      async (session) => {
+        const hosts = source === null ? [] : await this.#addressesOf(source);
+        // No address of the source is known: a guess without it could hit a client.
+        if (source !== null && hosts.length === 0)
+          return final({ kind: 'ownFault', message: `no address is known for ${source}` });
+        return endImports(session, hosts);
+      },
+      CLIENT_LIST_BYTES_MAX,
+    );
+  }
+
+  /**
+   * Which of these addresses lead to one and the same process. Every connection is given a random name, then every process
+   * is asked for the names it sees. `deadlineMs` is for all of it, half of it for the names: one node that does not answer
+   * must not use up the time of the others.
+   */
+  async sameProcess(
+    endpoints: readonly NodeEndpoint[],
+    random: Random,
+    deadlineMs: number,
+  ): Promise<SameProcesses> {
+    const untilMs = this.#parts.clock.monotonicMs() + deadlineMs;
+    const leftMs = (): number => Math.max(0, untilMs - this.#parts.clock.monotonicMs());
+    const failures = new Map<NodeAddress, NodeError>();
+    const signed = endpoints.map((endpoint) => ({
+      address: endpoint.address,
+      nonce: randomHex(random, 32),
+      connection: this.#openBrief(endpoint, CLIENT_LIST_BYTES_MAX),
+    }));
+    await Promise.all(
+      signed.map(async ({ address, nonce, connection }) => {
+        const result = await connection.use(deadlineMs / 2, (session) => sign(session, nonce));
+        if (!result.ok) failures.set(address, result.error);
+      }),
+    );
+    const sightings: Sighting[] = [];
+    const asked = signed.filter(({ address }) => !failures.has(address));
+    for (let from = 0; from < asked.length; from += LISTS_AT_ONCE_MAX) {
+      await Promise.all(
+        asked.slice(from, from + LISTS_AT_ONCE_MAX).map(async ({ address, nonce, connection }) => {
+          const seen = await connection.use(leftMs(), signatures);
+          if (!seen.ok) failures.set(address, seen.error);
+          else if (seen.value.includes(nonce)) sightings.push({ address, nonce, seen: seen.value });
+          else failures.set(address, LOST);
+        }),
+      );
+    }
+    for (const { connection } of signed) this.#closeBrief(connection);
+    return { groups: groupsOf(sightings), failures };
   }
 
   /** Closes the lasting connection to `address`; whatever was under way on it resolves as `connectionLost`. */
@@ -95,44 +206,71 @@ export class KvrocksClient {
     this.#pool.release(address);
   }
 
-  /** Closes all connections for good; later calls resolve as `unreachable`. */
+  /** Closes all connections for good; later calls resolve as `ownFault`. */
   close(): void {
     this.#isClosed = true;
     this.#pool.close();
     for (const connection of this.#brief) connection.close();
   }
 
-  #lasting(endpoint: NodeEndpoint, commands: readonly CommandWords[], deadlineMs: number): Promise<Outcome> {
+  #lasting<T>(
+    endpoint: NodeEndpoint,
+    deadlineMs: number,
+    work: (session: Session) => Promise<Result<T, LinkFailure>>,
+  ): Promise<Result<T, NodeError>> {
     if (this.#isClosed) return Promise.resolve(CLOSED);
-    return this.#pool.connection(endpoint).request(commands, deadlineMs);
+    return this.#pool.connection(endpoint).use(deadlineMs, work);
   }
 
-  async #briefly(
+  async #briefly<T>(
     endpoint: NodeEndpoint,
-    commands: readonly CommandWords[],
     deadlineMs: number,
-  ): Promise<BriefOutcome> {
-    if (this.#isClosed) return { outcome: CLOSED, hasNeedlessPassword: false };
-    const connection = new NodeConnection(endpoint, this.#clock);
-    this.#brief.add(connection);
-    const outcome = await connection.request(commands, deadlineMs);
-    const { hasNeedlessPassword } = connection;
+    work: (session: Session) => Promise<Result<T, LinkFailure>>,
+    replyBytesMax = REPLY_BYTES_MAX,
+  ): Promise<Result<T, NodeError>> {
+    const connection = this.#openBrief(endpoint, replyBytesMax);
+    const result = await connection.use(deadlineMs, work);
+    this.#closeBrief(connection);
+    return result;
+  }
+
+  #openBrief(endpoint: NodeEndpoint, replyBytesMax: number): NodeConnection {
+    const connection = new NodeConnection(endpoint, { ...this.#parts, replyBytesMax });
+    if (this.#isClosed) connection.close();
+    else this.#brief.add(connection);
+    return connection;
+  }
+
+  #closeBrief(connection: NodeConnection): void {
     this.#brief.delete(connection);
     connection.close();
-    return { outcome, hasNeedlessPassword };
+  }
+
+  /** Asks `master`, over the connection to it if there is one: nodes of one cluster have one password (facts section 4). */
+  async #isListedBy(master: NodeAddress, replica: Session): Promise<boolean> {
+    const known = this.#pool.known(master);
+    const endpoint: NodeEndpoint = { address: master, password: replica.endpoint.password };
+    const listed = await (known === null
+      ? this.#briefly(endpoint, replica.leftMs(), (session) => isListed(session, replica))
+      : known.use(replica.leftMs(), (session) => isListed(session, replica)));
+    return listed.ok && listed.value;
+  }
+
+  #addressesOf(node: NodeAddress): Promise<readonly string[]> {
+    const { host } = addressParts(node);
+    return new Promise((resolve) => {
+      this.#parts.names.lookup(host, { all: true }, (error, found) => {
+        if (error !== null) resolve([]);
+        else resolve(typeof found === 'string' ? [found] : found.map(({ address }) => address));
+      });
+    });
   }
 }
 
-interface BriefOutcome {
-  readonly outcome: Outcome;
-  readonly hasNeedlessPassword: boolean;
-}
+/** The process does not see the connection that was named: another one answers meanwhile, or it was broken. */
+const LOST: NodeError = {
+  kind: 'connectionLost',
+  message: 'the connection was lost while it was looked for',
+};
 
-const CLOSED: Outcome = err({ kind: 'unreachable', message: 'not sent: this controller is stopping' });
-
-function parseOnly<T>(command: NodeCommand<T>, outcome: Outcome): Result<T, NodeError> {
-  if (!outcome.ok) return outcome;
-  const reply = outcome.value[0];
-  assert(reply !== undefined, 'one reply a command');
-  return command.parse(reply);
-}
+const CLOSED = err({ kind: 'ownFault', message: 'not sent: this controller is stopping' } as const);

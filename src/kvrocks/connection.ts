@@ -1,37 +1,87 @@
-// The lasting connection to one node: opened by the first request, and again by the first one after it broke.
+// The connection to one node: opened by the first request, and again by the first one after it broke.
 
 import type { Clock } from '../base/clock.ts';
+import { err, type Result } from '../base/result.ts';
+import type { NodeError } from '../control/observation.ts';
 import type { NodeEndpoint } from '../control/node-commands.ts';
-import { type CommandWords, Link, type Outcome } from './link.ts';
+import { Link, type LinkFailure, type LinkParts } from './link.ts';
+
+/** Links one piece of work may begin on: the one that is there, and one more when that broke before anything was sent. */
+const LINKS_MAX = 2;
+
+/** What was learnt over one link, and holds no longer than it: another one may lead to another process. */
+export interface LinkNotes {
+  /** Monotonic milliseconds of the last check of login and settings. */
+  checkedAtMs: number;
+  /** `slave-empty-db-before-fullsync`; null while unknown. */
+  emptiesBeforeFullSync: boolean | null;
+  /** The node wants a password and none is stored. */
+  isPasswordMissing: boolean;
+  /** The node told its position, and nothing since then could have closed its data. */
+  isDataOpen: boolean;
+}
+
+/** One piece of work on one link, under one deadline. */
+export interface Session {
+  readonly endpoint: NodeEndpoint;
+  readonly link: Link;
+  readonly notes: LinkNotes;
+  readonly clock: Clock;
+  /** Milliseconds left. */
+  leftMs(): number;
+}
 
 /**
- * Requests to one node. Nothing reconnects on its own. A passed deadline destroys the link and every other request on
- * it: a hung node must not collect commands on a socket, it would execute all of them when it wakes (facts section 8).
+ * Work with one node. Nothing reconnects on its own. A passed deadline destroys the link and every other request on it: a
+ * hung node must not collect commands on a socket, it would execute all of them when it wakes (facts section 8).
  */
 export class NodeConnection {
   readonly #endpoint: NodeEndpoint;
-  readonly #clock: Clock;
-  #link: Link | null = null;
+  readonly #parts: LinkParts;
+  #current: { readonly link: Link; readonly notes: LinkNotes } | null = null;
+  #isClosed = false;
 
-  constructor(endpoint: NodeEndpoint, clock: Clock) {
+  constructor(endpoint: NodeEndpoint, parts: LinkParts) {
     this.#endpoint = endpoint;
-    this.#clock = clock;
+    this.#parts = parts;
   }
 
-  /** Sends `commands` in one write. `deadlineMs` covers connecting, authentication and all replies. Never rejects. */
-  request(commands: readonly CommandWords[], deadlineMs: number): Promise<Outcome> {
-    if (this.#link === null || this.#link.isBroken) this.#link = new Link(this.#endpoint, this.#clock);
-    return this.#link.request(commands, deadlineMs);
+  /**
+   * Runs `work` on the link that is there or a new one. Work of which certainly nothing was sent, because others broke the
+   * link, begins again on another one while time is left. `deadlineMs` covers everything. Never rejects.
+   */
+  async use<T>(
+    deadlineMs: number,
+    work: (session: Session) => Promise<Result<T, LinkFailure>>,
+  ): Promise<Result<T, NodeError>> {
+    const { clock } = this.#parts;
+    const untilMs = clock.monotonicMs() + deadlineMs;
+    const leftMs = (): number => Math.max(0, untilMs - clock.monotonicMs());
+    for (let links = 1; ; links += 1) {
+      if (this.#isClosed) return err({ kind: 'ownFault', message: 'not sent: closed by this controller' });
+      const outcome = await work({ endpoint: this.#endpoint, ...this.#open(), clock, leftMs });
+      if (outcome.ok) return outcome;
+      const { error, mayRetry } = outcome.error;
+      if (!mayRetry || links === LINKS_MAX || leftMs() === 0) return err(error);
+    }
   }
 
-  /** See `Link.hasNeedlessPassword`; false before the first reply. */
-  get hasNeedlessPassword(): boolean {
-    return this.#link?.hasNeedlessPassword ?? false;
-  }
-
-  /** Destroys the link. A later request opens another one. */
+  /** Destroys the link for good. */
   close(): void {
-    this.#link?.destroy({ kind: 'connectionLost', message: 'closed by this controller' });
-    this.#link = null;
+    this.#isClosed = true;
+    this.#current?.link.destroy({ kind: 'connectionLost', message: 'closed by this controller' });
+  }
+
+  #open(): { readonly link: Link; readonly notes: LinkNotes } {
+    if (this.#current === null || this.#current.link.isBroken) {
+      const notes: LinkNotes = {
+        checkedAtMs: Number.NEGATIVE_INFINITY,
+        emptiesBeforeFullSync: null,
+        isPasswordMissing: false,
+        isDataOpen: false,
+      };
+      this.#current = { link: new Link(this.#endpoint, this.#parts), notes };
+    }
+    return this.#current;
   }
 }

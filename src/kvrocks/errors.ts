@@ -15,6 +15,8 @@ const TEXTS: readonly { readonly pattern: RegExp; readonly kind: NodeErrorKind }
   { pattern: /^client sent auth, but no password is set/i, kind: 'passwordNotSet' },
   { pattern: /^the cluster is not initialized/i, kind: 'notInitialized' },
   { pattern: /^cluster mode is not enabled/i, kind: 'clusterDisabled' },
+  // Only Kvrocks has this command; its own answer to an unknown sub-command is another one (facts section 0).
+  { pattern: /^unknown command\W+clusterx\b/i, kind: 'notKvrocks' },
   { pattern: /^invalid cluster version/i, kind: 'invalidVersion' },
   { pattern: /^there is already a migrating (?:job|slot)/i, kind: 'migrationRunning' },
   { pattern: /^can't migrate slot which has been migrated/i, kind: 'alreadyMigrated' },
@@ -49,6 +51,8 @@ const OWN_FAULTS: ReadonlySet<string> = new Set([
   'EAFNOSUPPORT',
   'EPERM',
   'EACCES',
+  // No address is known for the host name.
+  'ENOTFOUND',
 ]);
 
 /**
@@ -65,19 +69,39 @@ export function connectionFailed(error: Error | null, wasConnected: boolean): No
   return { kind: wasConnected ? 'connectionLost' : connectFailure(error), message: systemMessage(error) };
 }
 
+/**
+ * A name may have several addresses that fail in different ways. What this host could not try counts only when it could
+ * try none, and a node listens nowhere only when every address that was tried says so.
+ */
 function connectFailure(error: Error): NodeErrorKind {
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  if (code === 'ECONNREFUSED') return 'connectionRefused';
-  return OWN_FAULTS.has(code) ? 'ownFault' : 'unreachable';
+  const causes: readonly unknown[] = error instanceof AggregateError ? error.errors : [error];
+  const tried = causes.map(codeOf).filter((code) => !OWN_FAULTS.has(code));
+  if (tried.length === 0) return 'ownFault';
+  return tried.every((code) => code === 'ECONNREFUSED') ? 'connectionRefused' : 'unreachable';
 }
 
-/** The deadline passed: while connecting nothing was sent, after that the command may still take effect (facts section 8). */
-export function deadlinePassed(deadlineMs: number, wasConnected: boolean): NodeError {
-  return wasConnected
-    ? { kind: 'timedOut', message: `no complete reply within ${deadlineMs} ms` }
-    : { kind: 'unreachable', message: `no connection within ${deadlineMs} ms` };
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 
+/**
+ * The deadline passed. On an open connection the command may still take effect (facts section 8); before that nothing was
+ * sent, and without an address nobody was even asked.
+ */
+export function deadlinePassed(deadlineMs: number, at: 'open' | { readonly hasAddress: boolean }): NodeError {
+  if (at === 'open') return { kind: 'timedOut', message: `no complete reply within ${deadlineMs} ms` };
+  return at.hasAddress
+    ? { kind: 'unreachable', message: `no connection within ${deadlineMs} ms` }
+    : { kind: 'ownFault', message: `no address for the host name within ${deadlineMs} ms` };
+}
+
+/** A host name with several addresses fails with an aggregate whose own message is empty. */
 function systemMessage(error: Error): string {
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
+  return messageOf(error);
+}
+
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
   return error.message === '' ? error.name : error.message;
 }

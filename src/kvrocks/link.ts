@@ -1,32 +1,54 @@
 // The life of one TCP connection to a node: connect, authenticate, exchange, break. Never reconnects.
 
-import { Socket } from 'node:net';
-
-import { AbstractConnector, Redis, ReplyError } from 'ioredis';
+import { Redis, ReplyError } from 'ioredis';
 
 import type { Clock, Timer } from '../base/clock.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import type { NodeError } from '../control/observation.ts';
-import { addressParts } from '../topology/node.ts';
+import type { LoginState, NodeError } from '../control/observation.ts';
 import type { NodeEndpoint } from '../control/node-commands.ts';
 import { classifyErrorReply, connectionFailed, deadlinePassed, malformedReply } from './errors.ts';
+import { FirstLine } from './first-line.ts';
+import type { Names } from './names.ts';
 import type { Reply } from './reply.ts';
 import { ReplyGuard } from './reply-guard.ts';
+import { NodeSocket } from './socket.ts';
 
 /** One command as words, the name first. */
 export type CommandWords = readonly [string, ...string[]];
 
+export interface LinkRequest {
+  readonly commands: readonly CommandWords[];
+  /** Milliseconds from now, connecting included. */
+  readonly deadlineMs: number;
+  /**
+   * Waits until nothing else is under way and lets nothing else begin before its end: a node stands still while it works
+   * on a topology, and the deadline of a look must not be taken for the node's fault then.
+   */
+  readonly isAlone?: boolean;
+  /** Sends AUTH again in front. */
+  readonly isLoginChecked?: boolean;
+}
+
+/** `mayRetry`: certainly nothing was sent, and another connection might do better. */
+export interface LinkFailure {
+  readonly error: NodeError;
+  readonly mayRetry: boolean;
+}
+
 /** One reply a command, in order; or why there are none. */
-export type Outcome = Result<readonly Reply[], NodeError>;
+export type Outcome = Result<readonly Reply[], LinkFailure>;
+
+export interface LinkParts {
+  readonly clock: Clock;
+  readonly names: Names;
+  /** Largest reply in bytes. */
+  readonly replyBytesMax: number;
+}
 
 /** Requests waiting on one connection, at most. Callers keep to two or three; more is a fault that must not grow. */
 const REQUESTS_MAX = 64;
 
-/** All sockets read into one buffer: reading is synchronous and the bytes are copied out before the next read. */
-const READ_BUFFER = Buffer.alloc(64 * 1024);
-
-interface Request {
-  readonly commands: readonly CommandWords[];
+interface Request extends LinkRequest {
   readonly timer: Timer;
   readonly resolve: (outcome: Outcome) => void;
 }
@@ -39,28 +61,31 @@ interface Request {
 export class Link {
   readonly #endpoint: NodeEndpoint;
   readonly #clock: Clock;
-  readonly #socket: Socket;
+  readonly #socket: NodeSocket;
   readonly #redis: Redis;
-  readonly #guard = new ReplyGuard();
-  readonly #waiting = new Set<Request>();
+  readonly #guard: ReplyGuard;
+  readonly #firstLine = new FirstLine();
+  /** In the order of asking. */
+  readonly #unsent = new Set<Request>();
+  readonly #sent = new Set<Request>();
   /** Replies the node owes us; one more than this is a reply nobody asked for. */
   #repliesDue = 0;
   #phase: 'connecting' | 'open' | 'broken' = 'connecting';
   #failure: NodeError | null = null;
-  #mustAuthenticate: boolean;
-  #needlessPassword = false;
+  #isLoginSent: boolean;
+  #login: LoginState = 'accepted';
 
-  constructor(endpoint: NodeEndpoint, clock: Clock) {
+  constructor(endpoint: NodeEndpoint, { clock, names, replyBytesMax }: LinkParts) {
     this.#endpoint = endpoint;
     this.#clock = clock;
-    this.#mustAuthenticate = !endpoint.password.isEmpty;
-    this.#socket = new Socket({
-      onread: { buffer: READ_BUFFER, callback: (bytes) => this.#onRead(READ_BUFFER.subarray(0, bytes)) },
-    });
-    this.#socket.on('error', (error) => this.destroy(connectionFailed(error, this.#phase === 'open')));
-    this.#socket.on('close', () => this.destroy(connectionFailed(null, this.#phase === 'open')));
+    this.#guard = new ReplyGuard(replyBytesMax);
+    this.#isLoginSent = endpoint.password.isEmpty;
+    this.#socket = new NodeSocket(endpoint.address, names, (bytes) => this.#onRead(bytes));
+    const { socket, connector } = this.#socket;
+    socket.on('error', (error) => this.#onClosed(error));
+    socket.on('close', () => this.#onClosed(null));
     this.#redis = new Redis({
-      Connector: connectorOf(this.#socket, endpoint),
+      Connector: connector,
       lazyConnect: true,
       protocol: 2,
       enableReadyCheck: false,
@@ -75,11 +100,11 @@ export class Link {
       connectTimeout: 0,
     });
     this.#redis.on('error', (error: Error) =>
-      this.destroy({ kind: 'malformedReply', message: error.message }),
+      this.#break({ kind: 'malformedReply', message: error.message }, true),
     );
     this.#redis.connect().then(
       () => this.#onOpen(),
-      (error: unknown) => this.destroy(connectionFailed(error instanceof Error ? error : null, false)),
+      (error: unknown) => this.#onClosed(error instanceof Error ? error : null),
     );
   }
 
@@ -87,90 +112,132 @@ export class Link {
     return this.#phase === 'broken';
   }
 
-  /** The node said that it has no password although we sent one. It serves us all the same. */
-  get hasNeedlessPassword(): boolean {
-    return this.#needlessPassword;
+  /** What the node said to the last AUTH; `accepted` when none is sent. */
+  get login(): LoginState {
+    return this.#login;
+  }
+
+  /** The other end's IP address; null unless connected. */
+  get remoteAddress(): string | null {
+    return this.#socket.socket.remoteAddress ?? null;
   }
 
   /**
-   * Sends `commands` in one write (after AUTH, the first time) and resolves with all their replies. `deadlineMs`
-   * counts from now and covers connecting; when it passes, the whole link breaks. Never rejects.
+   * Sends the commands in one write (after AUTH, the first time) and resolves with all their replies. A passed deadline
+   * breaks the whole link, unless the request still waited for one that is alone. Never rejects.
    */
-  request(commands: readonly CommandWords[], deadlineMs: number): Promise<Outcome> {
-    if (this.#failure !== null) return Promise.resolve(err(this.#failure));
-    if (this.#waiting.size >= REQUESTS_MAX) {
-      return Promise.resolve(
-        err({ kind: 'unreachable', message: 'not sent: too many commands are waiting for this node' }),
-      );
+  request(asked: LinkRequest): Promise<Outcome> {
+    if (this.#failure !== null)
+      return Promise.resolve(err({ error: notSent(this.#failure), mayRetry: true }));
+    if (this.#unsent.size + this.#sent.size >= REQUESTS_MAX) {
+      const message = 'not sent: too many commands are waiting for this node';
+      return Promise.resolve(err({ error: { kind: 'ownFault', message }, mayRetry: false }));
     }
     return new Promise((resolve) => {
       const request: Request = {
-        commands,
-        timer: this.#clock.setTimer(deadlineMs, () => this.#onDeadline(request, deadlineMs)),
+        ...asked,
+        timer: this.#clock.setTimer(asked.deadlineMs, () => this.#onTimer(request)),
         resolve,
       };
-      this.#waiting.add(request);
-      if (this.#phase === 'open') this.#write(request);
+      this.#unsent.add(request);
+      this.#sendWaiting();
     });
   }
 
-  /** Breaks the link at once; whatever waits on it resolves with the first reason given. */
+  /** Breaks the link at once; whatever waits on it resolves with the reason given. */
   destroy(reason: NodeError): void {
+    this.#break(reason, false);
+  }
+
+  #break(reason: NodeError, mayRetry: boolean): void {
     if (this.#phase === 'broken') return;
     this.#phase = 'broken';
     this.#failure = reason;
-    this.#socket.destroy();
-    for (const request of this.#waiting) this.#settle(request, err(reason));
+    this.#socket.socket.destroy();
+    for (const request of this.#sent) this.#settle(request, err({ error: reason, mayRetry: false }));
+    for (const request of this.#unsent) this.#settle(request, err({ error: notSent(reason), mayRetry }));
+  }
+
+  #onClosed(error: Error | null): void {
+    const wasOpen = this.#phase === 'open';
+    this.#break(connectionFailed(error, wasOpen), wasOpen);
   }
 
   #onOpen(): void {
     if (this.#phase !== 'connecting') return;
     this.#phase = 'open';
-    for (const request of this.#waiting) this.#write(request);
+    this.#sendWaiting();
+  }
+
+  #sendWaiting(): void {
+    for (const request of this.#unsent) {
+      const isHeld = [...this.#sent].some(({ isAlone }) => isAlone === true);
+      const mustWait = request.isAlone === true && this.#sent.size > 0;
+      if (this.#phase !== 'open' || isHeld || mustWait) return;
+      this.#unsent.delete(request);
+      this.#sent.add(request);
+      this.#write(request);
+    }
   }
 
   /**
    * A late timer may be our own fault: after a stall of this process the reply often lies unread in the socket. One
    * more turn of the event loop reads it; a node is not called silent because we were.
    */
-  #onDeadline(request: Request, deadlineMs: number): void {
+  #onTimer(request: Request): void {
     this.#clock.setTimer(0, () => {
-      if (this.#waiting.has(request)) this.destroy(deadlinePassed(deadlineMs, this.#phase === 'open'));
+      if (this.#sent.has(request) || this.#unsent.has(request)) this.#onDeadline(request);
     });
   }
 
+  #onDeadline(request: Request): void {
+    const { deadlineMs } = request;
+    if (this.#phase === 'open' && this.#unsent.has(request)) {
+      const message = `not sent within ${deadlineMs} ms: the node works on a topology`;
+      this.#settle(request, err({ error: { kind: 'timedOut', message }, mayRetry: false }));
+      return;
+    }
+    const { hasAddress } = this.#socket;
+    this.#break(deadlinePassed(deadlineMs, this.#phase === 'open' ? 'open' : { hasAddress }), true);
+  }
+
   #onRead(chunk: Buffer): boolean {
+    const refusal = this.#firstLine.errorIn(chunk);
+    const refused = refusal === null ? null : classifyErrorReply(refusal);
+    if (refused?.kind === 'tooManyClients') {
+      this.destroy(refused);
+      return false;
+    }
     const complete = this.#guard.accept(chunk);
-    if (!complete.ok) {
-      this.destroy({ kind: 'malformedReply', message: complete.error });
+    this.#repliesDue -= complete.ok ? complete.value : 0;
+    if (!complete.ok || this.#repliesDue < 0) {
+      const message = complete.ok ? 'a reply that nobody asked for' : complete.error;
+      this.#break({ kind: 'malformedReply', message }, true);
       return false;
     }
-    this.#repliesDue -= complete.value;
-    if (this.#repliesDue < 0) {
-      this.destroy({ kind: 'malformedReply', message: 'a reply that nobody asked for' });
-      return false;
-    }
-    this.#socket.emit('data', Buffer.from(chunk));
+    this.#socket.socket.emit('data', Buffer.from(chunk));
     return true;
   }
 
   #write(request: Request): void {
-    const isFirst = this.#mustAuthenticate;
-    this.#mustAuthenticate = false;
+    const isFirst = !this.#isLoginSent;
+    const isRepeated = request.isLoginChecked === true && !this.#endpoint.password.isEmpty;
+    this.#isLoginSent = true;
     const pipeline = this.#redis.pipeline();
-    if (isFirst) pipeline.call('AUTH', this.#endpoint.password.reveal());
+    const login = isFirst ? 'first' : isRepeated ? 'again' : 'none';
+    if (login !== 'none') pipeline.call('AUTH', this.#endpoint.password.reveal());
     for (const [name, ...words] of request.commands) pipeline.call(name, ...words);
-    this.#repliesDue += request.commands.length + (isFirst ? 1 : 0);
+    this.#repliesDue += request.commands.length + (login === 'none' ? 0 : 1);
     // `exec` never rejects: the outcome of each command, also of a broken connection, is an entry of the result.
-    void pipeline.exec((_error, results) => this.#onReplies(request, isFirst, results ?? []));
+    void pipeline.exec((_error, results) => this.#onReplies(request, login, results ?? []));
   }
 
   #onReplies(
     request: Request,
-    isFirst: boolean,
+    login: 'none' | 'first' | 'again',
     results: readonly [error: Error | null, result: unknown][],
   ): void {
-    if (!this.#waiting.has(request)) return;
+    if (!this.#sent.has(request)) return;
     const replies: Reply[] = [];
     for (const [error, value] of results) {
       if (error === null) {
@@ -178,48 +245,44 @@ export class Link {
       } else if (error instanceof ReplyError) {
         replies.push(err(error.message));
       } else {
-        this.destroy(connectionFailed(error, true));
+        this.#break(connectionFailed(error, true), true);
         return;
       }
     }
-    const login = isFirst ? replies.shift() : undefined;
-    if (login !== undefined && !this.#isLoggedIn(login)) return;
+    const answer = login === 'none' ? undefined : replies.shift();
+    if (answer !== undefined && !this.#isLoggedIn(answer, login === 'first')) return;
     this.#settle(request, ok(replies));
+    this.#sendWaiting();
   }
 
-  /** A refused login breaks the link, so that the next request tries again with whatever the node then accepts. */
-  #isLoggedIn(login: Reply): boolean {
-    if (login.ok && login.value === 'OK') return true;
-    const error = login.ok ? malformedReply('AUTH answered', login.value) : classifyErrorReply(login.error);
-    if (error.kind === 'passwordNotSet') {
-      this.#needlessPassword = true;
+  /**
+   * A refused first login breaks the link, so that the next request tries again with whatever the node then accepts. A
+   * later one changes nothing on this link: the node keeps the login it has (facts section 4).
+   */
+  #isLoggedIn(answer: Reply, isFirst: boolean): boolean {
+    if (answer.ok && answer.value === 'OK') {
+      this.#login = 'accepted';
       return true;
     }
-    this.destroy(error);
-    return false;
+    const error = answer.ok
+      ? malformedReply('AUTH answered', answer.value)
+      : classifyErrorReply(answer.error);
+    if (error.kind === 'passwordNotSet') this.#login = 'needless';
+    else if (isFirst) this.destroy(error);
+    else if (error.kind === 'wrongPassword' || error.kind === 'passwordRequired') this.#login = 'refused';
+    return this.#phase === 'open';
   }
 
   #settle(request: Request, outcome: Outcome): void {
-    this.#waiting.delete(request);
+    this.#unsent.delete(request);
+    this.#sent.delete(request);
     request.timer.cancel();
     request.resolve(outcome);
   }
 }
 
-/** ioredis asks a connector for its stream; ours hands over the link's own socket and never closes it politely. */
-function connectorOf(socket: Socket, endpoint: NodeEndpoint): new (options: unknown) => AbstractConnector {
-  return class extends AbstractConnector {
-    constructor() {
-      super(0);
-    }
-
-    override connect(): Promise<Socket> {
-      socket.connect(addressParts(endpoint.address));
-      return Promise.resolve(socket);
-    }
-
-    override disconnect(): void {
-      socket.destroy();
-    }
-  };
+/** Why a request that never left this process failed: what leaves its outcome open for others is certain for it. */
+function notSent(reason: NodeError): NodeError {
+  if (reason.kind !== 'timedOut' && reason.kind !== 'connectionLost') return reason;
+  return { kind: 'unreachable', message: `not sent: ${reason.message}` };
 }

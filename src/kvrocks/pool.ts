@@ -1,9 +1,9 @@
 // The lasting connections, one a node.
 
-import type { Clock } from '../base/clock.ts';
 import type { NodeAddress } from '../topology/types.ts';
 import { NodeConnection } from './connection.ts';
 import type { NodeEndpoint } from '../control/node-commands.ts';
+import type { LinkParts } from './link.ts';
 
 interface Entry {
   readonly endpoint: NodeEndpoint;
@@ -12,11 +12,11 @@ interface Entry {
 
 /** Connections by address and password. An address belongs to one cluster only, so each has one user who releases it. */
 export class ConnectionPool {
-  readonly #clock: Clock;
+  readonly #parts: LinkParts;
   readonly #entries = new Map<NodeAddress, Entry>();
 
-  constructor(clock: Clock) {
-    this.#clock = clock;
+  constructor(parts: LinkParts) {
+    this.#parts = parts;
   }
 
   /** The connection to `endpoint`; one with another password is closed and replaced. */
@@ -24,9 +24,14 @@ export class ConnectionPool {
     const known = this.#entries.get(endpoint.address);
     if (known?.endpoint.password.equals(endpoint.password)) return known.connection;
     known?.connection.close();
-    const connection = new NodeConnection(endpoint, this.#clock);
+    const connection = new NodeConnection(endpoint, this.#parts);
     this.#entries.set(endpoint.address, { endpoint, connection });
     return connection;
+  }
+
+  /** The connection to `address`, if there is one. */
+  known(address: NodeAddress): NodeConnection | null {
+    return this.#entries.get(address)?.connection ?? null;
   }
 
   /** Closes the connection to `address`, if there is one. */

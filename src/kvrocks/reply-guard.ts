@@ -3,8 +3,6 @@
 import { unreachable } from '../base/assert.ts';
 import { err, ok, type Result } from '../base/result.ts';
 
-/** Largest reply in bytes. CLUSTER NODES of 1,000 nodes with 16,384 single slots is about 0.3 MB. */
-const REPLY_BYTES_MAX = 8 * 1024 * 1024;
 /** Longest status, error or number line. Errors of migrations quote a peer's reply, hence the room. */
 const LINE_BYTES_MAX = 64 * 1024;
 const ARRAY_ITEMS_MAX = 65_536;
@@ -38,13 +36,19 @@ const TYPE: State = { kind: 'type' };
 /**
  * A RESP2 framer without values. The library under us throws outside of any call on replies that nobody asked for
  * (an unsolicited null, a RESP3 push), which would end the process; and it buffers without a limit. A node is not
- * trusted that far: whatever is not RESP2, nests deeper than 8 or exceeds 8 MiB a reply is refused here.
+ * trusted that far: whatever is not RESP2, nests deeper than 8 or exceeds `replyBytesMax` is refused here, a long text by
+ * its announced length already.
  */
 export class ReplyGuard {
+  readonly #replyBytesMax: number;
   #state: State = TYPE;
   /** Items still missing at each level of nesting, outermost first. */
   readonly #missing: number[] = [];
   #replyBytes = 0;
+
+  constructor(replyBytesMax: number) {
+    this.#replyBytesMax = replyBytesMax;
+  }
 
   /** Reads one chunk: how many top-level replies became complete in it, or what is wrong with it. */
   accept(chunk: Uint8Array): Result<number, string> {
@@ -64,7 +68,8 @@ export class ReplyGuard {
         if (step.value) complete += 1;
       }
       this.#replyBytes = this.#isBetweenReplies ? 0 : this.#replyBytes + (at - from);
-      if (this.#replyBytes > REPLY_BYTES_MAX) return err(`a reply of more than ${REPLY_BYTES_MAX} bytes`);
+      if (this.#replyBytes > this.#replyBytesMax)
+        return err(`a reply of more than ${this.#replyBytesMax} bytes`);
     }
     return ok(complete);
   }
@@ -144,7 +149,7 @@ export class ReplyGuard {
       return ok(false);
     }
     if (state.of === 'array' && state.value > ARRAY_ITEMS_MAX) return err('an array that is too long');
-    if (state.value > REPLY_BYTES_MAX) return err(`a reply of more than ${REPLY_BYTES_MAX} bytes`);
+    if (state.value > this.#replyBytesMax) return err(`a reply of more than ${this.#replyBytesMax} bytes`);
     this.#state = { kind: 'lineEnd', next: state.of, length: state.value };
     return ok(false);
   }

@@ -1,6 +1,5 @@
 // Which group a data directory belongs to, or is to belong to: founded with others, joined, or recorded earlier.
 
-import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Config } from '../config/config.ts';
@@ -14,7 +13,7 @@ import {
   type Membership,
   type SnapshotMeta,
 } from '../raft/core/types.ts';
-import { fetchIdentity, type PeerIdentity } from '../raft/transport/identity-client.ts';
+import { fetchIdentity, type IdentityParts, type PeerIdentity } from '../raft/transport/identity-client.ts';
 import { parsePeerAddress } from '../raft/transport/peer-address.ts';
 import { readIdentity } from '../raft/wal/identity.ts';
 import { nodeFileSystem } from '../raft/wal/node-file-system.ts';
@@ -30,8 +29,7 @@ export interface Origin {
   readonly initialBase: SnapshotMeta;
 }
 
-export interface OriginParts {
-  readonly clock: Clock;
+export interface OriginParts extends IdentityParts {
   readonly logger: Logger;
   readonly onWaiting: (reason: string) => void;
   readonly abandoned: AbortSignal;
@@ -64,16 +62,19 @@ export async function findOrigin(
   const learnt = await learnCluster({
     contacts: raft.peers.filter((peer) => peer !== advertiseAddress),
     self,
-    ask: (address) => askIdentity(address, parts.clock),
+    ask: (address) => askIdentity(address, parts),
     ...parts,
   });
   return learnt === null || !learnt.ok ? learnt : ok(origin(learnt.value, NOBODY));
 }
 
 /** Who listens at `address`, `host:port`; the error says why that is not known. Never rejects. */
-export async function askIdentity(address: string, clock: Clock): Promise<Result<PeerIdentity, string>> {
+export async function askIdentity(
+  address: string,
+  parts: IdentityParts,
+): Promise<Result<PeerIdentity, string>> {
   const peer = parsePeerAddress(address);
-  return peer.ok ? fetchIdentity(peer.value, IDENTITY_DEADLINE_MS, clock) : peer;
+  return peer.ok ? fetchIdentity(peer.value, IDENTITY_DEADLINE_MS, parts) : peer;
 }
 
 function origin(clusterId: ClusterId, membership: Membership): Origin {

@@ -1,5 +1,7 @@
 // Raft of one member: log, driver, and the two directions of its transport.
 
+import type { LookupFunction } from 'node:net';
+
 import type { RequestTaker, StreamTaker } from '../api/listen.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Config } from '../config/config.ts';
@@ -39,6 +41,7 @@ export interface Raft {
 export interface RaftParts {
   readonly logger: Logger;
   readonly storage: Storage;
+  readonly lookup: LookupFunction;
   readonly onFatal: (error: Error) => void;
   readonly onExpelled: (reason: ExpulsionReason) => void;
 }
@@ -46,7 +49,7 @@ export interface RaftParts {
 /** Opens everything; nothing is sent and no time passes before `driver.start`. Rejects with a line for the operator. */
 export async function openRaft(config: Config, origin: Origin, parts: RaftParts): Promise<Raft> {
   const { raft, advertiseAddress } = config;
-  const { logger, storage } = parts;
+  const { logger, storage, lookup } = parts;
   const self = memberId(raft.id);
   const wal = await openWal({
     fileSystem: nodeFileSystem,
@@ -77,6 +80,7 @@ export async function openRaft(config: Config, origin: Origin, parts: RaftParts)
     },
     {
       clock: systemClock,
+      lookup,
       random,
       logger,
       counters,

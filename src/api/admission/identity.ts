@@ -65,7 +65,7 @@ export async function checkOneProcessEach(
   const { groups, failures } = await inspector.sameProcess([...newcomers, ...known]);
   const asked = new Set(newcomers.map(({ address }) => address));
   for (const group of groups) {
-    const [first] = group.filter((address) => asked.has(address));
+    const first = group.find((address) => asked.has(address));
     const other = group.find((address) => address !== first);
     if (first === undefined || other === undefined) continue;
     throw new ApiError(

@@ -7,7 +7,7 @@ import { parseSlotRange } from '../../topology/slot.ts';
 import type { SlotRange } from '../../topology/types.ts';
 import { malformedReply } from '../errors.ts';
 import type { Reply } from '../reply.ts';
-import { fieldsOf, integerOf, type NodeCommand, textOf } from './command.ts';
+import { fieldsOf, type NodeCommand, textOf } from './command.ts';
 
 export interface ClusterInfo {
   /** `cluster_current_epoch`; -1 on a node without a topology. */
@@ -28,7 +28,7 @@ export const clusterInfo: NodeCommand<ClusterInfo> = {
     const text = textOf(reply, NAME);
     if (!text.ok) return text.error.kind === 'notInitialized' ? ok(NO_TOPOLOGY) : text;
     const fields = fieldsOf(text.value);
-    const version = integerOf(fields.get('cluster_current_epoch'));
+    const version = versionOf(fields.get('cluster_current_epoch'));
     if (version === null || version < -1)
       return err(malformedReply(`${NAME} without cluster_current_epoch`, text.value));
     const sourceJob = sourceJobOf(fields);
@@ -38,6 +38,18 @@ export const clusterInfo: NodeCommand<ClusterInfo> = {
     return ok({ version, sourceJob: sourceJob.value, targetJob: targetJob.value });
   },
 };
+
+/** Longest number the server can print: it keeps versions in 64 bits. */
+const VERSION_DIGITS_MAX = 19;
+
+/**
+ * The server takes any 64-bit version (facts section 2.2), also one that no double holds. It is reported as the largest
+ * that one does: a node with a version that cannot be passed is a fact about the node, not a broken reply.
+ */
+function versionOf(text: string | undefined): number | null {
+  if (text === undefined || !/^-?\d+$/.test(text) || text.length > VERSION_DIGITS_MAX + 1) return null;
+  return Math.min(Number(text), Number.MAX_SAFE_INTEGER);
+}
 
 /** The state stays that of the last job until the next one or a restart, so slot and destination matter as much. */
 function sourceJobOf(fields: ReadonlyMap<string, string>): Result<SourceJob | null, NodeError> {

@@ -5,6 +5,12 @@ import type { NodeError } from '../../control/observation.ts';
 import type { Reply } from '../reply.ts';
 import { type NodeCommand, textOf } from './command.ts';
 
+/**
+ * Bytes of the text, at most. A thousand shards of four nodes with all 16,384 slots as single ranges are 0.7 MB; what is
+ * longer is refused by its announced length, before anybody spends time on reading it.
+ */
+export const CLUSTER_NODES_BYTES_MAX = 1024 * 1024;
+
 export const clusterNodes: NodeCommand<string> = {
   words: ['CLUSTER', 'NODES'],
   parse: (reply: Reply): Result<string, NodeError> => textOf(reply, 'CLUSTER NODES'),

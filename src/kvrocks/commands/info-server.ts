@@ -1,13 +1,16 @@
-// INFO server: is this Kvrocks at all, which release, and is cluster mode on.
+// INFO server: is this Kvrocks at all, which release and process, and is cluster mode on.
 
 import { err, ok, type Result } from '../../base/result.ts';
 import type { NodeError } from '../../control/observation.ts';
 import type { Reply } from '../reply.ts';
-import { fieldsOf, type NodeCommand, textOf } from './command.ts';
+import { fieldsOf, integerOf, type NodeCommand, textOf } from './command.ts';
 
 export interface ServerInfo {
   readonly kvrocksVersion: string;
   readonly isClusterEnabled: boolean;
+  /** Null when not told. */
+  readonly processId: number | null;
+  readonly uptimeSeconds: number | null;
 }
 
 /** Redis and its forks answer too but have no `kvrocks_version`, hence `notKvrocks`. */
@@ -25,6 +28,11 @@ export const infoServer: NodeCommand<ServerInfo> = {
         message: 'INFO server has no kvrocks_version: this is not a Kvrocks server',
       });
     }
-    return ok({ kvrocksVersion, isClusterEnabled: mode === 'cluster' });
+    return ok({
+      kvrocksVersion,
+      isClusterEnabled: mode === 'cluster',
+      processId: integerOf(fields.get('process_id')),
+      uptimeSeconds: integerOf(fields.get('uptime_in_seconds')),
+    });
   },
 };

@@ -1,34 +1,44 @@
-// One look at a node: CLUSTER INFO, CLUSTERX MYID and INFO replication in one write.
+// One look at a node: CLUSTER INFO, CLUSTERX MYID and INFO replication.
 
-import { assert } from '../../base/assert.ts';
+import { present } from '../../base/assert.ts';
 import { err, ok, type Result } from '../../base/result.ts';
 import type { NodeError, NodeReport } from '../../control/observation.ts';
+import type { NodeId } from '../../topology/types.ts';
 import type { CommandWords } from '../link.ts';
 import type { Reply } from '../reply.ts';
-import { clusterInfo } from './cluster-info.ts';
+import { type ClusterInfo, clusterInfo } from './cluster-info.ts';
 import { infoReplication } from './info-replication.ts';
 import { myId } from './my-id.ts';
 
-export const PROBE_WORDS: readonly CommandWords[] = [clusterInfo.words, myId.words, infoReplication.words];
+/** Safe in every state of a node. */
+export const PLACE_WORDS: readonly CommandWords[] = [clusterInfo.words, myId.words];
 
-/** The three replies as one report; the first that failed is the failure of the look. */
-export function parseProbe(replies: readonly Reply[]): Result<NodeReport, NodeError> {
-  const [infoReply, idReply, replicationReply] = replies;
-  assert(
-    infoReply !== undefined && idReply !== undefined && replicationReply !== undefined,
-    'one reply a command',
-  );
-  const info = clusterInfo.parse(infoReply);
+/** Touches the data, which a replica may have lost in a failed full sync (facts section 3.4). */
+export const POSITION_WORDS: CommandWords = infoReplication.words;
+
+export const PROBE_WORDS: readonly CommandWords[] = [...PLACE_WORDS, POSITION_WORDS];
+
+/** Which place in the topology a node believes to have. */
+export interface Place extends ClusterInfo {
+  readonly id: NodeId | null;
+}
+
+export type Position = Omit<NodeReport, keyof Place | 'login' | 'emptiesBeforeFullSync'>;
+
+/**
+ * The first of the two that failed is the failure of the look, but that a server does not know CLUSTERX says more than
+ * whatever it thinks of CLUSTER INFO.
+ */
+export function parsePlace(replies: readonly Reply[]): Result<Place, NodeError> {
+  const [infoReply, idReply] = replies;
+  const id = myId.parse(present(idReply, 'one reply a command'));
+  if (!id.ok && id.error.kind === 'notKvrocks') return err(id.error);
+  const info = clusterInfo.parse(present(infoReply, 'one reply a command'));
   if (!info.ok) return err(info.error);
-  const id = myId.parse(idReply);
   if (!id.ok) return err(id.error);
-  const replication = infoReplication.parse(replicationReply);
-  if (!replication.ok) return err(replication.error);
-  return ok({
-    id: id.value,
-    ...info.value,
-    ...replication.value,
-    login: 'accepted',
-    emptiesBeforeFullSync: null,
-  });
+  return ok({ id: id.value, ...info.value });
+}
+
+export function parsePosition(reply: Reply): Result<Position, NodeError> {
+  return infoReplication.parse(reply);
 }

@@ -1,6 +1,7 @@
 // One connection to one peer that carries frames and nothing else, once it has switched from HTTP to them.
 
 import { request as httpRequest, type ClientRequest } from 'node:http';
+import type { LookupFunction } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 import type { Clock, Timer } from '../../base/clock.ts';
@@ -30,6 +31,8 @@ export interface FrameStreamOptions {
 
 export interface FrameStreamParts {
   readonly clock: Clock;
+  /** Finds the address of the peer's host name, without the threads that the log writes with. */
+  readonly lookup: LookupFunction;
   /** More can be written: the connection stands, or has sent what it held. */
   readonly onWritable: () => void;
   /** The peer has taken everything up to some point. */
@@ -95,7 +98,8 @@ export class FrameStream {
   #connect(): Way {
     const { origin, deadlineMs } = this.#options;
     const headers = { Connection: 'Upgrade', Upgrade: STREAM_PROTOCOL };
-    const request = httpRequest(`${origin}${STREAM_PATH}`, { agent: false, headers });
+    const { lookup } = this.#parts;
+    const request = httpRequest(`${origin}${STREAM_PATH}`, { agent: false, headers, lookup });
     const timer = setDeadline(this.#parts.clock, deadlineMs, () => this.#end(0, 'deadline passed'));
     request.setNoDelay(true);
     request.setSocketKeepAlive(true, KEEP_ALIVE_MS);

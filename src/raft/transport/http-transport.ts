@@ -1,5 +1,7 @@
 // The way to the peers over HTTP: two links a peer for messages, a third while a snapshot is on its way.
 
+import type { LookupFunction } from 'node:net';
+
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
 import type { Random } from '../../base/random.ts';
@@ -34,6 +36,8 @@ export interface HttpTransportOptions {
 
 export interface HttpTransportParts {
   readonly clock: Clock;
+  /** Finds the addresses of peers' host names, without the threads that the log writes with. */
+  readonly lookup: LookupFunction;
   readonly random: Random;
   readonly logger: Logger;
   readonly counters: TransportCounters;

@@ -1,5 +1,7 @@
 // Asks a member who it is: how a member that joins learns which cluster it is about to enter.
 
+import type { LookupFunction } from 'node:net';
+
 import { Client } from 'undici';
 import { z } from 'zod';
 
@@ -23,13 +25,18 @@ const identitySchema = z.object({
 /** What a member says of itself at `GET /raft/identity`. */
 export type PeerIdentity = z.infer<typeof identitySchema>;
 
+export interface IdentityParts {
+  readonly clock: Clock;
+  readonly lookup: LookupFunction;
+}
+
 /** The identity of the member at `origin`; the error, also after `deadlineMs`, is a phrase for people. Never rejects. */
 export async function fetchIdentity(
   origin: PeerOrigin,
   deadlineMs: number,
-  clock: Clock,
+  { clock, lookup }: IdentityParts,
 ): Promise<Result<PeerIdentity, string>> {
-  const client = new Client(origin);
+  const client = new Client(origin, { connect: { lookup } });
   const deadline = new AbortController();
   const timer = clock.setTimer(deadlineMs, () => deadline.abort(new Error(`no answer in ${deadlineMs} ms`)));
   try {

@@ -1,5 +1,7 @@
 // One way to one peer: a bounded queue in front of one connection that carries frames.
 
+import type { LookupFunction } from 'node:net';
+
 import { backoffDelayMs, type BackoffPolicy } from '../../base/backoff.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Logger } from '../../base/logger.ts';
@@ -26,6 +28,7 @@ export interface LinkLimits {
 
 export interface LinkParts {
   readonly clock: Clock;
+  readonly lookup: LookupFunction;
   readonly random: Random;
   readonly logger: Logger;
   readonly counters: TransportCounters;
@@ -165,11 +168,12 @@ export class PeerLink {
   }
 
   #connect(): FrameStream {
-    const { clock } = this.#parts;
+    const { clock, lookup } = this.#parts;
     return new FrameStream(
       { origin: this.#address.origin, deadlineMs: this.#limits.deadlineMs },
       {
         clock,
+        lookup,
         onWritable: () => this.#pump(),
         onTaken: () => {
           this.#succeeded();

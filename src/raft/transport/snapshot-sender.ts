@@ -1,5 +1,7 @@
 // Sends a snapshot file to a peer post by post, as fast as the peer takes it and no faster.
 
+import type { LookupFunction } from 'node:net';
+
 import { Client } from 'undici';
 import { z } from 'zod';
 
@@ -38,6 +40,7 @@ export interface SnapshotSenderOptions {
 
 export interface SnapshotSenderParts {
   readonly clock: Clock;
+  readonly lookup: LookupFunction;
   readonly random: Random;
   readonly logger: Logger;
   readonly counters: TransportCounters;
@@ -139,6 +142,7 @@ class Transfer {
       connectTimeout: snapshotIdleMs,
       headersTimeout: snapshotIdleMs,
       bodyTimeout: snapshotIdleMs,
+      connect: { lookup: parts.lookup },
     });
   }
 

@@ -15,6 +15,11 @@ describe('error replies', () => {
     ['ERR CLUSTERDOWN The cluster is not initialized', 'notInitialized'],
     ['ERR The cluster is not initialized', 'notInitialized'],
     ['ERR Cluster mode is not enabled', 'clusterDisabled'],
+    ["ERR unknown command 'CLUSTERX', with args beginning with: 'MYID' ", 'notKvrocks'],
+    ['ERR unknown command `CLUSTERX`, with args beginning with: `MYID`', 'notKvrocks'],
+    ["ERR unknown command 'clusterx'", 'notKvrocks'],
+    ['ERR unknown command `CONFIG`, with args beginning with: `CLUSTERX`', 'refused'],
+    ['ERR CLUSTERX command, CLUSTERX VERSION|MYID|SETNODEID|SETNODES|SETSLOT|MIGRATE', 'refused'],
     ['ERR Invalid cluster version', 'invalidVersion'],
     ['Invalid cluster version', 'invalidVersion'],
     ['ERR There is already a migrating job', 'migrationRunning'],
@@ -56,7 +61,20 @@ describe('socket errors', () => {
   });
 
   it('a deadline before the connection stands says that nothing was sent, afterwards nothing', () => {
-    expect(deadlinePassed(100, false).kind).toBe('unreachable');
-    expect(deadlinePassed(100, true).kind).toBe('timedOut');
+    expect(deadlinePassed(100, { hasAddress: true }).kind).toBe('unreachable');
+    expect(deadlinePassed(100, 'open').kind).toBe('timedOut');
+    expect(deadlinePassed(100, { hasAddress: false }).kind).toBe('ownFault');
+  });
+
+  it.each([
+    [['ECONNREFUSED', 'ECONNREFUSED'], 'connectionRefused'],
+    [['ECONNREFUSED', 'ETIMEDOUT'], 'unreachable'],
+    [['ENETUNREACH', 'ECONNREFUSED'], 'connectionRefused'],
+    [['ENETUNREACH', 'ETIMEDOUT'], 'unreachable'],
+    [['ENETUNREACH', 'EADDRNOTAVAIL'], 'ownFault'],
+  ])('a name whose addresses fail with %j is %s, and all reasons are spelled out', (codes, kind) => {
+    const failed = connectionFailed(new AggregateError(codes.map(systemError)), false);
+    expect(failed.kind).toBe(kind);
+    for (const code of codes) expect(failed.message).toContain(code);
   });
 });

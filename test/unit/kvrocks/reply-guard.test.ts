@@ -3,8 +3,10 @@ import { describe, expect, it } from 'vitest';
 
 import { ReplyGuard } from '../../../src/kvrocks/reply-guard.ts';
 
+const BYTES_MAX = 8 * 1024 * 1024;
+
 function acceptInPieces(bytes: Uint8Array, cuts: readonly number[]): number | string {
-  const guard = new ReplyGuard();
+  const guard = new ReplyGuard(BYTES_MAX);
   let complete = 0;
   let from = 0;
   for (const cut of [
@@ -77,9 +79,9 @@ describe('the reply guard', () => {
   });
 
   it('refuses a line without an end and a reply without an end', () => {
-    const guard = new ReplyGuard();
+    const guard = new ReplyGuard(BYTES_MAX);
     expect(guard.accept(text(`+${'x'.repeat(70_000)}`)).ok).toBe(false);
-    const many = new ReplyGuard();
+    const many = new ReplyGuard(BYTES_MAX);
     expect(many.accept(text('*60000\r\n')).ok).toBe(true);
     const megabyte = text(`$1048576\r\n${'x'.repeat(1_048_576)}\r\n`);
     const outcomes = Array.from({ length: 8 }, () => many.accept(megabyte).ok);

@@ -6,6 +6,7 @@ import type { Logger } from '../../../src/base/logger.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { KvrocksClient } from '../../../src/kvrocks/client.ts';
 import { Leadership } from '../../../src/leader/leadership.ts';
+import { NameResolver } from '../../../src/names/name-resolver.ts';
 import { systemClock } from '../../../src/system/clock.ts';
 import { createSystemRandom } from '../../../src/system/random.ts';
 import { startMigration } from '../../../src/topology/change-slots.ts';
@@ -64,7 +65,7 @@ async function start(shards: number, replicas: number): Promise<ModelRecords> {
     1,
     {
       records,
-      client: new KvrocksClient(systemClock),
+      client: new KvrocksClient({ clock: systemClock, names: new NameResolver({ clock: systemClock }) }),
       clock: systemClock,
       random,
       logger: silent,

@@ -83,7 +83,7 @@ test('what is larger than any cluster is refused before it is worked on', () => 
     [many(1001, masterLine), /1001 shards are too many, at most 1000/],
     [
       many(5001, (index) =>
-        index === 0 ? masterLine(0) : `${masterLine(index)}`.replace('master -', `slave ${A}`),
+        index === 0 ? masterLine(0) : masterLine(index).replace('master -', `slave ${A}`),
       ),
       /5001 nodes are too many/,
     ],

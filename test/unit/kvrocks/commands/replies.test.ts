@@ -4,15 +4,24 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import { err, ok } from '../../../../src/base/result.ts';
+import { clientList, killClient } from '../../../../src/kvrocks/commands/client-list.ts';
 import { clusterInfo } from '../../../../src/kvrocks/commands/cluster-info.ts';
 import { clusterNodes } from '../../../../src/kvrocks/commands/cluster-nodes.ts';
+import { followed, followedAddress, hasPassword } from '../../../../src/kvrocks/commands/config-get.ts';
+import { followers } from '../../../../src/kvrocks/commands/followers.ts';
 import { infoReplication } from '../../../../src/kvrocks/commands/info-replication.ts';
 import { infoServer } from '../../../../src/kvrocks/commands/info-server.ts';
 import { INSPECT_WORDS, parseInspection } from '../../../../src/kvrocks/commands/inspect.ts';
 import { migrate } from '../../../../src/kvrocks/commands/migrate.ts';
 import { myId } from '../../../../src/kvrocks/commands/my-id.ts';
-import { parseProbe, PROBE_WORDS } from '../../../../src/kvrocks/commands/probe.ts';
+import { parsePlace, parsePosition, PROBE_WORDS } from '../../../../src/kvrocks/commands/probe.ts';
 import { setNodeId, setNodes } from '../../../../src/kvrocks/commands/set-topology.ts';
+import { slotService } from '../../../../src/kvrocks/commands/slot-service.ts';
+import { parseSettings, SETTINGS_WORDS } from '../../../../src/kvrocks/commands/settings.ts';
+
+import { slotRange } from '../../../../src/topology/slot.ts';
+import { SLOT_COUNT } from '../../../../src/topology/types.ts';
+import { slotOfKey } from '../../../kvrocks-simulator/slots.ts';
 
 const B = 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb';
 const NOT_INITIALIZED = err('CLUSTERDOWN The cluster is not initialized');
@@ -31,6 +40,16 @@ const REPLICA_REPORT = {
   sequence: 1500,
 };
 
+const UNKNOWN_SETTINGS = {
+  emptiesBeforeFullSync: null,
+  persistsTopology: null,
+  servesStaleData: null,
+  usesReplicationIds: null,
+  migrateType: null,
+  migrateSpeed: null,
+  clientsMax: null,
+};
+
 describe('CLUSTER INFO', () => {
   it('without a job there is a version only', () => {
     expect(clusterInfo.parse(ok(INFO))).toEqual(ok({ version: 1, sourceJob: null, targetJob: null }));
@@ -38,6 +57,16 @@ describe('CLUSTER INFO', () => {
 
   it('a node without a topology has version -1', () => {
     expect(clusterInfo.parse(NOT_INITIALIZED)).toEqual(ok({ version: -1, sourceJob: null, targetJob: null }));
+  });
+
+  it.each([
+    ['1795418011478', 1_795_418_011_478],
+    ['9007199254740991', Number.MAX_SAFE_INTEGER],
+    ['9007199254740993', Number.MAX_SAFE_INTEGER],
+    ['9223372036854775807', Number.MAX_SAFE_INTEGER],
+  ])('version %s, which a node may well have, is reported as %d', (text, version) => {
+    const info = INFO.replace('cluster_current_epoch:1', `cluster_current_epoch:${text}`);
+    expect(clusterInfo.parse(ok(info))).toMatchObject({ value: { version } });
   });
 
   it.each(['migrating_slot(s): ', 'migrating_slot: ', 'migrating_slot:', 'migrating_slot(s):'])(
@@ -69,6 +98,8 @@ describe('CLUSTER INFO', () => {
     'cluster_state:ok\r\n',
     'cluster_current_epoch:x\r\n',
     'cluster_current_epoch:-2\r\n',
+    `cluster_current_epoch:${'9'.repeat(400)}\r\n`,
+    'cluster_current_epoch:1e3\r\n',
     `${INFO}migrating_slot(s): 16384\r\ndestination_node: ${B}\r\nmigrating_state: start\r\n`,
     `${INFO}migrating_slot(s): 1\r\ndestination_node: short\r\nmigrating_state: start\r\n`,
     `${INFO}migrating_slot(s): 1\r\ndestination_node: ${B}\r\nmigrating_state: dancing\r\n`,
@@ -104,6 +135,17 @@ describe('INFO replication', () => {
     expect(infoReplication.parse(ok(text))).toMatchObject({ value: { lastIoSeconds: null, link: 'down' } });
   });
 
+  it.each([
+    ['-5', -5],
+    ['18446744073709551615', null],
+    ['', null],
+    ['many', null],
+  ])('a sequence of %j is reported as %s', (text, sequence) => {
+    expect(infoReplication.parse(ok(MASTER.replace('offset:1510', `offset:${text}`)))).toMatchObject({
+      value: { sequence },
+    });
+  });
+
   it('an empty section means that the node restores its data', () => {
     expect(infoReplication.parse(ok(''))).toMatchObject({ error: { kind: 'loading' } });
   });
@@ -127,33 +169,26 @@ describe('a probe', () => {
     ]);
   });
 
-  it('joins the three replies', () => {
-    expect(parseProbe([ok(INFO), ok(B), ok(REPLICA)])).toEqual(
-      ok({
-        id: B,
-        version: 1,
-        sourceJob: null,
-        targetJob: null,
-        ...REPLICA_REPORT,
-        login: 'accepted',
-        emptiesBeforeFullSync: null,
-      }),
+  it('tells the place of a node and its position', () => {
+    expect(parsePlace([ok(INFO), ok(B)])).toEqual(
+      ok({ id: B, version: 1, sourceJob: null, targetJob: null }),
     );
+    expect(parsePosition(ok(REPLICA))).toEqual(ok(REPLICA_REPORT));
   });
 
-  it('reports a fresh node', () => {
+  it('tells a fresh node', () => {
     const fresh = '# Replication\r\nrole:master\r\nconnected_slaves:0\r\nmaster_repl_offset:0\r\n';
-    expect(parseProbe([NOT_INITIALIZED, ok(''), ok(fresh)])).toMatchObject({
-      value: { id: null, version: -1, role: 'master', sequence: 0 },
-    });
+    expect(parsePlace([NOT_INITIALIZED, ok('')])).toMatchObject({ value: { id: null, version: -1 } });
+    expect(parsePosition(ok(fresh))).toMatchObject({ value: { role: 'master', sequence: 0 } });
   });
 
   it.each([
     ['LOADING kvrocks is restoring the db from backup', 'loading'],
     ['NOAUTH Authentication required.', 'passwordRequired'],
     ['ERR Cluster mode is not enabled', 'clusterDisabled'],
+    ["ERR unknown command 'CLUSTERX', with args beginning with: 'MYID' ", 'notKvrocks'],
   ])('fails as a whole with %j', (text, kind) => {
-    expect(parseProbe([err(text), err(text), ok('')])).toMatchObject({ error: { kind } });
+    expect(parsePlace([err(text), err(text)])).toMatchObject({ error: { kind } });
   });
 
   it('turns any values into a report or a typed error', () => {
@@ -163,8 +198,9 @@ describe('a probe', () => {
       fc.constantFrom(ok(INFO), ok(B), ok(REPLICA)),
     );
     fc.assert(
-      fc.property(fc.tuple(anything, anything, anything), (replies) => {
-        expect(typeof parseProbe(replies).ok).toBe('boolean');
+      fc.property(anything, anything, anything, (info, id, replication) => {
+        expect(typeof parsePlace([info, id]).ok).toBe('boolean');
+        expect(typeof parsePosition(replication).ok).toBe('boolean');
       }),
     );
   });
@@ -200,7 +236,12 @@ describe('other commands', () => {
   it('INFO server: only Kvrocks has a kvrocks_version', () => {
     const kvrocks =
       '# Server\r\nversion:unstable\r\nkvrocks_version:unstable\r\nredis_version:4.0.0\r\nredis_mode:cluster\r\nkvrocks_mode:cluster\r\n';
-    expect(infoServer.parse(ok(kvrocks))).toEqual(ok({ kvrocksVersion: 'unstable', isClusterEnabled: true }));
+    expect(infoServer.parse(ok(kvrocks))).toEqual(
+      ok({ kvrocksVersion: 'unstable', isClusterEnabled: true, processId: null, uptimeSeconds: null }),
+    );
+    expect(infoServer.parse(ok(`${kvrocks}process_id:4711\r\nuptime_in_seconds:60\r\n`))).toMatchObject({
+      value: { processId: 4711, uptimeSeconds: 60 },
+    });
     expect(infoServer.parse(ok('# Server\r\nredis_version:7.2.0\r\nredis_mode:cluster\r\n'))).toMatchObject({
       error: { kind: 'notKvrocks' },
     });
@@ -208,9 +249,22 @@ describe('other commands', () => {
 
   it('an inspection names the first thing that is wrong', () => {
     const server = (mode: string) => ok(`# Server\r\nkvrocks_version:2.9.0\r\nkvrocks_mode:${mode}\r\n`);
-    expect(INSPECT_WORDS).toHaveLength(3);
-    expect(parseInspection([server('cluster'), NOT_INITIALIZED, ok('')])).toEqual(
-      ok({ kvrocksVersion: '2.9.0', id: null, version: -1 }),
+    expect(INSPECT_WORDS).not.toContainEqual(['INFO', 'replication']);
+    const refused = Array.from({ length: 8 }, () => err('ERR admin permission required'));
+    expect(parseInspection([server('cluster'), NOT_INITIALIZED, ok(''), ...refused])).toEqual(
+      ok({
+        kvrocksVersion: '2.9.0',
+        id: null,
+        version: -1,
+        role: 'master',
+        master: null,
+        sequence: null,
+        processId: null,
+        uptimeSeconds: null,
+        settings: UNKNOWN_SETTINGS,
+        sourceJob: null,
+        targetJob: null,
+      }),
     );
     const off = err('ERR Cluster mode is not enabled');
     expect(parseInspection([server('standalone'), off, off])).toMatchObject({
@@ -221,10 +275,117 @@ describe('other commands', () => {
     });
   });
 
+  it('settings are read from what the server prints, and what it does not print is unknown', () => {
+    expect(SETTINGS_WORDS.map(([, , name]) => name)).toEqual([
+      'slave-empty-db-before-fullsync',
+      'persist-cluster-nodes-enabled',
+      'slave-serve-stale-data',
+      'use-rsid-psync',
+      'migrate-type',
+      'migrate-speed',
+      'maxclients',
+    ]);
+    const values = ['yes', 'no', 'yes', 'no', 'redis-command', '4096', '10240'];
+    const replies = values.map((value, index) => ok([SETTINGS_WORDS[index]![2], value]));
+    expect(parseSettings(replies)).toEqual({
+      emptiesBeforeFullSync: true,
+      persistsTopology: false,
+      servesStaleData: true,
+      usesReplicationIds: false,
+      migrateType: 'redis-command',
+      migrateSpeed: 4096,
+      clientsMax: 10_240,
+    });
+    expect(parseSettings(values.map(() => ok([])))).toEqual(UNKNOWN_SETTINGS);
+    expect(parseSettings(values.map(() => ok(['other', 'yes'])))).toEqual(UNKNOWN_SETTINGS);
+    expect(parseSettings([])).toEqual(UNKNOWN_SETTINGS);
+    fc.assert(
+      fc.property(fc.array(fc.anything().map(ok)), (any) => {
+        expect(Object.keys(parseSettings(any))).toHaveLength(7);
+      }),
+    );
+  });
+
+  it('who follows is read from the word that touches no data', () => {
+    expect(followedAddress(followed.parse(ok(['slaveof', '127.0.0.1 16021'])))).toBe('127.0.0.1:16021');
+    expect(followedAddress(followed.parse(ok(['slaveof', '::1 16021'])))).toBe('[::1]:16021');
+    for (const none of [ok(['slaveof', '']), ok([]), ok(null), err('ERR no'), ok(['slaveof', 'x'])]) {
+      expect(followedAddress(followed.parse(none))).toBe(null);
+    }
+  });
+
+  it('whether a node has a password is told without the password', () => {
+    expect(hasPassword.parse(ok(['requirepass', 'hidden']))).toEqual(ok(true));
+    expect(hasPassword.parse(ok(['requirepass', '']))).toEqual(ok(false));
+    expect(hasPassword.parse(ok([]))).toEqual(ok(false));
+    expect(JSON.stringify(hasPassword.parse(ok(['other', 'hidden'])))).not.toContain('hidden');
+  });
+
+  it('the followers of a master are those that it lists', () => {
+    expect(followers.parse(ok(MASTER))).toEqual(ok([{ host: '127.0.0.1', port: 16_022 }]));
+    expect(followers.parse(ok(MASTER.replace('slave0:ip', 'slave0:what')))).toEqual(ok([]));
+    expect(followers.parse(ok(REPLICA))).toMatchObject({ error: { kind: 'malformedReply' } });
+  });
+
+  it('CLIENT LIST is read line by line, also with names that look like fields and without what is unknown', () => {
+    const real =
+      'id=3 addr=127.0.0.1:59436 fd=20 name= age=1 idle=1 flags=S namespace=__namespace qbuf=0 obuf=0 cmd=psync\n';
+    const odd = 'id=4 addr=::1:59437 name=id=9 flags=N namespace=ns cmd=SET\n';
+    expect(clientList.parse(ok(`${real}${odd}nonsense\nid=x\n`))).toEqual(
+      ok([
+        { id: 3, host: '127.0.0.1', name: '', flags: 'S', namespace: '__namespace', command: 'psync' },
+        { id: 4, host: '::1', name: 'id=9', flags: 'N', namespace: 'ns', command: 'set' },
+      ]),
+    );
+    fc.assert(fc.property(fc.anything(), (any) => typeof clientList.parse(ok(any)).ok === 'boolean'));
+  });
+
+  it('CLIENT KILL says whether the connection was still there', () => {
+    expect(killClient(7).words).toEqual(['CLIENT', 'KILL', 'ID', '7']);
+    expect(killClient(7).parse(ok(1))).toEqual(ok(true));
+    expect(killClient(7).parse(ok('0'))).toEqual(ok(false));
+    expect(killClient(7).parse(ok('x'))).toMatchObject({ error: { kind: 'malformedReply' } });
+  });
+
   it('CLUSTER NODES is a text, or the reason why there is none', () => {
     const line = `${B} 127.0.0.1:16122@26122 myself,master - 1795418011478 1795418011479 1 connected 8192-15999\n`;
     expect(clusterNodes.parse(ok(line))).toEqual(ok(line));
     expect(clusterNodes.parse(ok(null))).toMatchObject({ error: { kind: 'malformedReply' } });
     expect(clusterNodes.parse(NOT_INITIALIZED)).toMatchObject({ error: { kind: 'notInitialized' } });
+  });
+});
+
+describe('the service of a slot', () => {
+  const command = slotService(slotRange(1000, 1000).start);
+
+  it('is asked with a key of that slot, of which there is one for each', () => {
+    for (let slot = 0; slot < SLOT_COUNT; slot += 1) {
+      const [word, key] = slotService(slotRange(slot, slot).start).words;
+      expect(word).toBe('PERSIST');
+      expect(slotOfKey(String(key))).toBe(slot);
+    }
+  });
+
+  it.each([
+    [ok(0), { kind: 'served' }],
+    [err('MOVED 1000 127.0.0.1:16012'), { kind: 'moved', to: '127.0.0.1:16012' }],
+    [err('MOVED 1000 ::1:16013'), { kind: 'moved', to: '[::1]:16013' }],
+    [err('MOVED 1000 nowhere:0'), { kind: 'moved', to: null }],
+    [
+      err("TRYAGAIN Can't write to slot being migrated which is in write forbidden phase"),
+      { kind: 'writeForbidden' },
+    ],
+    [
+      err('CLUSTERDOWN Hash slot not served'),
+      { kind: 'refused', reason: 'CLUSTERDOWN Hash slot not served' },
+    ],
+  ])('%j is %j', (reply, service) => {
+    expect(command.parse(reply)).toEqual(ok(service));
+  });
+
+  it('is not known of a node that is loading', () => {
+    expect(command.parse(err('LOADING kvrocks is restoring the db from backup'))).toMatchObject({
+      error: { kind: 'loading' },
+    });
   });
 });

@@ -27,6 +27,7 @@ import type { MessageStreams } from '../../../../src/raft/transport/message-stre
 import { PeerRequests } from '../../../../src/raft/transport/peer-requests.ts';
 import { nodeFileSystem } from '../../../../src/raft/wal/node-file-system.ts';
 import { openWal } from '../../../../src/raft/wal/open.ts';
+import { NameResolver } from '../../../../src/names/name-resolver.ts';
 import { systemClock } from '../../../../src/system/clock.ts';
 import { createSystemRandom } from '../../../../src/system/random.ts';
 import { incarnationOf, membership } from '../../../support/raft-core/builders.ts';
@@ -160,6 +161,7 @@ export class RealGroup {
       },
       {
         ...common,
+        lookup: new NameResolver(common).lookup,
         counters,
         snapshots,
         onUnreachable: (peer) => driver.onUnreachable(peer),

@@ -17,6 +17,7 @@ import {
   SNAPSHOT_BODY_BYTES_MAX,
   type SnapshotPost,
 } from '../../../../src/raft/transport/snapshot-codec.ts';
+import { NameResolver } from '../../../../src/names/name-resolver.ts';
 import { systemClock } from '../../../../src/system/clock.ts';
 import { incarnationOf } from '../../../support/raft-core/builders.ts';
 import { freePort, listen, origin, rawServer, until, type Listening } from './real-http.ts';
@@ -214,10 +215,12 @@ describe('a post of a snapshot', () => {
   });
 });
 
+const ASKING = { clock: systemClock, lookup: new NameResolver({ clock: systemClock }).lookup };
+
 describe('the identity of a member', () => {
   it('is told to who asks', async () => {
     const inbox = await listen(TWO);
-    expect(await fetchIdentity(inbox.address, 5000, systemClock)).toEqual({
+    expect(await fetchIdentity(inbox.address, 5000, ASKING)).toEqual({
       ok: true,
       value: { clusterId: CLUSTER, memberId: 2, incarnation: incarnationOf(2), state: 'ready' },
     });
@@ -232,14 +235,14 @@ describe('the identity of a member', () => {
     ['silence', '', 'no answer in 100 ms'],
   ])('is not read from %s', async (_name, answer, reason) => {
     const server = await rawServer((socket) => void socket.write(answer));
-    expect(await fetchIdentity(server, 100, systemClock)).toEqual({
+    expect(await fetchIdentity(server, 100, ASKING)).toEqual({
       ok: false,
       error: expect.stringContaining(reason),
     });
   });
 
   it('cannot be had where nobody listens', async () => {
-    const nobody = await fetchIdentity(origin(await freePort()), 5000, systemClock);
+    const nobody = await fetchIdentity(origin(await freePort()), 5000, ASKING);
     expect(nobody).toEqual({ ok: false, error: expect.stringContaining('cannot be asked') });
   });
 });

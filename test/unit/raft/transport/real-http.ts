@@ -17,6 +17,7 @@ import type { PeerIdentity } from '../../../../src/raft/transport/identity-clien
 import { parsePeerAddress, type PeerOrigin } from '../../../../src/raft/transport/peer-address.ts';
 import { PeerRequests } from '../../../../src/raft/transport/peer-requests.ts';
 import type { SnapshotReception } from '../../../../src/raft/transport/snapshot-receiver.ts';
+import { NameResolver } from '../../../../src/names/name-resolver.ts';
 import { systemClock } from '../../../../src/system/clock.ts';
 import { incarnationOf } from '../../../support/raft-core/builders.ts';
 import { silentLogger } from '../../../support/silent-logger.ts';
@@ -211,6 +212,7 @@ export function connect(peer: PeerOrigin | null, wiring: Wiring = {}): Outbox {
     },
     {
       clock,
+      lookup: new NameResolver({ clock }).lookup,
       random: createSeededRandom(1),
       logger: silentLogger,
       counters,
