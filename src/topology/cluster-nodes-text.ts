@@ -96,16 +96,20 @@ export function parseClusterNodes(text: string): Result<readonly NodesLine[], To
 export function topologyFingerprint(text: string): string {
   return text
     .split('\n')
-    .map((row) =>
-      row
-        .trim()
-        .replace('myself,', '')
-        .replace(/ \d+ \d+ (?=\d+ connected)/, ' ')
-        .replaceAll(/ \[[^\]]*\]/g, ''),
-    )
+    .map((row) => withoutTimes(row.trim()))
     .filter((row) => row !== '')
     .toSorted()
     .join('\n');
+}
+
+/** Cuts out the two fields with times, and what only the own line has. */
+function withoutTimes(row: string): string {
+  const isOwn = row.includes('myself,');
+  const line = isOwn ? row.replace('myself,', '').replaceAll(/ \[[^\]]*\]/g, '') : row;
+  let from = -1;
+  for (let field = 0; field < 4; field += 1) from = line.indexOf(' ', from + 1);
+  const to = line.indexOf(' ', line.indexOf(' ', from + 1) + 1);
+  return from === -1 || to === -1 ? line : line.slice(0, from) + line.slice(to);
 }
 
 /** The line in which the node that answered describes itself; null when there is none that can be read. */

@@ -20,7 +20,7 @@ import { withHandOvers } from './hand-overs.ts';
 import { type MemberReading, readMember } from './member.ts';
 
 /** Milliseconds for the seeds, and again for all nodes: a thousand that answer are read in a part of it. */
-const READING_DEADLINE_MS = 15_000;
+const READING_DEADLINE_MS = 30_000;
 
 export interface ImportRequest {
   readonly inspector: NodeInspector;

@@ -98,17 +98,19 @@ describe('an import', () => {
     expect(api.fleet.asked.length).toBeLessThanOrEqual(64);
   });
 
-  test('reads a cluster of a thousand shards once and compares the rest', async () => {
-    const large = sampleCluster(1000, 2);
+  test('reads a cluster of hundreds of nodes once and compares the rest', async () => {
+    const large = sampleCluster(200, 2);
     const api = await scene(large);
     expect((await take(api, [allNodes(large)[0]!.node.address])).status).toBe(201);
-    expect(api.fleet.asked).toHaveLength(4000);
+    expect(api.fleet.asked).toHaveLength(800);
   });
 
   test('refuses more shards than can be looked after', async () => {
     const large = sampleCluster(1001, 1);
-    const api = await scene(large);
-    const answer = await take(api, [allNodes(large)[0]!.node.address]);
+    const api = await scene();
+    const seed = allNodes(large)[0]!.node;
+    api.fleet.set(seed.address, said({ id: seed.id, version: 1 }), { topology: toldBy(large, seed) });
+    const answer = await take(api, [seed.address]);
     expect(answer.status).toBe(400);
     expect(JSON.stringify(answer.body)).toContain('1001 shards are too many');
   });

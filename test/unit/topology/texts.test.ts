@@ -3,7 +3,13 @@ import { expect, test } from 'vitest';
 
 import { Secret } from '../../../src/base/secret.ts';
 import { removeSlots } from '../../../src/topology/change-slots.ts';
-import { clusterFromNodes, parseClusterNodes } from '../../../src/topology/cluster-nodes-text.ts';
+import {
+  clusterFromNodes,
+  ownLine,
+  parseClusterNodes,
+  topologyFingerprint,
+} from '../../../src/topology/cluster-nodes-text.ts';
+import { clusterWithVersion } from '../../../src/topology/cluster.ts';
 import { describe as sentence } from '../../../src/topology/errors.ts';
 import { setNodesText } from '../../../src/topology/setnodes-text.ts';
 import { ALL_SLOTS, printSlotSet, slotRange, slotSetOf } from '../../../src/topology/slot.ts';
@@ -152,6 +158,33 @@ test('lines that make no cluster are refused', () => {
   expect(clusterFromNodes([], plan).ok).toBe(false);
 });
 
+test('a fingerprint is that of the topology, whoever tells it, when, and in what order', () => {
+  fc.assert(
+    fc.property(clusterArbitrary, fc.array(fc.nat(), { minLength: 1, maxLength: 20 }), (cluster, order) => {
+      const own = (text: string, index: number): string => {
+        const lines = text.trim().split('\n');
+        const at = index % lines.length;
+        lines[at] = `${(lines[at] ?? '').replace(/ (master|slave) /, ' myself,$1 ')} [5->-${C}]`;
+        return lines.join('\r\n').replaceAll(' 1 2 ', ' 1795417817758 1795417817759 ');
+      };
+      const text = nodesText(cluster, order);
+      expect(topologyFingerprint(own(text, order[0] ?? 0))).toBe(topologyFingerprint(nodesText(cluster)));
+      expect(topologyFingerprint(text.replaceAll(' connected', ' connected 7'))).not.toBe(
+        topologyFingerprint(text),
+      );
+      const raised = valueOf(clusterWithVersion(cluster, cluster.version + 1));
+      expect(topologyFingerprint(nodesText(raised))).not.toBe(topologyFingerprint(text));
+    }),
+  );
+});
+
+test('the own line is found and read alone', () => {
+  const text = `${A} h:1@2 master - 0 0 3 connected 5\n${B} h:2@2 myself,slave ${A} 0 0 3 connected`;
+  expect(ownLine(text)).toMatchObject({ id: B, masterId: A, version: 3, isMyself: true });
+  for (const other of ['', text.replace('myself,', ''), 'myself', `${A} myself:1@2 master - 0 0 3 connected`])
+    expect(ownLine(other)).toBeNull();
+});
+
 test('no reply crashes the parser', () => {
   fc.assert(
     fc.property(
@@ -161,6 +194,8 @@ test('no reply crashes the parser', () => {
       (words) => {
         const lines = parseClusterNodes(words.join(' '));
         if (lines.ok) clusterFromNodes(lines.value, plan);
+        topologyFingerprint(words.join(' '));
+        ownLine(words.join(' '));
       },
     ),
   );
