@@ -2,7 +2,7 @@
 
 import type { Result } from '../base/result.ts';
 import type { FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
-import type { SlotService } from '../control/hand-over.ts';
+import type { SlotService } from '../control/imported-hand-over.ts';
 import type { NodeEndpoint } from '../control/node-commands.ts';
 import type { NodeError, SourceJob, TargetJob } from '../control/observation.ts';
 import type { ClusterFacts } from '../topology/facts.ts';

@@ -29,7 +29,9 @@ export interface CopyPlace {
  * - `unknown`: nothing proves what it is.
  */
 export type History =
-  | { readonly kind: 'empty' | 'current' | 'prefix' }
+  | { readonly kind: 'empty' }
+  | { readonly kind: 'current' }
+  | { readonly kind: 'prefix' }
   | { readonly kind: 'diverged' | 'unknown'; readonly why: string };
 
 /**
@@ -88,7 +90,7 @@ function comparedWith(later: readonly Promotion[], sequence: number): History {
       };
     }
   }
-  return { kind: later.length === 0 ? 'current' : 'prefix' };
+  return later.length === 0 ? { kind: 'current' } : { kind: 'prefix' };
 }
 
 function unknown(why: string): History {

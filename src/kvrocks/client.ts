@@ -3,7 +3,7 @@
 import type { Clock } from '../base/clock.ts';
 import { type Random, randomHex } from '../base/random.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import type { SlotService } from '../control/hand-over.ts';
+import type { SlotService } from '../control/imported-hand-over.ts';
 import type { NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
 import { addressParts } from '../topology/node.ts';

@@ -7,7 +7,7 @@ import {
   type SlotService,
   type SuspectedHandOver,
   suspectedHandOvers,
-} from '../../control/hand-over.ts';
+} from '../../control/imported-hand-over.ts';
 import { moveSlots } from '../../topology/change-slots.ts';
 import type { Cluster, Node, NodeId } from '../../topology/types.ts';
 import { changed } from '../change-cluster.ts';

@@ -1,7 +1,7 @@
 // How a node serves one slot, asked with a write that changes nothing (facts sections 3.7, 5.3 and 5.4).
 
 import { err, ok, type Result } from '../../base/result.ts';
-import type { SlotService } from '../../control/hand-over.ts';
+import type { SlotService } from '../../control/imported-hand-over.ts';
 import type { NodeError } from '../../control/observation.ts';
 import { addressFromParts } from '../../topology/node.ts';
 import type { NodeAddress, Slot } from '../../topology/types.ts';

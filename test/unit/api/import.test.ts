@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 
 import { err } from '../../../src/base/result.ts';
 import type { NodeInspection } from '../../../src/api/ports.ts';
-import type { SlotService } from '../../../src/control/hand-over.ts';
+import type { SlotService } from '../../../src/control/imported-hand-over.ts';
 import { allNodes, clusterWithVersion, masterOf } from '../../../src/topology/cluster.ts';
 import { slotRange } from '../../../src/topology/slot.ts';
 import type { Cluster, Node } from '../../../src/topology/types.ts';

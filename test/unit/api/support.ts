@@ -17,7 +17,7 @@ import type {
 import type { Clock } from '../../../src/base/clock.ts';
 import { createSeededRandom } from '../../../src/base/random.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
-import type { SlotService } from '../../../src/control/hand-over.ts';
+import type { SlotService } from '../../../src/control/imported-hand-over.ts';
 import type { NodeEndpoint } from '../../../src/control/node-commands.ts';
 import type { NodeError } from '../../../src/control/observation.ts';
 import { FEATURE_LEVEL } from '../../../src/registry/feature-level.ts';

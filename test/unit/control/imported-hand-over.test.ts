@@ -9,7 +9,7 @@ import {
   runningJob,
   type SlotService,
   suspectedHandOvers,
-} from '../../../src/control/hand-over.ts';
+} from '../../../src/control/imported-hand-over.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
 import { printSlotRange, slotRange } from '../../../src/topology/slot.ts';
 import type { NodeId } from '../../../src/topology/types.ts';

@@ -1,4 +1,4 @@
-// Hand-overs of slots that nobody recorded: a source that gave its slots away, and topologies that do not know of it yet.
+// Hand-overs of slots that a cluster about to be imported does not know of: its topologies have the slots at their source still.
 
 import { masterOf } from '../topology/cluster.ts';
 import { differenceSlots, intersectionSlots, printSlotRange, slotSetOf } from '../topology/slot.ts';
