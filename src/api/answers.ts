@@ -10,7 +10,16 @@ export function answer(context: Context, data: unknown, status: ContentfulStatus
 
 /** Every failure: `{"error":{"message":"..."}}`; upstream's client prints nothing without that object. */
 export function refuse(context: Context, message: string, status: ContentfulStatusCode): Response {
-  return context.json({ error: { message } }, status);
+  return context.json(failureBody(message), status);
+}
+
+/** The same for whoever answers without the application. */
+export function failureText(message: string): string {
+  return JSON.stringify(failureBody(message));
+}
+
+function failureBody(message: string): unknown {
+  return { error: { message } };
 }
 
 /**

@@ -3,13 +3,15 @@
 import { Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 
+import { excerpt } from '../base/excerpt.ts';
 import { AdmissionQueue } from './admission/queue.ts';
 import { refuse } from './answers.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { ApiError } from './errors.ts';
-import { limitBody } from './middleware/limits.ts';
+import { limitDeclaredLength, readBodies } from './middleware/limits.ts';
 import { measureRequests } from './middleware/metrics.ts';
 import { redirectToLeader, redirectToSuccessor } from './middleware/redirect.ts';
+import { ClientLeftError, RequestBodies } from './request-bodies.ts';
 import { RouteIndex } from './route-table.ts';
 import { backupRoutes } from './routes/backup.ts';
 import { clusterRoutes } from './routes/clusters.ts';
@@ -21,6 +23,8 @@ import { groupChangeRoutes, groupRoutes } from './routes/group.ts';
 import { shardRoutes } from './routes/shards.ts';
 
 const API = '/api/v1';
+/** What is counted for a client that left before its request was whole; nobody receives it. */
+const CLIENT_LEFT = 499;
 
 /**
  * The application: own routes first, then everything that only the leader answers. What peers send under `/raft` is taken
@@ -49,25 +53,27 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .use(async (context, next) => {
       const { path, method } = context.req;
       const route = routes.find(path);
-      if (route === null) throw new ApiError('unknownRoute', `there is no route ${path}`);
+      if (route === null) throw new ApiError('unknownRoute', `there is no route ${excerpt(path)}`);
       if (!route.methods.includes(method)) {
         context.header('Allow', route.methods.join(', '));
-        throw new ApiError('methodNotAllowed', `${path} takes ${route.methods.join(', ')}`);
+        throw new ApiError('methodNotAllowed', `${excerpt(path)} takes ${route.methods.join(', ')}`);
       }
       await next();
     })
-    .use(limitBody())
+    .use(limitDeclaredLength())
     .route('/', own)
     .use(redirectToLeader(dependencies))
+    .use(readBodies(new RequestBodies()))
     .route('/', leaderOnly);
   known.onError((error, context) => {
     if (error instanceof ApiError) {
       // Certainly nothing happened: whoever leads now may be asked instead.
       const redirect = error.code === 'noLeader' ? redirectToSuccessor(context, dependencies.group) : null;
       if (redirect !== null) return redirect;
-      if (error.status === 503) context.header('Retry-After', '1');
+      if (error.status === 503 || error.status === 429) context.header('Retry-After', '1');
       return refuse(context, error.message, error.status);
     }
+    if (error instanceof ClientLeftError) return new Response(null, { status: CLIENT_LEFT });
     dependencies.logger.error('api.failed', {
       method: context.req.method,
       path: context.req.path,
@@ -76,6 +82,6 @@ export function createApp(dependencies: ApiDependencies): Hono {
     const status: ContentfulStatusCode = 500;
     return refuse(context, 'internal error, see the log of this controller', status);
   });
-  known.notFound((context) => refuse(context, `there is no route ${context.req.path}`, 404));
+  known.notFound((context) => refuse(context, `there is no route ${excerpt(context.req.path)}`, 404));
   return known;
 }

@@ -13,7 +13,7 @@ export async function readBody<Schema extends z.ZodObject>(
   context: Context,
   schema: Schema,
 ): Promise<z.output<Schema>> {
-  const text = await context.req.text();
+  const text = await textOf(context);
   if (text.trim() === '') throw badRequest('the body is empty, expected a JSON object');
   return check(parseJson(text), schema);
 }
@@ -23,13 +23,18 @@ export async function readOptionalBody<Schema extends z.ZodObject>(
   context: Context,
   schema: Schema,
 ): Promise<z.output<Schema>> {
-  const text = await context.req.text();
+  const text = await textOf(context);
   return check(text.trim() === '' ? {} : parseJson(text), schema);
 }
 
 /** For a route that takes no body: whoever asks for more than it does must not believe that it was done. */
 export async function readNoBody(context: Context): Promise<void> {
   await readOptionalBody(context, noBody);
+}
+
+/** The body as text; empty when there is none. */
+async function textOf(context: Context): Promise<string> {
+  return (await context.get('readBody')?.()) ?? '';
 }
 
 function parseJson(text: string): unknown {

@@ -46,6 +46,11 @@ export function badRequest(message: string): ApiError {
   return new ApiError('badRequest', message);
 }
 
+/** A body above `bytesMax`. */
+export function tooLarge(bytesMax: number): ApiError {
+  return new ApiError('tooLarge', `the body is larger than ${bytesMax} bytes`);
+}
+
 export function missing(): ApiError {
   return new ApiError('missing', TEXT_MISSING);
 }

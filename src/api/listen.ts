@@ -1,15 +1,24 @@
 // The HTTP server of one member: binds, times out, closes.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 
-import { getRequestListener } from '@hono/node-server';
+import { getRequestListener, RequestError } from '@hono/node-server';
 import type { Hono } from 'hono';
 
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import { failureText } from './answers.ts';
+import { settleHead } from './request-head.ts';
+import { refuseRequest, UnreadableRequests } from './unreadable-requests.ts';
 
 /** Idle connections of peers and clients stay open longer than their own keep-alive, so that we never close under a request. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
@@ -77,11 +86,11 @@ export async function listen(
     headersTimeout: requestTimeoutMs,
     connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, requestTimeoutMs),
     shouldUpgradeCallback: (request) => parts.streams?.wants(request) ?? false,
+    // Refused in our own words, see `settleHead`.
+    requireHostHeader: false,
   });
-  const listener = getRequestListener(parts.app.fetch, { overrideGlobalObjects: false });
-  server.on('request', (request, response) => {
-    if (!parts.peers(request, response)) void listener(request, response);
-  });
+  const unreadable = new UnreadableRequests(server, { clock: parts.clock, requestTimeoutMs });
+  server.on('request', requestListener(parts, unreadable));
   const connections = new Connections(server);
   server.on('upgrade', (request, socket, head) => {
     connections.forget(socket);
@@ -105,6 +114,40 @@ export async function listen(
       server.closeAllConnections();
       await connections.none({ clock, deadlineMs });
     },
+  });
+}
+
+/** Gives each request whose head makes sense to the peers' side or the application. */
+function requestListener(parts: HttpServerParts, unreadable: UnreadableRequests): RequestListener {
+  const application = getRequestListener(parts.app.fetch, {
+    overrideGlobalObjects: false,
+    errorHandler: (error) => failedRequest(error, parts.logger),
+  });
+  return (request, response) => {
+    unreadable.saw(request, response);
+    const problem = settleHead(request);
+    if (problem !== null) {
+      request.resume();
+      refuseRequest(response, { status: 400, message: problem });
+      return;
+    }
+    // What comes in one packet behind a wish to switch protocols that was passed over is lost in Node, and a client would wait for its answer.
+    if (request.headers.upgrade !== undefined) response.shouldKeepAlive = false;
+    if (!parts.peers(request, response)) void application(request, response);
+  };
+}
+
+/** The answer for what failed outside the application, which answers its own failures. */
+function failedRequest(error: unknown, logger: Logger): Response {
+  const headers = { 'Content-Type': 'application/json' };
+  if (error instanceof RequestError)
+    return new Response(failureText('the request target is not a path and query'), { status: 400, headers });
+  logger.error('http.failed', {
+    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+  });
+  return new Response(failureText('internal error, see the log of this controller'), {
+    status: 500,
+    headers,
   });
 }
 

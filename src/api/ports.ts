@@ -101,11 +101,13 @@ export interface GroupStatus {
 /** The stored namespaces and clusters. Reads are local: call `linearize` first. No call rejects. */
 export interface Clusters {
   linearize(): Promise<Result<void, ChangeError>>;
-  listNamespaces(): readonly Name[];
+  /** In code unit order, those behind `after`; as of the call, however slowly they are taken. */
+  listNamespaces(after: Name | null): Iterable<Name>;
   hasNamespace(namespace: Name): boolean;
   createNamespace(namespace: Name): Promise<Result<void, ChangeError>>;
   deleteNamespace(namespace: Name): Promise<Result<void, ChangeError>>;
-  listClusters(namespace: Name): readonly Name[];
+  /** As `listNamespaces`. */
+  listClusters(namespace: Name, after: Name | null): Iterable<Name>;
   getCluster(namespace: Name, cluster: Name): ClusterRecord | null;
   /** The cluster that has a node at `address`; null when none has. */
   ownerOf(address: NodeAddress): ClusterPlace | null;

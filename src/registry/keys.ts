@@ -40,6 +40,11 @@ export function namespaceOf(key: Key): Name {
   return readable(key, parseName(key.slice(NAMESPACE_PREFIX.length)));
 }
 
+/** The name of the cluster of a cluster key. */
+export function clusterOf(key: Key): Name {
+  return readable(key, parseName(key.slice(key.lastIndexOf('/') + 1)));
+}
+
 /** The place a cluster key names; null for other keys. */
 export function placeOf(key: Key): ClusterPlace | null {
   if (!key.startsWith(CLUSTER_PREFIX)) return null;

@@ -12,6 +12,7 @@ import { JoinedRecords } from './joined-records.ts';
 import {
   addressKey,
   clusterKey,
+  clusterOf,
   clustersPrefix,
   factsKey,
   NAMESPACE_PREFIX,
@@ -73,9 +74,12 @@ export class Registry {
     });
   }
 
-  /** In code unit order of the names. */
-  listNamespaces(): readonly Name[] {
-    return this.#store.list(NAMESPACE_PREFIX).map(({ key }) => namespaceOf(key));
+  /** In code unit order of the names, those behind `after`; as of the call, however slowly they are taken. */
+  listNamespaces(after: Name | null = null): Iterable<Name> {
+    return namesOf(
+      this.#store.scan(NAMESPACE_PREFIX, after === null ? null : namespaceKey(after)),
+      namespaceOf,
+    );
   }
 
   hasNamespace(namespace: Name): boolean {
@@ -99,16 +103,16 @@ export class Registry {
     return this.#commit(() => {
       const stored = this.#store.get(namespaceKey(namespace));
       if (stored === null) return err({ kind: 'missing' });
-      if (this.#store.list(clustersPrefix(namespace)).length > 0) return err({ kind: 'namespaceNotEmpty' });
+      for (const _ of this.#store.scan(clustersPrefix(namespace), null))
+        return err({ kind: 'namespaceNotEmpty' });
       return ok({ compare: [revisionOf(stored)], put: [], remove: [stored.key] });
     });
   }
 
-  /** In code unit order; empty also when there is no such namespace. */
-  listClusters(namespace: Name): readonly Name[] {
-    return this.#store
-      .list(clustersPrefix(namespace))
-      .map((stored) => this.#records.read(stored).cluster.name);
+  /** As `listNamespaces`; empty also when there is no such namespace. */
+  listClusters(namespace: Name, after: Name | null = null): Iterable<Name> {
+    const behind = after === null ? null : clusterKey({ namespace, cluster: after });
+    return namesOf(this.#store.scan(clustersPrefix(namespace), behind), clusterOf);
   }
 
   /** In code unit order of namespace, then name. */
@@ -212,4 +216,8 @@ export class Registry {
   #areFactsStored(place: ClusterPlace): boolean {
     return this.#store.get(factsKey(place)) !== null;
   }
+}
+
+function* namesOf(values: Iterable<StoredValue>, nameOf: (key: Key) => Name): Generator<Name, undefined> {
+  for (const { key } of values) yield nameOf(key);
 }

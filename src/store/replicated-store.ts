@@ -21,6 +21,7 @@ import type {
 export interface LocalState {
   get(key: Key): StoredValue | null;
   list(prefix: string): readonly StoredValue[];
+  scan(prefix: string, after: Key | null): Iterable<StoredValue>;
   watch(listener: (change: StoreChange) => void): () => void;
 }
 
@@ -40,6 +41,10 @@ export class ReplicatedStore implements Store {
 
   list(prefix: string): readonly StoredValue[] {
     return this.#local.list(prefix);
+  }
+
+  scan(prefix: string, after: Key | null): Iterable<StoredValue> {
+    return this.#local.scan(prefix, after);
   }
 
   watch(listener: (change: StoreChange) => void): () => void {

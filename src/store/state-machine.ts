@@ -109,6 +109,10 @@ export class StoreStateMachine {
     return this.#state.list(prefix);
   }
 
+  scan(prefix: string, after: Key | null): Iterable<StoredValue> {
+    return this.#state.scan(prefix, after);
+  }
+
   /** Calls `listener` after each change, in order; a listener that throws is a bug and ends the process. */
   watch(listener: (change: StoreChange) => void): () => void {
     const own = (change: StoreChange): void => listener(change);

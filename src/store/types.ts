@@ -66,6 +66,8 @@ export interface Store {
   get(key: Key): StoredValue | null;
   /** All keys that start with `prefix`, in key order. */
   list(prefix: string): readonly StoredValue[];
+  /** The same behind the key `after`, as of the call, however slowly they are taken: for lists of any length. */
+  scan(prefix: string, after: Key | null): Iterable<StoredValue>;
   /** Resolves once local state contains everything acknowledged before the call (ReadIndex). */
   linearize(deadlineMs: number): Promise<Result<void, StoreUnavailable>>;
   /** Resolves when the transaction is committed *and* applied here. Never rejects. */

@@ -1,45 +1,59 @@
-// Bodies have a limit: what is larger is refused, and never held in memory.
+// Bodies have a limit: what announces to be larger is refused before it is read, the rest is read into bounded memory.
 
-import type { MiddlewareHandler } from 'hono';
+import { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
 
-import { ApiError } from '../errors.ts';
+import type { Context, MiddlewareHandler } from 'hono';
 
-/** Largest request body, bytes (contract, *Answers*). */
-export const BODY_BYTES_MAX = 1024 * 1024;
+import { tooLarge } from '../errors.ts';
+import { BODY_BYTES_MAX, type HeldBody, type RequestBodies } from '../request-bodies.ts';
 
-/** So much of a refused body is still read, so that its sender can finish and hear why; beyond it the connection breaks. */
-const DISCARDED_BYTES_MAX = 16 * BODY_BYTES_MAX;
+declare module 'hono' {
+  interface ContextVariableMap {
+    /** Reads the body of the request; absent when it has none. */
+    readBody?: () => Promise<string>;
+  }
+}
 
-/**
- * Refuses larger bodies with 413. A body of unknown length (chunked) is read here, up to the limit. Hono's own middleware is not
- * used: it copies the request in a way that fails unless the server replaces the global `Request`.
- */
-export function limitBody(): MiddlewareHandler {
+/** Refuses what announces to be too large with 413, whoever would answer it, and without reading any of it. */
+export function limitDeclaredLength(): MiddlewareHandler {
   return async (context, next) => {
-    const { raw } = context.req;
-    const isChunked = raw.headers.has('transfer-encoding');
-    if (!isChunked && Number(raw.headers.get('content-length') ?? 0) <= BODY_BYTES_MAX) return next();
-    const body = await readWithinLimit(raw.body);
-    if (body === null) throw new ApiError('tooLarge', `the body is larger than ${BODY_BYTES_MAX} bytes`);
-    // No route looks at the body of these, and a request of theirs cannot be made with one.
-    if (raw.method === 'GET' || raw.method === 'HEAD') return next();
-    const { url, method, headers, signal } = raw;
-    context.req.raw = new Request(url, { method, headers, body, signal });
-    return next();
+    if ((declaredLength(context) ?? 0) > BODY_BYTES_MAX) throw tooLarge(BODY_BYTES_MAX);
+    await next();
   };
 }
 
-/** The whole body; null when it is too large. */
-async function readWithinLimit(
-  body: ReadableStream<Uint8Array> | null,
-): Promise<Uint8Array<ArrayBuffer> | null> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of body ?? []) {
-    bytes += chunk.byteLength;
-    if (bytes > DISCARDED_BYTES_MAX) return null;
-    if (bytes <= BODY_BYTES_MAX) chunks.push(chunk);
-    else chunks.length = 0;
-  }
-  return bytes > BODY_BYTES_MAX ? null : Uint8Array.from(Buffer.concat(chunks));
+/** Lets the route read the body, once, and counts it until the request is answered. Bodies of GET and HEAD mean nothing. */
+export function readBodies(bodies: RequestBodies): MiddlewareHandler {
+  return async (context, next) => {
+    const source = bodyOf(context);
+    if (source === null) return next();
+    const held: HeldBody[] = [];
+    context.set('readBody', async () => {
+      const body = await bodies.read(source, declaredLength(context));
+      held.push(body);
+      return body.text;
+    });
+    try {
+      await next();
+    } finally {
+      for (const body of held) body.release();
+    }
+  };
+}
+
+/** Null for a body in chunks, whose length shows only at its end. */
+function declaredLength(context: Context): number | null {
+  if (context.req.header('transfer-encoding') !== undefined) return null;
+  return Number(context.req.header('content-length') ?? 0);
+}
+
+/** Straight from the server where there is one: a stream of the web's kind around it costs as much as the request. */
+function bodyOf(context: Context): Readable | null {
+  if (['GET', 'HEAD'].includes(context.req.method) || declaredLength(context) === 0) return null;
+  const env: unknown = context.env;
+  if (typeof env === 'object' && env !== null && 'incoming' in env && env.incoming instanceof IncomingMessage)
+    return env.incoming;
+  const { body } = context.req.raw;
+  return body === null ? null : Readable.fromWeb(body);
 }

@@ -17,6 +17,7 @@ import { changeRecord, readCluster } from '../change-cluster.ts';
 import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../dependencies.ts';
 import { exists, missing } from '../errors.ts';
 import { importCluster, type ImportedCluster } from '../import/import-cluster.ts';
+import { NameLists } from '../name-lists.ts';
 import { addressList, confirmed, nameParam, settled, valid } from '../parse.ts';
 import { storePassword } from '../passwords.ts';
 import type { Clusters } from '../ports.ts';
@@ -28,10 +29,11 @@ const CLUSTER = `${CLUSTERS}/:cluster`;
 
 export function clusterRoutes(dependencies: TakingDependencies): Hono {
   const { clusters } = dependencies;
+  const names = new NameLists(dependencies.clock);
   return new Hono()
     .get(CLUSTERS, async (context) => {
       const namespace = await existingNamespace(clusters, context);
-      return answer(context, { clusters: clusters.listClusters(namespace) });
+      return names.answer(context, 'clusters', (after) => clusters.listClusters(namespace, after));
     })
     .post(CLUSTERS, (context) => create(dependencies, context))
     .post(`${CLUSTER}/import`, (context) => takeOver(dependencies, context))

@@ -7,14 +7,16 @@ import { answer, answerChange } from '../answers.ts';
 import { readBody, readNoBody } from '../body.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { missing } from '../errors.ts';
+import { NameLists } from '../name-lists.ts';
 import { confirmed, nameParam, settled, valid } from '../parse.ts';
 import { createNamespaceBody } from '../schemas/bodies.ts';
 
-export function namespaceRoutes({ clusters }: ApiDependencies): Hono {
+export function namespaceRoutes({ clusters, clock }: ApiDependencies): Hono {
+  const names = new NameLists(clock);
   return new Hono()
     .get('/namespaces', async (context) => {
       confirmed(await clusters.linearize());
-      return answer(context, { namespaces: clusters.listNamespaces() });
+      return names.answer(context, 'namespaces', (after) => clusters.listNamespaces(after));
     })
     .post('/namespaces', async (context) => {
       const body = await readBody(context, createNamespaceBody);

@@ -15,6 +15,7 @@ export type RefusalReason =
   | 'otherIncarnation'
   | 'removed'
   | 'busy'
+  | 'crowded'
   | 'tooManyStreams'
   | 'superseded'
   | 'diskFailed'
@@ -64,6 +65,7 @@ export function createTransportCounters(): TransportCounters {
       otherIncarnation: 0,
       removed: 0,
       busy: 0,
+      crowded: 0,
       tooManyStreams: 0,
       superseded: 0,
       diskFailed: 0,

@@ -3,7 +3,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { unreachable } from '../../base/assert.ts';
+import { ByteCollector } from '../../base/byte-collector.ts';
 import { err, ok, type Result } from '../../base/result.ts';
+import { SharedRoom } from '../../base/shared-room.ts';
 import type { ClusterId } from '../cluster-id.ts';
 import type { MemberId } from '../core/types.ts';
 import type { TransportHandler } from '../ports.ts';
@@ -17,6 +19,8 @@ import { SnapshotReceiver, type SnapshotReceiverParts } from './snapshot-receive
 
 /** Bytes of a frame of messages, at most: far above a frame's target, so that one large entry still fits. */
 export const MESSAGES_BYTES_MAX = 8 * 1024 * 1024;
+/** Room for all posts that are on their way in, bytes: a frame and a part of a snapshot of three peers. */
+const POSTS_ROOM_BYTES = 32 * 1024 * 1024;
 /** One line a reason in this time says what is refused; the counters say how often. */
 const LOG_INTERVAL_MS = 60_000;
 
@@ -47,6 +51,7 @@ export class PeerRequests {
   /** Messages on connections that stay: how members really talk. */
   readonly streams: MessageStreams;
   readonly #quietUntilMs = new Map<string, number>();
+  readonly #room = new SharedRoom(POSTS_ROOM_BYTES);
 
   constructor(options: PeerRequestsOptions, parts: PeerRequestsParts) {
     this.#options = options;
@@ -69,11 +74,8 @@ export class PeerRequests {
       return true;
     }
     if (method === 'POST' && url === '/raft/snapshot') {
-      this.#collect(
-        request,
-        response,
-        SNAPSHOT_BODY_BYTES_MAX,
-        (frame) => void this.#takeSnapshot(frame, response),
+      this.#collect(request, response, SNAPSHOT_BODY_BYTES_MAX, (frame) =>
+        this.#takeSnapshot(frame, response),
       );
       return true;
     }
@@ -90,22 +92,45 @@ export class PeerRequests {
     this.streams.close();
   }
 
-  /** Reads a whole body of at most `bytesMax`. Node holds it to its declared length, so memory grows with what arrives. */
+  /**
+   * Reads a whole body of at most `bytesMax`, which Node holds to its declared length. Memory grows with what arrives, and all that
+   * arrive share one room: a post that stands still gives way to others.
+   */
   #collect(
     request: IncomingMessage,
     response: ServerResponse,
     bytesMax: number,
-    take: (frame: Buffer) => void,
+    take: (frame: Buffer) => void | Promise<void>,
   ): void {
     const declared = request.headers['content-length'];
     if (declared === undefined) return this.#refuse(response, refusal('lengthRequired'));
     if (Number(declared) > bytesMax) return this.#refuse(response, refusal('tooLarge', `${declared} bytes`));
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => void chunks.push(chunk));
-    request.on('end', () =>
-      take(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)),
-    );
-    request.on('error', () => this.#count(refusal('aborted')));
+    const stop = (): void => {
+      request.off('data', onData).off('end', onEnd).off('close', onClose);
+      place.leave();
+    };
+    const crowdedOut = (): void => {
+      stop();
+      request.resume();
+      this.#refuse(response, refusal('crowded'));
+    };
+    const place = this.#room.enter(crowdedOut);
+    const collector = new ByteCollector(place, { bytesMax, bytesDeclared: Number(declared) });
+    const onData = (piece: Buffer): void => {
+      if (collector.add(piece) !== 'added') crowdedOut();
+    };
+    const onEnd = (): void => {
+      const { buffer, byteOffset, byteLength } = collector.bytes;
+      place.settle();
+      request.off('close', onClose);
+      void Promise.resolve(take(Buffer.from(buffer, byteOffset, byteLength))).finally(() => place.leave());
+    };
+    const onClose = (): void => {
+      stop();
+      this.#count(refusal('aborted'));
+    };
+    request.on('data', onData).on('end', onEnd).on('close', onClose);
+    request.on('error', () => undefined);
   }
 
   #postedMessages(bytes: Buffer, response: ServerResponse): void {
@@ -172,6 +197,7 @@ export class PeerRequests {
       'content-type': 'application/json',
       'content-length': Buffer.byteLength(body),
       [SPEAKER_HEADER]: speaker(clusterId, self),
+      ...(status === 503 ? { 'retry-after': '1' } : {}),
     });
     response.end(body);
   }

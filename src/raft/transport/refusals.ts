@@ -61,6 +61,10 @@ const REFUSALS: Record<RefusalReason, RefusalText> = {
     text: 'The sender was removed from the cluster. Stop it, or add it under an id that was never used, with an empty data directory.',
   },
   busy: { status: 503, text: 'Another snapshot post is under way. It will be possible later.' },
+  crowded: {
+    status: 503,
+    text: 'Too many large or slow requests are on their way here. Check that only members reach this port.',
+  },
   tooManyStreams: {
     status: 503,
     text: 'Too many connections of other members are open here. Check that only members reach this port.',

@@ -66,6 +66,11 @@ export class KeyValueState {
     return this.#values.withPrefix(prefix);
   }
 
+  /** The same behind the key `after`, as of now, however slowly they are taken. */
+  scan(prefix: string, after: Key | null): Iterable<StoredValue> {
+    return this.#values.scan(prefix, after);
+  }
+
   /**
    * Applies the transaction of the log entry at `index`. Removals come after puts. A request id still in the table answers
    * with its first outcome and changes nothing.

@@ -85,6 +85,16 @@ export class OrderedValues {
     return found;
   }
 
+  /**
+   * The values whose key starts with `prefix` and comes behind `after`, as they are now, however slowly they are taken. O(blocks), and
+   * nothing more for values that nobody takes.
+   */
+  scan(prefix: string, after: Key | null): Iterable<StoredValue> {
+    const bound = after === null || after < prefix ? prefix : after;
+    this.#epoch += 1;
+    return valuesFrom(this.#blocks.slice(this.#blockOf(bound)), { prefix, after, bound });
+  }
+
   /** The values as they are now. O(blocks): from here on each block is copied before it is first changed. */
   cut(): ValueCut {
     this.#epoch += 1;
@@ -132,6 +142,19 @@ class BlockCut implements ValueCut {
 
   *[Symbol.iterator](): Generator<StoredValue, undefined> {
     for (const { values } of this.#blocks) yield* values;
+  }
+}
+
+function* valuesFrom(
+  blocks: readonly Block[],
+  { prefix, after, bound }: { readonly prefix: string; readonly after: Key | null; readonly bound: string },
+): Generator<StoredValue, undefined> {
+  for (const { values } of blocks) {
+    for (let place = firstNotBefore(values, bound); place < values.length; place += 1) {
+      const stored = present(values[place], 'the place lies within the block');
+      if (!stored.key.startsWith(prefix)) return;
+      if (stored.key !== after) yield stored;
+    }
   }
 }
 

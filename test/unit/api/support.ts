@@ -122,6 +122,8 @@ export interface TestApi {
   readonly fleet: ModelFleet;
   readonly registry: Registry;
   readonly requests: RequestLabels[];
+  /** Events logged at level error. */
+  readonly errors: string[];
   status: GroupStatus;
   members: GroupMembers;
   changes: GroupChanges;
@@ -149,6 +151,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
   const group = new GroupOfOne();
   const fleet = new ModelFleet();
   const requests: RequestLabels[] = [];
+  const errors: string[] = [];
   const registry = new Registry({
     store: new ReplicatedStore(group, group.machine),
     clock,
@@ -184,12 +187,13 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
       },
       clock,
       random,
-      logger: silentLogger,
+      logger: { ...silentLogger, error: (event) => void errors.push(event) },
     }),
     group,
     fleet,
     registry,
     requests,
+    errors,
     status: { self: 1, term: 1, leader: { id: 1, address: SELF }, notReady: null },
     members: {
       members: [{ id: 1, address: SELF, role: 'voter', lagEntries: 0, lastContactMs: null }],

@@ -20,6 +20,7 @@ import {
 import { NameResolver } from '../../../../src/names/name-resolver.ts';
 import { systemClock } from '../../../../src/system/clock.ts';
 import { incarnationOf } from '../../../support/raft-core/builders.ts';
+import { RawHttp } from '../../../support/raw-http.ts';
 import { freePort, listen, origin, rawServer, until, type Listening } from './real-http.ts';
 import { CLUSTER, FOREIGN, heartbeat, META, packr, sealed, sealer, TWO } from './wire.ts';
 
@@ -151,6 +152,33 @@ describe('a post of messages', () => {
     expect(inbox.messages).toEqual([]);
   });
 
+  it('that stands still gives way when all of them together are too large', async () => {
+    const inbox = await listen(TWO);
+    const most = Buffer.alloc(MESSAGES_BYTES_MAX - 1);
+    const stuck = (): RawHttp => {
+      const head = `POST /raft/messages HTTP/1.1\r\nhost: x\r\ncontent-length: ${MESSAGES_BYTES_MAX}\r\n\r\n`;
+      return new RawHttp(Number(new URL(inbox.address).port)).send(head).send(most);
+    };
+    const posts = Array.from({ length: 10 }, () => stuck());
+    const refused = () => posts.filter(({ text }) => text.startsWith('HTTP/1.1 503 '));
+    await until(() => refused().length >= 6);
+    for (const given of refused()) {
+      const [answer] = await given.answers();
+      expect(answer?.headers.get('retry-after')).toBe('1');
+      expect(answer?.body).toContain('on their way here');
+    }
+    expect(await post(inbox, 'messages', good)).toMatchObject({ status: 204 });
+    for (const open of posts) open.leave();
+    await until(() => inbox.counters.refused.aborted + inbox.counters.refused.crowded === posts.length);
+    // All the room is free again: three fit in beside others.
+    const { crowded } = inbox.counters.refused;
+    const fitting = Array.from({ length: 3 }, () => stuck());
+    expect(await post(inbox, 'messages', good)).toMatchObject({ status: 204 });
+    for (const open of fitting) open.leave();
+    await until(() => inbox.counters.refused.aborted + inbox.counters.refused.crowded === posts.length + 3);
+    expect(inbox.counters.refused.crowded).toBe(crowded);
+  });
+
   it('that is refused again and again costs one line in the log', async () => {
     const inbox = await listen(TWO);
     for (let count = 0; count < 5; count += 1) await post(inbox, 'messages', Buffer.from('hello, world'));
@@ -162,7 +190,11 @@ describe('a post of messages', () => {
     const inbox = await listen(TWO);
     const body = fc.oneof(
       fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
-      fc.uint8Array({ maxLength: 300 }).map((bytes) => sealed('messages', bytes)),
+      // But for the one body that is right: a list of no messages.
+      fc
+        .uint8Array({ maxLength: 300 })
+        .filter((bytes) => bytes.length !== 1 || bytes[0] !== 0x90)
+        .map((bytes) => sealed('messages', bytes)),
       fc
         .tuple(fc.nat(good.byteLength * 8 - 1), fc.nat(good.byteLength))
         .map(([bit, bytes]) => changed(bit >> 3, (byte) => byte ^ (1 << (bit & 7))).subarray(0, bytes)),

@@ -25,9 +25,19 @@ describe('ordered values', () => {
         const values = new OrderedValues();
         const model = new Map<string, StoredValue>();
         const cuts: { cut: ReturnType<OrderedValues['cut']>; expected: StoredValue[] }[] = [];
+        const scans: { scan: Iterable<StoredValue>; expected: StoredValue[] }[] = [];
         let revision = 0;
         for (const { kind, from, count } of steps) {
-          if (kind === 'cut') cuts.push({ cut: values.cut(), expected: inOrder(model) });
+          if (kind === 'cut') {
+            cuts.push({ cut: values.cut(), expected: inOrder(model) });
+            for (const after of [null, keyOf(from), `${keyOf(count)}x`]) {
+              const prefix = after === null ? 'key/2' : 'key/';
+              const expected = inOrder(model).filter(
+                ({ key }) => key.startsWith(prefix) && key > (after ?? ''),
+              );
+              scans.push({ scan: values.scan(prefix, after), expected });
+            }
+          }
           const end = kind === 'cut' ? from : from + count;
           for (let number = from; number < end; number += 1) {
             const key = keyOf(number);
@@ -51,6 +61,7 @@ describe('ordered values', () => {
           const expected = inOrder(model).filter(({ key }) => key.startsWith(prefix));
           expect(values.withPrefix(prefix)).toEqual(expected);
         }
+        for (const { scan, expected } of scans) expect([...scan]).toEqual(expected);
         for (const { cut, expected } of cuts) {
           expect([...cut]).toEqual(expected);
           expect([...cut]).toHaveLength(cut.count);
