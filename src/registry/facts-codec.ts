@@ -10,7 +10,7 @@ import {
   PROMOTIONS_MAX,
   type ShardFacts,
 } from '../topology/facts.ts';
-import { parseNodeId } from '../topology/node.ts';
+import { parseRecordedNodeId } from '../topology/node.ts';
 import type { ClusterVersion, NodeId, ShardId } from '../topology/types.ts';
 import { type Fields, packRecord, readRecord } from './record-fields.ts';
 import { readable } from './unreadable-record.ts';
@@ -108,7 +108,7 @@ function encodeNode(id: NodeId, node: NodeFacts, positions: Positions): readonly
 
 function decodeIds(fields: Fields): readonly NodeId[] {
   const ids: NodeId[] = [];
-  while (!fields.isAtEnd) ids.push(readable(fields.key, parseNodeId(fields.text())));
+  while (!fields.isAtEnd) ids.push(readable(fields.key, parseRecordedNodeId(fields.text())));
   return ids;
 }
 

@@ -3,7 +3,6 @@
 import type { Store, StoredValue } from '../store/types.ts';
 import { type ClusterFacts, factsFor, initialFacts } from '../topology/facts.ts';
 import { type ClusterPlace, type ClusterRecord, clusterRecord } from '../topology/record.ts';
-import type { Cluster } from '../topology/types.ts';
 import { decodeFacts } from './facts-codec.ts';
 import { CLUSTER_PREFIX, clusterKey, factsKey } from './keys.ts';
 import { decodeCluster, type StoredCluster } from './record-codec.ts';
@@ -29,6 +28,8 @@ export class JoinedRecords {
   readonly #joined = new WeakMap<StoredValue, Joined>();
   readonly #decodedFacts = new WeakMap<StoredValue, ClusterFacts>();
   readonly #unstored = new WeakMap<StoredValue, Facts>();
+  /** From a cluster's stored value to the one that `carryOver` put in its place. */
+  readonly #followed = new WeakMap<StoredValue, StoredValue>();
   /** Goes down, below the 0 of "none": no revision of the store is ever taken for one of these, or the other way round. */
   #unstoredRevision = 0;
 
@@ -67,16 +68,26 @@ export class JoinedRecords {
     return facts;
   }
 
-  /** Keeps `facts`, which are not stored, for as long as the cluster's stored value is `stored`. */
+  /**
+   * Keeps `facts`, which are not stored, beside `stored` or what has followed it: a change that left the facts alone may be told before an
+   * earlier one whose outcome had to be asked for twice.
+   */
   keep(stored: StoredValue, facts: ClusterFacts): void {
+    let last = stored;
+    for (let next = this.#followed.get(last); next !== undefined; next = this.#followed.get(last))
+      last = next;
     this.#unstoredRevision -= 1;
-    this.#unstored.set(stored, { facts, factsRevision: this.#unstoredRevision });
+    const inStep = factsFor(facts, this.read(last).cluster);
+    this.#unstored.set(last, { facts: inStep, factsRevision: this.#unstoredRevision });
   }
 
-  /** Keeps what was kept beside `before` beside `after`, too: the stored value of the same cluster after a change to `next` made here. */
-  carryOver(before: StoredValue, after: StoredValue, next: Cluster): void {
+  /** `after` is the stored value of the same cluster as `before` after a change made here: what is kept beside the one goes on beside the other. */
+  carryOver(before: StoredValue, after: StoredValue): void {
+    this.#followed.set(before, after);
     const kept = this.#unstored.get(before);
-    if (kept !== undefined) this.#unstored.set(after, { ...kept, facts: factsFor(kept.facts, next) });
+    if (kept === undefined) return;
+    const facts = factsFor(kept.facts, this.read(after).cluster);
+    this.#unstored.set(after, { ...kept, facts });
   }
 
   #join({ namespace, cluster, revision }: StoredCluster, source: StoredValue | Facts | null): ClusterRecord {

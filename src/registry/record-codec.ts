@@ -5,7 +5,7 @@ import { Secret } from '../base/secret.ts';
 import type { StoredValue } from '../store/types.ts';
 import { type ClusterFields, makeCluster, parseShardId } from '../topology/cluster.ts';
 import { parseName } from '../topology/name.ts';
-import { parseAddress, parseNodeId } from '../topology/node.ts';
+import { parseAddress, parseRecordedNodeId } from '../topology/node.ts';
 import type { ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import { parseSlot, slotSetOf } from '../topology/slot.ts';
 import type { Cluster, Migration, MigrationStage, Node, Shard, SlotRange } from '../topology/types.ts';
@@ -114,7 +114,7 @@ function decodeRange(fields: Fields): SlotRange {
 function decodeNode(fields: Fields): Node {
   const { key } = fields;
   return {
-    id: readable(key, parseNodeId(fields.text())),
+    id: readable(key, parseRecordedNodeId(fields.text())),
     address: readable(key, parseAddress(fields.text())),
     role: fields.oneOf(['master', 'replica']),
     password: new Secret(fields.text()),

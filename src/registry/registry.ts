@@ -209,7 +209,7 @@ export class Registry {
     }
     const after = this.#store.get(clusterKey(place));
     if (after?.revision !== revision) return;
-    if (facts === null) this.#records.carryOver(before, after, next);
+    if (facts === null) this.#records.carryOver(before, after);
     else this.#records.keep(after, facts);
   }
 

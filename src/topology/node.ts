@@ -13,6 +13,8 @@ const PORT_PATTERN = /^[1-9]\d{0,4}$/;
 const PORT_MAX = 65_535;
 const HOST_LENGTH_MAX = 253;
 const HOST_LABEL_PATTERN = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
+/** What any release ever took as a node id. */
+const RECORDED_NODE_ID_PATTERN = /^[\x21-\x7e]{40}$/;
 
 /** The two parts of an address. `host` is bare: an IPv6 literal without brackets. */
 export interface AddressParts {
@@ -33,6 +35,24 @@ export function parseNodeId(text: string, field = 'node id'): Result<NodeId, Top
     return err({ kind: 'invalidText', field, text, why: 'is not a node id of 40 letters or digits' });
   }
   return ok(text);
+}
+
+/**
+ * A node id from a record: 40 visible ASCII characters, which is what every release so far took in. However strict `parseNodeId` becomes
+ * about what comes from outside, a cluster that was once accepted stays readable.
+ */
+export function parseRecordedNodeId(text: string): Result<NodeId, TopologyError> {
+  if (isRecordedNodeId(text)) return ok(text);
+  return err({
+    kind: 'invalidText',
+    field: 'node id',
+    text,
+    why: 'is not a node id of 40 visible ASCII characters',
+  });
+}
+
+function isRecordedNodeId(text: string): text is NodeId {
+  return RECORDED_NODE_ID_PATTERN.test(text);
 }
 
 /** 160 random bits as 40 hexadecimal digits. */

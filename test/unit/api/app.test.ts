@@ -322,6 +322,17 @@ describe('failover', () => {
     });
     expect((await api.call('POST', path, { preferred_node_id: 'short' })).status).toBe(400);
   });
+
+  test('a change that some member could not read is refused with both levels and the remedy', async () => {
+    const api = await withCluster(['127.0.0.1:1']);
+    api.failover = () => Promise.resolve(err({ kind: 'featureLevel', needed: 2, current: 1 }));
+    expect(await api.call('POST', path)).toMatchObject({
+      status: 409,
+      body: failure(
+        'this needs feature level 2 and the group is at level 1: some controller still runs an earlier release, or is held at its level; update all of them first',
+      ),
+    });
+  });
 });
 
 describe('the group', () => {
