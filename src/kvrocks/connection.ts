@@ -27,6 +27,8 @@ export interface Session {
   readonly link: Link;
   readonly notes: LinkNotes;
   readonly clock: Clock;
+  /** Milliseconds that all of it was given. */
+  readonly deadlineMs: number;
   /** Milliseconds left. */
   leftMs(): number;
 }
@@ -59,7 +61,7 @@ export class NodeConnection {
     const leftMs = (): number => Math.max(0, untilMs - clock.monotonicMs());
     for (let links = 1; ; links += 1) {
       if (this.#isClosed) return err({ kind: 'ownFault', message: 'not sent: closed by this controller' });
-      const outcome = await work({ endpoint: this.#endpoint, ...this.#open(), clock, leftMs });
+      const outcome = await work({ endpoint: this.#endpoint, ...this.#open(), clock, deadlineMs, leftMs });
       if (outcome.ok) return outcome;
       const { error, mayRetry } = outcome.error;
       if (!mayRetry || links === LINKS_MAX || leftMs() === 0) return err(error);

@@ -14,8 +14,11 @@ export function final(error: NodeError): { readonly ok: false; readonly error: L
 }
 
 /** Sends the commands of a request under the session's deadline. */
-export function send(session: Session, request: Omit<LinkRequest, 'deadlineMs'>): Promise<Outcome> {
-  return session.link.request({ ...request, deadlineMs: session.leftMs() });
+export function send(
+  session: Session,
+  request: Omit<LinkRequest, 'leftMs' | 'deadlineMs'>,
+): Promise<Outcome> {
+  return session.link.request({ ...request, leftMs: session.leftMs(), deadlineMs: session.deadlineMs });
 }
 
 /** One command and its parsed reply. */

@@ -19,6 +19,8 @@ export type CommandWords = readonly [string, ...string[]];
 export interface LinkRequest {
   readonly commands: readonly CommandWords[];
   /** Milliseconds from now, connecting included. */
+  readonly leftMs: number;
+  /** Milliseconds that everything was given of which this is the rest, for people. */
   readonly deadlineMs: number;
   /**
    * Waits until nothing else is under way and lets nothing else begin before its end: a node stands still while it works
@@ -136,7 +138,7 @@ export class Link {
     return new Promise((resolve) => {
       const request: Request = {
         ...asked,
-        timer: this.#clock.setTimer(asked.deadlineMs, () => this.#onTimer(request)),
+        timer: this.#clock.setTimer(asked.leftMs, () => this.#onTimer(request)),
         resolve,
       };
       this.#unsent.add(request);

@@ -13,14 +13,14 @@ export interface NodeClient {
   probe(endpoint: NodeEndpoint, deadlineMs: number): Promise<ProbeResult>;
   /**
    * SETNODEID (only when `id` is given) and SETNODES in one write. May take over 10 s and stalls the node meanwhile
-   * (facts section 3.6), hence a connection of its own. A timeout is "unknown".
+   * (facts section 3.6): looks wait meanwhile. A timeout is "unknown".
    */
   setTopology(
     endpoint: NodeEndpoint,
     push: TopologyPush,
     deadlineMs: number,
   ): Promise<Result<void, NodeError>>;
-  /** CLUSTERX MIGRATE, asynchronous: success means queued, nothing more. */
+  /** CLUSTERX MIGRATE, asynchronous, on a connection of its own: success means queued, nothing more. */
   migrate(
     endpoint: NodeEndpoint,
     range: SlotRange,

@@ -1,7 +1,13 @@
 // Members over real HTTP on the loopback interface: a receiving and a sending side, and ways between them that misbehave.
 
 import { createServer as createHttpServer } from 'node:http';
-import { connect as connectSocket, createServer, type Server, type Socket } from 'node:net';
+import {
+  connect as connectSocket,
+  createServer,
+  type LookupFunction,
+  type Server,
+  type Socket,
+} from 'node:net';
 
 import { afterEach, expect } from 'vitest';
 
@@ -192,6 +198,7 @@ export interface Wiring {
   readonly postDeadlineMs?: number;
   readonly clock?: Clock;
   readonly clusterId?: typeof CLUSTER;
+  readonly lookup?: LookupFunction;
 }
 
 /** The sending side of member 1, configured with member 2 at `peer`; null: with nobody. */
@@ -212,7 +219,7 @@ export function connect(peer: PeerOrigin | null, wiring: Wiring = {}): Outbox {
     },
     {
       clock,
-      lookup: new NameResolver({ clock }).lookup,
+      lookup: wiring.lookup ?? new NameResolver({ clock }).lookup,
       random: createSeededRandom(1),
       logger: silentLogger,
       counters,
