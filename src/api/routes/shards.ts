@@ -113,7 +113,7 @@ async function failover({ clusters, failovers }: ApiDependencies, context: Conte
   if (!outcome.ok) throw failoverRefusal(outcome.error);
   return answerChange(context, {
     word: { new_master_id: outcome.value },
-    object: { shard: shardAfter(clusters, path, { before: cluster, shardIndex }) },
+    object: { shard: shardAfter(clusters, path, shardIndex) },
     status: 200,
   });
 }
@@ -122,14 +122,10 @@ async function failover({ clusters, failovers }: ApiDependencies, context: Conte
  * The shard as this member knows it, which committed the failover. Nothing is asked for once more: whoever loses the lead now has done what was
  * wished all the same, and must not say that nothing happened.
  */
-function shardAfter(
-  clusters: Clusters,
-  path: ClusterPlace,
-  { before, shardIndex }: { readonly before: Cluster; readonly shardIndex: number },
-): ShardBody | null {
-  const cluster = clusters.getCluster(path.namespace, path.cluster)?.cluster ?? before;
-  const shard = cluster.shards[shardIndex];
-  return shard === undefined ? null : renderShard(cluster, shard);
+function shardAfter(clusters: Clusters, path: ClusterPlace, shardIndex: number): ShardBody | null {
+  const cluster = clusters.getCluster(path.namespace, path.cluster)?.cluster;
+  const shard = cluster?.shards[shardIndex];
+  return cluster === undefined || shard === undefined ? null : renderShard(cluster, shard);
 }
 
 function failoverRefusal(refusal: FailoverRefusal): ApiError {
