@@ -56,7 +56,7 @@ function stored(api: TestApi) {
   return api.registry.getCluster(name('ns'), name('c'));
 }
 
-function node(shardIndex: number, nodeIndex: number): Node {
+function nodeAt(shardIndex: number, nodeIndex: number): Node {
   return CLUSTER.shards[shardIndex]!.nodes[nodeIndex]!;
 }
 
@@ -74,15 +74,18 @@ describe('an import', () => {
     expect((await take(api)).status).toBe(201);
     const record = stored(api);
     expect(record?.cluster.version).toBe(7);
-    expect(record?.facts.nodes.get(node(0, 0).id)).toMatchObject({ sequence: 50, following: node(0, 0).id });
-    expect(record?.facts.nodes.get(node(0, 1).id)).toMatchObject({ sequence: null, remake: null });
+    expect(record?.facts.nodes.get(nodeAt(0, 0).id)).toMatchObject({
+      sequence: 50,
+      following: nodeAt(0, 0).id,
+    });
+    expect(record?.facts.nodes.get(nodeAt(0, 1).id)).toMatchObject({ sequence: null, remake: null });
   });
 
   test('asks its seeds side by side, and goes on without nodes that do not answer', async () => {
     const api = await scene();
-    const dead = [node(0, 1), node(1, 1)].map(({ address }) => address);
+    const dead = [nodeAt(0, 1), nodeAt(1, 1)].map(({ address }) => address);
     for (const address of dead) api.fleet.nodes.delete(address);
-    expect((await take(api, [...dead, node(1, 0).address])).status).toBe(201);
+    expect((await take(api, [...dead, nodeAt(1, 0).address])).status).toBe(201);
   });
 
   test('stops when the client has gone', async () => {
@@ -132,15 +135,15 @@ describe('an import', () => {
     ['changes while it is read', { words: { version: 8 } }, /changed its topology while it was read/],
   ])('of a node that %s is refused', async (_, difference, reason) => {
     // As the seed, and as one of the others.
-    expect(await refusal(new Map([[node(0, 0).id, difference]]))).toMatch(reason);
-    expect(await refusal(new Map([[node(1, 1).id, difference]]))).toMatch(reason);
+    expect(await refusal(new Map([[nodeAt(0, 0).id, difference]]))).toMatch(reason);
+    expect(await refusal(new Map([[nodeAt(1, 1).id, difference]]))).toMatch(reason);
   });
 
   test('of nodes that are not who the others say is refused', async () => {
     const swapped = new Map(
       [
-        [node(0, 0), node(1, 0)],
-        [node(1, 0), node(0, 0)],
+        [nodeAt(0, 0), nodeAt(1, 0)],
+        [nodeAt(1, 0), nodeAt(0, 0)],
       ].map(
         ([here, there]) =>
           [here!.id, { words: { id: there!.id }, text: () => toldBy(CLUSTER, there!) }] as const,
@@ -151,11 +154,11 @@ describe('an import', () => {
 
   test('of nodes with different topologies is refused', async () => {
     const other = { text: (text: string) => text.replaceAll('0-8191', '0-8190') };
-    expect(await refusal(new Map([[node(1, 0).id, other]]))).toContain('describe different topologies');
+    expect(await refusal(new Map([[nodeAt(1, 0).id, other]]))).toContain('describe different topologies');
     const orphan = {
-      text: (text: string) => text.replace(`slave ${node(0, 0).id}`, `slave ${'e'.repeat(40)}`),
+      text: (text: string) => text.replace(`slave ${nodeAt(0, 0).id}`, `slave ${'e'.repeat(40)}`),
     };
-    expect(await refusal(new Map([[node(0, 0).id, orphan]]))).toContain('is not the id of a master');
+    expect(await refusal(new Map([[nodeAt(0, 0).id, orphan]]))).toContain('is not the id of a master');
   });
 
   test('of nodes that none answers is refused with the first reason', async () => {
@@ -169,8 +172,8 @@ describe('an import', () => {
 });
 
 describe('a hand-over that nobody recorded', () => {
-  const source = node(0, 0);
-  const target = node(1, 0);
+  const source = nodeAt(0, 0);
+  const target = nodeAt(1, 0);
   const gave: Difference = {
     words: { sourceJob: { range: MOVED, destination: target.id, state: 'success' } },
     services: { 10: { kind: 'moved', to: target.address } },
