@@ -46,6 +46,8 @@ const COMMIT_DEADLINE_MS = 5000;
 const MEMBERS_DEADLINE_MS = 10_000;
 /** Milliseconds the creation checks wait for one node. */
 const INSPECT_DEADLINE_MS = 3000;
+/** Milliseconds in which all nodes of a request are told apart: two exchanges with each. */
+const COMPARE_DEADLINE_MS = 4000;
 /** Milliseconds for another member to take over the lead at a stop: a few attempts. */
 const HAND_OVER_DEADLINE_MS = 3000;
 /**
@@ -300,11 +302,13 @@ function createMember(
     backups: openBackups(registry, driver, { clock: systemClock, logger }),
     clusters: registry,
     inspector: {
-      inspect: (address, password) => inspecting.inspect({ address, password }, INSPECT_DEADLINE_MS),
-      clusterNodes: (address, password) =>
-        inspecting.clusterNodes({ address, password }, INSPECT_DEADLINE_MS),
+      inspect: (endpoint) => inspecting.inspect(endpoint, INSPECT_DEADLINE_MS),
+      clusterNodes: (endpoint) => inspecting.clusterNodes(endpoint, INSPECT_DEADLINE_MS),
+      slotServices: (endpoint, slots) => inspecting.slotServices(endpoint, slots, INSPECT_DEADLINE_MS),
+      sameProcess: (endpoints) => inspecting.sameProcess(endpoints, random, COMPARE_DEADLINE_MS),
     },
     failovers: terms,
+    attention: terms,
     metrics,
     clock: systemClock,
     random,

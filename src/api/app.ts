@@ -4,6 +4,7 @@ import { Hono } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 
 import { excerpt } from '../base/excerpt.ts';
+import { AdmissionQueue } from './admission/queue.ts';
 import { refuse } from './answers.ts';
 import type { ApiDependencies } from './dependencies.ts';
 import { ApiError } from './errors.ts';
@@ -31,11 +32,12 @@ const CLIENT_LEFT = 499;
  */
 export function createApp(dependencies: ApiDependencies): Hono {
   const own = new Hono().route('/', healthRoutes(dependencies)).route(API, groupRoutes(dependencies));
+  const taking = { ...dependencies, admissions: new AdmissionQueue(dependencies.clock) };
   const leaderOnly = new Hono()
     .route(API, namespaceRoutes(dependencies))
-    .route(API, clusterRoutes(dependencies))
-    .route(API, shardRoutes(dependencies))
-    .route(API, nodeRoutes(dependencies))
+    .route(API, clusterRoutes(taking))
+    .route(API, shardRoutes(taking))
+    .route(API, nodeRoutes(taking))
     .route(API, migrationRoutes(dependencies))
     .route(API, groupChangeRoutes(dependencies))
     .route(API, backupRoutes(dependencies));

@@ -2,6 +2,7 @@
 
 import type { Result } from '../base/result.ts';
 import type { TopologyError } from '../topology/errors.ts';
+import type { ClusterFacts } from '../topology/facts.ts';
 import type { ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster } from '../topology/types.ts';
 import { ApiError, missing } from './errors.ts';
@@ -10,6 +11,12 @@ import type { Clusters } from './ports.ts';
 
 /** How often a change is tried again when somebody else's was first. */
 const ATTEMPTS_MAX = 5;
+
+/** What a record is to hold from now on. Without facts they stay as they are. */
+interface RecordChange {
+  readonly cluster: Cluster;
+  readonly facts?: ClusterFacts;
+}
 
 /** The record as of now, linearizable; 404 when there is none. */
 export async function readCluster(clusters: Clusters, path: ClusterPlace): Promise<ClusterRecord> {
@@ -20,18 +27,32 @@ export async function readCluster(clusters: Clusters, path: ClusterPlace): Promi
 }
 
 /** Applies the pure `change` to the newest record and commits it. Returns the committed cluster; throws the answer otherwise. */
-export async function changeCluster(
+export function changeCluster(
   clusters: Clusters,
   path: ClusterPlace,
   change: (cluster: Cluster) => Result<Cluster, TopologyError>,
 ): Promise<Cluster> {
+  return changeRecord(clusters, path, ({ cluster }) => ({ cluster: changed(change(cluster)) }));
+}
+
+/** As `changeCluster`, for a `change` that looks at the facts or alters them. It throws its refusals as answers. */
+export async function changeRecord(
+  clusters: Clusters,
+  path: ClusterPlace,
+  change: (record: ClusterRecord) => RecordChange,
+): Promise<Cluster> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const record = await readCluster(clusters, path);
-    const next = change(record.cluster);
-    if (!next.ok) throw topologyRefusal(next.error);
-    const outcome = await clusters.replaceCluster(record, next.value);
-    if (outcome.ok) return next.value;
+    const { cluster, facts } = change(record);
+    const outcome = await clusters.replaceCluster(record, cluster, facts === undefined ? {} : { facts });
+    if (outcome.ok) return cluster;
     if (outcome.error.kind !== 'conflict') throw clustersRefusal(outcome.error);
   }
   throw new ApiError('conflict', 'the cluster is being changed by others all the time, please retry');
+}
+
+/** The changed cluster, or the answer that says why there is none. */
+export function changed(result: Result<Cluster, TopologyError>): Cluster {
+  if (result.ok) return result.value;
+  throw topologyRefusal(result.error);
 }

@@ -3,7 +3,9 @@
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
+import type { AdmissionQueue } from './admission/queue.ts';
 import type {
+  Attention,
   Backups,
   Clusters,
   Failovers,
@@ -22,8 +24,20 @@ export interface ApiDependencies {
   readonly clusters: Clusters;
   readonly inspector: NodeInspector;
   readonly failovers: Failovers;
+  readonly attention: Attention;
   readonly metrics: RequestMetrics;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+}
+
+/** What routes that take nodes in are given. */
+export interface TakingDependencies extends ApiDependencies {
+  /** One for the whole application: whoever takes nodes in waits for its turn. */
+  readonly admissions: AdmissionQueue;
+}
+
+/** Seconds since the Unix epoch, for records. */
+export function wallSeconds({ clock }: Pick<ApiDependencies, 'clock'>): number {
+  return Math.floor(clock.wallMs() / 1000);
 }

@@ -1,12 +1,13 @@
 // What the routes need of the rest of the program. `server.ts` joins them with the registry, the leader and Raft.
 
 import type { Result } from '../base/result.ts';
-import type { Secret } from '../base/secret.ts';
 import type { FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
-import type { NodeError } from '../control/observation.ts';
+import type { SlotService } from '../control/imported-hand-over.ts';
+import type { NodeEndpoint } from '../control/node-commands.ts';
+import type { NodeError, SourceJob, TargetJob } from '../control/observation.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
-import type { Cluster, Name, NodeAddress, NodeId } from '../topology/types.ts';
+import type { Cluster, Name, NodeAddress, NodeId, NodeRole, Slot } from '../topology/types.ts';
 
 /** This member's view of the group. All calls are local and immediate. */
 export interface GroupView {
@@ -114,8 +115,10 @@ export interface Clusters {
   getCluster(namespace: Name, cluster: Name): ClusterRecord | null;
   /** The cluster that has a node at `address`; null when none has. */
   ownerOf(address: NodeAddress): ClusterPlace | null;
-  /** `facts`: what was seen of the copies when the nodes were looked at; nothing without it. */
-  createCluster(namespace: Name, cluster: Cluster, facts?: ClusterFacts): Promise<Result<void, ChangeError>>;
+  /** Every stored cluster; for looking over all of them once, not for every request. */
+  allClusters(): readonly ClusterRecord[];
+  /** `facts`: what was seen of the copies when the nodes were looked at. */
+  createCluster(namespace: Name, cluster: Cluster, facts: ClusterFacts): Promise<Result<void, ChangeError>>;
   /** Without `facts` what is known of the copies stays; with them it is compared and replaced, too. */
   replaceCluster(
     record: ClusterRecord,
@@ -131,14 +134,42 @@ export interface NodeInspection {
   readonly id: NodeId | null;
   /** -1 without a topology. */
   readonly version: number;
+  readonly role: NodeRole;
+  /** Whom a replica follows; null on a master. */
+  readonly master: NodeAddress | null;
+  /** Everything ever written to its data, counted; 0 on a new data directory only. Null when it could not be read. */
+  readonly sequence: number | null;
+  /** Its last or current moves of slots, out and in; null when it remembers none. */
+  readonly sourceJob: SourceJob | null;
+  readonly targetJob: TargetJob | null;
 }
 
-/** Asks nodes. Each call has its own deadline and never rejects. */
+/** Asks nodes. Each call has its own deadline and never rejects. Nothing it sends changes a node. */
 export interface NodeInspector {
   /** Reachable, Kvrocks, cluster mode, right password; else the reason. */
-  inspect(address: NodeAddress, password: Secret): Promise<Result<NodeInspection, NodeError>>;
+  inspect(endpoint: NodeEndpoint): Promise<Result<NodeInspection, NodeError>>;
   /** The text of CLUSTER NODES. */
-  clusterNodes(address: NodeAddress, password: Secret): Promise<Result<string, NodeError>>;
+  clusterNodes(endpoint: NodeEndpoint): Promise<Result<string, NodeError>>;
+  /** What the node does with each of `slots`, in their order. */
+  slotServices(
+    endpoint: NodeEndpoint,
+    slots: readonly Slot[],
+  ): Promise<Result<readonly SlotService[], NodeError>>;
+  /** Which of the addresses lead to one and the same server process. */
+  sameProcess(endpoints: readonly NodeEndpoint[]): Promise<SameProcesses>;
+}
+
+export interface SameProcesses {
+  /** The addresses of each process that was reached. */
+  readonly groups: readonly (readonly NodeAddress[])[];
+  /** Addresses of which nothing is known, and why. */
+  readonly failures: ReadonlyMap<NodeAddress, NodeError>;
+}
+
+/** Draws the leader's attention to a cluster. */
+export interface Attention {
+  /** Has its nodes looked at now instead of at the next round; nothing where this member does not lead. */
+  nudge(namespace: Name, cluster: Name): void;
 }
 
 /** Manual failover, run by the leader of the current term. */

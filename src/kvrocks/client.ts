@@ -3,15 +3,17 @@
 import type { Clock } from '../base/clock.ts';
 import { type Random, randomHex } from '../base/random.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import type { SlotService } from '../control/imported-hand-over.ts';
 import type { NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
-import type { NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
+import type { NodeAddress, NodeId, Slot, SlotRange } from '../topology/types.ts';
 import { CLIENT_LIST_BYTES_MAX } from './commands/client-list.ts';
 import { CLUSTER_NODES_BYTES_MAX, clusterNodes } from './commands/cluster-nodes.ts';
 import type { Inspection } from './commands/inspect.ts';
 import { migrate } from './commands/migrate.ts';
 import { outrun } from './commands/outrun.ts';
 import { setNodeId, setNodes } from './commands/set-topology.ts';
+import { slotService } from './commands/slot-service.ts';
 import { NodeConnection, type Session } from './connection.ts';
 import { ask, final, replyAt, send } from './exchange.ts';
 import { inspect } from './inspection.ts';
@@ -108,6 +110,26 @@ export class KvrocksClient {
     );
   }
 
+  /** How the node serves each of `slots`, in their order, asked in one write that changes nothing. */
+  slotServices(
+    endpoint: NodeEndpoint,
+    slots: readonly Slot[],
+    deadlineMs: number,
+  ): Promise<Result<readonly SlotService[], NodeError>> {
+    return this.#briefly(endpoint, deadlineMs, async (session) => {
+      const commands = slots.map((slot) => slotService(slot));
+      const outcome = await send(session, { commands: commands.map(({ words }) => words) });
+      if (!outcome.ok) return outcome;
+      const services: SlotService[] = [];
+      for (const [index, command] of commands.entries()) {
+        const service = command.parse(replyAt(outcome.value, index));
+        if (!service.ok) return final(service.error);
+        services.push(service.value);
+      }
+      return ok(services);
+    });
+  }
+
   /** Moves the node's sequence on by `count` (1..20,000), by writing one reserved key. */
   outrun(endpoint: NodeEndpoint, count: number, deadlineMs: number): Promise<Result<void, NodeError>> {
     const command = outrun(count);
@@ -116,7 +138,8 @@ export class KvrocksClient {
 
   /**
    * Which of these addresses lead to one and the same process. Every connection is given a random name, then every process
-   * is asked for the names it sees. `deadlineMs` is for all of it.
+   * is asked for the names it sees. `deadlineMs` is for all of it, half of it for the names: one node that does not answer
+   * must not use up the time of the others.
    */
   async sameProcess(
     endpoints: readonly NodeEndpoint[],
@@ -133,7 +156,7 @@ export class KvrocksClient {
     }));
     await Promise.all(
       signed.map(async ({ address, nonce, connection }) => {
-        const result = await connection.use(leftMs(), (session) => sign(session, nonce));
+        const result = await connection.use(deadlineMs / 2, (session) => sign(session, nonce));
         if (!result.ok) failures.set(address, result.error);
       }),
     );

@@ -19,7 +19,7 @@ import {
   POSITION_WORDS,
   PROBE_WORDS,
 } from './commands/probe.ts';
-import { turnsAway } from './commands/slot-owner.ts';
+import { slotService } from './commands/slot-service.ts';
 import type { Session } from './connection.ts';
 import { ask, final, replyAt, send } from './exchange.ts';
 import type { LinkFailure } from './link.ts';
@@ -62,8 +62,8 @@ async function withHandOver(
 ): Promise<Result<NodeReport, LinkFailure>> {
   if (!report.ok || report.value.sourceJob?.state !== 'success') return report;
   const { sourceJob } = report.value;
-  const answer = await ask(session, turnsAway(sourceJob.range.start));
-  const isInEffect = answer.ok ? answer.value : null;
+  const service = await ask(session, slotService(sourceJob.range.start));
+  const isInEffect = service.ok ? service.value.kind === 'moved' : null;
   return ok({ ...report.value, sourceJob: { ...sourceJob, isInEffect } });
 }
 

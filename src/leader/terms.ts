@@ -2,7 +2,7 @@
 
 import { err, type Result } from '../base/result.ts';
 import type { FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
-import type { NodeId } from '../topology/types.ts';
+import type { Name, NodeId } from '../topology/types.ts';
 import type { Leadership } from './leadership.ts';
 import type { ClusterStatus } from './status.ts';
 
@@ -37,6 +37,11 @@ export class LeadershipTerms {
   /** The status of every cluster; empty on a member that does not lead. */
   statuses(): readonly ClusterStatus[] {
     return this.#current?.statuses() ?? [];
+  }
+
+  /** Has the nodes of a cluster looked at at once by the leadership of the present term, if there is one. */
+  nudge(namespace: Name, cluster: Name): void {
+    this.#current?.nudge(namespace, cluster);
   }
 
   /** Manual failover by the leadership of the present term; `notLeader` where there is none. */

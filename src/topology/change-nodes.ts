@@ -5,11 +5,11 @@ import { type Result, err } from '../base/result.ts';
 import type { Secret } from '../base/secret.ts';
 import {
   allNodes,
+  busyWithMigration,
+  makeCluster,
   masterOf,
   migrationOfShard,
-  migrationsOf,
   nextVersion,
-  runningMigration,
   shardAt,
   withShard,
 } from './cluster.ts';
@@ -28,10 +28,8 @@ export interface ShardPlan {
   readonly nowSeconds: number;
 }
 
-/** Appends a shard without slots. Refused while a migration runs, because its target would hear of it (facts section 5.4). */
+/** Appends a shard without slots. */
 export function addShard(cluster: Cluster, plan: ShardPlan): Result<Cluster, TopologyError> {
-  const running = runningMigration(migrationsOf(cluster));
-  if (running !== null) return err(running);
   if (plan.addresses.length === 0) {
     return err({
       kind: 'invalidCount',
@@ -53,7 +51,7 @@ export function addShard(cluster: Cluster, plan: ShardPlan): Result<Cluster, Top
 export function removeShard(cluster: Cluster, shardIndex: number): Result<Cluster, TopologyError> {
   const shard = shardAt(cluster, shardIndex);
   if (!shard.ok) return shard;
-  const running = runningMigration(migrationsOf(cluster));
+  const running = busyWithMigration(cluster, [shard.value]);
   if (running !== null) return err(running);
   const slotCount = countSlots(shard.value.slots);
   if (slotCount > 0) return err({ kind: 'shardOwnsSlots', shardIndex, slotCount });
@@ -72,7 +70,7 @@ export function addNode(
 ): Result<Cluster, TopologyError> {
   const shard = shardAt(cluster, shardIndex);
   if (!shard.ok) return shard;
-  const running = runningMigration(migrationsOf(cluster));
+  const running = busyWithMigration(cluster, [shard.value]);
   if (running !== null) return err(running);
   const { role, ...node } = fresh;
   if (role === 'master') return err({ kind: 'masterExists', shardIndex, id: masterOf(shard.value).id });
@@ -87,9 +85,9 @@ export function addNode(
 export function removeNode(cluster: Cluster, shardIndex: number, id: NodeId): Result<Cluster, TopologyError> {
   const found = nodeIn(cluster, shardIndex, id);
   if (!found.ok) return found;
-  const running = runningMigration(migrationsOf(cluster));
-  if (running !== null) return err(running);
   const { shard, node } = found.value;
+  const running = busyWithMigration(cluster, [shard]);
+  if (running !== null) return err(running);
   if (node.role === 'master') return err({ kind: 'masterRemoval', id });
   const nodes = shard.nodes.filter((other) => other.id !== id);
   return nextVersion(cluster, withShard(cluster.shards, { ...shard, nodes }));
@@ -105,14 +103,27 @@ export function promote(cluster: Cluster, shardIndex: number, id: NodeId): Resul
   if (!found.ok) return found;
   const { shard, node } = found.value;
   if (node.role === 'master') return err({ kind: 'alreadyMaster', id });
-  const own = migrationOfShard(cluster, shard.id);
-  const running = own?.migration.stage.kind === 'started' ? runningMigration([own]) : null;
+  const isStarted = migrationOfShard(cluster, shard.id)?.migration.stage.kind === 'started';
+  const running = isStarted ? busyWithMigration(cluster, [shard]) : null;
   if (running !== null) return err(running);
   const nodes = shard.nodes.map((other): Node => ({
     ...other,
     role: other.id === id ? 'master' : 'replica',
   }));
   return nextVersion(cluster, withShard(cluster.shards, { ...shard, nodes }));
+}
+
+/** Stores the password by which the nodes named in `ids` are reached from now on. The version stays: no node has to be told. */
+export function withPassword(
+  cluster: Cluster,
+  ids: ReadonlySet<NodeId>,
+  password: Secret,
+): Result<Cluster, TopologyError> {
+  const shards = cluster.shards.map((shard) => ({
+    ...shard,
+    nodes: shard.nodes.map((node) => (ids.has(node.id) ? { ...node, password } : node)),
+  }));
+  return makeCluster({ ...cluster, shards });
 }
 
 function nodeIn(

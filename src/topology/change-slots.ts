@@ -2,13 +2,12 @@
 
 import { type Result, err } from '../base/result.ts';
 import {
+  busyWithMigration,
   makeCluster,
-  migrationOfShard,
   migrationsOf,
   missingSlots,
   nextVersion,
   ownerOfAny,
-  runningMigration,
   shardAt,
   withShard,
 } from './cluster.ts';
@@ -34,7 +33,7 @@ interface MoveEnds {
 export function moveSlots(cluster: Cluster, move: SlotMove): Result<Cluster, TopologyError> {
   const ends = findEnds(cluster, move);
   if (!ends.ok) return ends;
-  const running = runningMigration(migrationsOf(cluster));
+  const running = busyWithMigration(cluster, [ends.value.source, ends.value.target]);
   if (running !== null) return err(running);
   return nextVersion(cluster, shardsAfterMove(cluster, move.range, ends.value));
 }
@@ -47,7 +46,7 @@ export function addSlots(
 ): Result<Cluster, TopologyError> {
   const shard = shardAt(cluster, shardIndex);
   if (!shard.ok) return shard;
-  const running = runningMigration(migrationsOf(cluster));
+  const running = busyWithMigration(cluster, [shard.value]);
   if (running !== null) return err(running);
   const owner = ownerOfAny(cluster, slots);
   if (owner !== null) return err({ kind: 'slotsOwned', ...owner });
@@ -68,7 +67,7 @@ export function removeSlots(
 ): Result<Cluster, TopologyError> {
   const shard = shardAt(cluster, shardIndex);
   if (!shard.ok) return shard;
-  const running = runningMigration(migrationsOf(cluster));
+  const running = busyWithMigration(cluster, [shard.value]);
   if (running !== null) return err(running);
   const missing = missingSlots(shard.value, slots);
   if (missing !== null) return err({ kind: 'slotsNotOwned', shardIndex, slots: missing });
@@ -87,8 +86,7 @@ export function startMigration(
   const ends = findEnds(cluster, move);
   if (!ends.ok) return ends;
   const { source, target } = ends.value;
-  const busy = migrationOfShard(cluster, source.id) ?? migrationOfShard(cluster, target.id);
-  const running = busy === null ? null : runningMigration([busy]);
+  const running = busyWithMigration(cluster, [source, target]);
   if (running !== null) return err(running);
   const migration: Migration = {
     range: move.range,
@@ -113,12 +111,13 @@ export function markMigrationStarted(
 }
 
 /**
- * Records the wish to give the migration out of the shard up, in a higher version: told to the target alone it ends a running job without harm
- * (facts section 5.4).
+ * Gives the migration out of the shard up. A planned one is ended at once, since no node has heard of it; of a started one the wish is
+ * recorded in a higher version, which told to the target alone ends a running job without harm (facts section 5.4).
  */
 export function cancelMigration(cluster: Cluster, sourceIndex: number): Result<Cluster, TopologyError> {
   const source = migratingShard(cluster, sourceIndex);
   if (!source.ok) return source;
+  if (source.value.migration.stage.kind === 'planned') return endMigration(cluster, sourceIndex);
   const migration: Migration = { ...source.value.migration, isCancelled: true };
   return nextVersion(cluster, withShard(cluster.shards, { ...source.value, migration }));
 }

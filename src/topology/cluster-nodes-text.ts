@@ -19,11 +19,21 @@ import {
   type SlotSet,
 } from './types.ts';
 
-/** Longer texts are refused unread: 100 masters with single slots take 94 kB (facts section 2.4), so this is a cluster of thousands. */
-const TEXT_LENGTH_MAX = 8 * 1024 * 1024;
+/**
+ * Longer texts are refused unread: a thousand shards of four nodes with every slot a range of its own take 700 kB. Reading this much takes some
+ * ten milliseconds, in which nobody else is served.
+ */
+const TEXT_LENGTH_MAX = 1024 * 1024;
+
+/** More masters than a controller can look after in one cluster are refused, and more nodes than so many shards of five. */
+const SHARDS_MAX = 1000;
+const NODES_MAX = 5 * SHARDS_MAX;
 
 /** A flag list has a role and perhaps `myself` and states; more are nonsense. */
 const FLAG_COUNT_MAX = 8;
+
+/** Eight fields, then at most one range a slot; what comes after that is not even cut. */
+const FIELD_COUNT_MAX = 8 + SLOT_COUNT;
 
 /** One line of the text. */
 export interface NodesLine {
@@ -53,34 +63,71 @@ export interface ImportPlan {
  */
 export function parseClusterNodes(text: string): Result<readonly NodesLine[], TopologyError> {
   if (text.length > TEXT_LENGTH_MAX) {
-    return err({
-      kind: 'invalidCount',
-      field: 'CLUSTER NODES',
-      count: text.length,
-      why: `characters are too many, at most ${TEXT_LENGTH_MAX}`,
-    });
+    return badCount(text.length, `characters are too many, at most ${TEXT_LENGTH_MAX}`);
   }
+  const rows = text.split('\n', NODES_MAX + 2).map((row) => row.trim());
+  if (rows.length > NODES_MAX + 1)
+    return badCount(rows.length, `lines or more are too many, at most ${NODES_MAX}`);
   const lines: NodesLine[] = [];
-  for (const [index, row] of text.split('\n').entries()) {
-    const trimmed = row.trim();
-    if (trimmed === '') continue;
-    const line = parseLine(trimmed, `CLUSTER NODES line ${index + 1}`);
+  let rangeCount = 0;
+  let masterCount = 0;
+  let selfCount = 0;
+  for (const [index, row] of rows.entries()) {
+    if (row === '') continue;
+    if (lines.length === NODES_MAX)
+      return badCount(lines.length + 1, `nodes are too many, at most ${NODES_MAX}`);
+    const line = parseLine(row, `CLUSTER NODES line ${index + 1}`);
     if (!line.ok) return line;
     lines.push(line.value);
+    rangeCount += line.value.slots.length;
+    masterCount += line.value.role === 'master' ? 1 : 0;
+    selfCount += line.value.isMyself ? 1 : 0;
+    if (masterCount > SHARDS_MAX) return badCount(masterCount, `shards are too many, at most ${SHARDS_MAX}`);
+    if (rangeCount > SLOT_COUNT) return badCount(rangeCount, 'ranges of slots are more than there are slots');
+    if (selfCount > 1) return badCount(selfCount, 'lines say "myself", a node is one of them');
   }
-  if (lines.length === 0)
-    return err({
-      kind: 'invalidCount',
-      field: 'CLUSTER NODES',
-      count: 0,
-      why: 'nodes in the text, a cluster has at least one',
-    });
-  return ok(lines);
+  return lines.length === 0 ? badCount(0, 'nodes in the text, a cluster has at least one') : ok(lines);
+}
+
+/**
+ * What a text says apart from who answered, when, and in which order: equal for nodes that hold one topology. Different ones may still mean
+ * the same to `clusterFromNodes`. Far cheaper than reading, for a cluster in which every node tells of every other.
+ */
+export function topologyFingerprint(text: string): string {
+  return text
+    .split('\n')
+    .map((row) => withoutTimes(row.trim()))
+    .filter((row) => row !== '')
+    .toSorted()
+    .join('\n');
+}
+
+/** Cuts out the two fields with times, and what only the own line has. */
+function withoutTimes(row: string): string {
+  const isOwn = row.includes('myself,');
+  const line = isOwn ? row.replace('myself,', '').replaceAll(/ \[[^\]]*\]/g, '') : row;
+  let from = -1;
+  for (let field = 0; field < 4; field += 1) from = line.indexOf(' ', from + 1);
+  const to = line.indexOf(' ', line.indexOf(' ', from + 1) + 1);
+  return from === -1 || to === -1 ? line : line.slice(0, from) + line.slice(to);
+}
+
+/** The line in which the node that answered describes itself; null when there is none that can be read. */
+export function ownLine(text: string): NodesLine | null {
+  const row = text.split('\n').find((candidate) => candidate.includes('myself'));
+  const line = row === undefined ? null : parseLine(row.trim(), 'CLUSTER NODES');
+  return line?.ok === true && line.value.isMyself ? line.value : null;
+}
+
+function badCount(count: number, why: string): Result<never, TopologyError> {
+  return err({ kind: 'invalidCount', field: 'CLUSTER NODES', count, why });
 }
 
 function parseLine(row: string, field: string): Result<NodesLine, TopologyError> {
-  const [idText, addressText, flagsText, masterText, ping, pong, versionText, link, ...slotTexts] =
-    row.split(/ +/);
+  const [idText, addressText, flagsText, masterText, ping, pong, versionText, link, ...slotTexts] = row.split(
+    / +/,
+    FIELD_COUNT_MAX + 1,
+  );
   if (
     idText === undefined ||
     addressText === undefined ||
@@ -102,13 +149,14 @@ function parseLine(row: string, field: string): Result<NodesLine, TopologyError>
   if (!masterId.ok) return masterId;
   const version = parseVersion(versionText, `${field}, version`);
   if (!version.ok) return version;
+  if (slotTexts.length > SLOT_COUNT)
+    return err({ kind: 'invalidText', field, text: row, why: 'owns slots it cannot own' });
   const slots = parseSlotSet(
     slotTexts.filter((slotText) => !slotText.startsWith('[')),
     `${field}, slots`,
   );
   if (!slots.ok) return slots;
-  const counted = slotTexts.length > SLOT_COUNT;
-  if (counted || (flags.value.role === 'replica' && slots.value.length > 0)) {
+  if (flags.value.role === 'replica' && slots.value.length > 0) {
     return err({ kind: 'invalidText', field, text: row, why: 'owns slots it cannot own' });
   }
   return ok({
@@ -164,7 +212,7 @@ function parseVersion(text: string, field: string): Result<number, TopologyError
 }
 
 /**
- * The cluster the lines describe, at the version they carry (0 becomes 1). One set of lines gives one cluster, whatever their order:
+ * The cluster the lines describe, at the version they carry. One set of lines gives one cluster, whatever their order:
  * shards by their first slot, those without slots last by the master's id; a shard's master first, then its replicas by id. So two nodes
  * agree exactly when their clusters print the same SETNODES text.
  */
@@ -174,14 +222,13 @@ export function clusterFromNodes(
 ): Result<Cluster, TopologyError> {
   const versions = new Set(lines.map((line) => line.version));
   const [version] = versions;
-  if (version === undefined || versions.size !== 1) {
-    return err({
-      kind: 'invalidCount',
-      field: 'CLUSTER NODES',
-      count: versions.size,
-      why: 'different versions in one text',
-    });
-  }
+  if (version === undefined || versions.size !== 1)
+    return badCount(versions.size, 'different versions in one text');
+  if (version < FIRST_VERSION)
+    return badCount(
+      version,
+      'is not a version to go on from, push the topology as version 1 or higher first',
+    );
   const shardLines = new Map<NodeId, NodesLine[]>();
   const masters = lines.filter((line) => line.role === 'master').toSorted(byFirstSlot);
   for (const master of masters) shardLines.set(master.id, [master]);
@@ -209,7 +256,7 @@ export function clusterFromNodes(
   });
   return makeCluster({
     name: plan.name,
-    version: Math.max(FIRST_VERSION, version),
+    version,
     shards,
     nextShardId: FIRST_SHARD_ID + shards.length,
   });

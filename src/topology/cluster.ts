@@ -263,12 +263,19 @@ export function ownedSlots(cluster: Cluster): SlotSet {
   return slotSetOf(cluster.shards.flatMap((shard) => shard.slots));
 }
 
-/** Why `cluster` cannot be changed now because of a running migration; null when none runs. */
-export function runningMigration(places: readonly MigrationPlace[]): TopologyError | null {
-  const [place] = places;
-  if (place === undefined) return null;
-  const slots = printSlotRange(place.migration.range);
-  return { kind: 'migrationRunning', slots, sourceIndex: place.sourceIndex, targetIndex: place.targetIndex };
+/**
+ * Why none of `shards` can be changed now: one of them is an end of a running migration. Null when none is. All other shards may change
+ * meanwhile: both ends hear of no higher version before the migration is settled (facts sections 5.4, 11).
+ */
+export function busyWithMigration(cluster: Cluster, shards: readonly Shard[]): TopologyError | null {
+  for (const { id } of shards) {
+    const place = migrationOfShard(cluster, id);
+    if (place === null) continue;
+    const slots = printSlotRange(place.migration.range);
+    const { sourceIndex, targetIndex } = place;
+    return { kind: 'migrationRunning', slots, sourceIndex, targetIndex };
+  }
+  return null;
 }
 
 /** The first shard that owns any of `slots`, and which; null when all are free. */

@@ -99,7 +99,7 @@ function describeChange(error: SecondHalf): string {
     case 'sameShard':
       return `target: shard ${error.shardIndex} already owns these slots`;
     case 'migrationRunning':
-      return `slots ${error.slots} are moving from shard ${error.sourceIndex} to shard ${error.targetIndex}, please retry when that has ended`;
+      return `slots ${error.slots} are moving from shard ${error.sourceIndex} to shard ${error.targetIndex}, please retry when that has ended, or cancel it`;
     case 'noMigration':
       return `no slots are moving out of shard ${error.shardIndex}`;
     case 'versionNotHigher':

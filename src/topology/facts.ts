@@ -1,7 +1,7 @@
 // What was seen of the copies of a cluster's data and must outlive whoever saw it: promotions, positions, copies to be made anew.
 
 import { allNodes, masterOf } from './cluster.ts';
-import type { Cluster, ClusterVersion, NodeId, ShardId } from './types.ts';
+import type { Cluster, ClusterVersion, NodeId, Shard, ShardId } from './types.ts';
 
 /**
  * One change of a shard's master. Histories are compared with it: a node that belonged to the history of `from` and stands at or below
@@ -111,24 +111,33 @@ export function withNodeFacts(facts: ClusterFacts, id: NodeId, node: NodeFacts):
   return { ...facts, nodes: new Map(facts.nodes).set(id, node) };
 }
 
+/** As `withNodeFacts`, for many nodes in one copy. */
+export function withFactsOfNodes(
+  facts: ClusterFacts,
+  nodes: Iterable<readonly [NodeId, NodeFacts]>,
+): ClusterFacts {
+  return { ...facts, nodes: new Map([...facts.nodes, ...nodes]) };
+}
+
 /** The last promotion of a shard if it is still open: its new master was not seen as master yet. */
 export function openPromotion(facts: ClusterFacts, shardId: ShardId): Promotion | null {
   const last = facts.shards.get(shardId)?.promotions.at(-1);
   return last === undefined || last.isConfirmed ? null : last;
 }
 
-/** The facts of a cluster whose masters were read at `sequences` when it was made; replicas are unseen. */
-export function factsOfNewCluster(
-  cluster: Cluster,
+/** `facts` of a cluster whose masters were read at `sequences` when they were taken in; what was not read stays as it is. */
+export function withReadMasters(
+  facts: ClusterFacts,
+  shards: readonly Shard[],
   sequences: ReadonlyMap<NodeId, number>,
   nowSeconds: number,
 ): ClusterFacts {
-  let facts = initialFacts(cluster);
-  for (const shard of cluster.shards) {
+  const read = shards.flatMap((shard): readonly (readonly [NodeId, NodeFacts])[] => {
     const { id } = masterOf(shard);
     const sequence = sequences.get(id);
-    if (sequence === undefined) continue;
-    facts = withNodeFacts(facts, id, { sequence, following: id, seenAtSeconds: nowSeconds, remake: null });
-  }
-  return facts;
+    return sequence === undefined
+      ? []
+      : [[id, { sequence, following: id, seenAtSeconds: nowSeconds, remake: null }]];
+  });
+  return withFactsOfNodes(facts, read);
 }

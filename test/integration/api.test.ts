@@ -158,13 +158,13 @@ describe('every route', () => {
     ['PUT', '/api/v1/namespaces', 'GET, HEAD, POST'],
     ['POST', '/api/v1/namespaces/n', 'DELETE, GET, HEAD'],
     ['PATCH', '/api/v1/namespaces/n/clusters', 'GET, HEAD, POST'],
-    ['POST', '/api/v1/namespaces/n/clusters/c', 'DELETE, GET, HEAD'],
+    ['POST', '/api/v1/namespaces/n/clusters/c', 'DELETE, GET, HEAD, PATCH'],
     ['GET', '/api/v1/namespaces/n/clusters/c/import', 'POST'],
     ['GET', '/api/v1/namespaces/n/clusters/c/migrate', 'POST'],
     ['DELETE', '/api/v1/namespaces/n/clusters/c/shards', 'GET, HEAD, POST'],
     ['GET', '/api/v1/namespaces/n/clusters/c/shards/0/failover', 'POST'],
     ['PUT', '/api/v1/namespaces/n/clusters/c/shards/0/slots', 'DELETE, POST'],
-    ['GET', '/api/v1/namespaces/n/clusters/c/shards/0/nodes/x', 'DELETE'],
+    ['GET', '/api/v1/namespaces/n/clusters/c/shards/0/nodes/x', 'DELETE, PATCH'],
     ['POST', '/healthz', 'GET, HEAD'],
   ])('%s %s is 405 with the methods that are allowed', async (method, path, allowed) => {
     const answer = await call(method, path);

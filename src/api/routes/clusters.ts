@@ -1,40 +1,49 @@
-// Clusters: create, list, import, read, delete.
+// Clusters: create, list, import, read, delete; their password, and who manages them.
 
 import { type Context, Hono } from 'hono';
 
 import { Secret } from '../../base/secret.ts';
 import { allNodes } from '../../topology/cluster.ts';
 import { createCluster } from '../../topology/create-cluster.ts';
+import { initialFacts } from '../../topology/facts.ts';
 import { parseName } from '../../topology/name.ts';
-import type { Cluster, Name } from '../../topology/types.ts';
+import type { Name } from '../../topology/types.ts';
+import { seeNewcomers, waivesChecks } from '../admission/admit.ts';
+import { checkNoController, checkUnclaimed } from '../admission/identity.ts';
+import { factsOfNewShards } from '../admission/taken.ts';
 import { answer, answerChange } from '../answers.ts';
 import { readBody, readNoBody } from '../body.ts';
-import { readCluster } from '../change-cluster.ts';
-import type { ApiDependencies } from '../dependencies.ts';
+import { changeRecord, readCluster } from '../change-cluster.ts';
+import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../dependencies.ts';
 import { exists, missing } from '../errors.ts';
-import { importCluster } from '../import-cluster.ts';
+import { importCluster, type ImportedCluster } from '../import/import-cluster.ts';
 import { NameLists } from '../name-lists.ts';
-import { checkNodes, checkUnclaimed, skipsChecks } from '../node-checks.ts';
 import { addressList, confirmed, nameParam, settled, valid } from '../parse.ts';
+import { storePassword } from '../passwords.ts';
 import type { Clusters } from '../ports.ts';
 import { renderCluster } from '../render.ts';
-import { createClusterBody, importClusterBody } from '../schemas/bodies.ts';
+import { createClusterBody, importClusterBody, passwordBody } from '../schemas/bodies.ts';
 
-export function clusterRoutes(dependencies: ApiDependencies): Hono {
+const CLUSTERS = '/namespaces/:namespace/clusters';
+const CLUSTER = `${CLUSTERS}/:cluster`;
+
+export function clusterRoutes(dependencies: TakingDependencies): Hono {
   const { clusters } = dependencies;
   const names = new NameLists(dependencies.clock);
   return new Hono()
-    .get('/namespaces/:namespace/clusters', async (context) => {
+    .get(CLUSTERS, async (context) => {
       const namespace = await existingNamespace(clusters, context);
       return names.answer(context, 'clusters', (after) => clusters.listClusters(namespace, after));
     })
-    .post('/namespaces/:namespace/clusters', (context) => create(dependencies, context))
-    .post('/namespaces/:namespace/clusters/:cluster/import', (context) => takeOver(dependencies, context))
-    .get('/namespaces/:namespace/clusters/:cluster', async (context) => {
+    .post(CLUSTERS, (context) => create(dependencies, context))
+    .post(`${CLUSTER}/import`, (context) => takeOver(dependencies, context))
+    .get(CLUSTER, async (context) => {
       const record = await readCluster(clusters, clusterPath(context));
       return answer(context, { cluster: renderCluster(record.cluster) });
     })
-    .delete('/namespaces/:namespace/clusters/:cluster', async (context) => {
+    .patch(CLUSTER, (context) => changePassword(dependencies, context))
+    .post(`${CLUSTER}/sync`, (context) => sync(dependencies, context))
+    .delete(CLUSTER, async (context) => {
       await readNoBody(context);
       settled(await clusters.deleteCluster(await readCluster(clusters, clusterPath(context))));
       return answer(context, 'ok');
@@ -53,56 +62,84 @@ async function existingNamespace(clusters: Clusters, context: Context): Promise<
   return namespace;
 }
 
-async function create(dependencies: ApiDependencies, context: Context): Promise<Response> {
-  const { clusters, inspector, random, clock } = dependencies;
+async function create(dependencies: TakingDependencies, context: Context): Promise<Response> {
+  const { clusters, admissions, random } = dependencies;
   const body = await readBody(context, createClusterBody);
   const name = valid(parseName(body.name, 'name'));
   const addresses = addressList(body.nodes);
   const password = new Secret(body.password);
-  const cluster = valid(
-    createCluster({
-      name,
-      addresses,
-      replicas: body.replicas,
-      password,
-      random,
-      nowSeconds: Math.floor(clock.wallMs() / 1000),
-    }),
-  );
-  const namespace = await existingNamespace(clusters, context);
-  if (clusters.getCluster(namespace, name) !== null) throw exists();
-  checkUnclaimed(clusters, addresses);
-  if (!skipsChecks(context)) await checkNodes({ inspector, clusters, addresses, password });
-  return store(clusters, context, { namespace, cluster });
+  const { replicas } = body;
+  const nowSeconds = wallSeconds(dependencies);
+  const cluster = valid(createCluster({ name, addresses, replicas, password, random, nowSeconds }));
+  const abandoned = context.req.raw.signal;
+  return admissions.run(abandoned, async () => {
+    const namespace = await existingNamespace(clusters, context);
+    if (clusters.getCluster(namespace, name) !== null) throw exists();
+    const isWaived = waivesChecks(context);
+    const request = { addresses, password, isWaived, joined: null, abandoned };
+    const newcomers = await seeNewcomers(dependencies, request);
+    const { with_data: withData, remake } = body;
+    const wishes = { newcomers, withData, remake, isWaived, nowSeconds };
+    const facts = factsOfNewShards(initialFacts(cluster), cluster.shards, wishes);
+    return store(clusters, context, { namespace, cluster, facts });
+  });
 }
 
-async function takeOver(dependencies: ApiDependencies, context: Context): Promise<Response> {
-  const { clusters, inspector, clock } = dependencies;
+async function takeOver(dependencies: TakingDependencies, context: Context): Promise<Response> {
+  const { clusters, admissions, group, inspector, clock } = dependencies;
   const body = await readBody(context, importClusterBody);
   const seeds = addressList(body.nodes);
   const name = valid(parseName(context.req.param('cluster') ?? '', 'cluster'));
-  const namespace = await existingNamespace(clusters, context);
-  if (clusters.getCluster(namespace, name) !== null) throw exists();
-  checkUnclaimed(clusters, seeds);
-  const cluster = await importCluster({
-    inspector,
-    name,
-    seeds,
-    password: new Secret(body.password),
-    nowSeconds: Math.floor(clock.wallMs() / 1000),
+  const password = new Secret(body.password);
+  const nowSeconds = wallSeconds(dependencies);
+  const abandoned = context.req.raw.signal;
+  return admissions.run(abandoned, async () => {
+    const namespace = await existingNamespace(clusters, context);
+    if (clusters.getCluster(namespace, name) !== null) throw exists();
+    checkUnclaimed(clusters, seeds);
+    checkNoController(group, seeds);
+    const request = { inspector, clock, abandoned, name, seeds, password, nowSeconds };
+    const { cluster, facts } = await importCluster(request);
+    const members = allNodes(cluster).map(({ node }) => node.address);
+    checkUnclaimed(clusters, members);
+    checkNoController(group, members);
+    return store(clusters, context, { namespace, cluster, facts });
   });
-  checkUnclaimed(
-    clusters,
-    allNodes(cluster).map(({ node }) => node.address),
-  );
-  return store(clusters, context, { namespace, cluster });
 }
 
 async function store(
   clusters: Clusters,
   context: Context,
-  { namespace, cluster }: { readonly namespace: Name; readonly cluster: Cluster },
+  { namespace, cluster, facts }: ImportedCluster & { readonly namespace: Name },
 ): Promise<Response> {
-  settled(await clusters.createCluster(namespace, cluster));
+  settled(await clusters.createCluster(namespace, cluster, facts));
   return answerChange(context, { word: 'created', object: { cluster: renderCluster(cluster) }, status: 201 });
+}
+
+/** One password for all nodes: they share one, since they authenticate at each other with their own (facts section 4). */
+async function changePassword(dependencies: ApiDependencies, context: Context): Promise<Response> {
+  const { password, force } = await readBody(context, passwordBody);
+  const path = clusterPath(context);
+  const { cluster } = await readCluster(dependencies.clusters, path);
+  const nodes = allNodes(cluster).map(({ node }) => node);
+  const change = { nodes, password: new Secret(password), isForced: force };
+  await storePassword(dependencies, path, { ...change, abandoned: context.req.raw.signal });
+  return answer(context, 'ok');
+}
+
+/**
+ * Confirms that this group alone manages the cluster from now on, which lifts the hold on its pushes, and has its nodes looked at at
+ * once.
+ */
+async function sync({ clusters, attention }: ApiDependencies, context: Context): Promise<Response> {
+  await readNoBody(context);
+  const path = clusterPath(context);
+  const { facts } = await readCluster(clusters, path);
+  if (facts.contestedVersion !== null)
+    await changeRecord(clusters, path, (record) => ({
+      cluster: record.cluster,
+      facts: { ...record.facts, contestedVersion: null },
+    }));
+  attention.nudge(path.namespace, path.cluster);
+  return answer(context, 'ok');
 }

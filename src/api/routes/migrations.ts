@@ -1,34 +1,68 @@
-// Moving slots between shards.
+// Moving slots between shards, and giving such a move up.
 
-import { Hono } from 'hono';
+import { type Context, Hono } from 'hono';
 
-import { moveSlots, startMigration } from '../../topology/change-slots.ts';
-import { parseSlot, parseSlotRange } from '../../topology/slot.ts';
-import type { SlotRange } from '../../topology/types.ts';
+import { cancelMigration, moveSlots, startMigration } from '../../topology/change-slots.ts';
+import { type MigrationPlace, migrationsOf } from '../../topology/cluster.ts';
+import { containsRange, parseSlot, parseSlotRange, slotSetOf } from '../../topology/slot.ts';
+import type { Cluster, SlotRange } from '../../topology/types.ts';
 import { answerChange } from '../answers.ts';
-import { readBody } from '../body.ts';
-import { changeCluster } from '../change-cluster.ts';
-import type { ApiDependencies } from '../dependencies.ts';
-import { badRequest } from '../errors.ts';
+import { readBody, readOptionalBody } from '../body.ts';
+import { changeCluster, changed, changeRecord, readCluster } from '../change-cluster.ts';
+import { type ApiDependencies, wallSeconds } from '../dependencies.ts';
+import { ApiError, badRequest, TEXT_MISSING } from '../errors.ts';
+import { checkMovable } from '../movable-slots.ts';
 import { valid } from '../parse.ts';
 import { renderCluster } from '../render.ts';
-import { migrateBody } from '../schemas/bodies.ts';
+import { cancelBody, migrateBody } from '../schemas/bodies.ts';
 import { clusterPath } from './clusters.ts';
 
+const MIGRATE = '/namespaces/:namespace/clusters/:cluster/migrate';
+
+export function migrationRoutes(dependencies: ApiDependencies): Hono {
+  return new Hono()
+    .post(MIGRATE, (context) => migrate(dependencies, context))
+    .post(`${MIGRATE}/cancel`, (context) => cancel(dependencies, context));
+}
+
 /** Answers when the intention is committed; the leader carries it to its end. `slot_only` moves ownership at once, without data. */
-export function migrationRoutes({ clusters, clock }: ApiDependencies): Hono {
-  return new Hono().post('/namespaces/:namespace/clusters/:cluster/migrate', async (context) => {
-    const body = await readBody(context, migrateBody);
-    const range = slotsOf(body.slot);
-    if (body.target < 0) throw badRequest('target: expected a shard index of 0 or more');
-    const slotOnly = body.slot_only ?? body.slotOnly ?? false;
-    const nowSeconds = Math.floor(clock.wallMs() / 1000);
-    const move = { range, targetIndex: body.target };
-    const next = await changeCluster(clusters, clusterPath(context), (cluster) =>
-      slotOnly ? moveSlots(cluster, move) : startMigration(cluster, { ...move, nowSeconds }),
-    );
-    return answerChange(context, { word: 'ok', object: { cluster: renderCluster(next) }, status: 200 });
+async function migrate(dependencies: ApiDependencies, context: Context): Promise<Response> {
+  const { clusters, inspector } = dependencies;
+  const body = await readBody(context, migrateBody);
+  const range = slotsOf(body.slot);
+  if (body.target < 0) throw badRequest('target: expected a shard index of 0 or more');
+  const slotOnly = body.slot_only ?? body.slotOnly ?? false;
+  const path = clusterPath(context);
+  const nowSeconds = wallSeconds(dependencies);
+  const move = { range, targetIndex: body.target };
+  const wanted = (cluster: Cluster) =>
+    slotOnly ? moveSlots(cluster, move) : startMigration(cluster, { ...move, nowSeconds });
+  if (!slotOnly) {
+    const { cluster } = await readCluster(clusters, path);
+    // What the topology refuses is refused without asking anybody.
+    changed(wanted(cluster));
+    await checkMovable(inspector, cluster, range);
+  }
+  const next = await changeCluster(clusters, path, wanted);
+  return answerChange(context, { word: 'ok', object: { cluster: renderCluster(next) }, status: 200 });
+}
+
+/** Gives up the running migrations that the body means: that of a slot, that out of a shard, or all for an empty body. */
+async function cancel({ clusters }: ApiDependencies, context: Context): Promise<Response> {
+  const body = await readOptionalBody(context, cancelBody);
+  const range = body.slot === undefined ? null : slotsOf(body.slot);
+  const { source = null } = body;
+  const isMeant = ({ migration, sourceIndex }: MigrationPlace): boolean =>
+    (range === null || containsRange(slotSetOf([migration.range]), range)) &&
+    (source === null || sourceIndex === source);
+  const next = await changeRecord(clusters, clusterPath(context), ({ cluster }) => {
+    const meant = migrationsOf(cluster).filter(isMeant);
+    if (meant.length === 0) throw new ApiError('missing', `${TEXT_MISSING}: no such migration is under way`);
+    let left = cluster;
+    for (const { sourceIndex } of meant) left = changed(cancelMigration(left, sourceIndex));
+    return { cluster: left };
   });
+  return answerChange(context, { word: 'ok', object: { cluster: renderCluster(next) }, status: 200 });
 }
 
 function slotsOf(slot: number | string): SlotRange {

@@ -1,25 +1,31 @@
-// Nodes of a shard: create, list, delete.
+// Nodes of a shard: create, list, delete; their passwords.
 
 import { type Context, Hono } from 'hono';
 
 import { Secret } from '../../base/secret.ts';
+import { isFormerMember, type Newcomer, type Standing, standingOfReplica } from '../../control/joining.ts';
 import { addNode, removeNode } from '../../topology/change-nodes.ts';
+import { findNode, masterOf } from '../../topology/cluster.ts';
+import { factsFor, UNSEEN_NODE, withNodeFacts } from '../../topology/facts.ts';
 import { newNodeId, parseAddress, parseNodeId, parseRole } from '../../topology/node.ts';
+import type { Cluster, Node, NodeId } from '../../topology/types.ts';
+import { admitReplica, seeNewcomers, waivesChecks } from '../admission/admit.ts';
 import { answer, answerChange } from '../answers.ts';
 import { readBody, readNoBody } from '../body.ts';
-import { changeCluster, readCluster } from '../change-cluster.ts';
-import type { ApiDependencies } from '../dependencies.ts';
+import { changeCluster, changed, changeRecord, readCluster } from '../change-cluster.ts';
+import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../dependencies.ts';
 import { missing } from '../errors.ts';
-import { checkJoiningNode, checkUnclaimed, skipsChecks } from '../node-checks.ts';
 import { shardParam, valid } from '../parse.ts';
+import { storePassword } from '../passwords.ts';
+import type { NodeInspector } from '../ports.ts';
 import { renderNode } from '../render.ts';
-import { createNodeBody } from '../schemas/bodies.ts';
+import { createNodeBody, passwordBody } from '../schemas/bodies.ts';
 import { clusterPath } from './clusters.ts';
 import { shardOf } from './shards.ts';
 
 const NODES = '/namespaces/:namespace/clusters/:cluster/shards/:shard/nodes';
 
-export function nodeRoutes(dependencies: ApiDependencies): Hono {
+export function nodeRoutes(dependencies: TakingDependencies): Hono {
   const { clusters } = dependencies;
   return new Hono()
     .get(NODES, async (context) => {
@@ -28,6 +34,7 @@ export function nodeRoutes(dependencies: ApiDependencies): Hono {
       return answer(context, { nodes: shardOf(cluster, index).nodes.map((node) => renderNode(node)) });
     })
     .post(NODES, (context) => create(dependencies, context))
+    .patch(`${NODES}/:node`, (context) => changePassword(dependencies, context))
     .delete(`${NODES}/:node`, async (context) => {
       await readNoBody(context);
       const index = shardParam(context);
@@ -38,29 +45,83 @@ export function nodeRoutes(dependencies: ApiDependencies): Hono {
     });
 }
 
-async function create(dependencies: ApiDependencies, context: Context): Promise<Response> {
-  const { clusters, inspector, random, clock } = dependencies;
+async function create(dependencies: TakingDependencies, context: Context): Promise<Response> {
+  const { clusters, inspector, admissions, random } = dependencies;
   const index = shardParam(context);
   const body = await readBody(context, createNodeBody);
   const address = valid(parseAddress(body.addr, 'addr'));
   const role = valid(parseRole(body.role, 'role'));
   const password = new Secret(body.password);
+  const { remake } = body;
   const path = clusterPath(context);
-  const { cluster: joining } = await readCluster(clusters, path);
-  shardOf(joining, index);
-  checkUnclaimed(clusters, [address]);
-  const known = skipsChecks(context)
-    ? null
-    : await checkJoiningNode({ inspector, clusters, password }, address, joining);
-  const id = known ?? newNodeId(random);
-  const createdAtSeconds = Math.floor(clock.wallMs() / 1000);
-  const next = await changeCluster(clusters, path, (cluster) =>
-    addNode(cluster, index, { id, address, role, password, createdAtSeconds }),
-  );
-  const added = shardOf(next, index).nodes.find((node) => node.id === id);
-  return answerChange(context, {
-    word: 'created',
-    object: { node: added === undefined ? null : renderNode(added) },
-    status: 201,
+  const abandoned = context.req.raw.signal;
+  const isWaived = waivesChecks(context);
+  return admissions.run(abandoned, async () => {
+    const { cluster: joined } = await readCluster(clusters, path);
+    const master = masterOf(shardOf(joined, index));
+    const request = { addresses: [address], password, isWaived, joined, abandoned };
+    const newcomers = await seeNewcomers(dependencies, request);
+    const newcomer = newcomers.get(address) ?? null;
+    const masterSequence = await sequenceOf(inspector, master, newcomer);
+    const id = ownId(newcomer, joined) ?? newNodeId(random);
+    const createdAtSeconds = wallSeconds(dependencies);
+    const next = await changeRecord(clusters, path, (record) => {
+      const shard = shardOf(record.cluster, index);
+      const cluster = changed(
+        addNode(record.cluster, index, { id, address, role, password, createdAtSeconds }),
+      );
+      // A master elected meanwhile was not asked where it stands; what is written down of it has to do.
+      const joining = {
+        record,
+        shard,
+        masterSequence: masterOf(shard).id === master.id ? masterSequence : null,
+      };
+      const standingOf = (node: Newcomer): Standing => standingOfReplica(node, joining);
+      const why = admitReplica(newcomers, address, { remake, isWaived, standingOf });
+      return {
+        cluster,
+        facts: withNodeFacts(factsFor(record.facts, cluster), id, { ...UNSEEN_NODE, remake: why }),
+      };
+    });
+    const added = findNode(next, id);
+    return answerChange(context, {
+      word: 'created',
+      object: { node: added === null ? null : renderNode(added.node) },
+      status: 201,
+    });
   });
+}
+
+/**
+ * The id a former member still has: the supervisor leaves nodes alone that have a topology and another id than the one recorded. Null for any
+ * other node, which gets a new one.
+ */
+function ownId(newcomer: Newcomer | null, joined: Cluster): NodeId | null {
+  if (newcomer === null || newcomer.version < 0) return null;
+  return isFormerMember(newcomer, joined) ? newcomer.id : null;
+}
+
+/** Where the master stands, asked after the newcomer so that a copy of it cannot seem ahead; null when that is of no use or not known. */
+async function sequenceOf(
+  inspector: NodeInspector,
+  master: Node,
+  newcomer: Newcomer | null,
+): Promise<number | null> {
+  if (newcomer === null || newcomer.version < 0 || newcomer.sequence === 0) return null;
+  const inspection = await inspector.inspect(master);
+  return inspection.ok ? inspection.value.sequence : null;
+}
+
+async function changePassword(dependencies: ApiDependencies, context: Context): Promise<Response> {
+  const index = shardParam(context);
+  const id = parseNodeId(context.req.param('node') ?? '');
+  if (!id.ok) throw missing();
+  const { password, force } = await readBody(context, passwordBody);
+  const path = clusterPath(context);
+  const { cluster } = await readCluster(dependencies.clusters, path);
+  const nodes = shardOf(cluster, index).nodes.filter((node) => node.id === id.value);
+  if (nodes.length === 0) throw missing();
+  const change = { nodes, password: new Secret(password), isForced: force };
+  await storePassword(dependencies, path, { ...change, abandoned: context.req.raw.signal });
+  return answer(context, 'ok');
 }

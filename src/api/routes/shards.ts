@@ -7,23 +7,27 @@ import { Secret } from '../../base/secret.ts';
 import type { FailoverRefusal } from '../../control/failover-request.ts';
 import { addShard, removeShard } from '../../topology/change-nodes.ts';
 import { addSlots, removeSlots } from '../../topology/change-slots.ts';
+import { factsFor } from '../../topology/facts.ts';
 import { parseNodeId } from '../../topology/node.ts';
+import type { ClusterPlace } from '../../topology/record.ts';
 import { parseSlotSet } from '../../topology/slot.ts';
 import type { Cluster, Shard } from '../../topology/types.ts';
+import { seeNewcomers, waivesChecks } from '../admission/admit.ts';
+import { factsOfNewShards } from '../admission/taken.ts';
 import { answer, answerChange } from '../answers.ts';
 import { readBody, readNoBody, readOptionalBody } from '../body.ts';
-import { changeCluster, readCluster } from '../change-cluster.ts';
-import type { ApiDependencies } from '../dependencies.ts';
+import { changeCluster, changed, changeRecord, readCluster } from '../change-cluster.ts';
+import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../dependencies.ts';
 import { ApiError, missing } from '../errors.ts';
-import { checkNodes, checkUnclaimed, skipsChecks } from '../node-checks.ts';
 import { addressList, clustersRefusal, shardParam, valid } from '../parse.ts';
-import { renderCluster, renderShard, renderShards } from '../render.ts';
+import type { Clusters } from '../ports.ts';
+import { renderCluster, renderShard, renderShards, type ShardBody } from '../render.ts';
 import { createShardBody, failoverBody, slotsBody } from '../schemas/bodies.ts';
 import { clusterPath } from './clusters.ts';
 
 const SHARDS = '/namespaces/:namespace/clusters/:cluster/shards';
 
-export function shardRoutes(dependencies: ApiDependencies): Hono {
+export function shardRoutes(dependencies: TakingDependencies): Hono {
   const { clusters } = dependencies;
   return new Hono()
     .get(SHARDS, async (context) => {
@@ -68,21 +72,33 @@ export function shardOf(cluster: Cluster, index: number): Shard {
   return shard;
 }
 
-async function create(dependencies: ApiDependencies, context: Context): Promise<Response> {
-  const { clusters, inspector, random, clock } = dependencies;
+async function create(dependencies: TakingDependencies, context: Context): Promise<Response> {
+  const { clusters, admissions, random } = dependencies;
   const body = await readBody(context, createShardBody);
   const addresses = addressList(body.nodes);
   const password = new Secret(body.password);
   const path = clusterPath(context);
-  await readCluster(clusters, path);
-  checkUnclaimed(clusters, addresses);
-  if (!skipsChecks(context)) await checkNodes({ inspector, clusters, addresses, password });
-  const nowSeconds = Math.floor(clock.wallMs() / 1000);
-  const next = await changeCluster(clusters, path, (cluster) =>
-    addShard(cluster, { addresses, password, random, nowSeconds }),
-  );
-  const added = shardOf(next, next.shards.length - 1);
-  return answerChange(context, { word: 'created', object: { shard: renderShard(next, added) }, status: 201 });
+  const abandoned = context.req.raw.signal;
+  const isWaived = waivesChecks(context);
+  return admissions.run(abandoned, async () => {
+    const { cluster: joined } = await readCluster(clusters, path);
+    const request = { addresses, password, isWaived, joined, abandoned };
+    const newcomers = await seeNewcomers(dependencies, request);
+    const nowSeconds = wallSeconds(dependencies);
+    const { with_data: withData, remake } = body;
+    const wishes = { newcomers, withData, remake, isWaived, nowSeconds };
+    const next = await changeRecord(clusters, path, (record) => {
+      const cluster = changed(addShard(record.cluster, { addresses, password, random, nowSeconds }));
+      const added = cluster.shards.slice(record.cluster.shards.length);
+      return { cluster, facts: factsOfNewShards(factsFor(record.facts, cluster), added, wishes) };
+    });
+    const added = shardOf(next, next.shards.length - 1);
+    return answerChange(context, {
+      word: 'created',
+      object: { shard: renderShard(next, added) },
+      status: 201,
+    });
+  });
 }
 
 async function failover({ clusters, failovers }: ApiDependencies, context: Context): Promise<Response> {
@@ -93,16 +109,23 @@ async function failover({ clusters, failovers }: ApiDependencies, context: Conte
   const path = clusterPath(context);
   const { cluster } = await readCluster(clusters, path);
   shardOf(cluster, shardIndex);
-  const outcome = await failovers.failover({ ...path, shardIndex, preferred, isForced: false });
+  const outcome = await failovers.failover({ ...path, shardIndex, preferred, isForced: body.force });
   if (!outcome.ok) throw failoverRefusal(outcome.error);
-  // It is done, and applied here: whatever this member can no longer confirm must not make it look undone.
-  const next = clusters.getCluster(path.namespace, path.cluster)?.cluster;
-  const shard = next?.shards[shardIndex];
   return answerChange(context, {
     word: { new_master_id: outcome.value },
-    object: { shard: next === undefined || shard === undefined ? null : renderShard(next, shard) },
+    object: { shard: shardAfter(clusters, path, shardIndex) },
     status: 200,
   });
+}
+
+/**
+ * The shard as this member knows it, which committed the failover. Nothing is asked for once more: whoever loses the lead now has done what was
+ * wished all the same, and must not say that nothing happened.
+ */
+function shardAfter(clusters: Clusters, path: ClusterPlace, shardIndex: number): ShardBody | null {
+  const cluster = clusters.getCluster(path.namespace, path.cluster)?.cluster;
+  const shard = cluster?.shards[shardIndex];
+  return cluster === undefined || shard === undefined ? null : renderShard(cluster, shard);
 }
 
 function failoverRefusal(refusal: FailoverRefusal): ApiError {

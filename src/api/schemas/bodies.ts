@@ -20,6 +20,15 @@ const addresses = listOf('"host:port" texts', z.string('expected a "host:port" t
 });
 const password = z.string('expected text').default('');
 
+/** A wish of the client that is off unless it says so. */
+const wish = z.boolean('expected true or false').default(false);
+
+/** Masters bring the data of their shards with them. */
+const with_data = wish;
+
+/** Replicas bring data that is thrown away and made anew from their masters. */
+const remake = wish;
+
 /** The length is checked before any element: a megabyte of wrong ones would make as many complaints. */
 function listOf<Element extends z.ZodType>(
   what: string,
@@ -49,6 +58,8 @@ export const createClusterBody = z.object(
       .max(1000, 'expected at most 1000')
       .default(1),
     password,
+    with_data,
+    remake,
   },
   OBJECT,
 );
@@ -56,12 +67,18 @@ export const createClusterBody = z.object(
 export const importClusterBody = z.object({ nodes: addresses, password }, OBJECT);
 
 /** `name` is what upstream's kvctl sends along: the cluster, which the path names too. */
-export const createShardBody = z.object({ nodes: addresses, password, name: text.optional() }, OBJECT);
+export const createShardBody = z.object(
+  { nodes: addresses, password, name: text.optional(), with_data, remake },
+  OBJECT,
+);
 
-export const createNodeBody = z.object({ addr: text, role: text.default('slave'), password }, OBJECT);
+export const createNodeBody = z.object({ addr: text, role: text.default('slave'), password, remake }, OBJECT);
+
+/** `force` stores a password also where a node that answers refuses it. */
+export const passwordBody = z.object({ password: text, force: wish }, OBJECT);
 
 export const failoverBody = z.object(
-  { preferred_node_id: z.string('expected a node id').optional() },
+  { preferred_node_id: z.string('expected a node id').optional(), force: wish },
   OBJECT,
 );
 
@@ -70,16 +87,27 @@ const flag = z.union(
   'expected true or false',
 );
 
+const slot = z.union(
+  [z.number(), z.string()],
+  'expected a slot such as 123 or "123", or a range such as "100-200"',
+);
+
 /** All forms in use: integer or text slots, booleans as booleans or words, `slotOnly` beside `slot_only`. */
 export const migrateBody = z.object(
   {
     target: z.int('expected the index of the target shard, a whole number'),
-    slot: z.union(
-      [z.number(), z.string()],
-      'expected a slot such as 123 or "123", or a range such as "100-200"',
-    ),
+    slot,
     slot_only: flag.optional(),
     slotOnly: flag.optional(),
+  },
+  OBJECT,
+);
+
+/** Which migrations are to be given up: that of a slot, that out of a shard, or all. */
+export const cancelBody = z.object(
+  {
+    slot: slot.optional(),
+    source: z.int('expected the index of the source shard, a whole number').optional(),
   },
   OBJECT,
 );

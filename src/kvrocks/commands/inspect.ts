@@ -2,7 +2,7 @@
 
 import { present } from '../../base/assert.ts';
 import { err, ok, type Result } from '../../base/result.ts';
-import type { NodeError } from '../../control/observation.ts';
+import type { NodeError, SourceJob, TargetJob } from '../../control/observation.ts';
 import type { NodeAddress, NodeId, NodeRole } from '../../topology/types.ts';
 import type { CommandWords } from '../link.ts';
 import type { Reply } from '../reply.ts';
@@ -31,6 +31,9 @@ export interface Inspection {
   readonly processId: number | null;
   readonly uptimeSeconds: number | null;
   readonly settings: NodeSettings;
+  /** Its last or current moves of slots, out and in; null when it remembers none. */
+  readonly sourceJob: SourceJob | null;
+  readonly targetJob: TargetJob | null;
 }
 
 /** What is asked first: nothing of it touches the data. */
@@ -69,5 +72,7 @@ export function parseInspection(replies: readonly Reply[]): Result<Inspection, N
     processId,
     uptimeSeconds,
     settings: parseSettings(settingReplies),
+    sourceJob: info.value.sourceJob,
+    targetJob: info.value.targetJob,
   });
 }

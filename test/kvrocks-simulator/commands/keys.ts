@@ -15,6 +15,9 @@ function remove(name: string): Command {
   };
 }
 
+/** No key ever expires here, so there is never anything to take back. */
+const PERSIST: Command = { name: 'persist', arity: 2, write: true, keys: firstKey, run: () => integer(0) };
+
 const EXISTS: Command = {
   name: 'exists',
   arity: -2,
@@ -114,6 +117,7 @@ function flush({ node }: Invocation): Reply {
 export const KEY_COMMANDS: readonly Command[] = [
   remove('del'),
   remove('unlink'),
+  PERSIST,
   EXISTS,
   TYPE,
   TTL,

@@ -66,6 +66,15 @@ const EVERY_CHANGE = [
     { slot: 1, target: 0, slotonly: true },
     'unknown key "slotonly"; did you mean "slot_only"?',
   ],
+  ['POST', `${CLUSTER}/migrate/cancel`, { slots: 1 }, 'unknown key "slots"; did you mean "slot"?'],
+  ['POST', `${CLUSTER}/sync`, { force: true }, 'unknown key "force"; this route takes no body'],
+  ['PATCH', CLUSTER, { password: '', pasword: '' }, 'unknown key "pasword"; did you mean "password"?'],
+  [
+    'PATCH',
+    `${CLUSTER}/shards/0/nodes/${'a'.repeat(40)}`,
+    { password: '', forced: true },
+    'unknown key "forced"; did you mean "force"?',
+  ],
   [
     'POST',
     '/api/v1/raft/peers',
@@ -205,7 +214,10 @@ describe('a body', () => {
     const values = [true, 1.5, -1, 1e20, 'x', '', [], [1], [null], {}, { a: 1 }];
     const fields = [
       [`${ROOT}/ns/clusters`, { name: 'd', nodes: ['127.0.0.1:2'], replicas: 1, password: '' }],
-      [`${CLUSTER}/shards/0/nodes`, { addr: '127.0.0.1:2', role: 'slave', password: '' }],
+      [`${CLUSTER}/shards/0/nodes`, { addr: '127.0.0.1:2', role: 'slave', password: '', remake: true }],
+      [`${CLUSTER}/shards`, { nodes: ['127.0.0.1:2'], with_data: true, remake: true }],
+      [`${CLUSTER}/shards/0/failover`, { force: true }],
+      [`${CLUSTER}/migrate/cancel`, { slot: 1, source: 0 }],
       [`${CLUSTER}/shards/0/slots`, { slots: ['1'] }],
       [`${CLUSTER}/migrate`, { target: 1, slot: 1, slot_only: true, slotOnly: 'true' }],
       ['/api/v1/raft/peers', { id: 2, peer: '127.0.0.1:9', operation: 'add' }],

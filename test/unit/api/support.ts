@@ -10,10 +10,15 @@ import type {
   GroupStatus,
   LeaderWait,
   NodeInspection,
+  NodeInspector,
   RequestLabels,
+  SameProcesses,
 } from '../../../src/api/ports.ts';
+import type { Clock } from '../../../src/base/clock.ts';
 import { createSeededRandom } from '../../../src/base/random.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
+import type { SlotService } from '../../../src/control/imported-hand-over.ts';
+import type { NodeEndpoint } from '../../../src/control/node-commands.ts';
 import type { NodeError } from '../../../src/control/observation.ts';
 import { FEATURE_LEVEL } from '../../../src/base/feature-level.ts';
 import { Registry } from '../../../src/registry/registry.ts';
@@ -22,26 +27,92 @@ import type { NodeAddress, NodeId } from '../../../src/topology/types.ts';
 import { GroupOfOne, JumpingClock } from '../registry/support.ts';
 import { silentLogger } from '../../support/silent-logger.ts';
 
+/** What one modelled server says; by default it is fresh. */
+export interface ModelNode {
+  inspection: Result<NodeInspection, NodeError>;
+  /** The text of CLUSTER NODES. */
+  topology: string;
+  /** Addresses of the same name lead to one process. */
+  process: string;
+  /** Slots it does not simply serve. */
+  services: ReadonlyMap<number, SlotService>;
+}
+
+const FRESH: NodeInspection = {
+  id: null,
+  version: -1,
+  role: 'master',
+  master: null,
+  sequence: 0,
+  sourceJob: null,
+  targetJob: null,
+};
+
+/** What a node says of itself: a fresh one with `words` of its own. */
+export function said(words: Partial<NodeInspection>): Result<NodeInspection, NodeError> {
+  return ok({ ...FRESH, ...words });
+}
+
 /** Nodes by address; one that is not listed cannot be reached. */
-export class ModelFleet {
-  readonly nodes = new Map<string, { inspection: Result<NodeInspection, NodeError>; topology: string }>();
+export class ModelFleet implements NodeInspector {
+  readonly nodes = new Map<string, ModelNode>();
+  /** Every question, as `inspect 127.0.0.1:1`, in order. */
+  readonly asked: string[] = [];
+  /** How often nodes were told apart. */
+  comparisons = 0;
+  /** Awaited before each inspection ends. */
+  beforeAnswer: () => Promise<void> = () => Promise.resolve();
+  /** Passwords by address; without one any is taken. */
+  readonly passwords = new Map<string, string>();
 
   add(...addresses: string[]): void {
-    for (const address of addresses)
-      this.nodes.set(address, { inspection: ok({ id: null, version: -1 }), topology: '' });
+    for (const address of addresses) this.set(address, said({}));
   }
 
-  set(address: string, inspection: Result<NodeInspection, NodeError>, topology = ''): void {
-    this.nodes.set(address, { inspection, topology });
+  set(address: string, inspection: Result<NodeInspection, NodeError>, more: Partial<ModelNode> = {}): void {
+    this.nodes.set(address, {
+      inspection,
+      topology: '',
+      process: address,
+      services: new Map(),
+      ...more,
+    });
   }
 
-  inspect(address: NodeAddress): Promise<Result<NodeInspection, NodeError>> {
+  async inspect({ address, password }: NodeEndpoint): Promise<Result<NodeInspection, NodeError>> {
+    this.asked.push(`inspect ${address}`);
+    await this.beforeAnswer();
     const node = this.nodes.get(address);
-    return Promise.resolve(node?.inspection ?? err({ kind: 'unreachable', message: 'connect ECONNREFUSED' }));
+    if (node === undefined) return err({ kind: 'connectionRefused', message: 'connect ECONNREFUSED' });
+    const wanted = this.passwords.get(address);
+    if (wanted !== undefined && wanted !== password.reveal())
+      return err({ kind: 'wrongPassword', message: 'ERR Invalid password' });
+    return node.inspection;
   }
 
-  clusterNodes(address: NodeAddress): Promise<Result<string, NodeError>> {
+  clusterNodes({ address }: NodeEndpoint): Promise<Result<string, NodeError>> {
+    this.asked.push(`clusterNodes ${address}`);
     return Promise.resolve(ok(this.nodes.get(address)?.topology ?? ''));
+  }
+
+  slotServices(
+    { address }: NodeEndpoint,
+    slots: readonly number[],
+  ): Promise<Result<readonly SlotService[], NodeError>> {
+    this.asked.push(`slotServices ${address}`);
+    const node = this.nodes.get(address);
+    if (node === undefined) return Promise.resolve(err({ kind: 'timedOut', message: 'no answer' }));
+    return Promise.resolve(ok(slots.map((slot) => node.services.get(slot) ?? { kind: 'served' })));
+  }
+
+  sameProcess(endpoints: readonly NodeEndpoint[]): Promise<SameProcesses> {
+    this.comparisons += 1;
+    const reached = endpoints.filter(({ address }) => this.nodes.get(address)?.inspection.ok === true);
+    const byProcess = Map.groupBy(reached, ({ address }) => this.nodes.get(address)?.process);
+    return Promise.resolve({
+      groups: [...byProcess.values()].map((group) => group.map(({ address }) => address)),
+      failures: new Map(),
+    });
   }
 }
 
@@ -61,6 +132,8 @@ export interface TestApi {
   featureLevel: number;
   /** Backups opened so far. */
   backups: number;
+  /** Clusters that were to be looked at at once. */
+  readonly nudged: string[];
   failover: (request: FailoverRequest) => Promise<Result<NodeId, FailoverRefusal>>;
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
 }
@@ -73,8 +146,7 @@ export interface Answer {
 
 export const SELF = '127.0.0.1:9379' as NodeAddress;
 
-export function testApi(): TestApi {
-  const clock = new JumpingClock();
+export function testApi(clock: Clock = new JumpingClock()): TestApi {
   const random = createSeededRandom(1);
   const group = new GroupOfOne();
   const fleet = new ModelFleet();
@@ -108,6 +180,7 @@ export function testApi(): TestApi {
       clusters: registry,
       inspector: fleet,
       failovers: { failover: (request) => api.failover(request) },
+      attention: { nudge: (namespace, cluster) => api.nudged.push(`${namespace}/${cluster}`) },
       metrics: {
         observeRequest: (labels) => requests.push(labels),
         render: () => Promise.resolve({ text: 'metric 1\n', contentType: 'text/plain' }),
@@ -135,6 +208,7 @@ export function testApi(): TestApi {
     untilKnown: () => Promise.resolve(),
     featureLevel: FEATURE_LEVEL,
     backups: 0,
+    nudged: [],
     failover: () => Promise.resolve(err({ kind: 'refused', reason: 'no replica' })),
     async call(method, path, body, headers = {}) {
       const text = typeof body === 'string' ? body : JSON.stringify(body);

@@ -6,9 +6,17 @@ import { present } from '../../../src/base/assert.ts';
 import { createSeededRandom } from '../../../src/base/random.ts';
 import type { Result } from '../../../src/base/result.ts';
 import { Secret } from '../../../src/base/secret.ts';
-import { addNode, addShard, promote, removeNode, removeShard } from '../../../src/topology/change-nodes.ts';
+import {
+  addNode,
+  addShard,
+  promote,
+  removeNode,
+  removeShard,
+  withPassword,
+} from '../../../src/topology/change-nodes.ts';
 import {
   addSlots,
+  cancelMigration,
   endMigration,
   finishMigration,
   markMigrationStarted,
@@ -67,7 +75,7 @@ export interface Change {
 }
 
 const WISHES =
-  'addShard removeShard addNode removeNode promote moveSlots addSlots removeSlots start mark end finish raise'.split(
+  'addShard removeShard addNode removeNode promote moveSlots addSlots removeSlots start mark cancel end finish password raise'.split(
     ' ',
   );
 
@@ -133,6 +141,10 @@ function applyWish(cluster: Cluster, wish: Wish): Result<Cluster, TopologyError>
       return startMigration(cluster, { range, targetIndex: wish.targetIndex, nowSeconds: NOW_SECONDS });
     case 'mark':
       return markMigrationStarted(cluster, wish.shardIndex, false);
+    case 'cancel':
+      return cancelMigration(cluster, wish.shardIndex);
+    case 'password':
+      return withPassword(cluster, new Set([id]), new Secret(`password-${wish.seed % 3}`));
     case 'end':
       return endMigration(cluster, wish.shardIndex);
     case 'finish':

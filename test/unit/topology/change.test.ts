@@ -3,9 +3,17 @@ import { expect, test } from 'vitest';
 
 import { createSeededRandom } from '../../../src/base/random.ts';
 import { Secret } from '../../../src/base/secret.ts';
-import { addNode, addShard, promote, removeNode, removeShard } from '../../../src/topology/change-nodes.ts';
+import {
+  addNode,
+  addShard,
+  promote,
+  removeNode,
+  removeShard,
+  withPassword,
+} from '../../../src/topology/change-nodes.ts';
 import {
   addSlots,
+  cancelMigration,
   endMigration,
   finishMigration,
   markMigrationStarted,
@@ -108,7 +116,7 @@ test('whatever is asked in whatever order, a change is refused or gives a valid 
       }
       const after = next.value;
       expect(makeCluster(after)).toEqual({ ok: true, value: after });
-      const keepsVersion = ['start', 'mark', 'end'].includes(change.label);
+      const keepsVersion = ['start', 'mark', 'cancel', 'end', 'password'].includes(change.label);
       const expected = cluster.version + (keepsVersion ? 0 : 1);
       if (change.label === 'raise') expect(after.version).toBeGreaterThan(cluster.version);
       else expect(after.version).toBe(expected);
@@ -142,38 +150,72 @@ test('a migration keeps every slot at one owner: planning and starting move none
   expect(refusal(markMigrationStarted(finished, 0, false))).toMatch(/^noMigration/);
 });
 
-test('while a migration runs everything but a promotion elsewhere, a raised version and a disjoint migration is refused', () => {
+test('while a migration runs only changes of the two shards that take part in it are refused', () => {
   const planned = valueOf(
-    startMigration(sampleCluster(4, 2), { range: slotRange(0, 0), targetIndex: 1, nowSeconds: NOW_SECONDS }),
+    startMigration(sampleCluster(5, 2), { range: slotRange(0, 0), targetIndex: 1, nowSeconds: NOW_SECONDS }),
   );
   const started = valueOf(markMigrationStarted(planned, 0, false));
   const replica = (shardIndex: number) => nodeIdAt(started, shardIndex, 1);
-  const refused = [
-    addShard(started, { ...plan, addresses: [address(9000)] }),
-    removeShard(started, 3),
-    addNode(started, 3, { ...fresh, role: 'replica' }),
-    removeNode(started, 3, replica(3)),
-    moveSlots(started, { range: slotRange(16_383, 16_383), targetIndex: 2 }),
-    addSlots(started, 3, slotSetOf([])),
-    removeSlots(started, 3, slotSetOf([])),
-    startMigration(started, { range: slotRange(16_383, 16_383), targetIndex: 1, nowSeconds: 0 }),
-    promote(started, 0, replica(0)),
-    promote(started, 1, replica(1)),
-  ];
+  const own = (shardIndex: number) => started.shards[shardIndex]?.slots[0] ?? slotRange(0, 0);
+  const refused = [0, 1].flatMap((end) => [
+    removeShard(started, end),
+    addNode(started, end, { ...fresh, role: 'replica' }),
+    removeNode(started, end, replica(end)),
+    moveSlots(started, { range: own(end), targetIndex: 2 }),
+    moveSlots(started, { range: own(2), targetIndex: end }),
+    addSlots(started, end, slotSetOf([])),
+    removeSlots(started, end, slotSetOf([])),
+    startMigration(started, { range: own(2), targetIndex: end, nowSeconds: 0 }),
+    promote(started, end, replica(end)),
+  ]);
   for (const result of refused)
     expect(refusal(result)).toBe(
-      'migrationRunning: slots 0 are moving from shard 0 to shard 1, please retry when that has ended',
+      'migrationRunning: slots 0 are moving from shard 0 to shard 1, please retry when that has ended, or cancel it',
     );
-  expect(valueOf(promote(started, 2, replica(2))).version).toBe(2);
+  const bare = valueOf(moveSlots(started, { range: own(4), targetIndex: 3 }));
+  const allowed = [
+    bare,
+    valueOf(removeShard(bare, 4)),
+    valueOf(addShard(started, { ...plan, addresses: [address(9000)] })),
+    valueOf(addNode(started, 3, { ...fresh, role: 'replica' })),
+    valueOf(removeNode(started, 3, replica(3))),
+    valueOf(removeSlots(started, 3, slotSetOf([own(3)]))),
+    valueOf(addSlots(valueOf(removeSlots(started, 3, slotSetOf([own(3)]))), 2, slotSetOf([own(3)]))),
+    valueOf(promote(started, 2, replica(2))),
+  ];
+  for (const changed of allowed) {
+    expect(changed.version).toBeGreaterThan(started.version);
+    expect(changed.shards.slice(0, 2)).toEqual(started.shards.slice(0, 2));
+  }
   expect(valueOf(clusterWithVersion(started, 9)).shards).toEqual(started.shards);
-  const two = valueOf(
-    startMigration(started, { range: slotRange(16_383, 16_383), targetIndex: 2, nowSeconds: 0 }),
-  );
+  const two = valueOf(startMigration(started, { range: own(3), targetIndex: 2, nowSeconds: 0 }));
   expect(migrationsOf(two).map(({ sourceIndex, targetIndex }) => [sourceIndex, targetIndex])).toEqual([
     [0, 1],
     [3, 2],
   ]);
   expect(masterOf(valueOf(shardAt(valueOf(promote(planned, 0, replica(0))), 0))).id).toBe(replica(0));
+});
+
+test('a planned migration is cancelled at once, of a started one the wish is recorded', () => {
+  const cluster = sampleCluster(2, 1);
+  const planned = valueOf(
+    startMigration(cluster, { range: slotRange(0, 5), targetIndex: 1, nowSeconds: NOW_SECONDS }),
+  );
+  expect(valueOf(cancelMigration(planned, 0))).toEqual(cluster);
+  const started = valueOf(markMigrationStarted(planned, 0, false));
+  const cancelled = valueOf(cancelMigration(started, 0));
+  expect(cancelled.version).toBe(started.version);
+  expect(cancelled.shards[0]?.migration).toEqual({ ...started.shards[0]?.migration, isCancelled: true });
+  expect(valueOf(cancelMigration(cancelled, 0))).toEqual(cancelled);
+  expect(refusal(cancelMigration(cluster, 0))).toMatch(/^noMigration/);
+});
+
+test('a password is changed for the nodes named, under the same version', () => {
+  const cluster = sampleCluster(2, 2);
+  const password = new Secret('new');
+  const changed = valueOf(withPassword(cluster, new Set([nodeIdAt(cluster, 1, 1)]), password));
+  expect(changed.version).toBe(cluster.version);
+  expect(allNodes(changed).map(({ node }) => node.password.reveal())).toEqual(['', '', '', 'new']);
 });
 
 test('a promotion swaps the roles and nothing else', () => {

@@ -3,46 +3,24 @@ import { expect, test } from 'vitest';
 
 import { Secret } from '../../../src/base/secret.ts';
 import { removeSlots } from '../../../src/topology/change-slots.ts';
-import { masterOf } from '../../../src/topology/cluster.ts';
-import { clusterFromNodes, parseClusterNodes } from '../../../src/topology/cluster-nodes-text.ts';
+import {
+  clusterFromNodes,
+  ownLine,
+  parseClusterNodes,
+  topologyFingerprint,
+} from '../../../src/topology/cluster-nodes-text.ts';
+import { clusterWithVersion } from '../../../src/topology/cluster.ts';
 import { describe as sentence } from '../../../src/topology/errors.ts';
-import { addressParts } from '../../../src/topology/node.ts';
 import { setNodesText } from '../../../src/topology/setnodes-text.ts';
 import { ALL_SLOTS, printSlotSet, slotRange, slotSetOf } from '../../../src/topology/slot.ts';
 import type { Cluster } from '../../../src/topology/types.ts';
 import { NOW_SECONDS, clusterArbitrary, name, nodeIdAt, sampleCluster, valueOf } from './arbitrary.ts';
+import { nodesText } from './nodes-text.ts';
 
 const plan = { name: name('sample'), password: Secret.none, nowSeconds: NOW_SECONDS };
 const A = 'a'.repeat(40);
 const B = 'b'.repeat(40);
 const C = 'c'.repeat(40);
-
-/** What a node of `cluster` would answer to CLUSTER NODES (facts section 2.4), lines in the order of `order`. */
-function renderClusterNodes(cluster: Cluster, order: readonly number[]): string {
-  const lines = cluster.shards.flatMap((shard) =>
-    shard.nodes.map((node) => {
-      const { host, port } = addressParts(node.address);
-      const role = node.role === 'master' ? 'master -' : `slave ${masterOf(shard).id}`;
-      const slots = node.role === 'master' ? printSlotSet(shard.slots) : [];
-      return [
-        node.id,
-        `${host}:${port}@${port + 10_000}`,
-        role,
-        '1',
-        '2',
-        cluster.version,
-        'connected',
-        ...slots,
-      ].join(' ');
-    }),
-  );
-  const key = (index: number): number => order[index % Math.max(1, order.length)] ?? 0;
-  return `${lines
-    .map((line, index) => ({ line, index }))
-    .toSorted((left, right) => key(left.index) - key(right.index))
-    .map(({ line }) => line)
-    .join('\n')}\n`;
-}
 
 function importText(text: string): Cluster {
   return valueOf(clusterFromNodes(valueOf(parseClusterNodes(text)), plan));
@@ -70,10 +48,10 @@ test('SETNODES text has one line a node, single slots without a dash, slot-less 
 test('what nodes would tell of any cluster, in any line order, reads back as the same cluster', () => {
   fc.assert(
     fc.property(clusterArbitrary, fc.array(fc.nat(), { minLength: 1, maxLength: 20 }), (cluster, order) => {
-      const back = importText(renderClusterNodes(cluster, order));
+      const back = importText(nodesText(cluster, order));
       expect(setNodesText(back).split('\n').toSorted()).toEqual(setNodesText(cluster).split('\n').toSorted());
       expect(back.version).toBe(cluster.version);
-      expect(back).toEqual(importText(renderClusterNodes(cluster, order.toReversed())));
+      expect(back).toEqual(importText(nodesText(cluster, order.toReversed())));
     }),
   );
 });
@@ -97,8 +75,38 @@ test('a recorded reply with flags, job marks, neighbouring ranges, host names an
   expect(cluster.shards.map((shard) => shard.nodes.map((node) => node.id[0]).join(''))).toEqual(['ab', 'c']);
 });
 
-test('states such as fail are read over and version 0 becomes 1', () => {
-  expect(importText(`${A} h:1@2 myself,master,fail - 0 0 0 connected 0-16383`).version).toBe(1);
+test('states such as fail are read over', () => {
+  expect(importText(`${A} h:1@2 myself,master,fail - 0 0 1 connected 0-16383`).version).toBe(1);
+});
+
+test('what is larger than any cluster is refused before it is worked on', () => {
+  const masterLine = (index: number, slots = '') =>
+    `${String(index).padStart(40, 'a')} h:${index + 1}@2 master - 0 0 1 connected ${slots}`;
+  const many = (count: number, line: (index: number) => string) =>
+    Array.from({ length: count }, (_, index) => line(index)).join('\n');
+  const pieces = many(200, (index) => masterLine(index, '0 2 4 6 8 '.repeat(20)));
+  const bad: [string, RegExp][] = [
+    [many(1001, masterLine), /1001 shards are too many, at most 1000/],
+    [
+      many(5001, (index) =>
+        index === 0 ? masterLine(0) : masterLine(index).replace('master -', `slave ${A}`),
+      ),
+      /5001 nodes are too many/,
+    ],
+    [masterLine(0, '0 2 '.repeat(9000)), /owns slots it cannot own/],
+    [`${masterLine(0)} \n${'x'.repeat(1024 * 1024)}`, /characters are too many/],
+    [[masterLine(0), masterLine(1)].join('\n').replaceAll('master', 'myself,master'), /2 lines say "myself"/],
+  ];
+  for (const [text, why] of bad) {
+    const result = parseClusterNodes(text);
+    expect(result.ok, text.slice(0, 80)).toBe(false);
+    if (!result.ok) expect(sentence(result.error)).toMatch(why);
+  }
+  expect(parseClusterNodes(pieces).ok).toBe(true);
+  const ranges = many(20, (index) =>
+    masterLine(index, Array.from({ length: 8192 }, (_, slot) => slot * 2).join(' ')),
+  );
+  expect(parseClusterNodes(ranges)).toMatchObject({ ok: false, error: { kind: 'invalidCount' } });
 });
 
 test('hostile text is refused with the line and the reason', () => {
@@ -120,7 +128,7 @@ test('hostile text is refused with the line and the reason', () => {
     [`${good} 5-1`, /reversed/],
     [`${A} h:1@2 slave ${B} 0 0 1 connected 5`, /cannot own/],
     [`${good} ${'[1->-x] '.repeat(16_385)}`, /cannot own/],
-    ['x'.repeat(8 * 1024 * 1024 + 1), /too many/],
+    ['x'.repeat(1024 * 1024 + 1), /too many/],
   ];
   for (const [text, why] of bad) {
     const result = parseClusterNodes(text);
@@ -133,6 +141,7 @@ test('lines that make no cluster are refused', () => {
   const master = `${A} h:1@2 master - 0 0 1 connected 0-16383`;
   const bad: [string, string][] = [
     [`${master}\n${B} h:2@2 master - 0 0 2 connected`, 'invalidCount'],
+    [master.replace(' 0 0 1 ', ' 0 0 0 '), 'invalidCount'],
     [`${master}\n${B} h:2@2 master - 0 0 1 connected 7`, 'slotsOverlap'],
     [`${master}\n${B} h:1@2 master - 0 0 1 connected`, 'duplicateAddress'],
     [`${master}\n${A} h:2@2 master - 0 0 1 connected`, 'duplicateNodeId'],
@@ -149,6 +158,33 @@ test('lines that make no cluster are refused', () => {
   expect(clusterFromNodes([], plan).ok).toBe(false);
 });
 
+test('a fingerprint is that of the topology, whoever tells it, when, and in what order', () => {
+  fc.assert(
+    fc.property(clusterArbitrary, fc.array(fc.nat(), { minLength: 1, maxLength: 20 }), (cluster, order) => {
+      const own = (text: string, index: number): string => {
+        const lines = text.trim().split('\n');
+        const at = index % lines.length;
+        lines[at] = `${(lines[at] ?? '').replace(/ (master|slave) /, ' myself,$1 ')} [5->-${C}]`;
+        return lines.join('\r\n').replaceAll(' 1 2 ', ' 1795417817758 1795417817759 ');
+      };
+      const text = nodesText(cluster, order);
+      expect(topologyFingerprint(own(text, order[0] ?? 0))).toBe(topologyFingerprint(nodesText(cluster)));
+      expect(topologyFingerprint(text.replaceAll(' connected', ' connected 7'))).not.toBe(
+        topologyFingerprint(text),
+      );
+      const raised = valueOf(clusterWithVersion(cluster, cluster.version + 1));
+      expect(topologyFingerprint(nodesText(raised))).not.toBe(topologyFingerprint(text));
+    }),
+  );
+});
+
+test('the own line is found and read alone', () => {
+  const text = `${A} h:1@2 master - 0 0 3 connected 5\n${B} h:2@2 myself,slave ${A} 0 0 3 connected`;
+  expect(ownLine(text)).toMatchObject({ id: B, masterId: A, version: 3, isMyself: true });
+  for (const other of ['', text.replace('myself,', ''), 'myself', `${A} myself:1@2 master - 0 0 3 connected`])
+    expect(ownLine(other)).toBeNull();
+});
+
 test('no reply crashes the parser', () => {
   fc.assert(
     fc.property(
@@ -158,6 +194,8 @@ test('no reply crashes the parser', () => {
       (words) => {
         const lines = parseClusterNodes(words.join(' '));
         if (lines.ok) clusterFromNodes(lines.value, plan);
+        topologyFingerprint(words.join(' '));
+        ownLine(words.join(' '));
       },
     ),
   );

@@ -16,7 +16,12 @@ import { migrate } from '../../../../src/kvrocks/commands/migrate.ts';
 import { myId } from '../../../../src/kvrocks/commands/my-id.ts';
 import { parsePlace, parsePosition, PROBE_WORDS } from '../../../../src/kvrocks/commands/probe.ts';
 import { setNodeId, setNodes } from '../../../../src/kvrocks/commands/set-topology.ts';
+import { slotService } from '../../../../src/kvrocks/commands/slot-service.ts';
 import { parseSettings, SETTINGS_WORDS } from '../../../../src/kvrocks/commands/settings.ts';
+
+import { slotRange } from '../../../../src/topology/slot.ts';
+import { SLOT_COUNT } from '../../../../src/topology/types.ts';
+import { slotOfKey } from '../../../kvrocks-simulator/slots.ts';
 
 const B = 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb';
 const NOT_INITIALIZED = err('CLUSTERDOWN The cluster is not initialized');
@@ -257,6 +262,8 @@ describe('other commands', () => {
         processId: null,
         uptimeSeconds: null,
         settings: UNKNOWN_SETTINGS,
+        sourceJob: null,
+        targetJob: null,
       }),
     );
     const off = err('ERR Cluster mode is not enabled');
@@ -338,5 +345,40 @@ describe('other commands', () => {
     expect(clusterNodes.parse(ok(line))).toEqual(ok(line));
     expect(clusterNodes.parse(ok(null))).toMatchObject({ error: { kind: 'malformedReply' } });
     expect(clusterNodes.parse(NOT_INITIALIZED)).toMatchObject({ error: { kind: 'notInitialized' } });
+  });
+});
+
+describe('the service of a slot', () => {
+  const command = slotService(slotRange(1000, 1000).start);
+
+  it('is asked with a key of that slot, of which there is one for each', () => {
+    for (let slot = 0; slot < SLOT_COUNT; slot += 1) {
+      const [word, key] = slotService(slotRange(slot, slot).start).words;
+      expect(word).toBe('PERSIST');
+      expect(slotOfKey(String(key))).toBe(slot);
+    }
+  });
+
+  it.each([
+    [ok(0), { kind: 'served' }],
+    [err('MOVED 1000 127.0.0.1:16012'), { kind: 'moved', to: '127.0.0.1:16012' }],
+    [err('MOVED 1000 ::1:16013'), { kind: 'moved', to: '[::1]:16013' }],
+    [err('MOVED 1000 nowhere:0'), { kind: 'moved', to: null }],
+    [
+      err("TRYAGAIN Can't write to slot being migrated which is in write forbidden phase"),
+      { kind: 'writeForbidden' },
+    ],
+    [
+      err('CLUSTERDOWN Hash slot not served'),
+      { kind: 'refused', reason: 'CLUSTERDOWN Hash slot not served' },
+    ],
+  ])('%j is %j', (reply, service) => {
+    expect(command.parse(reply)).toEqual(ok(service));
+  });
+
+  it('is not known of a node that is loading', () => {
+    expect(command.parse(err('LOADING kvrocks is restoring the db from backup'))).toMatchObject({
+      error: { kind: 'loading' },
+    });
   });
 });

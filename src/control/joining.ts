@@ -1,0 +1,117 @@
+// Who may be taken into a cluster: what a node has to be before it becomes a master or a copy of somebody's data.
+
+import { allNodes, masterOf } from '../topology/cluster.ts';
+import type { NodesLine } from '../topology/cluster-nodes-text.ts';
+import { UNSEEN_NODE } from '../topology/facts.ts';
+import type { ClusterRecord } from '../topology/record.ts';
+import type { Cluster, NodeAddress, NodeId, NodeRole, Shard } from '../topology/types.ts';
+import { historyOf } from './lineage.ts';
+
+/** What a node that asks to be taken in says of itself. */
+export interface Newcomer {
+  readonly address: NodeAddress;
+  readonly id: NodeId | null;
+  /** -1 without a topology. */
+  readonly version: number;
+  readonly role: NodeRole;
+  readonly master: NodeAddress | null;
+  readonly sequence: number | null;
+  /** The topology it holds; null when it holds none, or none that could be read. */
+  readonly topology: readonly NodesLine[] | null;
+}
+
+/**
+ * - `empty`: nothing was ever written to its data.
+ * - `copy`: its data is, up to where it stands, that of the shard it is to join.
+ * - `unproven`: it has data of which nothing is proven; it can be made anew from its master if that is wished.
+ * - `foreign`: it belongs to another cluster. `impossible`: what it says cannot be true.
+ */
+export type Standing =
+  | { readonly kind: 'empty' | 'copy' }
+  | { readonly kind: 'unproven' | 'foreign' | 'impossible'; readonly why: string };
+
+/** The shard a node is to join, and where its master stands by its own word; null when it gave none. */
+export interface JoinedShard {
+  readonly record: ClusterRecord;
+  readonly shard: Shard;
+  readonly masterSequence: number | null;
+}
+
+/** The standing of a node that belongs to no cluster yet: what matters is only whether its data is empty. */
+export function standingOfFresh(node: Newcomer): Standing {
+  const fault = impossibility(node);
+  if (fault !== null) return { kind: 'impossible', why: fault };
+  if (node.version >= 0)
+    return { kind: 'foreign', why: `it already has a cluster topology (version ${node.version})` };
+  if (node.sequence === 0) return { kind: 'empty' };
+  return { kind: 'unproven', why: `it has no topology, but ${positionText(node.sequence)}` };
+}
+
+/**
+ * The standing of a node that is to follow the master of `joined`. No keys is not empty, and neither an id nor a link that is up proves
+ * anything: PSYNC compares sequence numbers only (facts sections 3.5, 14). What proves a copy is the shard it belonged to by its own
+ * topology, and a position that the history of that shard since then allows.
+ */
+export function standingOfReplica(node: Newcomer, joined: JoinedShard): Standing {
+  if (node.version < 0) return standingOfFresh(node);
+  const fault = impossibility(node);
+  if (fault !== null) return { kind: 'impossible', why: fault };
+  if (!isFormerMember(node, joined.record.cluster)) return standingOfFresh(node);
+  if (node.sequence === 0) return { kind: 'empty' };
+  const doubt = doubtAbout(node, joined);
+  return doubt === null ? { kind: 'copy' } : { kind: 'unproven', why: doubt };
+}
+
+/** Whether the topology a node holds is one of `cluster`, now or earlier: it names some member. */
+export function isFormerMember({ topology }: Newcomer, cluster: Cluster): boolean {
+  const members = new Set(allNodes(cluster).map(({ node }) => node.id));
+  return topology?.some(({ id }) => members.has(id)) === true;
+}
+
+/** What a node cannot say of itself unless something is wrong with it; null when there is nothing. */
+export function impossibility({
+  id,
+  version,
+  sequence,
+  topology,
+}: Pick<Newcomer, 'id' | 'version' | 'sequence' | 'topology'>): string | null {
+  if (sequence !== null && sequence < 0) return `it reports the sequence ${sequence}`;
+  if (version === 0) return 'it has a topology of version 0';
+  const self = topology?.find(({ isMyself }) => isMyself);
+  if (self === undefined || id === null || self.id === id) return null;
+  return `it calls itself ${id}, but ${self.id} in its own topology`;
+}
+
+/** Why the data of a former member of the cluster is not proven to be that of the shard; null when it is. */
+function doubtAbout(node: Newcomer, { record, shard, masterSequence }: JoinedShard): string | null {
+  const { id, version, sequence, topology } = node;
+  if (id === null || sequence === null) return `its ${id === null ? 'id' : 'sequence'} could not be read`;
+  if (version > record.cluster.version)
+    return `its topology has version ${version}, the cluster only ${record.cluster.version}`;
+  const shardFacts = record.facts.shards.get(shard.id);
+  const master = masterOf(shard);
+  const own = topology?.find((line) => line.isMyself);
+  const followed = own?.masterId ?? own?.id ?? null;
+  const promotions = shardFacts?.promotions ?? [];
+  const isOfShard =
+    followed === master.id || promotions.some(({ from, to }) => from === followed || to === followed);
+  if (shardFacts === undefined || followed === null || !isOfShard)
+    return `by its own topology it belonged to another shard, that of ${followed ?? 'nobody'}`;
+  const history = historyOf(node, {
+    id,
+    facts: record.facts.nodes.get(id) ?? UNSEEN_NODE,
+    shard: shardFacts,
+    masterAddress: master.address,
+    addressOf: (wanted) => topology?.find((line) => line.id === wanted)?.address ?? null,
+  });
+  if (history.kind === 'unknown' || history.kind === 'diverged') return history.why;
+  const known = masterSequence ?? record.facts.nodes.get(master.id)?.sequence ?? null;
+  if (known === null) return `where its master ${master.address} stands is not known`;
+  if (history.kind === 'current' && sequence > known)
+    return `it stands at sequence ${sequence}, ahead of its master ${master.address} with ${known}`;
+  return null;
+}
+
+function positionText(sequence: number | null): string {
+  return sequence === null ? 'its sequence could not be read' : `it stands at sequence ${sequence}`;
+}
