@@ -202,7 +202,8 @@ export function raiseMemoryAfter(before: RaiseMemory, nowMs: number): RaiseMemor
 export function expectantNodes(situation: Situation): ReadonlySet<NodeId> {
   const expectant = new Set<NodeId>();
   for (const view of situation.views.values()) {
-    if (isConverging(view) || isLinking(situation, view.memory)) expectant.add(view.node.id);
+    const isExpected = isConverging(view) || isLinking(situation, view.memory) || mayReturnAsMaster(view);
+    if (isExpected) expectant.add(view.node.id);
   }
   for (const shard of situation.cluster.shards) {
     const master = masterView(situation, shard);
@@ -221,6 +222,15 @@ export function expectantNodes(situation: Situation): ReadonlySet<NodeId> {
     }
   }
   return expectant;
+}
+
+/** Most restarts are over by then; a look at a port where nobody listens costs next to nothing. */
+const RETURN_WATCH_MS = 120_000;
+
+/** An old master that comes back takes writes again until it is told that it was replaced (facts section 7). */
+function mayReturnAsMaster({ node, memory: { absence, look } }: NodeView): boolean {
+  if (node.role === 'master' || look?.report.role !== 'master' || absence?.kind !== 'refused') return false;
+  return absence.untilMs - absence.sinceMs < RETURN_WATCH_MS;
 }
 
 function isConverging({ need, memory }: NodeView): boolean {

@@ -118,6 +118,7 @@ export function cancelMigration(cluster: Cluster, sourceIndex: number): Result<C
   const source = migratingShard(cluster, sourceIndex);
   if (!source.ok) return source;
   if (source.value.migration.stage.kind === 'planned') return endMigration(cluster, sourceIndex);
+  if (source.value.migration.isCancelled) return makeCluster(cluster);
   const migration: Migration = { ...source.value.migration, isCancelled: true };
   return nextVersion(cluster, withShard(cluster.shards, { ...source.value, migration }));
 }

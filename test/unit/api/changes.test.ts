@@ -107,7 +107,8 @@ describe('a migration', () => {
       body: { data: 'ok' },
     });
     expect(left(api)).toEqual(after);
-    expect(record(api).cluster.version).toBe(1);
+    // The wish travels as a version of its own; nobody has heard of what was only planned.
+    expect(record(api).cluster.version).toBe(after.includes(true) ? 2 : 1);
   });
 
   test.each([[{ slot: 500 }], [{ source: 1 }], [{ source: 0, slot: 8192 }], [{ slot: '9-10' }]])(

@@ -213,7 +213,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
     async call(method, path, body, headers = {}) {
       const text = typeof body === 'string' ? body : JSON.stringify(body);
       // What a client on a socket would send along.
-      const length = text === undefined ? {} : { 'Content-Length': String(text.length) };
+      const length = text === undefined ? {} : { 'Content-Length': String(Buffer.byteLength(text)) };
       const init = {
         method,
         headers: { ...headers, ...length },

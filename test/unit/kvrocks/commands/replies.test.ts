@@ -76,7 +76,7 @@ describe('CLUSTER INFO', () => {
       expect(clusterInfo.parse(ok(text))).toEqual(
         ok({
           version: 1,
-          sourceJob: { range: { start: 1000, stop: 1000 }, destination: B, state: 'start' },
+          sourceJob: { range: { start: 1000, stop: 1000 }, destination: B, state: 'start', isInEffect: null },
           targetJob: null,
         }),
       );
