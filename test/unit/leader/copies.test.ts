@@ -40,7 +40,7 @@ describe('a topology that is pushed with FORCE', () => {
     ['the lead was lost meanwhile', (scene: Scene) => (scene.currentTerm = 2)],
     [
       'the lead could not be confirmed',
-      (scene: Scene) => scene.records.nextErrors.push({ kind: 'overloaded', reason: 'made up' }),
+      (scene: Scene) => scene.records.nextErrors.push({ kind: 'overloaded' }),
     ],
     [
       'the topology changed meanwhile',

@@ -3,11 +3,11 @@ import { expect, test } from 'vitest';
 
 import { Secret } from '../../../src/base/secret.ts';
 import { removeSlots } from '../../../src/topology/change-slots.ts';
-import { masterOf } from '../../../src/topology/cluster.ts';
+import { masterOf, replicasOf } from '../../../src/topology/cluster.ts';
 import { clusterFromNodes, parseClusterNodes } from '../../../src/topology/cluster-nodes-text.ts';
 import { describe as sentence } from '../../../src/topology/errors.ts';
 import { addressParts } from '../../../src/topology/node.ts';
-import { setNodesText } from '../../../src/topology/setnodes-text.ts';
+import { isolationText, setNodesText } from '../../../src/topology/setnodes-text.ts';
 import { ALL_SLOTS, printSlotSet, slotRange, slotSetOf } from '../../../src/topology/slot.ts';
 import type { Cluster } from '../../../src/topology/types.ts';
 import { NOW_SECONDS, clusterArbitrary, name, nodeIdAt, sampleCluster, valueOf } from './arbitrary.ts';
@@ -160,5 +160,22 @@ test('no reply crashes the parser', () => {
         if (lines.ok) clusterFromNodes(lines.value, plan);
       },
     ),
+  );
+});
+
+test('the isolating text differs in one line: that replica is a master without slots, and every slot keeps its owner', () => {
+  fc.assert(
+    fc.property(clusterArbitrary, fc.nat(), (cluster, pick) => {
+      const replicas = cluster.shards.flatMap(replicasOf);
+      const replica = replicas[pick % Math.max(1, replicas.length)];
+      fc.pre(replica !== undefined);
+      if (replica === undefined) return;
+      const usual = setNodesText(cluster).split('\n');
+      const isolated = isolationText(cluster, replica.id).split('\n');
+      const changed = isolated.filter((line, index) => line !== usual[index]);
+      expect(changed).toHaveLength(1);
+      expect(changed[0]).toMatch(new RegExp(`^${replica.id} \\S+ \\d+ master -$`));
+      expect(isolated).toHaveLength(usual.length);
+    }),
   );
 });
