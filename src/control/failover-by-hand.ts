@@ -118,7 +118,8 @@ function unusableReason(situation: Situation, view: NodeView, askedAtMs: number)
     const message = view.memory.error === null ? '' : ` (${view.memory.error.message})`;
     return `it did not bring a report${message}`;
   }
-  const isMasterAlive = isFresh(masterView(situation, view.shard), askedAtMs);
+  const master = masterView(situation, view.shard);
+  const isMasterAlive = master.loss === null && isFresh(master, askedAtMs);
   const fault = view.report === null ? null : linkFault(view.report, situation.settings);
   return isMasterAlive && fault !== null ? `${fault}, and the master is alive` : null;
 }

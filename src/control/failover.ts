@@ -211,6 +211,12 @@ function startedMigration(cluster: Cluster, shard: Shard): MigrationPlace | null
 /** The source is down. Its replica has all data of the slots; the target has newer writes exactly if the hand-over took place. */
 function resolveWithoutSource(view: MigrationView): Resolution {
   const { source, target } = view;
+  if (view.isKeptAtSource) {
+    return {
+      kind: 'giveUp',
+      why: 'the source reported a failed job before it died: its copy has the newest writes',
+    };
+  }
   if (view.targetState === 'succeeded') {
     return { kind: 'finish', why: 'the source died after the target had taken the slots over' };
   }

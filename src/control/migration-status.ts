@@ -24,6 +24,11 @@ export interface MigrationView {
   readonly targetState: TargetState;
   /** The source answered after the last MIGRATE ended, and none is on its way: what it says is of now. */
   readonly isSourceCurrent: boolean;
+  /**
+   * The last word of the source was that its job failed, and nothing was sent to it since: it never turned clients away and has the newest
+   * writes, also when it is away now and the target reports a success whose reply was lost.
+   */
+  readonly isKeptAtSource: boolean;
 }
 
 /** Tells a migration from an earlier one of the same shard. */
@@ -50,14 +55,16 @@ export function viewMigration(situation: Situation, place: MigrationPlace): Migr
   const source = masterView(situation, place.source);
   const target = masterView(situation, place.target);
   const requestEndMs = memory.request === null ? -Infinity : memory.request.endedAtMs;
+  const sourceState = sourceStateOf(source, target, place);
   return {
     place,
     memory,
     source,
     target,
-    sourceState: sourceStateOf(source, target, place),
+    sourceState,
     targetState: targetStateOf(target, place, memory),
     isSourceCurrent: requestEndMs !== null && isFresh(source, requestEndMs),
+    isKeptAtSource: sourceState === 'failed' && memory.request === null,
   };
 }
 

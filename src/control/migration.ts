@@ -218,8 +218,8 @@ function stepOfForgetting({ place: { migration }, memory }: MigrationView): Migr
 }
 
 /** A restarted or dead source. One that reports `fail` never answered MOVED, so its own data is the newest and the move is tried again. */
-function hasForgotten({ source, sourceState, isSourceCurrent }: MigrationView): boolean {
-  return isAway(source) || (isSourceCurrent && sourceState === 'idle');
+function hasForgotten({ source, sourceState, isSourceCurrent, isKeptAtSource }: MigrationView): boolean {
+  return (isAway(source) && !isKeptAtSource) || (isSourceCurrent && sourceState === 'idle');
 }
 
 /**

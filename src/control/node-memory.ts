@@ -208,12 +208,14 @@ function withPosition(positions: readonly Position[], look: Look): readonly Posi
   const last = positions.at(-1);
   const position: Position = { atMs: look.startedAtMs, sequence };
   // A full synchronisation takes a replica back; a master that goes back has lost something, which its earlier positions show.
-  if (role === 'replica' && last !== undefined && sequence < last.sequence) return [position];
-  // The newest is always known exactly, and so is the last one before a fall; of those before, one in each gap is kept.
+  if (role === 'replica' && positions.some((known) => known.sequence > sequence)) return [position];
+  // The newest is always known exactly; of those before, one in each gap is kept. After a fall it replaces the one that fell, so that what was
+  // lost is not forgotten however often a node is looked at.
   const before = positions.at(-2);
   const isRising = last !== undefined && sequence >= last.sequence;
   const isClose = isRising && before !== undefined && last.atMs - before.atMs < POSITION_GAP_MS;
-  const kept = isClose ? positions.slice(0, -1) : positions;
+  const isFallen = last !== undefined && before !== undefined && last.sequence < before.sequence;
+  const kept = isClose || isFallen ? positions.slice(0, -1) : positions;
   return [...kept, position].slice(-POSITIONS_MAX);
 }
 

@@ -137,7 +137,7 @@ function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
   return { sequence: report.sequence, following, seenAtSeconds: situation.nowSeconds, remake: null };
 }
 
-/** A link counts as lost only by a look after which the master still answered: else the master may be what was lost. */
+/** A link counts as lost only when the master answered after the first look without it: else the master may be what was lost. */
 function linkTo(
   situation: Situation,
   { report, memory }: NodeView,
@@ -145,6 +145,6 @@ function linkTo(
   known: NodeId | null,
 ): NodeId | null {
   if (report !== null && isLivingLink(report, situation.settings)) return masterOf(master.shard).id;
-  const lookedAtMs = memory.look?.endedAtMs ?? Infinity;
-  return isFresh(master, lookedAtMs) && master.loss === null ? null : known;
+  const lostAtMs = memory.unlinked?.atMs ?? Infinity;
+  return isFresh(master, lostAtMs) && master.loss === null ? null : known;
 }

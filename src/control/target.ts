@@ -153,9 +153,15 @@ export function isRemade({ memory, report }: Sight, master: Sight): boolean {
   return isFull && report.link === 'up' && !report.syncInProgress && lag.kind === 'known' && !lag.isOld;
 }
 
-/** It was outrun by this leadership, or is seen in a full synchronisation: it is on its way. */
+/**
+ * It was outrun by this leadership, or is seen in a full synchronisation: it is on its way. Not so when its master came past it in between,
+ * so that a partial synchronisation was accepted: its link is up and it never fell back.
+ */
 function isBeingRemade({ memory }: Sight, report: NodeReport): boolean {
-  return memory.remake.outrunTo !== null || memory.remake.sawFullSync || report.syncInProgress;
+  const { outrunTo, sawFullSync } = memory.remake;
+  if (sawFullSync || report.syncInProgress) return true;
+  if (outrunTo === null) return false;
+  return report.link !== 'up' || report.sequence === null || report.sequence < outrunTo;
 }
 
 /** Cut off from clients by this leadership, and seen so since. */

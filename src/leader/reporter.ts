@@ -88,10 +88,11 @@ export class Reporter {
     this.#logger.info('failover.refused', { ...request, reason: refusal.kind, why });
   }
 
-  /** A decision threw, which is a fault of this program: told once for each text. */
+  /** A decision threw, which is a fault of this program: told once for each message, by whatever way it came about. */
   decisionFailed(error: unknown): void {
-    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    if (this.#faults.isNews('decision', text)) this.#logger.error('decision.failed', { error: text });
+    const message = error instanceof Error ? error.message : String(error);
+    const text = error instanceof Error ? (error.stack ?? message) : message;
+    if (this.#faults.isNews('decision', message)) this.#logger.error('decision.failed', { error: text });
   }
 
   /** Every node has the committed version and its role. */

@@ -32,8 +32,8 @@ function shard(promotions: readonly Promotion[], sinceVersion = 1): ShardFacts {
 const TAKEN_OVER = shard([promotion(0, 1, 3, 100)]);
 
 function placeOf(index: number, facts: ShardFacts, node: NodeFacts = UNSEEN_NODE): CopyPlace {
-  const master = facts.promotions.at(-1)?.to ?? masterOf(sampleCluster(1, 4).shards[0]!).id;
-  const masterAddress = addressOf(master);
+  const present = facts.promotions.at(-1)?.to ?? masterOf(sampleCluster(1, 4).shards[0]!).id;
+  const masterAddress = addressOf(present);
   if (masterAddress === null) throw new Error('the master is not in the shard');
   return { id: ID(index), facts: node, shard: facts, masterAddress, addressOf };
 }
@@ -130,7 +130,7 @@ test('a node without a topology is compared with every promotion since the first
 /** A shard whose nodes have logs of unique numbers: what the rule is about. */
 class ShardOfLogs {
   readonly nodes = NODES.map((_, index) => ({
-    log: [] as number[],
+    log: new Array<number>(),
     report: index === 0 ? master(1, 0) : replica(1, 0, 0),
     facts: UNSEEN_NODE,
   }));

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 
+import { promote } from '../../../src/topology/change-nodes.ts';
 import { startMigration } from '../../../src/topology/change-slots.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
+import { initialFacts } from '../../../src/topology/facts.ts';
 import { slotRange } from '../../../src/topology/slot.ts';
 import { NOW_SECONDS, valueOf } from '../topology/arbitrary.ts';
 import { FRESH, INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
@@ -134,6 +136,36 @@ test('when every copy is gone, nobody is promoted and nobody is told to follow a
   const decision = scene.decide();
   expect(actionsOf(decision, 'commit')).toEqual([]);
   expect(actionsOf(decision, 'push').filter(({ node }) => node === scene.id(0, 0))).toEqual([]);
+});
+
+test('what was lost is not forgotten, however often and however long the node is looked at', () => {
+  const scene = new Scene(2, 1);
+  scene.set(scene.id(0, 0), { sequence: 0 });
+  scene.round();
+  expect(scene.decide().actions).toEqual([]);
+  scene.set(scene.id(0, 0), { sequence: 100 });
+  scene.round();
+  scene.set(scene.id(0, 0), FRESH);
+  for (let look = 0; look < 600; look += 1) {
+    scene.nowMs += 100;
+    scene.probe(scene.id(0, 0));
+  }
+  expect(dataLost(scene)).toMatch(/at sequence 0, it was seen at 100 before/);
+});
+
+test('a loss ends with the role: as a replica the node has what its master has, and may be master again', () => {
+  const scene = settled();
+  scene.set(scene.id(0, 1), { sequence: 40 });
+  scene.set(scene.id(0, 0), FRESH);
+  scene.round();
+  scene.set(scene.id(0, 0), { ...scene.converged(scene.id(0, 1)), id: scene.id(0, 0), sequence: 40 });
+  scene.rounds(2);
+  scene.cluster = valueOf(promote(scene.cluster, 0, scene.id(0, 1)));
+  scene.cluster = valueOf(promote(scene.cluster, 0, scene.id(0, 0)));
+  scene.facts = initialFacts(scene.cluster);
+  scene.answers.set(scene.id(0, 0), { ...scene.converged(scene.id(0, 0)), sequence: 40 });
+  scene.round();
+  expect(scene.decide().problems.map(({ kind }) => kind)).not.toContain('masterDataLost');
 });
 
 test('a replica that already copied the emptiness is not taken; one that still has the data is', () => {

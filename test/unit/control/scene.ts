@@ -155,7 +155,7 @@ export class Scene {
     this.endPush(action);
     this.answers.set(action.node, {
       ...this.converged(action.node),
-      ...jobsOf(this.answers.get(action.node)),
+      ...keptOf(this.answers.get(action.node)),
     });
   }
 
@@ -201,8 +201,11 @@ export class Scene {
   }
 }
 
-function jobsOf(answer: NodeReport | NodeError | null | undefined): Partial<NodeReport> {
-  return answer && 'version' in answer ? { sourceJob: answer.sourceJob, targetJob: answer.targetJob } : {};
+/** What a push leaves as it was. A fresh node has its master's data after a moment. */
+function keptOf(answer: NodeReport | NodeError | null | undefined): Partial<NodeReport> {
+  if (!answer || !('version' in answer)) return {};
+  const { sourceJob, targetJob, version, sequence } = answer;
+  return version < 0 ? { sourceJob, targetJob } : { sourceJob, targetJob, sequence };
 }
 
 function toResult(answer: NodeReport | NodeError | null): ProbeResult {

@@ -16,10 +16,11 @@ async function ask(
   scene: Scene,
   preferred: NodeId | null,
   shardIndex = 0,
+  isForced = false,
 ): Promise<{ answer: Answer; tookMs: number }> {
   let answer: Answer | null = null;
   void scene.leadership
-    .failover({ namespace: scene.namespace, cluster: scene.name, shardIndex, preferred, isForced: false })
+    .failover({ namespace: scene.namespace, cluster: scene.name, shardIndex, preferred, isForced })
     .then((given) => {
       answer = given;
     });
@@ -176,6 +177,35 @@ describe('a failover by hand', () => {
     await scene.stop();
     expect(await first).toMatchObject({ error: { kind: 'notLeader' } });
     expect(scene.clock.pendingCount).toBe(0);
+  });
+
+  it('by force promotes what no rule would, and writes down that no old copy is a beginning of it', async () => {
+    const scene = new Scene(1, 2);
+    await scene.settle();
+    scene.model(0, 1).link = 'down';
+    await scene.clock.advance(3000);
+    const replica = scene.node(0, 1).id;
+    expect((await ask(scene, null)).answer.ok).toBe(false);
+    expect((await ask(scene, null, 0, true)).answer).toEqual({ ok: true, value: replica });
+    const facts = scene.records.getCluster(scene.namespace, scene.name)?.facts;
+    const [promotion] = facts?.shards.get(scene.cluster.shards[0]!.id)?.promotions ?? [];
+    expect(promotion).toMatchObject({ to: replica, sequence: null });
+    expect(scene.events('failover.committed')[0]?.fields['why']).toMatch(/by force, although/);
+    await scene.stop();
+  });
+
+  it('by force accepts a master that lost its data, which then gets its role', async () => {
+    const scene = new Scene(1, 1);
+    await scene.settle();
+    const model = scene.model(0, 0);
+    Object.assign(model, { id: null, version: -1, text: '', sequence: 0 });
+    await scene.clock.advance(5000);
+    expect(model.version).toBe(-1);
+    const { id } = scene.node(0, 0);
+    expect((await ask(scene, id)).answer).toMatchObject({ error: { kind: 'refused' } });
+    expect((await ask(scene, id, 0, true)).answer).toEqual({ ok: true, value: id });
+    expect([model.id, model.version, scene.cluster.version]).toEqual([id, 1, 1]);
+    await scene.stop();
   });
 
   it('a replica added a moment ago is judged by its own answers', async () => {

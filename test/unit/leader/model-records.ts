@@ -19,6 +19,9 @@ export class ModelRecords implements ClusterRecords {
   /** The next commits end like this instead, oldest first; `unknown` ones are applied all the same. */
   readonly nextErrors: ChangeError[] = [];
   readonly history: Cluster[] = [];
+  /** How often the lead was confirmed, and what happens before the next answer to that. */
+  confirmations = 0;
+  beforeConfirmation: () => void = () => {};
   readonly #clock: Clock;
   readonly #records = new Map<string, ClusterRecord>();
   readonly #listeners = new Set<() => void>();
@@ -58,7 +61,12 @@ export class ModelRecords implements ClusterRecords {
 
   linearize(): Promise<Result<void, ChangeError>> {
     return new Promise((resolve) => {
-      this.#clock.setTimer(COMMIT_MS, () => resolve(ok(undefined)));
+      this.#clock.setTimer(COMMIT_MS, () => {
+        this.beforeConfirmation();
+        this.confirmations += 1;
+        const planned = this.nextErrors.shift();
+        resolve(planned === undefined ? ok(undefined) : err(planned));
+      });
     });
   }
 

@@ -9,9 +9,10 @@ import {
   parseClusterNodes,
   topologyFingerprint,
 } from '../../../src/topology/cluster-nodes-text.ts';
-import { clusterWithVersion } from '../../../src/topology/cluster.ts';
+import { clusterWithVersion, masterOf, replicasOf } from '../../../src/topology/cluster.ts';
 import { describe as sentence } from '../../../src/topology/errors.ts';
-import { setNodesText } from '../../../src/topology/setnodes-text.ts';
+import { addressParts } from '../../../src/topology/node.ts';
+import { isolationText, setNodesText } from '../../../src/topology/setnodes-text.ts';
 import { ALL_SLOTS, printSlotSet, slotRange, slotSetOf } from '../../../src/topology/slot.ts';
 import type { Cluster } from '../../../src/topology/types.ts';
 import { NOW_SECONDS, clusterArbitrary, name, nodeIdAt, sampleCluster, valueOf } from './arbitrary.ts';
@@ -198,5 +199,22 @@ test('no reply crashes the parser', () => {
         ownLine(words.join(' '));
       },
     ),
+  );
+});
+
+test('the isolating text differs in one line: that replica is a master without slots, and every slot keeps its owner', () => {
+  fc.assert(
+    fc.property(clusterArbitrary, fc.nat(), (cluster, pick) => {
+      const replicas = cluster.shards.flatMap(replicasOf);
+      const replica = replicas[pick % Math.max(1, replicas.length)];
+      fc.pre(replica !== undefined);
+      if (replica === undefined) return;
+      const usual = setNodesText(cluster).split('\n');
+      const isolated = isolationText(cluster, replica.id).split('\n');
+      const changed = isolated.filter((line, index) => line !== usual[index]);
+      expect(changed).toHaveLength(1);
+      expect(changed[0]).toMatch(new RegExp(`^${replica.id} \\S+ \\d+ master -$`));
+      expect(isolated).toHaveLength(usual.length);
+    }),
   );
 });

@@ -1,0 +1,94 @@
+import { expect, test } from 'vitest';
+
+import { clusterWithVersion, masterOf } from '../../../src/topology/cluster.ts';
+import { valueOf } from '../topology/arbitrary.ts';
+import { Scene, actionsOf, only } from './scene.ts';
+
+/** Another controller puts this node above our version whenever ours was raised, until this group holds its pushes. */
+function contested(): Scene {
+  const scene = new Scene();
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  for (let raises = 0; raises < 5; raises += 1) {
+    scene.set(scene.id(1, 1), { version: scene.cluster.version + 5 });
+    scene.nowMs += 10_000;
+    scene.round();
+    expect(scene.commit().reasons).toMatchObject([{ kind: 'versionRaised' }]);
+  }
+  const held = scene.commit();
+  expect(held.reasons).toMatchObject([
+    { kind: 'pushesHeld', text: expect.stringMatching(/raised 5 times in a row/) },
+  ]);
+  expect(held.next).toBe(scene.cluster);
+  return scene;
+}
+
+test('after five raises in a row nothing is raised or pushed any more, and that is told', () => {
+  const scene = contested();
+  expect(scene.facts.contestedVersion).toBe(scene.cluster.version);
+  scene.set(scene.id(1, 1), { version: scene.cluster.version + 5 });
+  scene.set(scene.id(0, 1), { version: 1 });
+  for (let round = 0; round < 30; round += 1) {
+    scene.nowMs += 60_000;
+    scene.round();
+    expect(scene.decide().actions).toEqual([]);
+  }
+  expect(scene.problems()).toContain('versionContested');
+});
+
+test('the next leader holds its pushes, too', () => {
+  const scene = contested();
+  scene.changeLeader();
+  scene.set(scene.id(0, 1), { version: 1 });
+  scene.rounds(5);
+  expect(scene.decide().actions).toEqual([]);
+});
+
+test('a dead master fails over all the same, and only the new one is told', () => {
+  const scene = contested();
+  scene.cluster = valueOf(clusterWithVersion(scene.cluster, scene.cluster.version + 1));
+  for (const shardIndex of [0, 1]) {
+    for (const nodeIndex of [0, 1]) {
+      const id = scene.id(shardIndex, nodeIndex);
+      scene.answers.set(id, scene.converged(id));
+    }
+  }
+  scene.round();
+  expect(scene.decide().actions).toEqual([]);
+  scene.fail(scene.id(0, 0), 'connectionRefused');
+  scene.rounds(4);
+  const action = scene.commit();
+  expect(masterOf(action.next.shards[0]!).id).toBe(scene.id(0, 1));
+  const push = only(scene.decide(), 'push');
+  expect(push.node).toBe(scene.id(0, 1));
+  scene.takePush(push);
+  scene.rounds(3);
+  expect(scene.decide().actions).toEqual([]);
+});
+
+test('once an operator confirmed that this group is alone, everybody is told', () => {
+  const scene = contested();
+  scene.facts = { ...scene.facts, contestedVersion: null };
+  scene.cluster = valueOf(clusterWithVersion(scene.cluster, scene.cluster.version + 10));
+  scene.round();
+  const decision = scene.decide();
+  expect(actionsOf(decision, 'push')).toHaveLength(4);
+  expect(decision.problems.map(({ kind }) => kind)).not.toContain('versionContested');
+  expect(scene.facts.contestedVersion).toBeNull();
+});
+
+test('a wrong role at our version on one broken replica never raises the version of the cluster', () => {
+  const scene = new Scene();
+  scene.rounds(2);
+  scene.decide();
+  for (let minute = 0; minute < 20; minute += 1) {
+    scene.set(scene.id(1, 1), { role: 'master', master: null, link: null });
+    scene.nowMs += 60_000;
+    scene.round();
+    for (const push of actionsOf(scene.decide(), 'push')) {
+      expect(push.node).toBe(scene.id(1, 1));
+      scene.endPush(push);
+    }
+  }
+  expect(scene.cluster.version).toBe(1);
+});

@@ -1,0 +1,302 @@
+import { expect, test } from 'vitest';
+
+import type { SourceJob, TargetJob } from '../../../src/control/observation.ts';
+import { cancelMigration, startMigration } from '../../../src/topology/change-slots.ts';
+import { clusterWithVersion, migrationsOf } from '../../../src/topology/cluster.ts';
+import { printSlotSet, slotRange } from '../../../src/topology/slot.ts';
+import { NOW_SECONDS, valueOf } from '../topology/arbitrary.ts';
+import { Scene, actionsOf, only } from './scene.ts';
+
+const RANGE = slotRange(10, 19);
+
+function settled(): Scene {
+  const scene = new Scene(3, 2);
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  return scene;
+}
+
+/** Slots 10-19 are being moved from shard 0 to shard 1 by a recorded migration; MIGRATE was accepted. */
+function running(): Scene {
+  const scene = settled();
+  scene.cluster = valueOf(
+    startMigration(scene.cluster, { range: RANGE, targetIndex: 1, nowSeconds: NOW_SECONDS }),
+  );
+  scene.commit();
+  scene.endMigrate(only(scene.decide(), 'migrate'));
+  tell(scene, 'start', 'start');
+  return scene;
+}
+
+function tell(scene: Scene, source: SourceJob['state'], target: TargetJob['state'] | null): void {
+  tellSource(scene, source, source === 'success' ? true : null);
+  scene.set(scene.id(1, 0), { targetJob: target === null ? null : { range: RANGE, state: target } });
+  scene.round();
+}
+
+function tellSource(scene: Scene, state: SourceJob['state'], isInEffect: boolean | null): void {
+  scene.set(scene.id(0, 0), {
+    sourceJob: { range: RANGE, destination: scene.id(1, 0), state, isInEffect },
+  });
+}
+
+function cancel(scene: Scene): void {
+  scene.cluster = valueOf(cancelMigration(scene.cluster, 0));
+}
+
+function slotsOf(scene: Scene): string[] {
+  return scene.cluster.shards.slice(0, 2).map((shard) => printSlotSet(shard.slots).join(' '));
+}
+
+const MOVED = ['0-9 20-5460', '10-19 5461-10921'];
+const UNMOVED = ['0-5460', '5461-10921'];
+
+function details(scene: Scene, kind: string): string[] {
+  const decision = scene.decide();
+  expect(actionsOf(decision, 'commit')).toEqual([]);
+  return decision.problems.filter((problem) => problem.kind === kind).map(({ detail }) => detail);
+}
+
+function ends(scene: Scene): string[] {
+  return [scene.id(0, 0), scene.id(1, 0)];
+}
+
+test('a hand-over by hand that both ends report is recorded, and the target is told first', () => {
+  const scene = settled();
+  tell(scene, 'success', 'success');
+  expect(scene.commit().reasons).toMatchObject([
+    {
+      kind: 'migrationFinished',
+      sourceIndex: 0,
+      targetIndex: 1,
+      slots: '10-19',
+      text: expect.stringMatching(/without a recorded migration, and both say so/),
+    },
+  ]);
+  expect(slotsOf(scene)).toEqual(MOVED);
+  expect(actionsOf(scene.decide(), 'push').map(({ node }) => node)).toEqual([scene.id(1, 0)]);
+  expect(scene.problems()).toEqual([]);
+});
+
+test('it is recorded before any other change reaches an end', () => {
+  const scene = settled();
+  tell(scene, 'success', 'success');
+  scene.cluster = valueOf(clusterWithVersion(scene.cluster, 5));
+  expect(scene.commit().next.version).toBe(6);
+  expect(slotsOf(scene)).toEqual(MOVED);
+});
+
+test('one that is not proven holds both ends and names the one call that is right', () => {
+  for (const target of [null, 'error', 'start'] as const) {
+    const scene = settled();
+    tell(scene, 'success', target);
+    const [detail] = details(scene, 'unrecordedHandOver');
+    expect(detail).toMatch(/do not restart .*\/migrate \{"slot":"10-19","target":1,"slot_only":true\}/);
+    scene.cluster = valueOf(clusterWithVersion(scene.cluster, 5));
+    const told = actionsOf(scene.decide(), 'push').map(({ node }) => node);
+    expect(told).toHaveLength(4);
+    for (const end of ends(scene)) expect(told).not.toContain(end);
+  }
+});
+
+test('a target that answers only later is believed then', () => {
+  const scene = settled();
+  scene.fail(scene.id(1, 0), 'loading');
+  tellSource(scene, 'success', true);
+  scene.round();
+  expect(details(scene, 'unrecordedHandOver')).toHaveLength(1);
+  scene.set(scene.id(1, 0), { targetJob: { range: RANGE, state: 'success' } });
+  scene.round();
+  scene.commit();
+  expect(slotsOf(scene)).toEqual(MOVED);
+});
+
+test('an import of other slots proves nothing', () => {
+  const scene = settled();
+  tellSource(scene, 'success', true);
+  scene.set(scene.id(1, 0), { targetJob: { range: slotRange(10, 18), state: 'success' } });
+  scene.round();
+  expect(details(scene, 'unrecordedHandOver')).toHaveLength(1);
+});
+
+test('a success that a topology undid is no hand-over: the slots refuse writes, and that is told', () => {
+  const scene = settled();
+  tell(scene, 'success', 'success');
+  tellSource(scene, 'success', false);
+  scene.round();
+  expect(scene.problems()).toEqual(['slotsWriteForbidden']);
+  expect(scene.decide().actions).toEqual([]);
+});
+
+test('a success of which the node does not say whether it is in effect is neither recorded nor undone by a remedy', () => {
+  const scene = settled();
+  tell(scene, 'success', 'success');
+  tellSource(scene, 'success', null);
+  scene.round();
+  expect(scene.decide()).toMatchObject({ actions: [], problems: [] });
+});
+
+test('the success of slots that the source gave away since is history', () => {
+  const scene = settled();
+  tell(scene, 'success', 'success');
+  scene.commit();
+  scene.settle();
+  expect(scene.decide()).toMatchObject({ actions: [], problems: [] });
+});
+
+test('a source that hangs is waited for, however long: it may still carry out what it was sent', () => {
+  const scene = running();
+  scene.fail(scene.id(0, 0), 'hang');
+  scene.fail(scene.id(0, 1));
+  scene.set(scene.id(1, 0), { targetJob: null });
+  scene.rounds(50);
+  expect(details(scene, 'migrationWaiting')[0]).toMatch(/may still carry the move out when it goes on/);
+});
+
+test('when it goes on and succeeds, that counts', () => {
+  const scene = running();
+  scene.fail(scene.id(0, 0), 'hang');
+  scene.fail(scene.id(0, 1));
+  scene.rounds(20);
+  expect(details(scene, 'migrationWaiting')).toHaveLength(1);
+  tell(scene, 'success', 'success');
+  scene.commit();
+  expect(slotsOf(scene)).toEqual(MOVED);
+});
+
+test('a source whose process is gone cannot carry anything out: given up once the target was asked', () => {
+  const scene = running();
+  scene.fail(scene.id(0, 0), 'connectionRefused');
+  scene.fail(scene.id(0, 1));
+  scene.set(scene.id(1, 0), { targetJob: { range: RANGE, state: 'error' } });
+  scene.rounds(4);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp' }]);
+  expect(slotsOf(scene)).toEqual(UNMOVED);
+});
+
+test('what is said before the last MIGRATE ended is not taken for its outcome', () => {
+  const scene = settled();
+  scene.cluster = valueOf(
+    startMigration(scene.cluster, { range: RANGE, targetIndex: 1, nowSeconds: NOW_SECONDS }),
+  );
+  scene.commit();
+  const request = only(scene.decide(), 'migrate');
+  tell(scene, 'fail', 'error');
+  scene.rounds(5);
+  expect(details(scene, 'migrationWaiting')[0]).toMatch(/the word of the source is awaited/);
+  scene.endMigrate(request, 'timedOut');
+  expect(details(scene, 'migrationWaiting')[0]).toMatch(/the word of the source is awaited/);
+});
+
+test('given up although the target says success: the target hears a higher version and stops serving', () => {
+  const scene = running();
+  for (let attempt = 1; attempt <= 2; attempt += 1) {
+    tell(scene, 'fail', 'success');
+    scene.decide();
+    scene.nowMs += 1000;
+    scene.endMigrate(only(scene.decide(), 'migrate'));
+  }
+  expect(scene.cluster.version).toBe(1);
+  tell(scene, 'fail', 'success');
+  const action = scene.commit();
+  expect(action.reasons).toMatchObject([{ kind: 'migrationGivenUp' }]);
+  expect(action.next.version).toBe(2);
+  expect(actionsOf(scene.decide(), 'push').map(({ node }) => node)).toContain(scene.id(1, 0));
+});
+
+test('a source that said its job failed took writes until it died: the target does not get the slots for an earlier success', () => {
+  const replaced = running();
+  tell(replaced, 'fail', 'success');
+  replaced.decide();
+  replaced.fail(replaced.id(0, 0), 'connectionRefused');
+  replaced.rounds(4);
+  expect(replaced.commit().reasons.map(({ kind }) => kind)).toEqual(['migrationGivenUp', 'failover']);
+  expect(slotsOf(replaced)).toEqual(UNMOVED);
+
+  const alone = running();
+  tell(alone, 'fail', 'success');
+  alone.decide();
+  alone.fail(alone.id(0, 0), 'connectionRefused');
+  alone.fail(alone.id(0, 1));
+  alone.rounds(4);
+  expect(alone.commit().reasons.map(({ kind }) => kind)).toEqual(['migrationGivenUp']);
+  expect(slotsOf(alone)).toEqual(UNMOVED);
+});
+
+test('cancelled before anything was sent: given up at once', () => {
+  const scene = settled();
+  scene.cluster = valueOf(
+    startMigration(scene.cluster, { range: RANGE, targetIndex: 1, nowSeconds: NOW_SECONDS }),
+  );
+  cancel(scene);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp', text: 'it was cancelled' }]);
+  expect(migrationsOf(scene.cluster)).toEqual([]);
+});
+
+test('cancelled while it runs: the target alone hears the higher version, and the end of the job at the source ends it', () => {
+  const scene = running();
+  cancel(scene);
+  const told = actionsOf(scene.decide(), 'push');
+  expect(told.map(({ node }) => node)).toContain(scene.id(1, 0));
+  expect(told.map(({ node }) => node)).not.toContain(scene.id(0, 0));
+  for (const push of told) scene.takePush(push);
+  tell(scene, 'start', 'error');
+  expect(details(scene, 'migrationWaiting')[0]).toMatch(/the word of the source is awaited/);
+  tell(scene, 'fail', 'error');
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp' }]);
+  expect(slotsOf(scene)).toEqual(UNMOVED);
+  scene.settle();
+  expect(scene.problems()).toEqual([]);
+});
+
+test('cancelled too late: a success that came first counts', () => {
+  const scene = running();
+  cancel(scene);
+  tell(scene, 'success', 'success');
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationFinished' }]);
+  expect(slotsOf(scene)).toEqual(MOVED);
+});
+
+test('cancelled while its source was restarted: nobody has the job any more', () => {
+  const scene = running();
+  cancel(scene);
+  scene.set(scene.id(0, 0), { sourceJob: null });
+  scene.set(scene.id(1, 0), { targetJob: { range: RANGE, state: 'error' } });
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp' }]);
+});
+
+test('cancelled with a source that is away for good and has no replica: given up once the target was asked since', () => {
+  const scene = running();
+  scene.fail(scene.id(0, 0), 'hang');
+  scene.fail(scene.id(0, 1));
+  scene.set(scene.id(1, 0), { targetJob: { range: RANGE, state: 'error' } });
+  scene.rounds(5);
+  cancel(scene);
+  const action = scene.commit();
+  expect(action.reasons).toMatchObject([{ kind: 'migrationGivenUp' }]);
+  expect(slotsOf(scene)).toEqual(UNMOVED);
+});
+
+test('cancelled with a target that is away for good and has no replica: given up when the source has noticed', () => {
+  const scene = running();
+  scene.fail(scene.id(1, 0), 'connectionRefused');
+  scene.fail(scene.id(1, 1));
+  scene.rounds(5);
+  cancel(scene);
+  expect(details(scene, 'migrationWaiting')[0]).toMatch(/is to notice that the target is away/);
+  tellSource(scene, 'fail', null);
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp' }]);
+});
+
+test('a job that runs for minutes is told with its figures and the way out', () => {
+  const scene = running();
+  for (let round = 0; round < 125; round += 1) {
+    scene.set(scene.id(0, 0), { sequence: 1000 + round * 400 });
+    scene.set(scene.id(1, 0), { sequence: 1000 + round * 100 });
+    scene.round();
+    scene.decide();
+  }
+  expect(details(scene, 'migrationSlow')[0]).toMatch(/running for 12\d s, writes \d+\/s, copies \d+\/s/);
+});
