@@ -42,6 +42,8 @@ export class Ledger {
   readonly changes: Change[] = [];
   /** Writes whose last copy was destroyed, and how. */
   readonly gone = new Map<number, { readonly why: string; readonly isByFault: boolean }>();
+  /** Nodes that somebody else told an older topology: what they copied meanwhile is not our doing. */
+  readonly meddledWith = new Set<ModelNode>();
   readonly #nodes: readonly ModelNode[];
   readonly #note: (text: () => string) => void;
   #nextId = 1;
