@@ -59,11 +59,11 @@ function lostWrites(world: World, controller: Controller): string | null {
       world.nodeAt(masterOf(shard).address).log.writes(),
     ]),
   );
-  const lost = world.ledger.writes.filter(
-    (write) =>
-      held.get(controller.records.ownerOf(write.slot).id)?.has(write.id) !== true &&
-      world.ledger.excuse(write, LAG_MAX) === null,
-  );
+  const lost = world.ledger.writes.filter((write) => {
+    const owner = controller.records.ownerOf(write.slot).id;
+    if (held.get(owner)?.has(write.id) === true) return false;
+    return world.ledger.excuse(write, LAG_MAX) === null;
+  });
   const [first] = lost;
   if (first === undefined) return null;
   const where = world.nodes.filter((node) => node.log.writes().has(first.id)).map(({ name }) => name);
