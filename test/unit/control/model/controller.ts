@@ -256,6 +256,7 @@ export class Controller {
       lookMs: look.ms,
       lookSequence: look.sequence,
       copy: this.#world.nodeAt(to.address).log.view,
+      slots: new Set(before.slots.flatMap((range) => this.#world.slotsIn(range))),
       isForced,
     });
   }

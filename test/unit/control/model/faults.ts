@@ -252,6 +252,7 @@ export class Faults {
     this.#world.note(
       () => `somebody else tells ${node.name} the topology of v${cluster.version} as v${version}`,
     );
+    if (cluster !== this.#controller.records.cluster) this.#world.ledger.meddledWith.add(node);
     setNodes(this.#world, node, { id: null, text, version, isForced: false });
   }
 }

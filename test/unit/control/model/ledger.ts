@@ -30,6 +30,8 @@ export interface Change {
   readonly lookSequence: number;
   /** What the new master had. */
   readonly copy: LogView;
+  /** What the shard owned then. */
+  readonly slots: ReadonlySet<Slot>;
   /** Somebody accepted whatever it loses. */
   readonly isForced: boolean;
 }
@@ -42,6 +44,8 @@ export class Ledger {
   readonly changes: Change[] = [];
   /** Writes whose last copy was destroyed, and how. */
   readonly gone = new Map<number, { readonly why: string; readonly isByFault: boolean }>();
+  /** Nodes that somebody else told an older topology: what they copied meanwhile is not our doing. */
+  readonly meddledWith = new Set<ModelNode>();
   readonly #nodes: readonly ModelNode[];
   readonly #note: (text: () => string) => void;
   #nextId = 1;
@@ -77,9 +81,19 @@ export class Ledger {
   }
 
   /** Why the loss of the write is nobody's fault; null when it is. */
-  excuse(write: Write, lagMax: number): string | null {
+  excuse(
+    write: Write,
+    { owner, lagMax }: { readonly owner: ShardId; readonly lagMax: number },
+  ): string | null {
     if (write.isStale) return 'taken by a node of an older topology';
     if (this.gone.get(write.id)?.isByFault === true) return 'all its copies were destroyed by a fault';
+    if (
+      this.changes.some(
+        ({ isForced, slots, atMs }) => isForced && slots.has(write.slot) && atMs >= write.ackedAtMs,
+      )
+    ) {
+      return 'the loss was accepted by force';
+    }
     const change = this.changes.find((one) => this.#loses(one, write, lagMax));
     return change === undefined ? null : `alone on a master that was replaced at ${change.atMs}`;
   }
@@ -88,6 +102,6 @@ export class Ledger {
     if (change.shard !== write.shard || change.atMs < write.ackedAtMs) return false;
     const isLate = write.ackedAtMs >= change.lookMs - WINDOW_MS || write.end > change.lookSequence - lagMax;
     // What a target took between the hand-over and its own end is lost with the hand-over if that cannot be proven.
-    return (change.isForced || isLate) && (write.isImported || !writesOf(change.copy).has(write.id));
+    return isLate && (write.isImported || !writesOf(change.copy).has(write.id));
   }
 }

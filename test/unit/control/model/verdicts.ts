@@ -59,11 +59,11 @@ function lostWrites(world: World, controller: Controller): string | null {
       world.nodeAt(masterOf(shard).address).log.writes(),
     ]),
   );
-  const lost = world.ledger.writes.filter(
-    (write) =>
-      held.get(controller.records.ownerOf(write.slot).id)?.has(write.id) !== true &&
-      world.ledger.excuse(write, LAG_MAX) === null,
-  );
+  const lost = world.ledger.writes.filter((write) => {
+    const owner = controller.records.ownerOf(write.slot).id;
+    if (held.get(owner)?.has(write.id) === true) return false;
+    return world.ledger.excuse(write, LAG_MAX) === null;
+  });
   const [first] = lost;
   if (first === undefined) return null;
   const where = world.nodes.filter((node) => node.log.writes().has(first.id)).map(({ name }) => name);
@@ -78,9 +78,9 @@ function unequalCopies(world: World, controller: Controller): string | null {
   const doubted = doubtedNodes(controller);
   for (const shard of controller.records.cluster.shards) {
     const master = world.nodeAt(masterOf(shard).address);
-    // By force a node may be promoted that was on its way to be made anew.
+    // By force, and by others, a node may become a master, or be followed by one, that was on its way to be made anew.
     const isByForce = world.ledger.changes.some((change) => change.isForced && change.shard === shard.id);
-    if (!isByForce && master.log.writes().has(BUMP_WRITE)) {
+    if (!isByForce && world.ledger.meddledWith.size === 0 && master.log.writes().has(BUMP_WRITE)) {
       return `${master.name} is a master and holds the key of an outrun`;
     }
     for (const { id, address } of replicasOf(shard)) {
