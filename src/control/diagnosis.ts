@@ -164,6 +164,7 @@ function convergenceProblem(view: NodeView): Problem[] {
     case 'raise':
     case 'wait':
     case 'condemn':
+    case 'startOver':
     case 'outrun':
     case 'aside':
       return [];
