@@ -144,6 +144,18 @@ test('the success of slots that the source gave away since is history', () => {
   expect(scene.decide()).toMatchObject({ actions: [], problems: [] });
 });
 
+test('a migration of other slots is not begun over a hand-over that is not recorded: its next job would forget it', () => {
+  const scene = settled();
+  const range = slotRange(100, 109);
+  scene.cluster = valueOf(startMigration(scene.cluster, { range, targetIndex: 1, nowSeconds: NOW_SECONDS }));
+  tell(scene, 'success', 'success');
+  expect(scene.commit().reasons).toMatchObject([
+    { kind: 'migrationGivenUp', slots: '100-109', text: expect.stringMatching(/handed slots 10-19 over/) },
+  ]);
+  scene.commit();
+  expect(slotsOf(scene)).toEqual(MOVED);
+});
+
 test('a source that hangs is waited for, however long: it may still carry out what it was sent', () => {
   const scene = running();
   scene.fail(scene.id(0, 0), 'hang');
