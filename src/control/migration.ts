@@ -188,9 +188,9 @@ function stepOfPlanned(situation: Situation, view: MigrationView): MigrationStep
 
 /** A node remembers one job: the next would wipe out the only proof of a hand-over that is still to be recorded, which this migration keeps from it. */
 function openHandOver(situation: Situation, { source, target }: MigrationView): string | null {
-  const ends = [source.node.id, target.node.id];
+  const ends = new Set([source.node.id, target.node.id]);
   const open = unrecordedHandOvers(situation).find(
-    (found) => ends.includes(found.source.node.id) || ends.includes(found.target.node.id),
+    (found) => ends.has(found.source.node.id) || ends.has(found.target.node.id),
   );
   if (open === undefined) return null;
   const slots = printSlotRange(open.range);
