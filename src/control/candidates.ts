@@ -86,6 +86,7 @@ function called(view: NodeView): string {
 }
 
 function judge(situation: Situation, vacancy: Vacancy, view: NodeView): Verdict {
+  if (view.need.kind === 'condemn') return refused(view.need.why);
   switch (view.condition) {
     case 'down':
       return refused('it does not answer either');

@@ -23,7 +23,7 @@ export interface HandChoice {
 export interface Choice {
   readonly action: CommitAction;
   readonly newMaster: NodeId;
-  /** The master is kept although it lost data: what was remembered of it counts no more. */
+  /** The new master's data is accepted as it is: what was remembered of it counts no more. */
   readonly isAcceptance: boolean;
 }
 
@@ -175,7 +175,7 @@ function promoted(
     facts: replaced.facts,
     reasons: [...replaced.reasons, reason],
   };
-  return ok({ action, newMaster, isAcceptance: false });
+  return ok({ action, newMaster, isAcceptance: !candidate.isProven });
 }
 
 /** The master stays although it lost its data: the way out of a shard that has nothing better. */

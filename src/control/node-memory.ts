@@ -219,12 +219,14 @@ function withPosition(positions: readonly Position[], look: Look): readonly Posi
   return [...kept, position].slice(-POSITIONS_MAX);
 }
 
-/** Follows how far a node that is made anew has come. A full synchronisation counts until the node is a master again. */
+/** Follows how far a node that was outrun has come: a full synchronisation counts from then until it is a master again. */
 function remakeAfterLook({ remake }: NodeMemory, { report }: Look): RemakeMemory {
+  if (remake.outrunTo === null) return remake;
   if (report.role === 'master') {
-    const outrunTo = remake.outrunTo === null ? null : (report.sequence ?? remake.outrunTo);
-    const isSame = outrunTo === remake.outrunTo && !remake.sawFullSync;
-    return isSame ? remake : { ...remake, outrunTo, sawFullSync: false };
+    const outrunTo = report.sequence ?? remake.outrunTo;
+    return outrunTo === remake.outrunTo && !remake.sawFullSync
+      ? remake
+      : { ...remake, outrunTo, sawFullSync: false };
   }
   return report.syncInProgress && !remake.sawFullSync ? { ...remake, sawFullSync: true } : remake;
 }

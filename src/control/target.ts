@@ -88,6 +88,8 @@ function needOfReplica(circumstances: Circumstances, found: ReplicaCase): Need {
   const isAtVersion = report.version === cluster.version;
   const isFollowing = report.role === 'replica' && report.master === masterOf(shard).address;
   const isInPlace = isAtVersion && report.id === node.id && isFollowing;
+  const taint = sight.facts.remake === null ? taintOf(found) : null;
+  if (taint !== null) return { kind: 'condemn', why: taint };
   if (sight.facts.remake === null && isInPlace) return { kind: 'nothing' };
   if (sight.facts.remake !== null && isFollowing && isBeingRemade(sight, report)) {
     return isInPlace ? { kind: 'nothing' } : push(node, { purpose: 'role', report, isForced: isAtVersion });
@@ -107,6 +109,16 @@ function needOfReplica(circumstances: Circumstances, found: ReplicaCase): Need {
     return push(node, { purpose: 'isolation', report, isForced: isAtVersion });
   if (history.kind === 'prefix') return push(node, { purpose: 'role', report, isForced: isAtVersion });
   return { kind: 'condemn', why: history.why };
+}
+
+/** A replica reconnects to whoever listens at its master's address, and takes that one's data for its master's (facts section 3.5). */
+function taintOf({ sights, sight, report }: ReplicaCase): string | null {
+  if (report.role !== 'replica' || (report.link !== 'up' && !report.syncInProgress)) return null;
+  const source = [...sights.values()].find(({ node }) => node.address === report.master);
+  const absence = source?.memory.absence ?? null;
+  const lookedAtMs = sight.memory.look?.startedAtMs ?? -Infinity;
+  if (absence?.kind !== 'stranger' || lookedAtMs < absence.sinceMs) return null;
+  return 'it may have copied what another node at the address of its master has';
 }
 
 /** What a node is told to follow replaces what it has: not a master that lost its data, nor one nobody could look at. */
@@ -142,26 +154,27 @@ function needOfCondemned(circumstances: Circumstances, { sights, sight, report }
 }
 
 /**
- * Whether a condemned node that follows its master has all of it: it was seen in a full synchronisation since it was outrun, or fell back
- * from the number it was put to, which nothing else does; and it has caught up.
+ * Whether a condemned node that follows its master has all of it: since this leadership outran it, it was seen in a full synchronisation or
+ * fell back from the number it was put to, which nothing else does; and it has caught up.
  */
 export function isRemade({ memory, report }: Sight, master: Sight): boolean {
   const { outrunTo, sawFullSync } = memory.remake;
-  if (report === null || report.sequence === null || report.role !== 'replica') return false;
-  const isFull = sawFullSync || (outrunTo !== null && report.sequence < outrunTo);
+  if (report === null || report.sequence === null || report.role !== 'replica' || outrunTo === null)
+    return false;
+  const isFull = sawFullSync || report.sequence < outrunTo;
   const lag = lagBehind(master.memory.positions, report.sequence);
   return isFull && report.link === 'up' && !report.syncInProgress && lag.kind === 'known' && !lag.isOld;
 }
 
 /**
- * It was outrun by this leadership, or is seen in a full synchronisation: it is on its way. Not so when its master came past it in between,
- * so that a partial synchronisation was accepted: its link is up and it never fell back.
+ * It was outrun by this leadership and is on its way, or is seen in a full synchronisation that another leadership led to. Not so when its
+ * master came past it in between, so that a partial synchronisation was accepted: its link is up and it never fell back.
  */
 function isBeingRemade({ memory }: Sight, report: NodeReport): boolean {
   const { outrunTo, sawFullSync } = memory.remake;
-  if (sawFullSync || report.syncInProgress) return true;
+  if (report.syncInProgress) return true;
   if (outrunTo === null) return false;
-  return report.link !== 'up' || report.sequence === null || report.sequence < outrunTo;
+  return sawFullSync || report.link !== 'up' || report.sequence === null || report.sequence < outrunTo;
 }
 
 /** Cut off from clients by this leadership, and seen so since. */
@@ -176,11 +189,18 @@ function isIsolated({ cluster }: Circumstances, { memory }: Sight, report: NodeR
   );
 }
 
-/** Whether its data can grow no more although it was not cut off: a replica whose master is away, or a node that serves nobody. */
+/**
+ * Whether its data can grow no more although it was not cut off: a node that serves nobody, or a replica that receives nothing. That a master is
+ * silent to us does not mean that it is silent to its replicas.
+ */
 function isFinal({ sights, report }: ReplicaCase): boolean {
   if (report.role === 'master') return report.version < 0;
+  if (report.link === 'down' && !report.syncInProgress) return true;
   const source = [...sights.values()].find(({ node }) => node.address === report.master);
-  return source !== undefined && (source.condition === 'down' || source.condition === 'gone');
+  return (
+    source?.condition === 'gone' ||
+    (source?.condition === 'down' && source.memory.absence?.kind === 'refused')
+  );
 }
 
 /** What it said before it was cut off tells its history, where it stands now its position. */

@@ -81,10 +81,7 @@ export class Ledger {
   }
 
   /** Why the loss of the write is nobody's fault; null when it is. */
-  excuse(
-    write: Write,
-    { owner, lagMax }: { readonly owner: ShardId; readonly lagMax: number },
-  ): string | null {
+  excuse(write: Write, lagMax: number): string | null {
     if (write.isStale) return 'taken by a node of an older topology';
     if (this.gone.get(write.id)?.isByFault === true) return 'all its copies were destroyed by a fault';
     if (
