@@ -238,7 +238,7 @@ function resolveWithoutSource(view: MigrationView): Resolution {
     if (!isFresh(target, silentSinceMs(source))) {
       return { kind: 'wait', why: 'the target was not asked since the source failed' };
     }
-    if (view.sourceState === 'succeeded' && target.loss === null) {
+    if (view.sourceState === 'succeeded' && !view.isTargetEmptied) {
       return { kind: 'finish', why: 'the source reported success before it died, and the target answers' };
     }
     return { kind: 'giveUp', why: 'the source died before the target had taken the slots over' };
