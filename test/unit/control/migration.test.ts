@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import type { SourceJob, TargetJob } from '../../../src/control/observation.ts';
-import { startMigration } from '../../../src/topology/change-slots.ts';
+import { cancelMigration, startMigration } from '../../../src/topology/change-slots.ts';
 import { clusterWithVersion, masterOf, migrationsOf } from '../../../src/topology/cluster.ts';
 import { printSlotSet, slotRange } from '../../../src/topology/slot.ts';
 import { NOW_SECONDS, valueOf } from '../topology/arbitrary.ts';
@@ -648,4 +648,20 @@ test('a migration that follows another of the same shard starts with a clean cou
   );
   scene.cluster = { ...scene.cluster, shards };
   expect(only(scene.decide(), 'migrate').attempt).toBe(1);
+});
+
+test('a cancelled job whose source vanished ends once the target was told, although the target says for ever that it imports', () => {
+  const scene = running();
+  for (const index of [0, 1]) scene.fail(scene.id(0, index), 'hang');
+  scene.rounds(6);
+  scene.cluster = valueOf(cancelMigration(scene.cluster, 0));
+  const pushes = actionsOf(scene.decide(), 'push');
+  expect(pushes.map(({ node }) => node)).toContain(target(scene));
+  expect(pushes.map(({ node }) => node)).not.toContain(source(scene));
+  expect(migrationsOf(scene.cluster)).toHaveLength(1);
+  for (const push of pushes) scene.takePush(push);
+  tellTarget(scene, 'start');
+  look(scene);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp', slots: '10-19' }]);
+  expect(migrationsOf(scene.cluster)).toEqual([]);
 });
