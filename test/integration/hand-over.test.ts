@@ -10,7 +10,7 @@ import { useScenes, useTrio } from '../support/use-trio.ts';
 import { notYet, waitUntil } from '../support/wait-until.ts';
 
 /** Longer than a request looks at a node that does not answer: a migration begins although its source hangs. */
-const trio = useTrio({ maxPingCount: 25 });
+const trio = useTrio({ maxPingCount: 20 });
 const scene = useScenes(trio);
 
 const SLOT = 1000;
@@ -125,8 +125,10 @@ test('a move that somebody made by hand is adopted with what was written since',
   await sourceSays(stage, source, { slots: String(SLOT), state: 'success' });
   await writtenAt(stage, target, key);
   await addShard(stage);
-  await stage.viewWhere('c', 'the slot at its new owner', ({ shards }) =>
-    shards[1]?.slot_ranges?.includes(String(SLOT)) === true,
+  await stage.viewWhere(
+    'c',
+    'the slot at its new owner',
+    ({ shards }) => shards[1]?.slot_ranges?.includes(String(SLOT)) === true,
   );
   await stage.converged('c');
   await expectServedOnce(two, { key, value: 'new' });
