@@ -241,6 +241,7 @@ function isConverging({ need, memory }: NodeView): boolean {
       return !isLookCurrent(memory);
     case 'wait':
     case 'condemn':
+    case 'startOver':
     case 'outrun':
       return true;
     default:
