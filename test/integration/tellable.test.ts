@@ -2,12 +2,12 @@
 
 import { describe, expect, test } from 'vitest';
 
-import { startTrio } from '../support/controller-process.ts';
+import { type ControllerProcess, startTrio } from '../support/controller-process.ts';
 import type { KvrocksNode } from '../support/kvrocks-node.ts';
 import { isToldGone, linesOf, problemTold } from '../support/problems.ts';
 import { type ClusterView, expectStatus, masterOf, replicasOf, Scene } from '../support/scene.ts';
 import { useScenes, useTrio } from '../support/use-trio.ts';
-import { notYet, waitFor, waitUntil } from '../support/wait-until.ts';
+import { notYet, pause, waitFor, waitUntil } from '../support/wait-until.ts';
 
 const trio = useTrio();
 const scene = useScenes(trio);
@@ -96,7 +96,7 @@ describe('a node that takes no more connections', () => {
     expectStatus(told, 200);
     await waitUntil('the old master to turn clients away', async () => {
       const answer = await master.raw('SET', 'k', 'v');
-      return answer.startsWith(`-MOVED 12706 ${replica.address}`) ? true : notYet(answer);
+      return answer.startsWith('-MOVED') && answer.includes(replica.address) ? true : notYet(answer);
     });
     await empty(master);
     await stage.converged('c');
@@ -215,6 +215,48 @@ function foreignTopology({ shards }: ClusterView, address: string): string {
 function replicaIds({ shards }: ClusterView): readonly string[] {
   return shards.flatMap((shard) => replicasOf(shard).map(({ id }) => id));
 }
+
+describe('a failover by hand whose leader loses the lead', () => {
+  /** 307 and 503 promise that nothing happened; after a commit the answer is 200, or 504 for what is not known. */
+  async function expectTruth(
+    { stage, view }: Shard,
+    { leader, lose }: { readonly leader: ControllerProcess; readonly lose: () => Promise<void> },
+  ): Promise<number> {
+    const path = stage.path('c', '/shards/0/failover');
+    const [answer] = await Promise.all([
+      trio().api.sendTo(leader.url, 'POST', path, { followRedirects: false }),
+      lose(),
+    ]);
+    const after = await stage.converged('c');
+    const isDone = after.version > view.version;
+    expect(answer.status).toBeOneOf([200, 307, 409, 503, 504]);
+    if (answer.status !== 504) expect([answer.text, isDone]).toEqual([answer.text, answer.status === 200]);
+    return answer.status;
+  }
+
+  test.each([10, 60])('because it hangs %i ms later is answered with the truth', async (delayMs) => {
+    const shard = await oneShard();
+    const leader = await trio().leader();
+    await expectTruth(shard, {
+      leader,
+      lose: async () => {
+        await pause(delayMs);
+        leader.pause();
+        try {
+          await trio().leader([leader]);
+        } finally {
+          leader.resume();
+        }
+      },
+    });
+    await trio().leader();
+  });
+
+  test('because it hands the lead over is answered with the truth', async () => {
+    const shard = await oneShard();
+    await expectTruth(shard, { leader: await trio().leader(), lose: handOverTheLead });
+  });
+});
 
 test('a replica with the wrong role at our version is repaired alone, and the version stays', async () => {
   const { stage, view, replica } = await oneShard(scene(), 3);
