@@ -136,6 +136,9 @@ function judgeOrigin({ open }: Vacancy, view: NodeView, report: NodeReport): Ver
   }
   if (view.memory.remake.isolatedAt !== null) return refused('it was cut off from clients');
   const sequence = report.sequence ?? 0;
+  if (sequence < (open.sequence ?? 0)) {
+    return refused(`it stands at sequence ${sequence}, its successor was chosen at ${open.sequence ?? 0}`);
+  }
   return { kind: 'eligible', sequence, why: `it still is the master, at sequence ${sequence}` };
 }
 
@@ -155,7 +158,12 @@ function judgeReplica(
   if (report.login === 'refused')
     return refused('it refuses the password recorded for it and could not be told');
   const sequence = report.sequence ?? 0;
-  const standing = standingOf(situation, { view, master: origin, sequence });
+  const standing = standingOf(situation, {
+    view,
+    master: origin,
+    sequence,
+    floor: vacancy.open?.sequence ?? 0,
+  });
   if (standing.kind === 'refused') return standing;
   return { kind: 'eligible', sequence, why: standing.why };
 }

@@ -137,10 +137,15 @@ function forcedCandidate(situation: Situation, shard: Shard, choice: HandChoice)
     return [{ view, sequence, isProven, why: isProven ? verdict.why : `by force, although ${verdict.why}` }];
   });
   const best = usable.toSorted(
-    (left, right) => Number(right.isProven) - Number(left.isProven) || right.sequence - left.sequence,
+    (left, right) => Number(right.isProven) - Number(left.isProven) || ownSequence(right) - ownSequence(left),
   )[0];
   if (best !== undefined) return ok(best);
   return err('no node of this shard that could be promoted answers; start one of them, then ask again');
+}
+
+/** A node that is being made anew was put far forward: what it had before counts. */
+function ownSequence({ view, sequence }: Candidate): number {
+  return view.facts.remake === null ? sequence : Math.min(sequence, view.facts.sequence ?? 0);
 }
 
 function promoted(

@@ -12,7 +12,7 @@ import type { NodeId, Shard } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
 import { RAISES_CONTESTED } from './convergence.ts';
 import type { Draft } from './failover.ts';
-import { isLivingLink } from './link.ts';
+import { isLivingLink, lagBehind } from './link.ts';
 import { isFresh } from './sight.ts';
 import { type NodeView, type Situation, masterView, nodeName, viewOf } from './situation.ts';
 import { isRemade } from './target.ts';
@@ -107,16 +107,16 @@ function contested(situation: Situation, facts: ClusterFacts, reasons: CommitRea
 function notedPositions(situation: Situation): Draft {
   const { cluster, facts, memory, nowMs } = situation;
   const nothing: Draft = { cluster, facts, reasons: [] };
-  if (nowMs < memory.notedAtMs + LINKS_INTERVAL_MS) return nothing;
+  const isMoment = nowMs >= memory.notedAtMs + POSITIONS_INTERVAL_MS;
   const news: [NodeId, NodeFacts][] = [];
-  let isLinkChanged = false;
+  let isUrgent = false;
   for (const view of situation.views.values()) {
     const seen = sightOf(situation, view);
     if (seen === null) continue;
-    isLinkChanged ||= seen.following !== view.facts.following;
+    isUrgent ||= isNewsOfItsOwn(view.facts, seen);
     news.push([view.node.id, seen]);
   }
-  const isDue = isLinkChanged || nowMs >= memory.notedAtMs + POSITIONS_INTERVAL_MS;
+  const isDue = isMoment || (isUrgent && nowMs >= memory.notedAtMs + LINKS_INTERVAL_MS);
   if (news.length === 0 || !isDue) return nothing;
   return {
     cluster,
@@ -125,26 +125,39 @@ function notedPositions(situation: Situation): Draft {
   };
 }
 
+/** A link that came or went, and the first write to a shard that was known empty, change who may take over. */
+function isNewsOfItsOwn(known: NodeFacts, seen: NodeFacts): boolean {
+  return (
+    seen.following !== known.following || (seen.sequence !== known.sequence && (known.sequence ?? 0) === 0)
+  );
+}
+
 /** What is to be written down of a node; null when nothing new is known. A master that is not there leaves what is known of its shard as it was. */
 function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
   const { report, need, node, shard, facts: known } = view;
-  if (known.remake !== null || view.loss !== null || view.condition !== 'answering' || report === null)
-    return null;
-  if (report.sequence === null || report.sequence < 0 || need.kind !== 'nothing') return null;
+  if (known.remake !== null || view.loss !== null) return null;
   const master = masterView(situation, shard);
-  const following = node.role === 'master' ? node.id : linkTo(situation, view, master, known.following);
+  if (view.condition !== 'answering' || report === null)
+    return node.role === 'master' ? null : absentSight(view, master);
+  if (report.sequence === null || report.sequence < 0 || need.kind !== 'nothing') return null;
+  const following = node.role === 'master' ? node.id : linkTo(situation, view, master);
   if (following === known.following && report.sequence === known.sequence) return null;
   return { sequence: report.sequence, following, seenAtSeconds: situation.nowSeconds, remake: null };
 }
 
-/** A link counts as lost only when the master answered after the first look without it: else the master may be what was lost. */
-function linkTo(
-  situation: Situation,
-  { report, memory }: NodeView,
-  master: NodeView,
-  known: NodeId | null,
-): NodeId | null {
-  if (report !== null && isLivingLink(report, situation.settings)) return masterOf(master.shard).id;
-  const lostAtMs = memory.unlinked?.atMs ?? Infinity;
-  return isFresh(master, lostAtMs) && master.loss === null ? null : known;
+/** A replica that is not there while its master is receives nothing any more: what was known of its link is of the past. */
+function absentSight({ facts, memory }: NodeView, master: NodeView): NodeFacts | null {
+  const missedAtMs = memory.absence?.untilMs ?? Infinity;
+  const isLost = facts.following !== null && master.loss === null && isFresh(master, missedAtMs);
+  return isLost ? { ...facts, following: null } : null;
+}
+
+/** A link counts as lost, and a replica as behind, only when the master answered after that was first seen: else the master may be what was lost. */
+function linkTo(situation: Situation, { report, memory, facts }: NodeView, master: NodeView): NodeId | null {
+  const isLiving = report !== null && isLivingLink(report, situation.settings);
+  const lag = lagBehind(master.memory.positions, report?.sequence ?? 0);
+  const isBehind = lag.kind === 'known' && (lag.isOld || lag.count > situation.settings.lagMax);
+  if (isLiving && !isBehind) return masterOf(master.shard).id;
+  const lostAtMs = isLiving ? (memory.look?.startedAtMs ?? Infinity) : (memory.unlinked?.atMs ?? Infinity);
+  return isFresh(master, lostAtMs) && master.loss === null ? null : facts.following;
 }

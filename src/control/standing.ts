@@ -23,31 +23,35 @@ export type Standing =
   | { readonly kind: 'known'; readonly why: string }
   | { readonly kind: 'refused'; readonly why: string };
 
-/** Judges the copy of a replica that stands at `sequence` and follows `master`, the node whose data is to be kept. */
-export function standingOf(
-  situation: Situation,
-  {
-    view,
-    master,
-    sequence,
-  }: { readonly view: NodeView; readonly master: NodeView; readonly sequence: number },
-): Standing {
-  if (sequence === 0) {
-    return emptyShard(master)
-      ? { kind: 'known', why: 'nothing was ever written to this shard' }
-      : refused('its sequence is 0 and the shard is not known to be empty');
+/** A replica that stands at `sequence` and follows `master`, the node whose data is to be kept. */
+export interface Copy {
+  readonly view: NodeView;
+  readonly master: NodeView;
+  readonly sequence: number;
+  /** A position that its shard is known to have reached otherwise; 0 when none is. */
+  readonly floor: number;
+}
+
+export function standingOf(situation: Situation, copy: Copy): Standing {
+  const { sequence, master } = copy;
+  const lag = lagOf(copy);
+  if (sequence === 0 && !isShardEmpty(copy)) {
+    return refused('its sequence is 0 and the shard is not known to be empty');
   }
-  const lag = lagOf(master, sequence);
-  const link = linkBefore(situation, { view, master, lag });
+  // Seen empty by this leadership, the shard has nothing a link could have failed to bring; what was written down may be of long ago.
+  if (sequence === 0 && master.memory.positions.at(-1)?.sequence === 0) {
+    return { kind: 'known', why: 'nothing was ever written to this shard' };
+  }
+  const link = linkBefore(situation, { view: copy.view, master, lag });
   if (link !== null) return refused(link);
   const behind = tooFarBehind(situation, lag);
   if (behind !== null) return refused(behind);
-  return { kind: 'known', why: describeLag(sequence, master, lag) };
+  return { kind: 'known', why: describeLag(copy) };
 }
 
 /** Known from the master's own word: that a replica has nothing says nothing. */
-function emptyShard(master: NodeView): boolean {
-  return lastKnown(master) === 0;
+function isShardEmpty({ master, floor }: Copy): boolean {
+  return floor === 0 && lastKnown(master) === 0;
 }
 
 /** The positions of a master from before it lost its data, if it did: what its successor is measured by. */
@@ -57,8 +61,11 @@ function soundPositions({ memory: { positions }, report, loss }: NodeView): read
   return positions.filter(({ sequence }) => sequence > fallen);
 }
 
+/** The highest position known of a master: what was written down counts beside what was seen, because it may have been emptied in between. */
 function lastKnown(master: NodeView): number | null {
-  return soundPositions(master).at(-1)?.sequence ?? master.facts.sequence;
+  const seen = soundPositions(master).at(-1)?.sequence ?? null;
+  const { sequence } = master.facts;
+  return seen === null || sequence === null ? (seen ?? sequence) : Math.max(seen, sequence);
 }
 
 /** When the master was last heard with its data; -Infinity when never by this leadership. */
@@ -67,12 +74,17 @@ function lastLifeMsOf(master: NodeView): number {
   return soundPositions(master).at(-1)?.atMs ?? -Infinity;
 }
 
-/** Against what was seen of the master by this leadership, else against what was written down. */
-function lagOf(master: NodeView, sequence: number): Lag {
-  const { facts } = master;
+/** Against what was seen of the master by this leadership, and what is known of it otherwise. */
+function lagOf({ master, sequence, floor }: Copy): Lag {
   const seen = lagBehind(soundPositions(master), sequence);
-  if (seen.kind === 'known' || facts.sequence === null) return seen;
-  return { kind: 'known', count: Math.max(0, facts.sequence - sequence), isOld: facts.sequence > sequence };
+  const known = Math.max(master.facts.sequence ?? 0, floor);
+  if (seen.kind === 'unknown' && master.facts.sequence === null && floor === 0) return seen;
+  const isOld = (seen.kind === 'known' && seen.isOld) || known > sequence;
+  return {
+    kind: 'known',
+    count: Math.max(seen.kind === 'known' ? seen.count : 0, known - sequence, 0),
+    isOld,
+  };
 }
 
 function tooFarBehind({ settings }: Situation, lag: Lag): string | null {
@@ -156,9 +168,9 @@ function isWrittenDown({ facts }: NodeView, master: NodeId): boolean {
   return facts.following === master && facts.remake === null;
 }
 
-function describeLag(sequence: number, master: NodeView, lag: Lag): string {
+function describeLag({ sequence, master }: Copy): string {
   const known = lastKnown(master);
-  if (known === null || lag.kind === 'unknown') return `sequence ${sequence}, the master's is not known`;
+  if (known === null) return `sequence ${sequence}, the master's is not known`;
   return `sequence ${sequence}, the master was last seen at ${known}`;
 }
 

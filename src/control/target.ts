@@ -91,7 +91,8 @@ function needOfReplica(circumstances: Circumstances, found: ReplicaCase): Need {
   const taint = sight.facts.remake === null ? taintOf(found) : null;
   if (taint !== null) return { kind: 'condemn', why: taint };
   if (sight.facts.remake === null && isInPlace) return { kind: 'nothing' };
-  if (sight.facts.remake !== null && isFollowing && isBeingRemade(sight, report)) {
+  const isOnItsWay = isFollowing && taintOf(found) === null && isBeingRemade(sight, report);
+  if (sight.facts.remake !== null && isOnItsWay) {
     return isInPlace ? { kind: 'nothing' } : push(node, { purpose: 'role', report, isForced: isAtVersion });
   }
   if (openPromotion(facts, shard.id) !== null) {
