@@ -242,6 +242,7 @@ function isConverging({ need, memory }: NodeView): boolean {
       return !isLookCurrent(memory);
     case 'wait':
     case 'condemn':
+    case 'startOver':
     case 'outrun':
       return true;
     default:

@@ -101,6 +101,10 @@ function commit(
 function settledNodes(situation: Situation): ControlMemory {
   let nodes: Map<NodeId, NodeMemory> | null = null;
   for (const { node, need, memory, facts } of situation.views.values()) {
+    if (need.kind === 'startOver' && memory.remake !== NO_REMAKE) {
+      nodes ??= new Map(situation.memory.nodes);
+      nodes.set(node.id, { ...memory, remake: NO_REMAKE });
+    }
     if (need.kind !== 'nothing' || memory.push.inFlightSinceMs !== null) continue;
     const isRemade = facts.remake === null && memory.remake !== NO_REMAKE;
     if (memory.push.attempts === 0 && !isRemade) continue;

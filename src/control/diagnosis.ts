@@ -110,7 +110,7 @@ function linkProblem(situation: Situation, view: NodeView): Problem[] {
   if (node.role !== 'replica' || need.kind !== 'nothing' || report === null || facts.remake !== null)
     return [];
   const master = masterView(situation, view.shard);
-  if (master.condition !== 'answering') return [];
+  if (master.condition !== 'answering' || master.loss !== null) return [];
   const fault = linkFault(report, situation.settings);
   if (fault !== null)
     return [nodeProblem('replicaLinkDown', view, `${fault} (${masterOf(view.shard).address})`)];
@@ -164,6 +164,7 @@ function convergenceProblem(view: NodeView): Problem[] {
     case 'raise':
     case 'wait':
     case 'condemn':
+    case 'startOver':
     case 'outrun':
     case 'aside':
       return [];

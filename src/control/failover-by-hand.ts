@@ -1,9 +1,11 @@
 // The failover that a person asks for: the rules of the automatic one, what a living master adds to them, and what force overrides.
 
 import { err, ok, type Result } from '../base/result.ts';
-import { masterOf, migrationOfShard } from '../topology/cluster.ts';
+import { endMigration } from '../topology/change-slots.ts';
+import { clusterWithVersion, masterOf, migrationOfShard } from '../topology/cluster.ts';
 import { withNodeFacts } from '../topology/facts.ts';
-import type { Node, NodeId, Shard } from '../topology/types.ts';
+import { printSlotRange } from '../topology/slot.ts';
+import type { Cluster, Node, NodeId, Shard } from '../topology/types.ts';
 import type { CommitAction, CommitReason } from './actions.ts';
 import { type Candidate, type Judged, elect, judged, vacancyOf } from './candidates.ts';
 import { type Draft, replaceMaster } from './failover.ts';
@@ -201,6 +203,29 @@ function acceptLoss(
   });
   const text = `${nodeName(master)} is accepted as it is, by hand and by force, although ${loss.why}`;
   const reason: CommitReason = { kind: 'copyRemade', shardIndex, node: node.id, text };
-  const action: CommitAction = { kind: 'commit', next: situation.cluster, facts, reasons: [reason] };
+  const settled = withoutMoveTo(situation.cluster, master);
+  const action: CommitAction = {
+    kind: 'commit',
+    next: settled.cluster,
+    facts,
+    reasons: [...settled.reasons, reason],
+  };
   return ok({ action, newMaster: node.id, isAcceptance: true });
+}
+
+/** A target that lost what was moved to it does not get the slots: their copy at the source is the only one. */
+function withoutMoveTo(cluster: Cluster, master: NodeView): Pick<Draft, 'cluster' | 'reasons'> {
+  const place = migrationOfShard(cluster, master.shard.id);
+  if (place?.target.id !== master.shard.id) return { cluster, reasons: [] };
+  const ended = endMigration(cluster, place.sourceIndex);
+  const raised = ended.ok ? clusterWithVersion(ended.value, cluster.version + 1) : ended;
+  if (!raised.ok) return { cluster, reasons: [] };
+  const reason: CommitReason = {
+    kind: 'migrationGivenUp',
+    sourceIndex: place.sourceIndex,
+    targetIndex: place.targetIndex,
+    slots: printSlotRange(place.migration.range),
+    text: `the target ${nodeName(master)} has lost its data`,
+  };
+  return { cluster: raised.value, reasons: [reason] };
 }

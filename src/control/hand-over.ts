@@ -72,7 +72,8 @@ export function handOverRemedy({ range, source, target, isProven }: HandOver): s
   if (isProven) return null;
   const slots = printSlotRange(range);
   return (
-    `slots ${slots} were handed over to ${nodeName(target)}, which has all writes since; do not restart ${nodeName(source)}. ` +
-    `When the target is well again, record the move: POST .../migrate {"slot":"${slots}","target":${target.shardIndex},"slot_only":true}`
+    `slots ${slots} were handed over to ${nodeName(target)}, which has all writes since: ${nodeName(source)} must not be restarted while it has them. ` +
+    `When the target is well again with its data, record the move: POST .../migrate {"slot":"${slots}","target":${target.shardIndex},"slot_only":true}. ` +
+    `If the target has lost its data for good, restart ${nodeName(source)} instead: it serves its own copy again`
   );
 }

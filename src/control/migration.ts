@@ -7,6 +7,7 @@ import { printSlotRange } from '../topology/slot.ts';
 import type { ShardId } from '../topology/types.ts';
 import type { CommitReason, MigrateAction } from './actions.ts';
 import type { Draft } from './failover.ts';
+import { unrecordedHandOvers } from './hand-over.ts';
 import type { MigrationMemory } from './memory.ts';
 import { type MigrationView, isTargetMarked, viewMigration } from './migration-status.ts';
 import type { Problem } from './problems.ts';
@@ -153,13 +154,17 @@ function changed(
 }
 
 function nextStep(situation: Situation, view: MigrationView): MigrationStep {
-  return view.place.migration.stage.kind === 'planned' ? stepOfPlanned(view) : stepOfStarted(situation, view);
+  return view.place.migration.stage.kind === 'planned'
+    ? stepOfPlanned(situation, view)
+    : stepOfStarted(situation, view);
 }
 
 /** Nothing was sent yet. The stage `started` is committed first, and only if the source remembers no success that could be taken for ours. */
-function stepOfPlanned(view: MigrationView): MigrationStep {
+function stepOfPlanned(situation: Situation, view: MigrationView): MigrationStep {
   const { source, target, place } = view;
   if (place.migration.isCancelled) return { kind: 'giveUp', why: 'it was cancelled' };
+  const open = openHandOver(situation, view);
+  if (open !== null) return { kind: 'giveUp', why: open };
   const dead = [source, target].find((end) => isAway(end));
   if (dead !== undefined) return { kind: 'giveUp', why: `${nodeName(dead)} does not answer` };
   const unready = [source, target].find((end) => end.need.kind !== 'nothing');
@@ -179,6 +184,17 @@ function stepOfPlanned(view: MigrationView): MigrationStep {
         isTargetMarked: isTargetMarked(target, place),
       };
   }
+}
+
+/** A node remembers one job: the next would wipe out the only proof of a hand-over that is still to be recorded, which this migration keeps from it. */
+function openHandOver(situation: Situation, { source, target }: MigrationView): string | null {
+  const ends = new Set([source.node.id, target.node.id]);
+  const open = unrecordedHandOvers(situation).find(
+    (found) => ends.has(found.source.node.id) || ends.has(found.target.node.id),
+  );
+  if (open === undefined) return null;
+  const slots = printSlotRange(open.range);
+  return `${nodeName(open.source)} handed slots ${slots} over to ${nodeName(open.target)}, which is recorded first; ask again`;
 }
 
 function stepOfStarted(situation: Situation, view: MigrationView): MigrationStep {

@@ -1,7 +1,8 @@
 // What is remembered of one node between decisions, and how a look, a push or another act at it changes that.
 
 import type { Result } from '../base/result.ts';
-import type { ClusterVersion, NodeAddress, NodeId } from '../topology/types.ts';
+import { equalRanges } from '../topology/slot.ts';
+import type { ClusterVersion, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
 import type { Evidence, EvidenceKind } from './evidence.ts';
 import { type Position, isLivingLink } from './link.ts';
 import type { NodeError, NodeReport, ProbeResult } from './observation.ts';
@@ -98,6 +99,8 @@ export interface NodeMemory {
   readonly unlinked: Unlinked | null;
   readonly push: PushMemory;
   readonly remake: RemakeMemory;
+  /** An import that this leadership saw coming to its success and no push has passed since; null when there is none. */
+  readonly imported: SlotRange | null;
 }
 
 /** One finished probe. */
@@ -151,6 +154,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
     unlinked: null,
     push: NO_PUSH,
     remake: NO_REMAKE,
+    imported: null,
   };
 }
 
@@ -193,6 +197,7 @@ export function afterProbe(
     impairedSinceMs: null,
     positions: withPosition(before.positions, look),
     remake: remakeAfterLook(before, look),
+    imported: importedBy(before, look),
   };
   return withLink(seen, look, settings);
 }
@@ -229,6 +234,15 @@ function remakeAfterLook({ remake }: NodeMemory, { report }: Look): RemakeMemory
       : { ...remake, outrunTo, sawFullSync: false };
   }
   return report.syncInProgress && !remake.sawFullSync ? { ...remake, sawFullSync: true } : remake;
+}
+
+/** The line of a success stays for ever (facts section 5.2): only its appearance says that slots came just now. */
+function importedBy(before: NodeMemory, { report }: Look): SlotRange | null {
+  const known = before.look?.report.targetJob ?? null;
+  const job = report.targetJob;
+  if (before.look === null || job?.state !== 'success') return before.imported;
+  const isNew = known?.state !== 'success' || !equalRanges(known.range, job.range);
+  return isNew ? job.range : before.imported;
 }
 
 function withLink(memory: NodeMemory, look: Look, settings: ControlSettings): NodeMemory {
@@ -308,7 +322,8 @@ export function afterPush(
   };
   const isIsolated = purpose === 'isolation' && result.ok;
   const isolatedAt = isIsolated ? version : null;
-  return { ...before, push, remake: { ...before.remake, isolatedAt } };
+  const imported = result.ok ? null : before.imported;
+  return { ...before, push, imported, remake: { ...before.remake, isolatedAt } };
 }
 
 /** Adds the end of a step of outrunning; where it led is seen by the next look. */

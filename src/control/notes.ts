@@ -138,7 +138,7 @@ function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
   if (known.remake !== null || view.loss !== null) return null;
   const master = masterView(situation, shard);
   if (view.condition !== 'answering' || report === null)
-    return node.role === 'master' ? null : absentSight(view, master);
+    return node.role === 'master' ? null : absentSight(situation, view, master);
   if (report.sequence === null || report.sequence < 0 || need.kind !== 'nothing') return null;
   const following = node.role === 'master' ? node.id : linkTo(situation, view, master);
   if (following === known.following && report.sequence === known.sequence) return null;
@@ -146,9 +146,14 @@ function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
 }
 
 /** A replica that is not there while its master is receives nothing any more: what was known of its link is of the past. */
-function absentSight({ facts, memory }: NodeView, master: NodeView): NodeFacts | null {
-  const missedAtMs = memory.absence?.untilMs ?? Infinity;
-  const isLost = facts.following !== null && master.loss === null && isFresh(master, missedAtMs);
+function absentSight(
+  { settings }: Situation,
+  { facts, memory }: NodeView,
+  master: NodeView,
+): NodeFacts | null {
+  // An interval later, so that both ends of a power cut are not told apart by the moment in which each was looked at.
+  const provenAtMs = (memory.absence?.sinceMs ?? Infinity) + settings.pingIntervalMs;
+  const isLost = facts.following !== null && master.loss === null && isFresh(master, provenAtMs);
   return isLost ? { ...facts, following: null } : null;
 }
 

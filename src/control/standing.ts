@@ -79,7 +79,9 @@ function lagOf({ master, sequence, floor }: Copy): Lag {
   const seen = lagBehind(soundPositions(master), sequence);
   const known = Math.max(master.facts.sequence ?? 0, floor);
   if (seen.kind === 'unknown' && master.facts.sequence === null && floor === 0) return seen;
-  const isOld = (seen.kind === 'known' && seen.isOld) || known > sequence;
+  // What this leadership wrote down it has also seen, with the time; what is beyond that is of before its time.
+  const isOfBefore = known > (soundPositions(master).at(-1)?.sequence ?? -1);
+  const isOld = (seen.kind === 'known' && seen.isOld) || (isOfBefore && known > sequence);
   return {
     kind: 'known',
     count: Math.max(seen.kind === 'known' ? seen.count : 0, known - sequence, 0),

@@ -3,6 +3,7 @@
 import { assert } from '../base/assert.ts';
 import { masterOf } from '../topology/cluster.ts';
 import { openPromotion } from '../topology/facts.ts';
+import { containsRange } from '../topology/slot.ts';
 import type { Node, NodeId } from '../topology/types.ts';
 import { type History, historyOf } from './lineage.ts';
 import { lagBehind } from './link.ts';
@@ -26,6 +27,8 @@ export type Need =
   /** Its copy is no copy: to be written down before anything is done about it. */
   | { readonly kind: 'condemn'; readonly why: string }
   | { readonly kind: 'outrun'; readonly count: number; readonly why: string }
+  /** What was done to make it anew counts no more: it met somebody else at its master's address. */
+  | { readonly kind: 'startOver'; readonly why: string }
   /** Left as it is until somebody decides: what would be done about it costs too much. */
   | { readonly kind: 'aside'; readonly why: string }
   /** A push would be refused: the version must first be put above `version`. */
@@ -60,39 +63,55 @@ export function needOf(circumstances: Circumstances, sights: Sights, sight: Sigh
     return { kind: 'raise', version: report.version, why: `it has the higher version ${report.version}` };
   }
   return node.role === 'master'
-    ? needOfMaster(circumstances, sight, report)
+    ? needOfMaster(circumstances, { sights, sight, report })
     : needOfReplica(circumstances, { sights, sight, report });
 }
 
-function needOfMaster({ cluster }: Circumstances, { node, loss }: Sight, report: NodeReport): Need {
-  if (loss?.isIdentityLost === true) return { kind: 'wait', why: loss.why };
-  const isAtVersion = report.version === cluster.version;
-  if (isAtVersion && report.role === 'master' && report.id === node.id) return { kind: 'nothing' };
-  return push(node, { purpose: 'role', report, isForced: isAtVersion });
-}
-
-interface ReplicaCase {
+interface NodeCase {
   readonly sights: Sights;
   readonly sight: Sight;
   readonly report: NodeReport;
+}
+
+function needOfMaster({ cluster }: Circumstances, found: NodeCase): Need {
+  const { sight, report } = found;
+  const { node, loss } = sight;
+  if (loss?.isIdentityLost === true) return { kind: 'wait', why: loss.why };
+  const isAtVersion = report.version === cluster.version;
+  const isInPlace = isAtVersion && report.role === 'master' && report.id === node.id;
+  if (isInPlace && !hasStrayImport(found)) return { kind: 'nothing' };
+  return push(node, { purpose: 'role', report, isForced: isAtVersion });
+}
+
+/**
+ * Whether slots came to it that its shard does not own and that nobody moves there: from a master that hung with a MIGRATE before it, was
+ * replaced, and went on. It serves them to whoever asks until it is told a topology (facts sections 5.3, 5.4).
+ */
+function hasStrayImport({ sights, sight: { memory, shard, node } }: NodeCase): boolean {
+  const range = memory.imported;
+  if (range === null || containsRange(shard.slots, range)) return false;
+  return ![...sights.values()].some(({ shard: source, node: other, report }) => {
+    const isRecorded = source.migration?.target === shard.id;
+    const isHandedOver = other.role === 'master' && report?.sourceJob?.destination === node.id;
+    return isRecorded || isHandedOver;
+  });
 }
 
 /**
  * A node that is to follow gets its role only once its copy is known to be of its master's history and cannot grow any more in another one:
  * whoever belongs to an earlier history is cut off first, and judged by where it stands then.
  */
-function needOfReplica(circumstances: Circumstances, found: ReplicaCase): Need {
+function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   const { cluster, facts } = circumstances;
   const { sight, report } = found;
   const { node, shard } = sight;
   const isAtVersion = report.version === cluster.version;
   const isFollowing = report.role === 'replica' && report.master === masterOf(shard).address;
   const isInPlace = isAtVersion && report.id === node.id && isFollowing;
-  const taint = sight.facts.remake === null ? taintOf(found) : null;
-  if (taint !== null) return { kind: 'condemn', why: taint };
+  const taint = taintOf(found);
+  if (taint !== null) return { kind: sight.facts.remake === null ? 'condemn' : 'startOver', why: taint };
   if (sight.facts.remake === null && isInPlace) return { kind: 'nothing' };
-  const isOnItsWay = isFollowing && taintOf(found) === null && isBeingRemade(sight, report);
-  if (sight.facts.remake !== null && isOnItsWay) {
+  if (sight.facts.remake !== null && isFollowing && isBeingRemade(sight, report)) {
     return isInPlace ? { kind: 'nothing' } : push(node, { purpose: 'role', report, isForced: isAtVersion });
   }
   if (openPromotion(facts, shard.id) !== null) {
@@ -113,7 +132,7 @@ function needOfReplica(circumstances: Circumstances, found: ReplicaCase): Need {
 }
 
 /** A replica reconnects to whoever listens at its master's address, and takes that one's data for its master's (facts section 3.5). */
-function taintOf({ sights, sight, report }: ReplicaCase): string | null {
+function taintOf({ sights, sight, report }: NodeCase): string | null {
   if (report.role !== 'replica' || (report.link !== 'up' && !report.syncInProgress)) return null;
   const source = [...sights.values()].find(({ node }) => node.address === report.master);
   const absence = source?.memory.absence ?? null;
@@ -123,7 +142,7 @@ function taintOf({ sights, sight, report }: ReplicaCase): string | null {
 }
 
 /** What a node is told to follow replaces what it has: not a master that lost its data, nor one nobody could look at. */
-function dangerOfFollowing({ sights, sight, report }: ReplicaCase): string | null {
+function dangerOfFollowing({ sights, sight, report }: NodeCase): string | null {
   const master = sights.get(masterOf(sight.shard).id);
   if (master === undefined || master.loss !== null) return 'its master has lost its data';
   const isUnseen = master.condition === 'unknown' || master.condition === 'blind';
@@ -131,7 +150,7 @@ function dangerOfFollowing({ sights, sight, report }: ReplicaCase): string | nul
 }
 
 /** Isolate, outrun, rejoin (facts section 13): the only way on any release of the server to make a running node drop what it has. */
-function needOfCondemned(circumstances: Circumstances, { sights, sight, report }: ReplicaCase): Need {
+function needOfCondemned(circumstances: Circumstances, { sights, sight, report }: NodeCase): Need {
   const { node, shard, memory } = sight;
   const isForced = report.version === circumstances.cluster.version;
   if (report.version < 0 && report.sequence === 0) {
@@ -194,7 +213,7 @@ function isIsolated({ cluster }: Circumstances, { memory }: Sight, report: NodeR
  * Whether its data can grow no more although it was not cut off: a node that serves nobody, or a replica that receives nothing. That a master is
  * silent to us does not mean that it is silent to its replicas.
  */
-function isFinal({ sights, report }: ReplicaCase): boolean {
+function isFinal({ sights, report }: NodeCase): boolean {
   if (report.role === 'master') return report.version < 0;
   if (report.link === 'down' && !report.syncInProgress) return true;
   const source = [...sights.values()].find(({ node }) => node.address === report.master);
@@ -207,7 +226,7 @@ function isFinal({ sights, report }: ReplicaCase): boolean {
 /** What it said before it was cut off tells its history, where it stands now its position. */
 function historyAt(
   { facts }: Circumstances,
-  { sights, sight, report }: ReplicaCase,
+  { sights, sight, report }: NodeCase,
   isCutOff: boolean,
 ): History {
   const { node, shard, memory } = sight;

@@ -10,7 +10,7 @@ import { masterOf } from '../../../src/topology/cluster.ts';
 import { slotRange } from '../../../src/topology/slot.ts';
 import type { NodeId } from '../../../src/topology/types.ts';
 import { NOW_SECONDS, nodeIdAt, sampleCluster, valueOf } from '../topology/arbitrary.ts';
-import { FRESH, Scene, only } from './scene.ts';
+import { FRESH, Scene, actionsOf, only } from './scene.ts';
 
 function settled(groupSize = 3): Scene {
   const scene = new Scene(2, groupSize);
@@ -221,6 +221,22 @@ test('a master that lost its data is accepted as it is by force, and then gets i
   scene.memory = forgetNode(scene.memory, preferred);
   scene.round();
   expect(only(scene.decide(), 'push')).toMatchObject({ node: preferred, id: preferred, purpose: 'role' });
+});
+
+test('a copy that lost its data before it was promoted by force is not missed afterwards', () => {
+  const scene = settled(2);
+  scene.set(scene.id(0, 0), FRESH);
+  scene.set(scene.id(0, 1), FRESH);
+  scene.rounds(2);
+  const choice = valueOf(ask(scene, { isForced: true }));
+  expect(choice).toMatchObject({ newMaster: scene.id(0, 1), isAcceptance: true });
+  scene.endCommit(choice.action);
+  scene.memory = forgetNode(scene.memory, choice.newMaster);
+  scene.round();
+  scene.commit();
+  const told = actionsOf(scene.decide(), 'push').find(({ node }) => node === scene.id(0, 1));
+  expect(told).toMatchObject({ purpose: 'role', version: 2 });
+  expect(scene.problems()).not.toContain('masterDataLost');
 });
 
 test('only a loss that is seen now can be accepted', () => {

@@ -245,7 +245,7 @@ test('a replica just told whom to follow is looked at again soon until its link 
   expect([...scene.decide().expectant]).toEqual([scene.id(0, 1)]);
   scene.rounds(6);
   expect([...scene.decide().expectant]).toEqual([]);
-  scene.set(scene.id(0, 1), { version: 0 });
+  scene.set(scene.id(0, 1), { version: 0, link: 'up' });
   scene.round();
   scene.takePush(only(scene.decide(), 'push'));
   scene.probe(scene.id(0, 1));

@@ -24,10 +24,11 @@ function conditionOf(scene: Scene): string {
   return viewOf(lookAt(scene), scene.id(0, 0)).condition;
 }
 
-/** The master of shard 0 answers as this node of another cluster. */
+/** The master of shard 0 answers as this node of another cluster; its replica comes to no link with that. */
 function putStranger(scene: Scene): void {
   const id = valueOf(parseNodeId('f'.repeat(40)));
   scene.set(scene.id(0, 0), { id, version: 7 });
+  scene.set(scene.id(0, 1), { link: 'down' });
 }
 
 test('the verdict: unseen, blind, present, doubtful, silent, gone', () => {
@@ -89,10 +90,22 @@ test('the stranger itself is never told anything', () => {
 test('what is certainly no Kvrocks proves the same', () => {
   const scene = settled();
   scene.fail(scene.id(0, 0), 'notKvrocks');
+  scene.set(scene.id(0, 1), { link: 'down' });
   scene.round();
   expect(scene.decide().actions).toEqual([]);
   scene.round();
   expect(scene.commit().reasons).toMatchObject([{ kind: 'failover' }]);
+});
+
+test('a replica that has a link to a stranger may have copied it: it is made anew and does not take over', () => {
+  const scene = settled();
+  scene.fail(scene.id(0, 0), 'notKvrocks');
+  scene.rounds(2);
+  expect(scene.commit().reasons).toMatchObject([
+    { kind: 'copyCondemned', node: scene.id(0, 1), text: expect.stringMatching(/may have copied/) },
+  ]);
+  expect(actionsOf(scene.decide(), 'commit')).toEqual([]);
+  expect(scene.problems()).toContain('masterUnreachable');
 });
 
 test('the word of a stranger does not count as the word of the node', () => {
@@ -111,7 +124,7 @@ test('a stranger that gives way to the node in between proves nothing', () => {
   for (let count = 0; count < 3; count += 1) {
     putStranger(scene);
     scene.round();
-    scene.answers.set(scene.id(0, 0), scene.converged(scene.id(0, 0)));
+    for (const id of [scene.id(0, 0), scene.id(0, 1)]) scene.answers.set(id, scene.converged(id));
     scene.round();
   }
   expect(scene.decide()).toMatchObject({ actions: [], problems: [] });

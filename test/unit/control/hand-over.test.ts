@@ -144,6 +144,18 @@ test('the success of slots that the source gave away since is history', () => {
   expect(scene.decide()).toMatchObject({ actions: [], problems: [] });
 });
 
+test('a migration of other slots is not begun over a hand-over that is not recorded: its next job would forget it', () => {
+  const scene = settled();
+  const range = slotRange(100, 109);
+  scene.cluster = valueOf(startMigration(scene.cluster, { range, targetIndex: 1, nowSeconds: NOW_SECONDS }));
+  tell(scene, 'success', 'success');
+  expect(scene.commit().reasons).toMatchObject([
+    { kind: 'migrationGivenUp', slots: '100-109', text: expect.stringMatching(/handed slots 10-19 over/) },
+  ]);
+  scene.commit();
+  expect(slotsOf(scene)).toEqual(MOVED);
+});
+
 test('a source that hangs is waited for, however long: it may still carry out what it was sent', () => {
   const scene = running();
   scene.fail(scene.id(0, 0), 'hang');
@@ -223,14 +235,14 @@ test('a source that said its job failed took writes until it died: the target do
   expect(slotsOf(alone)).toEqual(UNMOVED);
 });
 
-test('cancelled before anything was sent: given up at once', () => {
+test('cancelled before anything was sent: it is gone at once, and nothing is told', () => {
   const scene = settled();
   scene.cluster = valueOf(
     startMigration(scene.cluster, { range: RANGE, targetIndex: 1, nowSeconds: NOW_SECONDS }),
   );
   cancel(scene);
-  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp', text: 'it was cancelled' }]);
   expect(migrationsOf(scene.cluster)).toEqual([]);
+  expect(scene.decide()).toMatchObject({ actions: [], problems: [] });
 });
 
 test('cancelled while it runs: the target alone hears the higher version, and the end of the job at the source ends it', () => {

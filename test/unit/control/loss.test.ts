@@ -138,6 +138,16 @@ test('when every copy is gone, nobody is promoted and nobody is told to follow a
   expect(actionsOf(decision, 'push').filter(({ node }) => node === scene.id(0, 0))).toEqual([]);
 });
 
+test('of its replicas nothing is told that only the loss makes look so', () => {
+  const scene = new Scene(2, 2);
+  scene.set(scene.id(0, 0), { sequence: 5100 });
+  scene.rounds(3);
+  expect(scene.problems()).toEqual(['replicaBehind']);
+  scene.set(scene.id(0, 0), FRESH);
+  scene.rounds(2);
+  expect(scene.problems()).toEqual(['masterDataLost']);
+});
+
 test('what was lost is not forgotten, however often and however long the node is looked at', () => {
   const scene = new Scene(2, 1);
   scene.set(scene.id(0, 0), { sequence: 0 });
@@ -165,7 +175,9 @@ test('a loss ends with the role: as a replica the node has what its master has, 
   scene.facts = initialFacts(scene.cluster);
   scene.answers.set(scene.id(0, 0), { ...scene.converged(scene.id(0, 0)), sequence: 40 });
   scene.round();
-  expect(scene.decide().problems.map(({ kind }) => kind)).not.toContain('masterDataLost');
+  const decision = scene.decide();
+  expect(actionsOf(decision, 'commit')).toEqual([]);
+  expect(decision.problems.map(({ kind }) => kind)).not.toContain('masterDataLost');
 });
 
 test('a replica that already copied the emptiness is not taken; one that still has the data is', () => {

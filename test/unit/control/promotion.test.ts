@@ -121,7 +121,7 @@ test('evidence has an age: a link that died behind a master that answers errors 
 test('what no node of this shard can say is a refusal with its reason', () => {
   const cases: readonly [Partial<NodeReport>, RegExp][] = [
     [{ sequence: -5 }, /its sequence is -5, which cannot be/],
-    [{ version: 0 }, /it has no topology/],
+    [{ version: 0 }, /its topology of version 0 is older than what is remembered of this shard/],
     [{ version: -1 }, /it has no topology/],
     [{ version: 99 }, /it has the foreign version 99/],
     [{ id: null }, /it does not know itself as this node/],
@@ -229,7 +229,7 @@ test('a successor that may have been master for a moment is made anew when it re
 
 test('with the old master gone, too, another replica of its history takes over and the open promotion is forgotten', () => {
   const scene = settled(3);
-  scene.set(scene.id(0, 1), { sequence: 110 });
+  for (const nodeIndex of [1, 2]) scene.set(scene.id(0, nodeIndex), { sequence: 110 });
   scene.fail(scene.id(0, 0), 'connectionRefused');
   scene.rounds(3);
   promotes(scene, 1);
@@ -238,8 +238,34 @@ test('with the old master gone, too, another replica of its history takes over a
   const action = scene.commit();
   expect(action.reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 2) }]);
   expect(action.facts.shards.get(action.next.shards[0]!.id)?.promotions).toMatchObject([
-    { from: scene.id(0, 0), to: scene.id(0, 2), sequence: 100, version: 3 },
+    { from: scene.id(0, 0), to: scene.id(0, 2), sequence: 110, version: 3 },
   ]);
+});
+
+test('a replica that stands behind the position at which an unseen successor was chosen does not follow it by itself', () => {
+  const scene = settled(3);
+  scene.set(scene.id(0, 1), { sequence: 110 });
+  scene.fail(scene.id(0, 0), 'connectionRefused');
+  scene.rounds(3);
+  promotes(scene, 1);
+  scene.fail(scene.id(0, 1), 'connectionRefused');
+  scene.rounds(4);
+  const decision = scene.decide();
+  expect(actionsOf(decision, 'commit')).toEqual([]);
+  const problem = decision.problems.find(({ kind }) => kind === 'masterUnreachable');
+  expect(problem?.detail).toMatch(/it lacks 10 numbers/);
+});
+
+test('a position that was written down just before the master died is no older than the look it came from', () => {
+  const scene = settled();
+  for (let round = 0; round < 12; round += 1) write(scene, 1, 300);
+  scene.changeLeader();
+  write(scene, 1, 300);
+  const before = scene.notes;
+  expect(scene.decide().actions).toEqual([]);
+  expect(scene.notes).toBe(before + 1);
+  die(scene);
+  promotes(scene, 1);
 });
 
 test('a new master that cannot be told for a whole window gives way, but not while it may still take its role', () => {

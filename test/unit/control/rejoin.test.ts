@@ -270,7 +270,7 @@ test('a change of leaders in the middle of outrunning begins with cutting it off
   expect(scene.commit().reasons).toMatchObject([{ kind: 'copyRemade' }]);
 });
 
-test('a change of leaders during the full synchronisation lets it end', () => {
+test('a change of leaders during the full synchronisation lets it end, and has the copy made anew once more: whoever saw only the end cannot tell what it came from', () => {
   const scene = condemned();
   const { push } = outrun(scene);
   scene.endPush(push);
@@ -285,7 +285,7 @@ test('a change of leaders during the full synchronisation lets it end', () => {
   expect(scene.decide().actions).toEqual([]);
   scene.set(old(scene), { link: 'up', syncInProgress: false, sequence: 100 });
   scene.rounds(2);
-  expect(scene.commit().reasons).toMatchObject([{ kind: 'copyRemade' }]);
+  expect(only(scene.decide(), 'push')).toMatchObject({ node: old(scene), purpose: 'isolation' });
 });
 
 test('a new version in the middle: the node is cut off under that one, and its history is still known', () => {

@@ -84,8 +84,11 @@ export class ModelNode {
     if (push.version < this.version)
       return err({ kind: 'invalidVersion', message: 'ERR Invalid cluster version' });
     if (push.force || push.version > this.version) {
+      const before = this.masterAddress;
       this.version = push.version;
       this.text = push.text;
+      // A node with data takes its time to come to another master; a fresh one is there at once.
+      if (this.masterAddress !== before && this.sequence > 0) this.link = 'down';
     }
     return ok(undefined);
   }

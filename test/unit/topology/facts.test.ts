@@ -8,7 +8,6 @@ import {
   type Promotion,
   UNSEEN_NODE,
   factsFor,
-  factsOfNewCluster,
   initialFacts,
   openPromotion,
   withNodeFacts,
@@ -83,17 +82,4 @@ test('the last promotion is open until it was confirmed, and can be dropped', ()
   expect(openPromotion(facts, CLUSTER.shards[1]!.id)).toBeNull();
   expect(openPromotion(withPromotion(facts, SHARD, promotion(3)), SHARD)).toBeNull();
   expect(withoutLastPromotion(facts, SHARD)).toEqual(initialFacts(CLUSTER));
-});
-
-test('the masters of a new cluster are known at the positions they were read at', () => {
-  const [first, second] = CLUSTER.shards.map((shard) => masterOf(shard).id);
-  if (first === undefined || second === undefined) throw new Error('two shards');
-  const facts = factsOfNewCluster(CLUSTER, new Map([[first, 0]]), NOW_SECONDS);
-  expect(facts.nodes.get(first)).toEqual({
-    sequence: 0,
-    following: first,
-    seenAtSeconds: NOW_SECONDS,
-    remake: null,
-  });
-  expect(facts.nodes.get(second)).toEqual(UNSEEN_NODE);
 });

@@ -9,9 +9,8 @@ import {
   parseClusterNodes,
   topologyFingerprint,
 } from '../../../src/topology/cluster-nodes-text.ts';
-import { clusterWithVersion, masterOf, replicasOf } from '../../../src/topology/cluster.ts';
+import { clusterWithVersion, replicasOf } from '../../../src/topology/cluster.ts';
 import { describe as sentence } from '../../../src/topology/errors.ts';
-import { addressParts } from '../../../src/topology/node.ts';
 import { isolationText, setNodesText } from '../../../src/topology/setnodes-text.ts';
 import { ALL_SLOTS, printSlotSet, slotRange, slotSetOf } from '../../../src/topology/slot.ts';
 import type { Cluster } from '../../../src/topology/types.ts';

@@ -171,12 +171,17 @@ export class Faults {
         this.#controller.changeLeader();
         return;
       case 'outage':
+        if (world.nodes.some(({ stranger }) => stranger !== null)) return;
         this.#controller.outageUntilMs = world.nowMs + 30_000;
         this.#controller.changeLeader();
         return;
       default:
         this.#meddle(node);
     }
+  }
+
+  #isUnwatched(): boolean {
+    return this.#world.nowMs < this.#controller.outageUntilMs;
   }
 
   #later(secondsMax: number, heal: () => void): void {
@@ -220,8 +225,10 @@ export class Faults {
     this.#world.ledger.dropped(before, { why: `the disk of ${node.name} was wiped`, isByFault: true });
   }
 
+  /** What comes and goes while nobody can look leaves no trace that anybody could find (facts section 3.5). */
   #replace(node: ModelNode): void {
     this.#kill(node, 25);
+    if (this.#isUnwatched() || node.isCutFromControl) return;
     node.stranger = this.#stranger(node);
     this.#world.note(() => `a ${node.stranger?.kind} answers at the address of ${node.name}`);
   }
@@ -244,7 +251,9 @@ export class Faults {
 
   /** Somebody else pushes what was committed now or some time ago, under a higher version. */
   #meddle(node: ModelNode): void {
-    if (node.version < 1) return;
+    // Another group knows of its own decisions only: it does not tell a node what this one has just decided, before this one can.
+    const isBehind = node.version < this.#controller.records.cluster.version;
+    if (node.version < 1 || isBehind || this.#isUnwatched()) return;
     const versions = [...this.#controller.records.committed.values()];
     const cluster = this.#world.chance(70) ? this.#controller.records.cluster : this.#world.pick(versions);
     const version = node.version + 1 + this.#world.below(3);
