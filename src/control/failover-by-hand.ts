@@ -106,7 +106,7 @@ function properCandidate(situation: Situation, shard: Shard, choice: HandChoice)
       return err(`no replica can take over yet: ${election.why}`);
     default:
       return err(
-        `no replica can take over: ${election.refusals.join('; ')}. With "force": true the best copy that answers is promoted and says what may be lost`,
+        `no replica can take over: ${election.refusals.join('; ')}. With "force": true the best copy that answers is promoted, and the log says what may be lost`,
       );
   }
 }

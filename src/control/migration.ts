@@ -282,7 +282,10 @@ function stepOfCancelled(view: MigrationView): MigrationStep {
       ? { kind: 'giveUp', why: 'it was cancelled' }
       : wait('the source is to notice that the target is away');
   }
-  if (targetState === 'running') return wait('it was cancelled; the target is told');
+  // Once told, the target refuses whatever comes of the import, though it only says so when something comes.
+  const isTold = target.need.kind === 'nothing';
+  if (targetState === 'running' && !(isTold && isAway(source)))
+    return wait('it was cancelled; the target is told');
   if (isAway(source) && isFresh(target, silentSinceMs(source))) {
     return { kind: 'giveUp', why: `it was cancelled while ${nodeName(source)} did not answer` };
   }

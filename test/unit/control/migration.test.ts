@@ -715,3 +715,19 @@ test('a replica that may have what its emptied master took over is awaited, unti
   scene.cluster = valueOf(cancelMigration(scene.cluster, 0));
   expect(givenUp(scene, 1)).toMatch(/the copy at the source is kept/);
 });
+
+test('a cancelled job whose source vanished ends once the target was told, although the target says for ever that it imports', () => {
+  const scene = running();
+  for (const index of [0, 1]) scene.fail(scene.id(0, index), 'hang');
+  scene.rounds(6);
+  scene.cluster = valueOf(cancelMigration(scene.cluster, 0));
+  const pushes = actionsOf(scene.decide(), 'push');
+  expect(pushes.map(({ node }) => node)).toContain(target(scene));
+  expect(pushes.map(({ node }) => node)).not.toContain(source(scene));
+  expect(migrationsOf(scene.cluster)).toHaveLength(1);
+  for (const push of pushes) scene.takePush(push);
+  tellTarget(scene, 'start');
+  look(scene);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp', slots: '10-19' }]);
+  expect(migrationsOf(scene.cluster)).toEqual([]);
+});
