@@ -46,6 +46,7 @@ export function newMigrationMemory(key: string): MigrationMemory {
     request: null,
     sawTargetUnmarked: false,
     runningSinceMs: null,
+    succeededSinceMs: null,
     lastError: '',
   };
 }

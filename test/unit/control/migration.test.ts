@@ -674,7 +674,11 @@ test('a hand-over is not recorded for a target that is back on a new disk: the c
   scene.set(scene.id(1, 1), { sequence: 0 });
   scene.round();
   expect(givenUp(scene, 1)).toMatch(/the target has lost its data; the copy at the source is kept/);
-  expect(printSlotSet(scene.cluster.shards[0]!.slots)).toEqual(['0-5460']);
+  expect(scene.cluster.shards.map(({ slots }) => printSlotSet(slots))).toEqual([
+    ['0-5460'],
+    ['5461-10921'],
+    ['10922-16383'],
+  ]);
 });
 
 test('such a target is told nothing before that is decided: with a topology it would look like one that has the slots', () => {
@@ -688,6 +692,18 @@ test('such a target is told nothing before that is decided: with a topology it w
   tellSource(scene, 'success');
   look(scene);
   expect(givenUp(scene, 1)).toMatch(/has lost its data/);
+});
+
+test('a hand-over is recorded only on a word of the target from after it was known', () => {
+  const scene = running();
+  tellSource(scene, 'success');
+  tellTarget(scene, 'success');
+  scene.nowMs += 10;
+  scene.probe(target(scene));
+  scene.probe(source(scene));
+  expect(waitingFor(scene)).toMatch(/the target is asked since the hand-over/);
+  look(scene);
+  finished(scene);
 });
 
 test('a replica that may have what its emptied master took over is awaited, until somebody cancels', () => {
