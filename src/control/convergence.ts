@@ -40,10 +40,11 @@ export interface RaisePlan extends Draft {
 }
 
 /**
- * Nodes that must not hear of a higher version now: both ends of every migration that is not settled, of a job that somebody else started
- * from one master to another, and of a hand-over that nobody recorded (facts sections 5.4, 11). A job toward a node that is no longer a
- * master is one that was given up: it must not keep the old master in office. A node without a topology has no job and is not held, but for
- * a target whose source was still at it: told who it is, it would look like one that has what was handed over.
+ * Nodes that must not hear of a higher version now: both ends of every migration that is not settled (of a cancelled one that can still be
+ * ended only the source), of a job that somebody else started from one master to another, and of a hand-over that nobody recorded (facts
+ * sections 5.4, 11). A job toward a node that is no longer a master is one that was given up: it must not keep the old master in office. A
+ * node without a topology has no job and is not held, but for a target whose source was still at it: told who it is, it would look like one
+ * that has what was handed over.
  */
 export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
   const held = new Set<NodeId>();

@@ -71,7 +71,10 @@ export interface TargetJob {
  */
 export type LoginState = 'accepted' | 'refused' | 'needless';
 
-/** Everything one probe reads: CLUSTER INFO, CLUSTERX MYID, INFO replication. Never ROLE (facts section 3.4: crashes the server). */
+/**
+ * Everything one probe reads: CLUSTER INFO, CLUSTERX MYID, INFO replication, and at intervals login and settings. Never ROLE (facts section
+ * 3.4: crashes the server).
+ */
 export interface NodeReport {
   /** Null on a node that was never given one. */
   readonly id: NodeId | null;

@@ -54,9 +54,9 @@ export const PROBLEMS = {
   masterUnreachable: {
     severity: 'critical',
     title: 'Master unreachable, no eligible replica',
-    when: 'A master missed its probes and no replica may take over (yet); the detail says why for each.',
+    when: 'A master is not there, or was promoted and cannot be told, and no replica may take over (yet); the detail says why for each.',
     remedy:
-      'Bring the master back. If it is lost for good, POST .../shards/{shard}/failover with "force": true promotes the best copy left and says what may be lost; docs/operations.md, "A shard has no master".',
+      'Bring the master back. If it is lost for good, POST .../shards/{shard}/failover with "force": true promotes the best copy left, and the log says what may be lost; docs/operations.md, "A shard has no master".',
   },
   masterDataLost: {
     severity: 'critical',
@@ -82,7 +82,7 @@ export const PROBLEMS = {
   replicaBehind: {
     severity: 'warning',
     title: 'Replica lags behind',
-    when: 'A replica with a living link lacks more than may be lost, or does not move while its master does. It could not take over now.',
+    when: 'A replica with a living link lacks more than controller.failover.max_lag numbers, or something its master had 1.5 s ago. It could not take over now.',
     remedy:
       'Check the disk and the load of the replica; one that does not move at all has to be restarted or replaced.',
   },
@@ -114,7 +114,8 @@ export const PROBLEMS = {
     severity: 'error',
     title: 'Password refused',
     when: 'A node wants a password, wants another one, or wants none.',
-    remedy: 'Make the password of the node and the one recorded for it equal.',
+    remedy:
+      'Set it on the node (requirepass, masterauth), or record the one it has: PATCH .../clusters/{cluster} or .../nodes/{id} with "password".',
   },
   clusterDisabled: {
     severity: 'error',
@@ -138,7 +139,8 @@ export const PROBLEMS = {
     severity: 'warning',
     title: 'Replica refuses everything without its master',
     when: 'A replica with "slave-serve-stale-data no" lost its master; it cannot even be promoted.',
-    remedy: 'Set "slave-serve-stale-data yes" on the nodes; until then only the return of the master helps.',
+    remedy:
+      'Set "slave-serve-stale-data yes" in the configuration file of the node and restart it: it refuses CONFIG SET, too. Else only the return of the master helps.',
   },
   foreignNode: {
     severity: 'error',
@@ -150,7 +152,8 @@ export const PROBLEMS = {
     severity: 'error',
     title: 'Topology version out of bounds',
     when: 'A node reports a version too high to be put above it. It is left alone.',
-    remedy: 'Find out who pushed it; then push the right topology by hand with FORCE, or reset the node.',
+    remedy:
+      'Find out who pushed it; then push the right topology by hand under a low version with FORCE, or start a replica on a new data directory.',
   },
   versionContested: {
     severity: 'error',
@@ -186,7 +189,7 @@ export const PROBLEMS = {
   migrationSlow: {
     severity: 'warning',
     title: 'Migration does not come to its end',
-    when: 'A job runs for minutes. It never ends while the slots are written faster than "migrate-speed" copies them; the detail has both figures.',
+    when: 'A job runs for more than two minutes. It never ends while the slots are written faster than "migrate-speed" copies them; the detail has both figures.',
     remedy:
       'Raise the speed (CONFIG SET migrate-speed 0 on the source acts at once), write less, or give it up: POST .../clusters/{cluster}/migrate/cancel.',
   },
@@ -195,13 +198,13 @@ export const PROBLEMS = {
     title: 'Unrecorded migration',
     when: 'A master moves slots although no migration is recorded. Neither end gets a new topology until it has ended.',
     remedy:
-      'Start migrations through the controller only; give it the same slots to move once this one has failed or ended.',
+      'Wait for its end: a success that both ends report is recorded. Start migrations through the controller only.',
   },
   slotsUncovered: {
     severity: 'warning',
     title: 'Slots without an owner',
     when: 'No shard owns some slots.',
-    remedy: 'Give them to a shard.',
+    remedy: 'Give them to a shard: POST .../shards/{shard}/slots.',
   },
   migrationWaiting: {
     severity: 'info',

@@ -161,7 +161,7 @@ function dangerOfFollowing({ sights, sight, report }: NodeCase): string | null {
   return isUnseen && report.sequence !== 0 ? 'its master was not looked at yet' : null;
 }
 
-/** Isolate, outrun, rejoin (facts section 13): the only way on any release of the server to make a node drop what it has. */
+/** Isolate, outrun, rejoin (facts section 13): the only way on any release of the server to make a running node drop what it has. */
 function needOfCondemned(circumstances: Circumstances, { sights, sight, report }: NodeCase): Need {
   const { node, shard, memory } = sight;
   const isForced = report.version === circumstances.cluster.version;

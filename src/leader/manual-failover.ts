@@ -1,4 +1,4 @@
-// A failover that a person asked for: fresh looks, the same rules as an automatic one, and an answer with the reason.
+// A failover that a person asked for: fresh looks, the choice that control makes of them, and an answer with the reason.
 
 import type { Clock, Timer } from '../base/clock.ts';
 import { err, ok, type Result } from '../base/result.ts';

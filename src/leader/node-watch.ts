@@ -45,7 +45,7 @@ export interface NodeWatchOptions {
 interface Target {
   readonly node: Node;
   isBusy: boolean;
-  /** A round asked for the look under way: its silence counts as a missed probe. */
+  /** A round asked for the look under way: its silence is reported. */
   isOfRound: boolean;
   /** Somebody wants a look that starts later than the one under way. */
   isWantedAgain: boolean;
@@ -90,8 +90,8 @@ export class NodeWatch {
 
   /**
    * Looks at these nodes as soon as possible: now, or right after the look under way, whose answer may be older than
-   * the question. Such a look can only bring news: its silence is not reported, because misses are counted and the
-   * count stands for time.
+   * the question. Such a look can only bring news: its silence is not reported, so that the window of silence
+   * is made of rounds alone, which keep their pace.
    */
   lookNow(ids: readonly NodeId[]): void {
     for (const id of ids) {

@@ -1,4 +1,4 @@
-// What a supervisor sees, for logs, metrics and people.
+// What a supervisor sees: what metrics are made of, and the words in which people can be told.
 
 import { type Problem, PROBLEMS, type Severity } from '../control/problems.ts';
 import type { Condition } from '../control/sight.ts';

@@ -63,8 +63,8 @@ const DECISION_RETRY_MS = 5_000;
 /**
  * The owner of one cluster's memory. Everything that happens becomes an event in a list; a turn reads the committed
  * record, takes the list, decides once, and starts what was decided, all in one go without an `await`: nothing that was
- * checked can change before it is used. The list is bounded by what is under way: one look and one push a node, a
- * migrate a shard, one commit.
+ * checked can change before it is used. The list is bounded by what is under way: one look, one push and one step
+ * of outrunning a node, a migrate a shard, one commit.
  */
 export class Supervisor {
   readonly #context: SupervisorContext;
@@ -72,7 +72,7 @@ export class Supervisor {
   readonly #reporter: Reporter;
   readonly #watch: NodeWatch;
   readonly #manual: ManualFailover;
-  /** Pushes, commits and migrations that have not ended. */
+  /** Pushes, steps of outrunning, commits and migrations that have not ended. */
   readonly #acts = new Set<Promise<void>>();
   #record: ClusterRecord;
   #memory: ControlMemory = NO_MEMORY;
