@@ -42,16 +42,20 @@ export interface RaisePlan extends Draft {
 /**
  * Nodes that must not hear of a higher version now: both ends of every migration that is not settled (of a cancelled one that can still be
  * ended only the source), of a job that somebody else started from one master to another, and of a hand-over that nobody recorded (facts
- * sections 5.4, 11). A job toward a node that is no longer a
- * master is one that was given up: it must not keep the old master in office. A node without a topology has no job and is never held.
+ * sections 5.4, 11). A job toward a node that is no longer a master is one that was given up: it must not keep the old master in office. A
+ * node without a topology has no job and is not held, but for a target whose source was still at it: told who it is, it would look like one
+ * that has what was handed over.
  */
 export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
   const held = new Set<NodeId>();
+  const awaited = new Set<NodeId>();
   for (const place of migrationsOf(situation.cluster)) {
     const view = viewMigration(situation, place);
     if (isSettled(view)) continue;
     held.add(view.source.node.id);
-    if (!isToBeEnded(view)) held.add(view.target.node.id);
+    if (isToBeEnded(view)) continue;
+    held.add(view.target.node.id);
+    if (isSourceAtIt(view)) awaited.add(view.target.node.id);
   }
   for (const { source, target } of unrecordedHandOvers(situation)) {
     held.add(source.node.id);
@@ -68,9 +72,13 @@ export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
   }
   for (const id of held) {
     const version = situation.views.get(id)?.report?.version ?? 0;
-    if (version < 0) held.delete(id);
+    if (version < 0 && !awaited.has(id)) held.delete(id);
   }
   return held;
+}
+
+function isSourceAtIt({ source, sourceState }: MigrationView): boolean {
+  return source.condition === 'answering' && (sourceState === 'running' || sourceState === 'succeeded');
 }
 
 /** A cancelled job that no end reports as done is ended by a higher version to its target alone. */

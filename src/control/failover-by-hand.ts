@@ -36,9 +36,9 @@ export function chooseByHand(situation: Situation, choice: HandChoice): Result<C
   const master = masterView(situation, shard);
   const unfit = choice.preferred === null ? null : unfitReason(shard, master, choice);
   if (unfit !== null) return err(unfit);
-  if (choice.preferred === master.node.id) return acceptLoss(situation, master, choice);
   const obstacle = obstacleOf(situation, master, choice);
   if (obstacle !== null) return err(obstacle);
+  if (choice.preferred === master.node.id) return acceptLoss(situation, master, choice);
   const candidate = choice.isForced
     ? forcedCandidate(situation, shard, choice)
     : properCandidate(situation, shard, choice);
@@ -60,7 +60,7 @@ export function unfitReason(
     : null;
 }
 
-/** What speaks against any failover of this shard now; null when nothing does. */
+/** What speaks against any failover of this shard now, and against keeping what a master lost; null when nothing does. */
 function obstacleOf(
   situation: Situation,
   master: NodeView,

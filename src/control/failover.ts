@@ -63,12 +63,23 @@ export function whyReplaced(situation: Situation, master: NodeView): string | nu
   const name = `master ${nodeName(master)}`;
   if (isAway(master)) return `${name} ${silenceText(master)}`;
   if (master.loss !== null) return `${name} has lost its data: ${master.loss.why}`;
-  const { impairedSinceMs } = master.memory;
-  const isUntold = openPromotion(situation.facts, master.shard.id) !== null && impairedSinceMs !== null;
-  if (isUntold && situation.nowMs - impairedSinceMs >= failureWindowMs(situation.settings)) {
-    return `${name} was never seen as master and cannot be told: ${errorText(master.memory)}`;
+  const obstacle =
+    openPromotion(situation.facts, master.shard.id) === null ? null : untoldBy(situation, master);
+  return obstacle === null ? null : `${name} was never seen as master and cannot be told: ${obstacle}`;
+}
+
+/** Pushes to a new master that may fail before another one is looked for. */
+const UNTOLD_PUSHES_MAX = 5;
+
+/** Why a master that was just chosen does not hear of it; null while it may. */
+function untoldBy({ settings, nowMs }: Situation, { memory, need }: NodeView): string | null {
+  const { impairedSinceMs, push } = memory;
+  if (impairedSinceMs !== null) {
+    return nowMs - impairedSinceMs >= failureWindowMs(settings) ? errorText(memory) : null;
   }
-  return null;
+  const isRefused =
+    need.kind === 'push' && push.attempts >= UNTOLD_PUSHES_MAX && push.inFlightSinceMs === null;
+  return isRefused && push.error !== null ? push.error.message : null;
 }
 
 function vacancyProblem(master: NodeView, detail: string): Problem {
@@ -227,7 +238,7 @@ function resolveWithoutSource(view: MigrationView): Resolution {
     if (!isFresh(target, silentSinceMs(source))) {
       return { kind: 'wait', why: 'the target was not asked since the source failed' };
     }
-    if (view.sourceState === 'succeeded' && target.loss === null) {
+    if (view.sourceState === 'succeeded' && !view.isTargetEmptied) {
       return { kind: 'finish', why: 'the source reported success before it died, and the target answers' };
     }
     return { kind: 'giveUp', why: 'the source died before the target had taken the slots over' };

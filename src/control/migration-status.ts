@@ -29,6 +29,8 @@ export interface MigrationView {
    * writes, also when it is away now and the target reports a success whose reply was lost.
    */
   readonly isKeptAtSource: boolean;
+  /** The target answers and has nothing of what it imported: it lost its data, or is on a disk to which nothing was ever written. */
+  readonly isTargetEmptied: boolean;
 }
 
 /** Tells a migration from an earlier one of the same shard. */
@@ -65,6 +67,7 @@ export function viewMigration(situation: Situation, place: MigrationPlace): Migr
     targetState: targetStateOf(target, place, memory),
     isSourceCurrent: requestEndMs !== null && isFresh(source, requestEndMs),
     isKeptAtSource: sourceState === 'failed' && memory.request === null,
+    isTargetEmptied: target.loss !== null || isBlank(target),
   };
 }
 
@@ -85,6 +88,11 @@ function sourceStateOf(source: NodeView, target: NodeView, { migration }: Migrat
     default:
       return 'idle';
   }
+}
+
+/** A process that knows neither itself nor any write. It stays so until it is told a topology, which is why that waits (`heldNodes`). */
+function isBlank({ condition, report }: NodeView): boolean {
+  return condition === 'answering' && report !== null && report.version < 0 && report.sequence === 0;
 }
 
 /** Whether the target's last report shows a finished import of exactly these slots, of whatever time. */

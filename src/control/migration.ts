@@ -13,7 +13,7 @@ import { type MigrationView, isTargetMarked, viewMigration } from './migration-s
 import type { Problem } from './problems.ts';
 import { retryDelayMs } from './settings.ts';
 import { isAway, isFresh, silentSinceMs } from './sight.ts';
-import { type NodeView, type Situation, nodeName } from './situation.ts';
+import { type NodeView, type Situation, nodeName, viewOf } from './situation.ts';
 
 /** A job that failed this often is given up; people can ask again. */
 export const MIGRATION_FAILURES_MAX = 3;
@@ -134,7 +134,7 @@ function commitStep(draft: Draft, view: MigrationView, step: CommitStep): Draft 
 
 function changed(
   { cluster }: Draft,
-  { place: { sourceIndex }, targetState }: MigrationView,
+  { place: { sourceIndex, migration }, sourceState, targetState }: MigrationView,
   step: CommitStep,
 ): ReturnType<typeof finishMigration> {
   switch (step.kind) {
@@ -144,9 +144,13 @@ function changed(
       return finishMigration(cluster, sourceIndex);
     case 'giveUp': {
       const ended = endMigration(cluster, sourceIndex);
-      // A target that took the slots in goes on serving them until it hears of a higher version.
+      // A target that took the slots in goes on serving them, and a source that handed them over turns clients away, until they hear of a higher
+      // version.
+      const isHandedOver = migration.stage.kind === 'started' && sourceState === 'succeeded';
       const isTargetAffected = targetState === 'succeeded' || targetState === 'running';
-      return ended.ok && isTargetAffected ? clusterWithVersion(ended.value, cluster.version + 1) : ended;
+      return ended.ok && (isHandedOver || isTargetAffected)
+        ? clusterWithVersion(ended.value, cluster.version + 1)
+        : ended;
     }
     default:
       return unreachable(step);
@@ -199,8 +203,8 @@ function openHandOver(situation: Situation, { source, target }: MigrationView): 
 
 function stepOfStarted(situation: Situation, view: MigrationView): MigrationStep {
   const { source, target, sourceState, targetState } = view;
-  if (sourceState === 'succeeded') return stepAfterSuccess(view);
-  const isTargetWell = target.condition === 'answering' && target.loss === null;
+  if (sourceState === 'succeeded') return stepAfterSuccess(situation, view);
+  const isTargetWell = target.condition === 'answering' && !view.isTargetEmptied;
   if (targetState === 'succeeded' && isTargetWell && hasForgotten(view)) {
     return { kind: 'finish', why: 'the target reports success and the source has forgotten its job' };
   }
@@ -214,12 +218,25 @@ function stepOfStarted(situation: Situation, view: MigrationView): MigrationStep
   return stepWhenSettled(situation, view);
 }
 
-/** A target that just fell silent may be dying, and one on an empty disk has nothing: what is known of its replica then decides (failover.ts). */
-function stepAfterSuccess({ target }: MigrationView): MigrationStep {
-  if (target.loss !== null)
-    return wait(`the slots were handed over, but the target has lost its data: ${target.loss.why}`);
+/** A target that just fell silent may be dying: what is known of its replica then decides (failover.ts). */
+function stepAfterSuccess(situation: Situation, view: MigrationView): MigrationStep {
+  const { target, isTargetEmptied } = view;
+  if (isTargetEmptied) return stepAfterLoss(situation, view);
   if (target.condition === 'answering') return { kind: 'finish', why: 'the source reports success' };
   return wait('the slots were handed over, but the target does not answer');
+}
+
+/**
+ * What was handed over is not where it went. A replica of the target may have it, and then takes over (failover.ts); where none can, the
+ * source's copy, complete up to the hand-over, is the best there is, and a success that was recorded now would delete it.
+ */
+function stepAfterLoss(situation: Situation, { place, target }: MigrationView): MigrationStep {
+  const why = 'the slots were handed over, but the target has lost its data';
+  const others = target.shard.nodes.filter(({ id }) => id !== target.node.id);
+  const isUnseen = others.some(({ id }) => viewOf(situation, id).memory.look === null);
+  const mayReplicaHaveIt = others.length > 0 && (target.loss !== null || isUnseen);
+  if (mayReplicaHaveIt && !place.migration.isCancelled) return wait(`${why}; a replica of it may have them`);
+  return { kind: 'giveUp', why: `${why}; the copy at the source is kept` };
 }
 
 /** That the target forgot an earlier import of the same slots is committed: its next success is then known to be of this move by every leader. */
@@ -254,7 +271,10 @@ function stepOfCancelled(view: MigrationView): MigrationStep {
       ? { kind: 'giveUp', why: 'it was cancelled' }
       : wait('the source is to notice that the target is away');
   }
-  if (targetState === 'running') return wait('it was cancelled; the target is told');
+  // Once told, the target refuses whatever comes of the import, though it only says so when something comes.
+  const isTold = target.need.kind === 'nothing';
+  if (targetState === 'running' && !(isTold && isAway(source)))
+    return wait('it was cancelled; the target is told');
   if (isAway(source) && isFresh(target, silentSinceMs(source))) {
     return { kind: 'giveUp', why: `it was cancelled while ${nodeName(source)} did not answer` };
   }

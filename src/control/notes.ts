@@ -135,7 +135,8 @@ function isNewsOfItsOwn(known: NodeFacts, seen: NodeFacts): boolean {
 /** What is to be written down of a node; null when nothing new is known. A master that is not there leaves what is known of its shard as it was. */
 function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
   const { report, need, node, shard, facts: known } = view;
-  if (known.remake !== null || view.loss !== null) return null;
+  if (known.remake !== null) return null;
+  if (view.loss !== null) return lastSoundSight(situation, view);
   const master = masterView(situation, shard);
   if (view.condition !== 'answering' || report === null)
     return node.role === 'master' ? null : absentSight(situation, view, master);
@@ -143,6 +144,13 @@ function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
   const following = node.role === 'master' ? node.id : linkTo(situation, view, master);
   if (following === known.following && report.sequence === known.sequence) return null;
   return { sequence: report.sequence, following, seenAtSeconds: situation.nowSeconds, remake: null };
+}
+
+/** What a master had before it lost it must not be forgotten with the leader that saw it. */
+function lastSoundSight({ nowSeconds }: Situation, { node, facts, memory }: NodeView): NodeFacts | null {
+  const sequence = Math.max(...memory.positions.map((position) => position.sequence));
+  if (sequence <= (facts.sequence ?? 0)) return null;
+  return { sequence, following: node.id, seenAtSeconds: nowSeconds, remake: null };
 }
 
 /** A replica that is not there while its master is receives nothing any more: what was known of its link is of the past. */

@@ -42,6 +42,8 @@ export function standingOf(situation: Situation, copy: Copy): Standing {
   if (sequence === 0 && master.memory.positions.at(-1)?.sequence === 0) {
     return { kind: 'known', why: 'nothing was ever written to this shard' };
   }
+  // Its master's data is gone for good, and it would follow that emptied master into nothing: what it has is what is left.
+  if (master.loss?.isIdentityLost === true) return { kind: 'known', why: describeLag(copy) };
   const link = linkBefore(situation, { view: copy.view, master, lag });
   if (link !== null) return refused(link);
   const behind = tooFarBehind(situation, lag);

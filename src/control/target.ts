@@ -3,7 +3,7 @@
 import { assert } from '../base/assert.ts';
 import { masterOf } from '../topology/cluster.ts';
 import { openPromotion } from '../topology/facts.ts';
-import { containsRange } from '../topology/slot.ts';
+import { containsRange, printSlotRange } from '../topology/slot.ts';
 import type { Node, NodeId } from '../topology/types.ts';
 import { type History, historyOf } from './lineage.ts';
 import { lagBehind } from './link.ts';
@@ -41,7 +41,10 @@ export type Need =
  */
 export const ADOPTED_VERSION_MAX = 2 ** 40;
 
-/** How far a node is put above its master, so that the master does not come past before the node asks for its synchronisation (facts section 13.3). */
+/**
+ * How far a node is put above its master, so that the master does not come past before the node asks for its synchronisation (facts section
+ * 13.3). The role is given while at least half of it is left.
+ */
 const OUTRUN_MARGIN = 100_000;
 
 /** Numbers used up in one step: about 0.1 s of the node's time. */
@@ -127,8 +130,17 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   }
   if (!isCutOff && !isFinal(found))
     return push(node, { purpose: 'isolation', report, isForced: isAtVersion });
-  if (history.kind === 'prefix') return push(node, { purpose: 'role', report, isForced: isAtVersion });
-  return { kind: 'condemn', why: history.why };
+  if (history.kind !== 'prefix') return { kind: 'condemn', why: history.why };
+  const gap = gapOf(sight, report);
+  return gap === null
+    ? push(node, { purpose: 'role', report, isForced: isAtVersion })
+    : { kind: 'condemn', why: gap };
+}
+
+/** A node that is cut off deletes the slots it had handed over (facts section 5.4): what looks like a prefix then has a gap. */
+function gapOf({ shard }: Sight, { sourceJob }: NodeReport): string | null {
+  if (sourceJob?.state !== 'success' || !containsRange(shard.slots, sourceJob.range)) return null;
+  return `it handed slots ${printSlotRange(sourceJob.range)} over while it was being replaced, and may have deleted them`;
 }
 
 /** A replica reconnects to whoever listens at its master's address, and takes that one's data for its master's (facts section 3.5). */

@@ -51,7 +51,7 @@ export async function killSuccessor(
   return troubleOf(successor);
 }
 
-/** Everything is dead at once; all come back, one master on an empty disk or only when it was replaced. */
+/** Everything is dead at once; all come back, one master on an empty disk as the last of them, or only when it was replaced. */
 export async function cutPower(action: ActionOf<'power-cut'>, around: Surroundings): Promise<string | null> {
   const { shard, address, isWiped, masters, replicas } = action;
   const view = new GroupView(around.group);
@@ -64,10 +64,13 @@ export async function cutPower(action: ActionOf<'power-cut'>, around: Surroundin
       ...replicas.map(async (each) => around.fleet.at(each).kill()),
     ]);
     for (const each of [...masters, ...replicas]) {
-      if (each !== address || isWiped) await startAgain(each, each === address, around);
+      if (each !== address) await startAgain(each, false, around);
     }
     around.group.start();
-    const trouble = (await untilReady(view)) ?? troubleOf(await successorOf(shard, address, around));
+    const unready = await untilReady(view);
+    // A replica copies whatever answers as its master. While no controller runs nothing can keep it from an empty one, so that comes last.
+    if (isWiped) await startAgain(address, true, around);
+    const trouble = unready ?? troubleOf(await successorOf(shard, address, around));
     if (!isWiped) await startAgain(address, false, around);
     return trouble;
   } finally {

@@ -91,7 +91,9 @@ test('one that is not proven holds both ends and names the one call that is righ
     const scene = settled();
     tell(scene, 'success', target);
     const [detail] = details(scene, 'unrecordedHandOver');
-    expect(detail).toMatch(/do not restart .*\/migrate \{"slot":"10-19","target":1,"slot_only":true\}/);
+    expect(detail).toMatch(
+      /must not be restarted while .*\/migrate \{"slot":"10-19","target":1,"slot_only":true\}/,
+    );
     scene.cluster = valueOf(clusterWithVersion(scene.cluster, 5));
     const told = actionsOf(scene.decide(), 'push').map(({ node }) => node);
     expect(told).toHaveLength(4);

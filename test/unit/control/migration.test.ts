@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
 
 import type { SourceJob, TargetJob } from '../../../src/control/observation.ts';
-import { startMigration } from '../../../src/topology/change-slots.ts';
+import { cancelMigration, startMigration } from '../../../src/topology/change-slots.ts';
 import { clusterWithVersion, masterOf, migrationsOf } from '../../../src/topology/cluster.ts';
+import { initialFacts } from '../../../src/topology/facts.ts';
 import { printSlotSet, slotRange } from '../../../src/topology/slot.ts';
 import { NOW_SECONDS, valueOf } from '../topology/arbitrary.ts';
-import { INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
+import { FRESH, INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
 
 const RANGE = slotRange(10, 19);
 
@@ -373,11 +374,19 @@ test('a dead end of a migration is not looked at more often', () => {
   expect(scene.decide().expectant).toEqual(new Set([target(scene)]));
 });
 
-test('a node that came back without a topology is never left alone: it has no job', () => {
+test('an end that came back without a topology has no job and is told, a target once its source has noticed', () => {
   const scene = running();
-  scene.set(target(scene), { id: null, version: -1, role: 'master', targetJob: null });
+  const lost = { id: null, version: -1, role: 'master', targetJob: null } as const;
+  scene.set(target(scene), lost);
+  look(scene);
+  expect(waitingFor(scene)).toMatch(/the job runs/);
+  tellSource(scene, 'fail');
   look(scene);
   expect(only(scene.decide(), 'push')).toMatchObject({ node: target(scene), id: target(scene) });
+  const other = running();
+  other.set(source(other), { ...lost, sourceJob: null });
+  look(other);
+  expect(only(other.decide(), 'push')).toMatchObject({ node: source(other), id: source(other) });
 });
 
 test('a migration whose end is dead is given up, planned or settled', () => {
@@ -648,4 +657,61 @@ test('a migration that follows another of the same shard starts with a clean cou
   );
   scene.cluster = { ...scene.cluster, shards };
   expect(only(scene.decide(), 'migrate').attempt).toBe(1);
+});
+
+/** The slots were handed over, and the target is back on a new disk before that was recorded. */
+function targetEmptied(scene: Scene): void {
+  tellSource(scene, 'success');
+  scene.set(target(scene), { ...FRESH, targetJob: null });
+}
+
+test('a hand-over is not recorded for a target that is back on a new disk: the copy at the source is kept', () => {
+  const scene = running();
+  // What the target had by its import was not seen, so that nothing shows a fall of its sequence.
+  scene.changeLeader();
+  scene.facts = initialFacts(scene.cluster);
+  targetEmptied(scene);
+  scene.set(scene.id(1, 1), { sequence: 0 });
+  scene.round();
+  expect(givenUp(scene, 1)).toMatch(/the target has lost its data; the copy at the source is kept/);
+  expect(printSlotSet(scene.cluster.shards[0]?.slots ?? [])).toEqual(['0-5460']);
+});
+
+test('such a target is told nothing before that is decided: with a topology it would look like one that has the slots', () => {
+  const scene = running();
+  scene.changeLeader();
+  scene.facts = initialFacts(scene.cluster);
+  scene.set(target(scene), { ...FRESH, targetJob: null });
+  scene.set(scene.id(1, 1), { sequence: 0 });
+  scene.round();
+  expect(waitingFor(scene)).toMatch(/the job runs/);
+  tellSource(scene, 'success');
+  look(scene);
+  expect(givenUp(scene, 1)).toMatch(/has lost its data/);
+});
+
+test('a replica that may have what its emptied master took over is awaited, until somebody cancels', () => {
+  const scene = running();
+  targetEmptied(scene);
+  scene.set(scene.id(1, 1), { link: 'down', syncInProgress: true });
+  scene.round();
+  expect(waitingFor(scene)).toMatch(/a replica of it may have them/);
+  scene.cluster = valueOf(cancelMigration(scene.cluster, 0));
+  expect(givenUp(scene, 1)).toMatch(/the copy at the source is kept/);
+});
+
+test('a cancelled job whose source vanished ends once the target was told, although the target says for ever that it imports', () => {
+  const scene = running();
+  for (const index of [0, 1]) scene.fail(scene.id(0, index), 'hang');
+  scene.rounds(6);
+  scene.cluster = valueOf(cancelMigration(scene.cluster, 0));
+  const pushes = actionsOf(scene.decide(), 'push');
+  expect(pushes.map(({ node }) => node)).toContain(target(scene));
+  expect(pushes.map(({ node }) => node)).not.toContain(source(scene));
+  expect(migrationsOf(scene.cluster)).toHaveLength(1);
+  for (const push of pushes) scene.takePush(push);
+  tellTarget(scene, 'start');
+  look(scene);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp', slots: '10-19' }]);
+  expect(migrationsOf(scene.cluster)).toEqual([]);
 });

@@ -1,0 +1,239 @@
+// Who has which data: emptied disks, strangers at an address, histories that parted. In the end every copy is compared key by key.
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { describe, expect, test } from 'vitest';
+
+import {
+  contentOf,
+  expectContent,
+  expectEqualCopies,
+  restartOnNewDisk,
+  successorOf,
+  write,
+} from '../support/copies.ts';
+import { type KvrocksNode, startKvrocksNode } from '../support/kvrocks-node.ts';
+import { fillSlot, limitSpeed, migrationEnded, sourceSays } from '../support/migrations.ts';
+import { expectStatus, masterOf, type NodeView, replicasOf, type Scene } from '../support/scene.ts';
+import { startStranger } from '../support/stranger.ts';
+import { useScenes, useTrio } from '../support/use-trio.ts';
+import { notYet, waitUntil } from '../support/wait-until.ts';
+
+/** Long enough for a node to come back before its master counts as dead, short enough to wait for when it does not. */
+const trio = useTrio({ pingIntervalSeconds: 0.2, maxPingCount: 15 });
+const scene = useScenes(trio);
+const STRANGER_ID = 'f'.repeat(40);
+
+interface FilledShard {
+  readonly master: NodeView;
+  readonly replicas: readonly NodeView[];
+  readonly written: ReadonlyMap<string, string>;
+}
+
+/** A cluster `c` of one shard whose replicas all have the same two hundred keys. */
+async function filledShard(stage: Scene, count: number): Promise<FilledShard> {
+  const view = await stage.cluster('c', await stage.nodes(count), { replicas: count });
+  const [shard] = view.shards;
+  if (shard === undefined) throw new Error('one shard');
+  const master = masterOf(shard);
+  const written = await write(stage, master.addr, { slot: 1, count: 200, value: 'acknowledged' });
+  for (const { addr } of replicasOf(shard)) await stage.inSync(master.addr, addr);
+  return { master, replicas: replicasOf(shard), written };
+}
+
+/** What the log says about this scene, as text. */
+function told(stage: Scene, event: string): string {
+  const lines = trio()
+    .logged(event)
+    .filter((line) => line['namespace'] === stage.namespace);
+  return lines.map((line) => JSON.stringify(line)).join('\n');
+}
+
+async function untilTold(stage: Scene, event: string, text: RegExp): Promise<void> {
+  await waitUntil(`${event} with ${String(text)} in the log`, () => {
+    const lines = told(stage, event);
+    return text.test(lines) ? true : notYet(lines);
+  });
+}
+
+async function pauseControllers(): Promise<() => Promise<void>> {
+  for (const member of trio().members) member.pause();
+  return async () => {
+    for (const member of trio().members) member.resume();
+    await trio().leader();
+  };
+}
+
+describe('a replica that is made anew', () => {
+  test('ends with exactly the keys of its new master, whatever it had and however it was emptied', async () => {
+    const stage = scene();
+    const nodes = await stage.nodes(5);
+    const view = await stage.cluster('c', nodes.slice(0, 4), { replicas: 2 });
+    const [first, second] = view.shards;
+    const emptied = nodes[4];
+    if (first === undefined || second === undefined || emptied === undefined) throw new Error('two shards');
+    await write(stage, masterOf(first).addr, { slot: 0, count: 300, value: 'of the first shard' });
+    await write(stage, masterOf(second).addr, { slot: 16_383, count: 900, value: 'of the second shard' });
+    const [moved] = replicasOf(first);
+    await stage.inSync(masterOf(first).addr, moved?.addr ?? '');
+    expectStatus(await stage.api.delete(stage.path('c', `/shards/0/nodes/${moved?.id ?? ''}`)), 200);
+    const text = `${STRANGER_ID} 127.0.0.1 ${emptied.port} master - 0-16383`;
+    await stage.ask(emptied.address, 'CLUSTERX', 'SETNODEID', STRANGER_ID);
+    await stage.ask(emptied.address, 'CLUSTERX', 'SETNODES', text, '1');
+    await fillSlot(stage, emptied.address, { slot: 3, count: 200 });
+    await stage.ask(emptied.address, 'FLUSHALL');
+    await stage.ask(emptied.address, 'CLUSTER', 'RESET');
+
+    for (const addr of [moved?.addr, emptied.address]) {
+      const refused = await stage.api.post(stage.path('c', '/shards/1/nodes'), { addr });
+      expectStatus(refused, 409);
+      expectStatus(await stage.api.post(stage.path('c', '/shards/1/nodes'), { addr, remake: true }), 201);
+    }
+    for (const addr of [moved?.addr ?? '', emptied.address])
+      await untilTold(stage, 'copy.remake.committed', new RegExp(addr));
+    const after = await expectEqualCopies(stage, 'c');
+    expect(after.shards[1]?.nodes).toHaveLength(4);
+  });
+});
+
+describe('a master that comes back on an empty disk', () => {
+  test('is replaced by a replica with all the data, and becomes a copy of it', async () => {
+    const stage = scene();
+    const { master, written } = await filledShard(stage, 3);
+    await stage.nodeAt(master.addr).kill();
+    await restartOnNewDisk(stage.nodeAt(master.addr));
+    const successor = await successorOf(stage, 'c', { address: master.addr });
+    await stage.untilWritable(successor, 'after', 'the exchange');
+    await expectContent(stage, successor, written);
+    await expectEqualCopies(stage, 'c');
+  });
+
+  test('is replaced also when all nodes were down', async () => {
+    const stage = scene();
+    const { master, replicas, written } = await filledShard(stage, 3);
+    await Promise.all([master, ...replicas].map(async ({ addr }) => stage.nodeAt(addr).kill()));
+    await Promise.all(replicas.map(async ({ addr }) => stage.nodeAt(addr).restart()));
+    await restartOnNewDisk(stage.nodeAt(master.addr));
+    const successor = await successorOf(stage, 'c', { address: master.addr });
+    await stage.untilWritable(successor, 'after', 'the outage');
+    await expectContent(stage, successor, written);
+    await expectEqualCopies(stage, 'c');
+  });
+});
+
+test('the target of a migration that lost its disk after the hand-over does not cost the source its copy', async () => {
+  const stage = scene();
+  const view = await stage.cluster('c', await stage.nodes(2));
+  const [source, target] = view.shards.map((shard) => masterOf(shard));
+  if (source === undefined || target === undefined) throw new Error('two shards');
+  const written = await write(stage, source.addr, { slot: 100, count: 300, value: 'moving' });
+  await limitSpeed(stage, source.addr, 300);
+  expectStatus(await stage.api.post(stage.path('c', '/migrate'), { slot: 100, target: 1 }), 200);
+  await sourceSays(stage, source.addr, { slots: '100', state: 'start' });
+  const resume = await pauseControllers();
+  await sourceSays(stage, source.addr, { slots: '100', state: 'success' });
+  await stage.nodeAt(target.addr).kill();
+  await restartOnNewDisk(stage.nodeAt(target.addr));
+  await resume();
+
+  await migrationEnded(stage, 'c');
+  await expectContent(stage, source.addr, written);
+  expect((await stage.view('c')).shards[0]?.slot_ranges).toEqual(['0-8191']);
+  for (const [key, value] of written) expect(await stage.askCluster(source.addr, 'GET', key)).toBe(value);
+});
+
+describe('what answers at the address of a dead master', () => {
+  /** A master of all slots of another cluster, with data of its own, that listens at `port`. */
+  async function otherCluster(port: number, dir: string): Promise<KvrocksNode> {
+    const node = await startKvrocksNode({ dir });
+    await node.command('CLUSTERX', 'SETNODEID', STRANGER_ID);
+    await node.command('CLUSTERX', 'SETNODES', `${STRANGER_ID} 127.0.0.1 ${port} master - 0-16383`, '1000');
+    for (let index = 0; index < 50; index += 1) await node.command('SET', `foreign:${index}`, 'foreign');
+    await node.stop();
+    return startKvrocksNode({ port, dir });
+  }
+
+  test('if it is a node of another cluster is left alone, and no replica copies from it', async () => {
+    const stage = scene();
+    const { master, written } = await filledShard(stage, 3);
+    const dir = mkdtempSync(join(tmpdir(), 'kvrocks-stranger-'));
+    await stage.nodeAt(master.addr).kill();
+    const stranger = await otherCluster(stage.nodeAt(master.addr).port, dir);
+    try {
+      const successor = await successorOf(stage, 'c', { address: master.addr });
+      await stage.untilWritable(successor, 'after', 'the stranger');
+      await stage.converged('c', [master.addr]);
+      await expectContent(stage, successor, written);
+      await untilTold(stage, 'problem.found', /"foreignNode"/);
+      expect(await stranger.command('CLUSTERX', 'VERSION')).toBe('1000');
+      expect((await contentOf(stage, stranger.address)).size).toBe(50);
+    } finally {
+      await stranger.dispose();
+      rmSync(dir, { recursive: true, force: true });
+    }
+    await stage.nodeAt(master.addr).restart();
+    await expectEqualCopies(stage, 'c');
+  });
+
+  test.each(['redis', 'garbage'] as const)('if it is %s is no sign of life', async (as) => {
+    const stage = scene();
+    const { master, written } = await filledShard(stage, 2);
+    await stage.nodeAt(master.addr).kill();
+    const stranger = await startStranger({ port: stage.nodeAt(master.addr).port, as });
+    const successor = await successorOf(stage, 'c', { address: master.addr });
+    await stage.untilWritable(successor, 'after', 'the stranger');
+    await expectContent(stage, successor, written);
+    await stranger.kill();
+    await stage.nodeAt(master.addr).restart();
+    await expectEqualCopies(stage, 'c');
+  });
+});
+
+describe('an old master that comes back', () => {
+  test('with writes that the new one never had is made anew, even if the new one has the higher number', async () => {
+    const stage = scene();
+    const { master, written } = await filledShard(stage, 2);
+    await stage.nodeAt(master.addr).kill();
+    const successor = await successorOf(stage, 'c', { address: master.addr });
+    await stage.untilWritable(successor, 'after', 'the promotion');
+    const later = await write(stage, successor, { slot: 1, count: 500, value: 'of the new master' });
+    await stage.converged('c', [master.addr]);
+    const resume = await pauseControllers();
+    await stage.nodeAt(master.addr).restart();
+    // Nobody has told it yet: it takes writes as the master it was.
+    await write(stage, master.addr, { slot: 2, count: 20, value: 'too late' });
+    await resume();
+
+    await untilTold(stage, 'copy.condemn.committed', /numbers are its own/);
+    await untilTold(stage, 'copy.remake.committed', new RegExp(master.addr));
+    await expectEqualCopies(stage, 'c');
+    await expectContent(stage, successor, new Map([...written, ...later]));
+    expect((await contentOf(stage, master.addr)).size).toBe(501);
+  });
+
+  test('after a death under writes equals its successor key by key', async () => {
+    const stage = scene();
+    const { master } = await filledShard(stage, 2);
+    let isOver = false;
+    const writer = (async () => {
+      for (let number = 0; !isOver; number += 1) {
+        const batch = { slot: number % 100, count: 50, value: String(number) };
+        await write(stage, master.addr, batch).catch(() => undefined);
+      }
+    })();
+    const before = (await contentOf(stage, master.addr)).size;
+    await waitUntil('writes to be under way', async () =>
+      (await contentOf(stage, master.addr)).size > before ? true : notYet(before),
+    );
+    await stage.nodeAt(master.addr).kill();
+    isOver = true;
+    await writer;
+    const successor = await successorOf(stage, 'c', { address: master.addr });
+    await stage.untilWritable(successor, 'after', 'the promotion');
+    await write(stage, successor, { slot: 1, count: 500, value: 'of the new master' });
+    await stage.nodeAt(master.addr).restart();
+    await expectEqualCopies(stage, 'c');
+  });
+});

@@ -1,0 +1,203 @@
+// Slots that were handed over are never taken back: whoever paused, lost an answer, died or was told by hand, every write stays where it is.
+
+import { describe, expect, test } from 'vitest';
+
+import { fillSlot, isMigrating, limitSpeed, migrationEnded, sourceSays } from '../support/migrations.ts';
+import { fieldsOf } from '../support/node-commands.ts';
+import { problemTold, linesOf } from '../support/problems.ts';
+import { expectStatus, masterOf, type Scene } from '../support/scene.ts';
+import { useScenes, useTrio } from '../support/use-trio.ts';
+import { notYet, waitUntil } from '../support/wait-until.ts';
+
+/** Longer than a request looks at a node that does not answer: a migration begins although its source hangs. */
+const trio = useTrio({ maxPingCount: 20 });
+const scene = useScenes(trio);
+
+const SLOT = 1000;
+const isSimulated = (process.env['KVROCKS_BIN'] ?? '') === '';
+
+interface Stage {
+  readonly stage: Scene;
+  readonly source: string;
+  readonly target: string;
+  readonly targetId: string;
+  readonly addresses: readonly string[];
+}
+
+/** A cluster `c` of two shards with a master each. */
+async function twoShards(): Promise<Stage> {
+  const stage = scene();
+  const nodes = await stage.nodes(2);
+  const { shards } = await stage.cluster('c', nodes);
+  const [source, target] = shards.map((shard) => masterOf(shard));
+  if (source === undefined || target === undefined) throw new Error('two shards');
+  const addresses = [source.addr, target.addr];
+  return { stage, source: source.addr, target: target.addr, targetId: target.id, addresses };
+}
+
+/** A shard of one fresh node is added; it touches no end of any migration. */
+async function addShard(stage: Scene): Promise<string> {
+  const [fresh] = await stage.nodes(1);
+  const address = fresh?.address ?? '';
+  expectStatus(await stage.api.post(stage.path('c', '/shards'), { nodes: [address] }), 201);
+  return address;
+}
+
+/** The key is answered with `value` from wherever a client begins, and exactly one node takes writes of it. */
+async function expectServedOnce(
+  { stage, addresses }: Pick<Stage, 'stage' | 'addresses'>,
+  { key, value }: { readonly key: string; readonly value: string },
+): Promise<void> {
+  for (const address of addresses) expect(await stage.askCluster(address, 'GET', key)).toBe(value);
+  const outcomes = await Promise.allSettled(
+    addresses.map((address) => stage.ask(address, 'SET', key, value)),
+  );
+  const texts = outcomes.map((each) =>
+    each.status === 'fulfilled' ? String(each.value) : String(each.reason.message),
+  );
+  expect(texts.filter((text) => text === 'OK')).toHaveLength(1);
+  expect(texts.filter((text) => text !== 'OK' && !text.startsWith('MOVED'))).toEqual([]);
+}
+
+async function importState(stage: Scene, address: string): Promise<string | undefined> {
+  return fieldsOf(String(await stage.ask(address, 'CLUSTER', 'INFO'))).get('import_state');
+}
+
+/** Writes at the target as soon as it takes the slot. */
+async function writtenAt(stage: Scene, target: string, key: string): Promise<void> {
+  await waitUntil(`${target} to take writes`, () => stage.ask(target, 'SET', key, 'new'), { intervalMs: 2 });
+}
+
+/** A job of `count` keys that copies `speed` of them a second; returns when both ends are at it. */
+async function runningJob(
+  { stage, source, target }: Stage,
+  { count, speed }: { readonly count: number; readonly speed: number },
+): Promise<readonly string[]> {
+  const keys = await fillSlot(stage, source, { slot: SLOT, count });
+  await limitSpeed(stage, source, speed);
+  expectStatus(await stage.api.post(stage.path('c', '/migrate'), { slot: SLOT, target: 1 }), 200);
+  await waitUntil(`${target} to import`, async () => {
+    const state = await importState(stage, target);
+    return state === 'start' ? true : notYet(state);
+  });
+  return keys;
+}
+
+describe('a source that hangs', () => {
+  test('in the middle of a move carries it out when it goes on, and the move is recorded', async () => {
+    const two = await twoShards();
+    const { stage, source, target } = two;
+    const [key = ''] = await runningJob(two, { count: 128, speed: 48 });
+    stage.nodeAt(source).pause();
+    await problemTold(trio(), stage, { kind: 'masterUnreachable', addr: source });
+    const fresh = await addShard(stage);
+    expect(isMigrating(await stage.view('c'))).toBe(true);
+    stage.nodeAt(source).resume();
+    await writtenAt(stage, target, key);
+    await migrationEnded(stage, 'c');
+    await addShard(stage);
+    const after = await stage.converged('c');
+    expect(after.shards[1]?.slot_ranges).toContain(String(SLOT));
+    await expectServedOnce({ stage, addresses: [...two.addresses, fresh] }, { key, value: 'new' });
+  });
+
+  test('before a move begins is sent no request that it could carry out later', async () => {
+    const two = await twoShards();
+    const { stage, source } = two;
+    const [key = ''] = await fillSlot(stage, source, { slot: SLOT, count: 3 });
+    stage.nodeAt(source).pause();
+    expectStatus(await stage.api.post(stage.path('c', '/migrate'), { slot: SLOT, target: 1 }), 200);
+    await migrationEnded(stage, 'c');
+    await addShard(stage);
+    stage.nodeAt(source).resume();
+    const after = await stage.converged('c');
+    expect(after.shards[0]?.slot_ranges).toEqual(['0-8191']);
+    expect(linesOf(trio(), stage, 'migrate.sent')).toEqual([]);
+    await expectServedOnce(two, { key, value: key });
+  });
+});
+
+test('a move that somebody made by hand is adopted with what was written since', async () => {
+  const two = await twoShards();
+  const { stage, source, target, targetId } = two;
+  const [key = ''] = await fillSlot(stage, source, { slot: SLOT, count: 3 });
+  await stage.ask(source, 'CLUSTERX', 'MIGRATE', String(SLOT), targetId);
+  await sourceSays(stage, source, { slots: String(SLOT), state: 'success' });
+  await writtenAt(stage, target, key);
+  await addShard(stage);
+  await stage.viewWhere(
+    'c',
+    'the slot at its new owner',
+    ({ shards }) => shards[1]?.slot_ranges?.includes(String(SLOT)) === true,
+  );
+  await stage.converged('c');
+  await expectServedOnce(two, { key, value: 'new' });
+});
+
+test.runIf(isSimulated)('an import whose end is never answered ends at one of the two', async () => {
+  const two = await twoShards();
+  const { stage, source, target } = two;
+  const keys = await fillSlot(stage, source, { slot: SLOT, count: 3 });
+  // Once for each attempt: the target has the slot every time and the source says every time that it failed.
+  await stage.ask(target, 'SIMULATOR', 'LOSE-IMPORT-REPLY');
+  expectStatus(await stage.api.post(stage.path('c', '/migrate'), { slot: SLOT, target: 1 }), 200);
+  const requests = await waitUntil('three attempts', async () => {
+    const sent = linesOf(trio(), stage, 'migrate.sent');
+    const isArmed = sent.length >= 3 || !isMigrating(await stage.view('c'));
+    if (!isArmed) await stage.ask(target, 'SIMULATOR', 'LOSE-IMPORT-REPLY');
+    return isArmed ? sent : notYet(sent);
+  });
+  expect(requests.length).toBeGreaterThanOrEqual(1);
+  await migrationEnded(stage, 'c');
+  await stage.converged('c');
+  const [key = ''] = keys;
+  await expectServedOnce(two, { key, value: key });
+});
+
+describe('a migration that does not end', () => {
+  const MINUTES = { count: 2048, speed: 16 };
+
+  test('because its source died for good is led out of by a cancel', async () => {
+    const two = await twoShards();
+    const { stage, source, target } = two;
+    const keys = await runningJob(two, MINUTES);
+    // A hang first: the target keeps its import, as one does whose source host vanished from the network.
+    stage.nodeAt(source).pause();
+    await problemTold(trio(), stage, { kind: 'masterUnreachable', addr: source });
+    expect(await importState(stage, target)).toBe('start');
+    await addShard(stage);
+    expect(isMigrating(await stage.view('c'))).toBe(true);
+    expectStatus(await stage.api.post(stage.path('c', '/migrate/cancel'), { slot: SLOT }), 200);
+    await migrationEnded(stage, 'c');
+    // Changes of both ends are possible again, and the source comes back with everything it had.
+    expectStatus(
+      await stage.api.post(stage.path('c', '/migrate'), { slot: 9000, target: 2, slot_only: true }),
+      200,
+    );
+    await stage.converged('c', [source]);
+    stage.nodeAt(source).resume();
+    await stage.converged('c');
+    await expectServedOnce(two, { key: keys[0] ?? '', value: keys[0] ?? '' });
+  });
+
+  test('is given up while both ends are well, and can be asked for again', async () => {
+    const two = await twoShards();
+    const { stage, source, target } = two;
+    const keys = await runningJob(two, MINUTES);
+    const before = await stage.view('c');
+    expectStatus(await stage.api.post(stage.path('c', '/migrate/cancel'), { source: 0 }), 200);
+    const after = await migrationEnded(stage, 'c');
+    expect(after.shards.map((shard) => shard.slot_ranges)).toEqual(
+      before.shards.map((shard) => shard.slot_ranges),
+    );
+    await stage.converged('c');
+    await sourceSays(stage, source, { slots: String(SLOT), state: 'fail' });
+    await expectServedOnce(two, { key: keys[7] ?? '', value: keys[7] ?? '' });
+    expect((await stage.api.post(stage.path('c', '/migrate/cancel'))).status).toBe(404);
+    await limitSpeed(stage, source, 0);
+    expectStatus(await stage.api.post(stage.path('c', '/migrate'), { slot: SLOT, target: 1 }), 200);
+    await migrationEnded(stage, 'c');
+    await stage.converged('c');
+    for (const key of keys) expect(await stage.ask(target, 'GET', key)).toBe(key);
+  });
+});
