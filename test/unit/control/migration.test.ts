@@ -674,7 +674,7 @@ test('a hand-over is not recorded for a target that is back on a new disk: the c
   scene.set(scene.id(1, 1), { sequence: 0 });
   scene.round();
   expect(givenUp(scene, 1)).toMatch(/the target has lost its data; the copy at the source is kept/);
-  expect(printSlotSet(scene.cluster.shards[0]?.slots ?? [])).toEqual(['0-5460']);
+  expect(printSlotSet(scene.cluster.shards[0]!.slots)).toEqual(['0-5460']);
 });
 
 test('such a target is told nothing before that is decided: with a topology it would look like one that has the slots', () => {
