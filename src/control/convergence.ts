@@ -282,6 +282,6 @@ function isAwaited(view: NodeView, sinceMs: number): boolean {
 }
 
 /** The last look is younger than the last push: it shows what the push did. */
-function isLookCurrent({ look, push }: NodeMemory): boolean {
+export function isLookCurrent({ look, push }: NodeMemory): boolean {
   return look !== null && look.startedAtMs >= push.endedAtMs;
 }

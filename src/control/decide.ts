@@ -12,6 +12,7 @@ import { type ControlMemory, NO_MEMORY, forgetOthers } from './memory.ts';
 import { planMigrations, reviewMigrations } from './migration.ts';
 import { NO_REMAKE, type NodeMemory } from './node-memory.ts';
 import { planNotes } from './notes.ts';
+import { reviewPlaces } from './overruled.ts';
 import type { Problem } from './problems.ts';
 import type { Circumstances } from './sight.ts';
 import { type Situation, lookAt } from './situation.ts';
@@ -39,7 +40,9 @@ export function decide(input: ControlInput): Decision {
   const facts = factsFor(input.facts, input.cluster);
   const known = forgetOthers(input.memory, input.cluster);
   const seen = lookAt({ ...input, facts, memory: known });
-  const memory = { ...settledNodes(seen), migrations: reviewMigrations(seen) };
+  const settled = settledNodes(seen);
+  const places = reviewPlaces({ ...seen, memory: settled });
+  const memory = { ...settled, ...places, migrations: reviewMigrations(seen) };
   const situation = lookAt({ ...input, facts, memory });
   const failover = planFailovers(situation);
   const migration = planMigrations(situation, failover);
@@ -158,6 +161,7 @@ function pushBegun(before: NodeMemory, action: PushAction, nowMs: number): NodeM
   return {
     ...before,
     push: { ...push, version, purpose, attempts, inFlightSinceMs: nowMs },
+    placedAt: null,
     remake: told === remake.before ? remake : { ...remake, before: told },
   };
 }

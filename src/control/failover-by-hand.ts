@@ -203,7 +203,7 @@ function acceptLoss(
   });
   const text = `${nodeName(master)} is accepted as it is, by hand and by force, although ${loss.why}`;
   const reason: CommitReason = { kind: 'copyRemade', shardIndex, node: node.id, text };
-  const settled = withoutMoveTo(situation.cluster, master);
+  const settled = withoutMove(situation.cluster, master);
   const action: CommitAction = {
     kind: 'commit',
     next: settled.cluster,
@@ -213,10 +213,13 @@ function acceptLoss(
   return ok({ action, newMaster: node.id, isAcceptance: true });
 }
 
-/** A target that lost what was moved to it does not get the slots: their copy at the source is the only one. */
-function withoutMoveTo(cluster: Cluster, master: NodeView): Pick<Draft, 'cluster' | 'reasons'> {
+/**
+ * A move from or to a node that lost its data has nothing left to move: the slots stay where they are. A hand-over that was complete is recorded
+ * by the ordinary rules, before anybody can ask for this.
+ */
+function withoutMove(cluster: Cluster, master: NodeView): Pick<Draft, 'cluster' | 'reasons'> {
   const place = migrationOfShard(cluster, master.shard.id);
-  if (place?.target.id !== master.shard.id) return { cluster, reasons: [] };
+  if (place === null) return { cluster, reasons: [] };
   const ended = endMigration(cluster, place.sourceIndex);
   const raised = ended.ok ? clusterWithVersion(ended.value, cluster.version + 1) : ended;
   if (!raised.ok) return { cluster, reasons: [] };
@@ -225,7 +228,7 @@ function withoutMoveTo(cluster: Cluster, master: NodeView): Pick<Draft, 'cluster
     sourceIndex: place.sourceIndex,
     targetIndex: place.targetIndex,
     slots: printSlotRange(place.migration.range),
-    text: `the target ${nodeName(master)} has lost its data`,
+    text: `${nodeName(master)} has lost its data`,
   };
   return { cluster: raised.value, reasons: [reason] };
 }

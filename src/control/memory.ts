@@ -37,7 +37,10 @@ export interface CommitMemory {
   readonly nextAtMs: number;
 }
 
-/** Raises of the version that changed nothing else: bounded, so that two causes that disagree cannot spin. */
+/**
+ * How often somebody else's topology was overruled: by a raise of the version that changed nothing else, or by FORCE at ours. Bounded, so that
+ * two causes that disagree cannot spin.
+ */
 export interface RaiseMemory {
   readonly count: number;
   readonly lastAtMs: number;

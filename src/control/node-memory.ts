@@ -98,6 +98,8 @@ export interface NodeMemory {
   /** The first look since then at which it had none; null while it has one, and before the first look. */
   readonly unlinked: Unlinked | null;
   readonly push: PushMemory;
+  /** The version at which it was seen in its place since the last push; null when it was not. */
+  readonly placedAt: ClusterVersion | null;
   readonly remake: RemakeMemory;
   /** An import that this leadership saw coming to its success and no push has passed since; null when there is none. */
   readonly imported: SlotRange | null;
@@ -153,6 +155,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
     linked: null,
     unlinked: null,
     push: NO_PUSH,
+    placedAt: null,
     remake: NO_REMAKE,
     imported: null,
   };

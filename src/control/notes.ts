@@ -94,11 +94,11 @@ function judgedCopy(
   });
 }
 
-/** Five raises in a row without lasting effect: another controller manages these nodes, and whoever goes on swaps masters back and forth. */
+/** Overruled five times in a row without lasting effect: another controller manages these nodes, and whoever goes on swaps masters back and forth. */
 function contested(situation: Situation, facts: ClusterFacts, reasons: CommitReason[]): ClusterFacts {
   const { raise } = situation.memory;
   if (facts.contestedVersion !== null || raise.count < RAISES_CONTESTED) return facts;
-  const text = `the version was raised ${raise.count} times in a row; nothing is pushed to this cluster until somebody confirms that this group alone manages it`;
+  const text = `somebody else's topologies were overruled ${raise.count} times in a row; nothing is pushed to this cluster until somebody confirms that this group alone manages it`;
   reasons.push({ kind: 'pushesHeld', shardIndex: null, node: null, text });
   return { ...facts, contestedVersion: situation.cluster.version };
 }

@@ -158,7 +158,7 @@ export const PROBLEMS = {
   versionContested: {
     severity: 'error',
     title: 'Somebody else pushes topologies',
-    when: 'The version had to be raised again and again without lasting effect. Nothing is pushed to this cluster any more, except to a master that replaces a dead one.',
+    when: 'Topologies of somebody else had to be overruled again and again, by a higher version or by FORCE. Nothing is pushed to this cluster any more, except to a master that replaces a dead one.',
     remedy:
       'Make sure that only this controller group and no script manages these nodes, then confirm it: POST .../clusters/{cluster}/sync.',
   },

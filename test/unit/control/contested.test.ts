@@ -17,7 +17,7 @@ function contested(): Scene {
   }
   const held = scene.commit();
   expect(held.reasons).toMatchObject([
-    { kind: 'pushesHeld', text: expect.stringMatching(/raised 5 times in a row/) },
+    { kind: 'pushesHeld', text: expect.stringMatching(/overruled 5 times in a row/) },
   ]);
   expect(held.next).toBe(scene.cluster);
   return scene;
@@ -90,5 +90,46 @@ test('a wrong role at our version on one broken replica never raises the version
       scene.endPush(push);
     }
   }
+  expect(scene.cluster.version).toBe(1);
+});
+
+/** Somebody puts the master out of its place by FORCE, at our own version. */
+function putOutOfPlace(scene: Scene): void {
+  const master = masterOf(scene.cluster.shards[1]!).address;
+  scene.set(scene.id(0, 0), { role: 'replica', master, link: 'up' });
+  scene.nowMs += 10_000;
+  scene.round();
+}
+
+test('a node that is put out of its place by FORCE again and again is contested, too, although no version rises', () => {
+  const scene = new Scene();
+  scene.rounds(2);
+  scene.settle();
+  for (let times = 0; times < 4; times += 1) {
+    putOutOfPlace(scene);
+    const push = only(scene.decide(), 'push');
+    expect(push).toMatchObject({ node: scene.id(0, 0), isForced: true });
+    scene.takePush(push);
+    scene.round();
+    expect(scene.decide().actions).toEqual([]);
+  }
+  putOutOfPlace(scene);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'pushesHeld' }]);
+  scene.rounds(3);
+  expect(scene.decide().actions).toEqual([]);
+  expect(scene.cluster.version).toBe(1);
+});
+
+test('a node that never takes its place at our version is repaired for ever and contests nothing', () => {
+  const scene = new Scene();
+  scene.rounds(2);
+  scene.settle();
+  scene.set(scene.id(0, 0), { role: 'replica', master: masterOf(scene.cluster.shards[1]!).address });
+  for (let times = 0; times < 12; times += 1) {
+    scene.nowMs += 60_000;
+    scene.round();
+    scene.endPush(only(scene.decide(), 'push'));
+  }
+  expect(scene.facts.contestedVersion).toBeNull();
   expect(scene.cluster.version).toBe(1);
 });

@@ -15,6 +15,7 @@ const CALLS: Partial<Record<ProblemKind, Call>> = {
   masterUnreachable: 'forceFailover',
   masterDataLost: 'forceFailover',
   versionContested: 'confirmAlone',
+  unrecordedHandOver: 'restartNode',
 };
 
 interface Hands {
