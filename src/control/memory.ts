@@ -25,7 +25,7 @@ export interface MigrationMemory {
   readonly sawTargetUnmarked: boolean;
   /** Since when the job is seen running, on the monotonic clock; null while it is not. */
   readonly runningSinceMs: number | null;
-  /** Since when the source's success is known; null while it does not tell of one. */
+  /** When the look began that first showed the source's success; null while it does not tell of one. */
   readonly succeededSinceMs: number | null;
   /** Why the last attempt failed; empty when none has. */
   readonly lastError: string;

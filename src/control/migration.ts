@@ -52,10 +52,10 @@ export function reviewMigrations(situation: Situation): ReadonlyMap<ShardId, Mig
   return reviewed;
 }
 
-/** When the source's success was first known: looks at the target that began later show what became of it. */
+/** When the look began that first showed the source's success: looks at the target from then on show what became of it. */
 function succeededSinceMs({ memory, source, sourceState }: MigrationView): number | null {
   if (sourceState !== 'succeeded') return null;
-  return memory.succeededSinceMs ?? source.memory.look?.endedAtMs ?? null;
+  return memory.succeededSinceMs ?? source.memory.look?.startedAtMs ?? null;
 }
 
 /** A replica shows no job lines at all, and its old ones again once it is a master (facts section 5.2): its silence proves nothing. */

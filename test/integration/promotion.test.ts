@@ -85,8 +85,8 @@ describe.runIf(isSimulated)('a replica that is not up to date', () => {
     await untilProblem(stage, 'masterUnreachable', new RegExp(`No eligible replica.*${replica.addr}`));
     expect((await stage.view('c')).shards.map((shard) => masterOf(shard).addr)).toEqual([master.addr]);
     expect(await failover(stage)).toEqual([409, expect.stringContaining('"force": true')]);
-    await stage.ask(replica.addr, 'SIMULATOR', 'CUT', 'no');
     expect(await failover(stage, { force: true })).toEqual([200, '']);
+    await stage.ask(replica.addr, 'SIMULATOR', 'CUT', 'no');
     await stage.untilWritable(replica.addr, 'after', 'force');
     await stage.nodeAt(master.addr).restart();
     await expectEqualCopies(stage, 'c');
@@ -175,6 +175,8 @@ describe('when all controllers are stopped', () => {
   test('and a master dies meanwhile, its replica is promoted by those that start', async () => {
     const stage = scene();
     const { master, replica, written } = await writtenShard(stage);
+    await untilWrittenDown(stage, master.addr);
+    await stage.inSync(master.addr, replica.addr);
     await stopControllers();
     await stage.nodeAt(master.addr).kill();
     await startControllers();
@@ -189,6 +191,7 @@ describe('when all controllers are stopped', () => {
     const stage = scene();
     const { master, replicas } = await writtenShard(stage, 3);
     await untilWrittenDown(stage, master.addr);
+    for (const { addr } of replicas) await stage.inSync(master.addr, addr);
     await stopControllers();
     await Promise.all([master, ...replicas].map(async ({ addr }) => stage.nodeAt(addr).kill()));
     await Promise.all(replicas.map(async ({ addr }) => stage.nodeAt(addr).restart()));

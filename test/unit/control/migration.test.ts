@@ -731,3 +731,26 @@ test('a cancelled job whose source vanished ends once the target was told, altho
   expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp', slots: '10-19' }]);
   expect(migrationsOf(scene.cluster)).toEqual([]);
 });
+
+test('after that the source is told at once, and its target only when the source serves its copy again', () => {
+  const scene = running();
+  scene.changeLeader();
+  scene.facts = initialFacts(scene.cluster);
+  targetEmptied(scene);
+  scene.set(scene.id(1, 1), { sequence: 0 });
+  scene.round();
+  givenUp(scene, 1);
+  const told: string[] = [];
+  for (let wave = 0; wave < 4; wave += 1) {
+    for (const push of actionsOf(scene.decide(), 'push')) {
+      told.push(push.node);
+      scene.takePush(push);
+      if (push.node === source(scene)) tellSource(scene, 'success', RANGE, target(scene), false);
+    }
+    scene.round();
+  }
+  expect(told.indexOf(source(scene))).toBeGreaterThanOrEqual(0);
+  expect(told.indexOf(target(scene))).toBeGreaterThan(told.indexOf(source(scene)));
+  expect(scene.problems()).toContain('slotsWriteForbidden');
+  expect(scene.problems()).not.toContain('unrecordedHandOver');
+});
