@@ -1,7 +1,7 @@
 // What the routes need of the rest of the program. `server.ts` joins them with the registry, the leader and Raft.
 
 import type { Result } from '../base/result.ts';
-import type { FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
+import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import type { SlotService } from '../control/imported-hand-over.ts';
 import type { NodeEndpoint } from '../control/node-commands.ts';
 import type { NodeError, SourceJob, TargetJob } from '../control/observation.ts';
@@ -178,7 +178,7 @@ export interface Failovers {
    * Promotes `preferred`, or the best replica when null. Resolves when the change is committed and the new master was
    * told or a bounded time has passed. Another node than `preferred` is never taken.
    */
-  failover(request: FailoverRequest): Promise<Result<NodeId, FailoverRefusal>>;
+  failover(request: FailoverRequest): Promise<Result<FailoverDone, FailoverRefusal>>;
 }
 
 /** Counts and times of requests; `telemetry/metrics.ts`. */

@@ -93,8 +93,6 @@ function errorProblemKind(error: NodeError | null): ProblemKind {
       return 'passwordRefused';
     case 'clusterDisabled':
       return 'clusterDisabled';
-    case 'notKvrocks':
-      return 'notKvrocks';
     case 'tooManyClients':
       return 'tooManyClients';
     case 'masterDown':

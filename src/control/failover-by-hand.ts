@@ -2,8 +2,8 @@
 
 import { err, ok, type Result } from '../base/result.ts';
 import { endMigration } from '../topology/change-slots.ts';
-import { clusterWithVersion, masterOf, migrationOfShard } from '../topology/cluster.ts';
-import { withNodeFacts } from '../topology/facts.ts';
+import { clusterWithVersion, masterOf, migrationOfShard, replicasOf } from '../topology/cluster.ts';
+import { UNSEEN_NODE, withNodeFacts } from '../topology/facts.ts';
 import { printSlotRange } from '../topology/slot.ts';
 import type { Cluster, Node, NodeId, Shard } from '../topology/types.ts';
 import type { CommitAction, CommitReason } from './actions.ts';
@@ -27,6 +27,8 @@ export interface Choice {
   readonly newMaster: NodeId;
   /** The new master's data is accepted as it is: what was remembered of it counts no more. */
   readonly isAcceptance: boolean;
+  /** What may be lost, for people; null where nothing is forced. */
+  readonly warning: string | null;
 }
 
 /** The next topology and facts, or the sentence why there are none. Never another node than the preferred one. */
@@ -165,16 +167,16 @@ function promoted(
   if (typeof replaced === 'string') return err(replaced);
   const newMaster = candidate.view.node.id;
   const known = master.memory.positions.at(-1)?.sequence ?? master.facts.sequence;
-  const risk =
-    candidate.isProven || known === null
-      ? ''
-      : `; the master was last seen at ${known}, what the new one lacks of that is lost`;
+  const warning = candidate.isProven
+    ? null
+    : `forced: ${nodeName(candidate.view)} is not known to have everything (it stands at sequence ${candidate.sequence}, the master was last ` +
+      `seen at ${known ?? 'an unknown one'}); what it lacks is lost`;
   const reason: CommitReason = {
     kind: 'failover',
     shardIndex: choice.shardIndex,
     from: master.node.id,
     to: newMaster,
-    text: `asked for by hand; replica ${nodeName(candidate.view)} takes over: ${candidate.why}${risk}`,
+    text: `asked for by hand; replica ${nodeName(candidate.view)} takes over: ${candidate.why}${warning === null ? '' : `; ${warning}`}`,
   };
   const action: CommitAction = {
     kind: 'commit',
@@ -182,7 +184,7 @@ function promoted(
     facts: replaced.facts,
     reasons: [...replaced.reasons, reason],
   };
-  return ok({ action, newMaster, isAcceptance: !candidate.isProven });
+  return ok({ action, newMaster, isAcceptance: !candidate.isProven, warning });
 }
 
 /** The master stays although it lost its data: the way out of a shard that has nothing better. */
@@ -195,12 +197,18 @@ function acceptLoss(
   if (loss === null || report === null || !isFresh(master, askedAtMs)) {
     return err(`preferred_node_id: node ${node.id} is already the master of this shard`);
   }
-  const facts = withNodeFacts(situation.facts, node.id, {
+  let facts = withNodeFacts(situation.facts, node.id, {
     sequence: report.sequence,
     following: node.id,
     seenAtSeconds: situation.nowSeconds,
     remake: null,
   });
+  // Their history ended with the data that is given up: a number that fits the new one says nothing.
+  for (const { id } of replicasOf(master.shard)) {
+    const known = facts.nodes.get(id) ?? UNSEEN_NODE;
+    const remake = 'its master was accepted without the data it had';
+    facts = withNodeFacts(facts, id, { ...known, following: null, remake });
+  }
   const text = `${nodeName(master)} is accepted as it is, by hand and by force, although ${loss.why}`;
   const reason: CommitReason = { kind: 'copyRemade', shardIndex, node: node.id, text };
   const settled = withoutMove(situation.cluster, master);
@@ -210,7 +218,8 @@ function acceptLoss(
     facts,
     reasons: [...settled.reasons, reason],
   };
-  return ok({ action, newMaster: node.id, isAcceptance: true });
+  const warning = `forced: ${nodeName(master)} stays master without the data it had (${loss.why})`;
+  return ok({ action, newMaster: node.id, isAcceptance: true, warning });
 }
 
 /**

@@ -11,5 +11,12 @@ export interface FailoverRequest extends ClusterPlace {
   readonly isForced: boolean;
 }
 
+/** A failover that was committed. */
+export interface FailoverDone {
+  readonly newMaster: NodeId;
+  /** What may be lost by it, one sentence; null where nothing was forced. */
+  readonly warning: string | null;
+}
+
 /** `refused` carries a sentence for people. After `unknown` there may have been a failover. */
 export type FailoverRefusal = ChangeError | { readonly kind: 'refused'; readonly reason: string };

@@ -16,7 +16,6 @@ export type ProblemKind =
   | 'nodeLoading'
   | 'passwordRefused'
   | 'clusterDisabled'
-  | 'notKvrocks'
   | 'nodeRefuses'
   | 'replicaRefusesStale'
   | 'foreignNode'
@@ -122,12 +121,6 @@ export const PROBLEMS = {
     title: 'Cluster mode is off',
     when: 'A node says that cluster mode is not enabled.',
     remedy: 'Set "cluster-enabled yes" in its configuration and restart it.',
-  },
-  notKvrocks: {
-    severity: 'error',
-    title: 'Not a Kvrocks node',
-    when: 'What answers at the address is not Kvrocks.',
-    remedy: 'Check the address and what listens there.',
   },
   nodeRefuses: {
     severity: 'error',

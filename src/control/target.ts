@@ -82,7 +82,11 @@ function needOfMaster({ cluster }: Circumstances, found: NodeCase): Need {
   if (loss?.isIdentityLost === true) return { kind: 'wait', why: loss.why };
   const isAtVersion = report.version === cluster.version;
   const isInPlace = isAtVersion && report.role === 'master' && report.id === node.id;
-  if (isInPlace && !hasStrayImport(found)) return { kind: 'nothing' };
+  if (isInPlace) {
+    if (!hasStrayImport(found)) return { kind: 'nothing' };
+    const why = 'slots came to it that nobody moves there';
+    return { kind: 'push', purpose: 'role', id: null, isForced: true, why };
+  }
   return push(node, { purpose: 'role', report, isForced: isAtVersion });
 }
 

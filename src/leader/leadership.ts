@@ -4,10 +4,10 @@ import type { Clock, Timer } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { err, type Result } from '../base/result.ts';
-import type { FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
+import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import type { ControlSettings } from '../control/settings.ts';
 import type { ClusterRecord } from '../topology/record.ts';
-import type { Name, NodeId } from '../topology/types.ts';
+import type { Name } from '../topology/types.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient } from './ports.ts';
 import type { ClusterStatus } from './status.ts';
 import { Supervisor } from './supervisor.ts';
@@ -81,7 +81,7 @@ export class Leadership {
    * Promotes `preferred`, or the best replica, after fresh looks at the shard. Resolves when the change is committed
    * and the new master was told, or a bounded time has passed. Never takes another node than `preferred`.
    */
-  failover(request: FailoverRequest): Promise<Result<NodeId, FailoverRefusal>> {
+  failover(request: FailoverRequest): Promise<Result<FailoverDone, FailoverRefusal>> {
     if (this.#stopped !== null) return Promise.resolve(err({ kind: 'notLeader' }));
     // The watcher may be a moment behind a route that just created the cluster.
     this.#sync();

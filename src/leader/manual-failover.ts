@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { CommitAction } from '../control/actions.ts';
 import { type Choice, chooseByHand, unfitReason } from '../control/failover-by-hand.ts';
-import type { FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
+import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import { isFresh } from '../control/sight.ts';
 import type { Situation } from '../control/situation.ts';
 import type { ChangeError, ClusterRecord } from '../topology/record.ts';
@@ -51,7 +51,7 @@ export class ManualFailover {
   }
 
   /** Resolves with the new master's id when it was told, or after a bounded time. Never takes another node than `preferred`. */
-  async run(request: HandRequest): Promise<Result<NodeId, FailoverRefusal>> {
+  async run(request: HandRequest): Promise<Result<FailoverDone, FailoverRefusal>> {
     if (this.#isStopped) return err({ kind: 'notLeader' });
     if (this.#running !== null) return refused('another failover of this cluster is under way, please retry');
     const run = this.#run(request);
@@ -78,16 +78,16 @@ export class ManualFailover {
     await this.#running;
   }
 
-  async #run(request: HandRequest): Promise<Result<NodeId, FailoverRefusal>> {
+  async #run(request: HandRequest): Promise<Result<FailoverDone, FailoverRefusal>> {
     for (let attempt = 1; ; attempt += 1) {
       const chosen = await this.#choose(request);
       if (!chosen.ok) return chosen;
-      const { record, action, newMaster, isAcceptance } = chosen.value;
+      const { record, action, newMaster, isAcceptance, warning } = chosen.value;
       const outcome = await this.#ports.commit(record, action);
       if (outcome.ok) {
         if (isAcceptance) this.#ports.forget(newMaster);
         await this.#untilTold(newMaster);
-        return ok(newMaster);
+        return ok({ newMaster, warning });
       }
       const { error } = outcome;
       if (error.kind === 'tooLarge') return refused(error.reason);

@@ -54,6 +54,7 @@ export class Reporter {
         node: problem.node,
         addr: problem.address,
         detail: problem.detail,
+        remedy: PROBLEMS[problem.kind].remedy,
       };
       if (fields.severity === 'info') this.#logger.info('problem.found', fields);
       else this.#logger.warn('problem.found', fields);

@@ -8,7 +8,7 @@ import { err, type Result } from '../base/result.ts';
 import { Secret } from '../base/secret.ts';
 import type { Action, CommitAction, MigrateAction, OutrunAction, PushAction } from '../control/actions.ts';
 import { type Decision, decide } from '../control/decide.ts';
-import type { FailoverRefusal } from '../control/failover-request.ts';
+import type { FailoverDone, FailoverRefusal } from '../control/failover-request.ts';
 import {
   type ControlEvent,
   type ControlMemory,
@@ -145,7 +145,7 @@ export class Supervisor {
   }
 
   /** See `Leadership.failover`. One at a time. */
-  async failover(request: HandRequest): Promise<Result<NodeId, FailoverRefusal>> {
+  async failover(request: HandRequest): Promise<Result<FailoverDone, FailoverRefusal>> {
     const answer = await this.#manual.run(request);
     if (!answer.ok) this.#reporter.failoverRefused(request, answer.error);
     return answer;

@@ -1,8 +1,8 @@
 // Starts a leadership when the lead stands and stops it when it is lost.
 
 import { err, type Result } from '../base/result.ts';
-import type { FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
-import type { Name, NodeId } from '../topology/types.ts';
+import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
+import type { Name } from '../topology/types.ts';
 import type { Leadership } from './leadership.ts';
 import type { ClusterStatus } from './status.ts';
 
@@ -45,7 +45,7 @@ export class LeadershipTerms {
   }
 
   /** Manual failover by the leadership of the present term; `notLeader` where there is none. */
-  failover(request: FailoverRequest): Promise<Result<NodeId, FailoverRefusal>> {
+  failover(request: FailoverRequest): Promise<Result<FailoverDone, FailoverRefusal>> {
     if (this.#current === null) return Promise.resolve(err({ kind: 'notLeader' }));
     return this.#current.failover(request);
   }

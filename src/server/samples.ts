@@ -35,7 +35,7 @@ export function sampleCluster(status: ClusterStatus, registry: Registry): Cluste
     cluster: status.cluster,
     version: status.version,
     nodes: status.nodes.length,
-    nodesDown: status.nodes.filter((node) => node.condition === 'down').length,
+    nodesDown: status.nodes.filter((node) => node.condition === 'down' || node.condition === 'gone').length,
     nodesNotConverged: status.nodes.filter((node) => !node.isConverged).length,
     migrations: record === null ? 0 : migrationsOf(record.cluster).length,
   };

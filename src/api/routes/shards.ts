@@ -111,8 +111,9 @@ async function failover({ clusters, failovers }: ApiDependencies, context: Conte
   shardOf(cluster, shardIndex);
   const outcome = await failovers.failover({ ...path, shardIndex, preferred, isForced: body.force });
   if (!outcome.ok) throw failoverRefusal(outcome.error);
+  const { newMaster, warning } = outcome.value;
   return answerChange(context, {
-    word: { new_master_id: outcome.value },
+    word: { new_master_id: newMaster, ...(warning === null ? {} : { warning }) },
     object: { shard: shardAfter(clusters, path, shardIndex) },
     status: 200,
   });

@@ -305,7 +305,9 @@ describe('failover', () => {
     async (body) => {
       const api = await withCluster(['127.0.0.1:1']);
       api.failover = (request) =>
-        Promise.resolve(request.preferred === null ? ok(id) : err({ kind: 'missing' }));
+        Promise.resolve(
+          request.preferred === null ? ok({ newMaster: id, warning: null }) : err({ kind: 'missing' }),
+        );
       expect(await api.call('POST', path, body)).toMatchObject({
         status: 200,
         body: { data: { new_master_id: id } },

@@ -199,11 +199,15 @@ describe('a failover by hand', () => {
   ])('with the body %j is forced: %j', async (body, isForced) => {
     const api = await scene();
     api.failover = (request) =>
-      Promise.resolve(request.isForced === isForced ? ok(id) : err({ kind: 'missing' }));
-    expect(await api.call('POST', path, body)).toMatchObject({
-      status: 200,
-      body: { data: { new_master_id: id } },
-    });
+      Promise.resolve(
+        request.isForced === isForced
+          ? ok({ newMaster: id, warning: isForced ? 'what it lacks is lost' : null })
+          : err({ kind: 'missing' }),
+      );
+    const answer = await api.call('POST', path, body);
+    expect(answer.status).toBe(200);
+    const warning = isForced ? { warning: 'what it lacks is lost' } : {};
+    expect(answer.body).toEqual({ data: { new_master_id: id, ...warning } });
   });
 
   test('that was done is answered so, also when the lead is lost right after it', async () => {
@@ -211,7 +215,7 @@ describe('a failover by hand', () => {
     api.failover = () => {
       api.group.isLeader = false;
       api.status = { ...api.status, leader: { id: 2, address: '127.0.0.1:9380' as never } };
-      return Promise.resolve(ok(id));
+      return Promise.resolve(ok({ newMaster: id, warning: null }));
     };
     for (const headers of [{}, { Prefer: 'return=representation' }]) {
       api.group.isLeader = true;

@@ -104,7 +104,7 @@ describe('a failover by hand', () => {
     const api = await scene();
     api.failover = () => {
       depose(api);
-      return Promise.resolve(ok(REPLICA));
+      return Promise.resolve(ok({ newMaster: REPLICA, warning: null }));
     };
     expect(await api.call('POST', path)).toMatchObject({
       status: 200,
@@ -116,7 +116,7 @@ describe('a failover by hand', () => {
     const api = await scene();
     api.failover = () => {
       depose(api);
-      return Promise.resolve(ok(REPLICA));
+      return Promise.resolve(ok({ newMaster: REPLICA, warning: null }));
     };
     const answer = await api.call('POST', path, {}, { Prefer: 'return=representation' });
     expect(answer).toMatchObject({ status: 200, body: { data: { shard: { slot_ranges: ['0-8191'] } } } });
@@ -126,7 +126,7 @@ describe('a failover by hand', () => {
     const api = await scene();
     api.failover = async () => {
       await api.call('DELETE', CLUSTER);
-      return ok(REPLICA);
+      return ok({ newMaster: REPLICA, warning: null });
     };
     const headers = { Prefer: 'return=representation' };
     expect(await api.call('POST', path, {}, headers)).toMatchObject({

@@ -3,7 +3,11 @@
 import type { Hono } from 'hono';
 
 import { createApp } from '../../../src/api/app.ts';
-import type { FailoverRefusal, FailoverRequest } from '../../../src/control/failover-request.ts';
+import type {
+  FailoverDone,
+  FailoverRefusal,
+  FailoverRequest,
+} from '../../../src/control/failover-request.ts';
 import type {
   GroupChanges,
   GroupMembers,
@@ -23,7 +27,7 @@ import type { NodeError } from '../../../src/control/observation.ts';
 import { FEATURE_LEVEL } from '../../../src/base/feature-level.ts';
 import { Registry } from '../../../src/registry/registry.ts';
 import { ReplicatedStore } from '../../../src/store/replicated-store.ts';
-import type { NodeAddress, NodeId } from '../../../src/topology/types.ts';
+import type { NodeAddress } from '../../../src/topology/types.ts';
 import { GroupOfOne, JumpingClock } from '../registry/support.ts';
 import { silentLogger } from '../../support/silent-logger.ts';
 
@@ -134,7 +138,7 @@ export interface TestApi {
   backups: number;
   /** Clusters that were to be looked at at once. */
   readonly nudged: string[];
-  failover: (request: FailoverRequest) => Promise<Result<NodeId, FailoverRefusal>>;
+  failover: (request: FailoverRequest) => Promise<Result<FailoverDone, FailoverRefusal>>;
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import type { Result } from '../../../src/base/result.ts';
+import { ok, type Result } from '../../../src/base/result.ts';
 import type { FailoverRefusal } from '../../../src/control/failover-request.ts';
 import { addReplica } from './changes.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
@@ -22,7 +22,7 @@ async function ask(
   void scene.leadership
     .failover({ namespace: scene.namespace, cluster: scene.name, shardIndex, preferred, isForced })
     .then((given) => {
-      answer = given;
+      answer = given.ok ? ok(given.value.newMaster) : given;
     });
   const tookMs = await scene.clock.until(() => answer !== null, 10_000);
   return { answer: answer!, tookMs };

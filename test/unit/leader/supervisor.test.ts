@@ -319,7 +319,8 @@ describe('a migration', () => {
     source.sourceJob = { ...source.sourceJob!, state: 'success' };
     target.targetJob = { ...target.targetJob!, state: 'success' };
     const tookMs = await scene.clock.until(() => scene.cluster.version === 2, 3000);
-    expect(tookMs).toBeLessThanOrEqual(150);
+    // One look that shows the success, and one at the target that is younger.
+    expect(tookMs).toBeLessThanOrEqual(250);
     await scene.clock.until(() => scene.isConverged(), 3000);
     const order = scene.fleet.pushOrder.filter((push) => push.version === 2).map((push) => push.address);
     expect(order.slice(0, 2)).toEqual([target.address, source.address]);
