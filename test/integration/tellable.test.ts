@@ -9,6 +9,9 @@ import { type ClusterView, expectStatus, masterOf, replicasOf, Scene } from '../
 import { useScenes, useTrio } from '../support/use-trio.ts';
 import { notYet, pause, waitFor, waitUntil } from '../support/wait-until.ts';
 
+/** Real servers answer nobody for seconds while one of the two tells them whom to follow. */
+const LOCKED = { deadlineMs: 120_000 };
+
 const trio = useTrio();
 const scene = useScenes(trio);
 
@@ -149,13 +152,17 @@ describe('a cluster that somebody else manages, too', () => {
         stage.api.post(stage.path('c', '/shards/0/failover'), { preferred_node_id: one }),
         other.api.post(other.path('c', '/shards/0/failover'), { preferred_node_id: two }),
       ]);
-      await waitUntil('one of them to fall silent', () => {
-        const held = [trio(), rival].flatMap((group) => group.logged('pushes.hold.committed'));
-        const isTold =
-          held.some((line) => line['namespace'] === stage.namespace) ||
-          rival.logged('pushes.hold.committed').length > 0;
-        return isTold ? true : notYet(held);
-      });
+      await waitUntil(
+        'one of them to fall silent',
+        () => {
+          const held = [trio(), rival].flatMap((group) => group.logged('pushes.hold.committed'));
+          const isTold =
+            held.some((line) => line['namespace'] === stage.namespace) ||
+            rival.logged('pushes.hold.committed').length > 0;
+          return isTold ? true : notYet(held);
+        },
+        LOCKED,
+      );
       const views = await Promise.all([stage.view('c'), other.view('c')]);
       for (const { version } of views) expect(version).toBeLessThan(20);
     } finally {
