@@ -166,8 +166,9 @@ function linkUnseen(situation: Situation, { view, master, lag }: LinkCase): stri
     return `it last heard from the master ${lastIoSeconds} s ago, long before the failure was seen ${Math.round(silentMs / 1000)} s ago`;
   }
   // A handshake that is refused counts as a word from its master, too: whoever had no link then has to show one before it is believed.
-  if (view.facts.seenAtSeconds > 0 && view.facts.following === null)
-    return 'it was last seen without a living link';
+  const { seenAtSeconds, following } = view.facts;
+  const hasShownSomething = seenAtSeconds === 0 && view.report?.sequence !== 0;
+  if (following === null && !hasShownSomething) return 'it was last seen without a living link';
   return null;
 }
 
