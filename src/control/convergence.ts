@@ -57,9 +57,10 @@ export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
     held.add(view.target.node.id);
     if (isSourceAtIt(view)) awaited.add(view.target.node.id);
   }
-  for (const { source, target } of unrecordedHandOvers(situation)) {
-    held.add(source.node.id);
+  for (const { source, target, isLost } of unrecordedHandOvers(situation)) {
     held.add(target.node.id);
+    if (isLost) awaited.add(target.node.id);
+    else held.add(source.node.id);
   }
   for (const shard of situation.cluster.shards) {
     const master = masterView(situation, shard);

@@ -60,7 +60,7 @@ export function unfitReason(
     : null;
 }
 
-/** What speaks against any failover of this shard now, and against keeping what a master lost; null when nothing does. */
+/** What speaks against any failover of this shard now; null when nothing does. */
 function obstacleOf(
   situation: Situation,
   master: NodeView,

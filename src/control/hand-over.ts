@@ -5,6 +5,7 @@ import { containsRange, equalRanges, printSlotRange } from '../topology/slot.ts'
 import type { SlotRange } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
 import type { Draft } from './failover.ts';
+import { isEmptied } from './migration-status.ts';
 import { type NodeView, type Situation, masterView, nodeName } from './situation.ts';
 
 export interface HandOver {
@@ -13,12 +14,15 @@ export interface HandOver {
   readonly target: NodeView;
   /** Both ends say so: the target's copy is complete and is what clients use. */
   readonly isProven: boolean;
+  /** The target is empty and no replica of it may have what it took: the copy at the source is what is left. */
+  readonly isLost: boolean;
 }
 
 /**
  * Hand-overs in effect that the topology does not know: the source turns clients away to a master that therefore has the newest writes.
  * Any topology that leaves the slots where they are would undo it and lose those (facts section 5.4), so both ends are held until the move is
- * recorded.
+ * recorded. Where the target has lost everything, undoing it is right, and the target is held until that is done: told who it is, it would look
+ * like one that has the slots.
  */
 export function unrecordedHandOvers(situation: Situation): readonly HandOver[] {
   const found: HandOver[] = [];
@@ -42,7 +46,8 @@ export function unrecordedHandOvers(situation: Situation): readonly HandOver[] {
       target.loss === null &&
       imported?.state === 'success' &&
       equalRanges(imported.range, job.range);
-    found.push({ range: job.range, source, target, isProven });
+    const isLost = isEmptied(target) && (target.loss === null || target.shard.nodes.length === 1);
+    found.push({ range: job.range, source, target, isProven, isLost });
   }
   return found;
 }
@@ -68,8 +73,8 @@ export function planAdoptions(situation: Situation, draft: Draft): Draft {
 }
 
 /** What a person has to do about one that is not proven; null when there is nothing to do. */
-export function handOverRemedy({ range, source, target, isProven }: HandOver): string | null {
-  if (isProven) return null;
+export function handOverRemedy({ range, source, target, isProven, isLost }: HandOver): string | null {
+  if (isProven || isLost) return null;
   const slots = printSlotRange(range);
   return (
     `slots ${slots} were handed over to ${nodeName(target)}, which has all writes since: ${nodeName(source)} must not be restarted while it has them. ` +

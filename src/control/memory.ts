@@ -25,6 +25,8 @@ export interface MigrationMemory {
   readonly sawTargetUnmarked: boolean;
   /** Since when the job is seen running, on the monotonic clock; null while it is not. */
   readonly runningSinceMs: number | null;
+  /** When the look began that first showed the source's success; null while it does not tell of one. */
+  readonly succeededSinceMs: number | null;
   /** Why the last attempt failed; empty when none has. */
   readonly lastError: string;
 }

@@ -46,6 +46,7 @@ export function newMigrationMemory(key: string): MigrationMemory {
     request: null,
     sawTargetUnmarked: false,
     runningSinceMs: null,
+    succeededSinceMs: null,
     lastError: '',
   };
 }
@@ -67,7 +68,7 @@ export function viewMigration(situation: Situation, place: MigrationPlace): Migr
     targetState: targetStateOf(target, place, memory),
     isSourceCurrent: requestEndMs !== null && isFresh(source, requestEndMs),
     isKeptAtSource: sourceState === 'failed' && memory.request === null,
-    isTargetEmptied: target.loss !== null || isBlank(target),
+    isTargetEmptied: isEmptied(target),
   };
 }
 
@@ -90,8 +91,12 @@ function sourceStateOf(source: NodeView, target: NodeView, { migration }: Migrat
   }
 }
 
-/** A process that knows neither itself nor any write. It stays so until it is told a topology, which is why that waits (`heldNodes`). */
-function isBlank({ condition, report }: NodeView): boolean {
+/**
+ * Whether a master has nothing of what it had: it lost its data, or is a process that knows neither itself nor any write. That stays so until it
+ * is told a topology, which is why that waits (`heldNodes`).
+ */
+export function isEmptied({ condition, report, loss }: NodeView): boolean {
+  if (loss !== null) return true;
   return condition === 'answering' && report !== null && report.version < 0 && report.sequence === 0;
 }
 

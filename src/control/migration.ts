@@ -45,10 +45,17 @@ export function reviewMigrations(situation: Situation): ReadonlyMap<ShardId, Mig
       ...view.memory,
       sawTargetUnmarked: view.memory.sawTargetUnmarked || seesTargetUnmarked(view),
       runningSinceMs: isRunning ? (view.memory.runningSinceMs ?? situation.nowMs) : null,
+      succeededSinceMs: succeededSinceMs(view),
     };
     reviewed.set(place.source.id, countAttempt(situation, { ...view, memory }));
   }
   return reviewed;
+}
+
+/** When the look began that first showed the source's success: looks at the target from then on show what became of it. */
+function succeededSinceMs({ memory, source, sourceState }: MigrationView): number | null {
+  if (sourceState !== 'succeeded') return null;
+  return memory.succeededSinceMs ?? source.memory.look?.startedAtMs ?? null;
 }
 
 /** A replica shows no job lines at all, and its old ones again once it is a master (facts section 5.2): its silence proves nothing. */
@@ -220,10 +227,14 @@ function stepOfStarted(situation: Situation, view: MigrationView): MigrationStep
 
 /** A target that just fell silent may be dying: what is known of its replica then decides (failover.ts). */
 function stepAfterSuccess(situation: Situation, view: MigrationView): MigrationStep {
-  const { target, isTargetEmptied } = view;
+  const { target, memory, isTargetEmptied } = view;
   if (isTargetEmptied) return stepAfterLoss(situation, view);
-  if (target.condition === 'answering') return { kind: 'finish', why: 'the source reports success' };
-  return wait('the slots were handed over, but the target does not answer');
+  if (target.condition !== 'answering')
+    return wait('the slots were handed over, but the target does not answer');
+  // What it said before may be of a process that is gone, with the disk to which the slots went.
+  if (!isFresh(target, memory.succeededSinceMs ?? Infinity))
+    return wait('the target is asked since the hand-over');
+  return { kind: 'finish', why: 'the source reports success' };
 }
 
 /**

@@ -165,6 +165,9 @@ function linkUnseen(situation: Situation, { view, master, lag }: LinkCase): stri
   if (lastIoSeconds * 1000 > silentMs + LAST_WORD_SLACK_MS) {
     return `it last heard from the master ${lastIoSeconds} s ago, long before the failure was seen ${Math.round(silentMs / 1000)} s ago`;
   }
+  // A handshake that is refused counts as a word from its master, too: whoever had no link then has to show one before it is believed.
+  if (view.facts.seenAtSeconds > 0 && view.facts.following === null)
+    return 'it was last seen without a living link';
   return null;
 }
 

@@ -112,7 +112,9 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   const isFollowing = report.role === 'replica' && report.master === masterOf(shard).address;
   const isInPlace = isAtVersion && report.id === node.id && isFollowing;
   const taint = taintOf(found);
-  if (taint !== null) return { kind: sight.facts.remake === null ? 'condemn' : 'startOver', why: taint };
+  if (taint !== null && sight.facts.remake === null) return { kind: 'condemn', why: taint };
+  // Once that is forgotten it is cut off like any other, which is what ends its link to the stranger.
+  if (taint !== null && hasComeFar(sight)) return { kind: 'startOver', why: taint };
   if (sight.facts.remake === null && isInPlace) return { kind: 'nothing' };
   if (sight.facts.remake !== null && isFollowing && isBeingRemade(sight, report)) {
     return isInPlace ? { kind: 'nothing' } : push(node, { purpose: 'role', report, isForced: isAtVersion });
@@ -207,6 +209,11 @@ function isBeingRemade({ memory }: Sight, report: NodeReport): boolean {
   if (report.syncInProgress) return true;
   if (outrunTo === null) return false;
   return sawFullSync || report.link !== 'up' || report.sequence === null || report.sequence < outrunTo;
+}
+
+/** What is remembered of its way to a new copy would be taken for one of its master. */
+function hasComeFar({ memory: { remake } }: Sight): boolean {
+  return remake.outrunTo !== null || remake.sawFullSync;
 }
 
 /** Cut off from clients by this leadership, and seen so since. */

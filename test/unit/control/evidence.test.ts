@@ -108,6 +108,26 @@ test('a replica that has a link to a stranger may have copied it: it is made ane
   expect(scene.problems()).toContain('masterUnreachable');
 });
 
+test('such a replica is cut off from the stranger, who may stay for ever', () => {
+  const scene = new Scene(1, 3);
+  scene.rounds(2);
+  scene.fail(scene.id(0, 0), 'notKvrocks');
+  scene.set(scene.id(0, 1), { link: 'down' });
+  for (let turn = 0; turn < 12; turn += 1) {
+    scene.round();
+    const decision = scene.decide();
+    for (const commit of actionsOf(decision, 'commit')) scene.endCommit(commit);
+    for (const push of actionsOf(decision, 'push')) {
+      if (push.node === scene.id(0, 2)) {
+        expect(push.purpose).toBe('isolation');
+        return;
+      }
+      scene.takePush(push);
+    }
+  }
+  throw new Error(`it still follows the stranger: ${scene.problems().join(', ')}`);
+});
+
 test('the word of a stranger does not count as the word of the node', () => {
   const scene = settled();
   putStranger(scene);

@@ -674,7 +674,11 @@ test('a hand-over is not recorded for a target that is back on a new disk: the c
   scene.set(scene.id(1, 1), { sequence: 0 });
   scene.round();
   expect(givenUp(scene, 1)).toMatch(/the target has lost its data; the copy at the source is kept/);
-  expect(printSlotSet(scene.cluster.shards[0]!.slots)).toEqual(['0-5460']);
+  expect(scene.cluster.shards.map(({ slots }) => printSlotSet(slots))).toEqual([
+    ['0-5460'],
+    ['5461-10921'],
+    ['10922-16383'],
+  ]);
 });
 
 test('such a target is told nothing before that is decided: with a topology it would look like one that has the slots', () => {
@@ -688,6 +692,18 @@ test('such a target is told nothing before that is decided: with a topology it w
   tellSource(scene, 'success');
   look(scene);
   expect(givenUp(scene, 1)).toMatch(/has lost its data/);
+});
+
+test('a hand-over is recorded only on a word of the target from after it was known', () => {
+  const scene = running();
+  tellSource(scene, 'success');
+  tellTarget(scene, 'success');
+  scene.nowMs += 10;
+  scene.probe(target(scene));
+  scene.probe(source(scene));
+  expect(waitingFor(scene)).toMatch(/the target is asked since the hand-over/);
+  look(scene);
+  finished(scene);
 });
 
 test('a replica that may have what its emptied master took over is awaited, until somebody cancels', () => {
@@ -714,4 +730,27 @@ test('a cancelled job whose source vanished ends once the target was told, altho
   look(scene);
   expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp', slots: '10-19' }]);
   expect(migrationsOf(scene.cluster)).toEqual([]);
+});
+
+test('after that the source is told at once, and its target only when the source serves its copy again', () => {
+  const scene = running();
+  scene.changeLeader();
+  scene.facts = initialFacts(scene.cluster);
+  targetEmptied(scene);
+  scene.set(scene.id(1, 1), { sequence: 0 });
+  scene.round();
+  givenUp(scene, 1);
+  const told: string[] = [];
+  for (let wave = 0; wave < 4; wave += 1) {
+    for (const push of actionsOf(scene.decide(), 'push')) {
+      told.push(push.node);
+      scene.takePush(push);
+      if (push.node === source(scene)) tellSource(scene, 'success', RANGE, target(scene), false);
+    }
+    scene.round();
+  }
+  expect(told.indexOf(source(scene))).toBeGreaterThanOrEqual(0);
+  expect(told.indexOf(target(scene))).toBeGreaterThan(told.indexOf(source(scene)));
+  expect(scene.problems()).toContain('slotsWriteForbidden');
+  expect(scene.problems()).not.toContain('unrecordedHandOver');
 });
