@@ -7,6 +7,8 @@ import { type AddressInfo, createServer, type Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+import RedisParser from 'redis-parser';
+
 import type { Logger } from '../src/base/logger.ts';
 import { Secret } from '../src/base/secret.ts';
 import { KvrocksClient } from '../src/kvrocks/client.ts';
@@ -76,7 +78,22 @@ function replicationInfo(face: Face, sequence: number): string {
   ]);
 }
 
-/** The child: one port a node, each answering whatever arrives with the three replies of a probe; sequences always move. */
+/** The reply to each command of a look; the first one asks for settings, too. */
+function replyTo(command: unknown, face: Face, sequence: number): string {
+  const [name = '', sub = ''] = Array.isArray(command) ? command.map(String) : [];
+  switch (`${name} ${sub}`.toLowerCase()) {
+    case 'cluster info':
+      return CLUSTER_INFO;
+    case 'clusterx myid':
+      return `$40${CRLF}${face.id}${CRLF}`;
+    case 'info replication':
+      return replicationInfo(face, sequence);
+    default:
+      return name.toLowerCase() === 'config' ? `*0${CRLF}` : `-ERR unknown command${CRLF}`;
+  }
+}
+
+/** The child: one port a node; sequences always move. */
 async function serve(nodeCount: number): Promise<void> {
   const faces = new Map<number, Face>();
   let sequence = 1000;
@@ -85,10 +102,20 @@ async function serve(nodeCount: number): Promise<void> {
     const server = createServer((socket) => {
       const face = faces.get(socket.localPort ?? 0);
       socket.on('error', () => socket.destroy());
-      socket.on('data', () => {
+      let replies = '';
+      const parser = new RedisParser({
+        returnReply: (command: unknown) => {
+          if (face !== undefined) replies += replyTo(command, face, sequence);
+        },
+        returnError: () => socket.destroy(),
+        returnFatalError: () => socket.destroy(),
+      });
+      socket.on('data', (bytes) => {
         sequence += 1;
+        replies = '';
+        parser.execute(bytes);
         if (face === undefined) socket.destroy();
-        else socket.write(CLUSTER_INFO + `$40${CRLF}${face.id}${CRLF}` + replicationInfo(face, sequence));
+        else socket.write(replies);
       });
     });
     server.listen(0, '127.0.0.1');
@@ -148,7 +175,7 @@ const silent: Logger = {
   child: () => silent,
 };
 
-/** Nothing changes during the measurement, so the records are a list. */
+/** What is written down of nodes is kept in memory; no topology changes. */
 function recordsOf(clusters: readonly Cluster[]): ClusterRecords {
   const namespace = valid(parseName('bench'));
   const records: ClusterRecord[] = clusters.map((cluster) => ({
@@ -162,7 +189,11 @@ function recordsOf(clusters: readonly Cluster[]): ClusterRecords {
     allClusters: () => records,
     getCluster: (_, name) => records.find((record) => record.cluster.name === name) ?? null,
     linearize: () => Promise.resolve({ ok: true, value: undefined }),
-    replaceCluster: () => Promise.resolve({ ok: false, error: { kind: 'notLeader' } }),
+    replaceCluster: (record, cluster, { facts = record.facts }) => {
+      const index = records.findIndex((known) => known.cluster.name === cluster.name);
+      records[index] = { ...record, cluster, facts, factsRevision: record.factsRevision + 1 };
+      return Promise.resolve({ ok: true, value: undefined });
+    },
     watch: () => () => undefined,
   };
 }
