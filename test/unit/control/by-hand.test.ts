@@ -151,7 +151,7 @@ test('force promotes the best copy that answers and says what may be lost', () =
   const choice = valueOf(ask(scene, { isForced: true }));
   expect(choice.newMaster).toBe(scene.id(0, 2));
   expect(textOf(choice)).toMatch(
-    /by force, although .*the master was last seen at 100, what the new one lacks of that is lost/,
+    /by force, although .*the master was last seen at 100\); what it lacks is lost/,
   );
 });
 

@@ -166,7 +166,10 @@ describe('real nodes', () => {
       preferred: replica.id,
       isForced: false,
     };
-    expect(await leadership!.failover(request)).toEqual({ ok: true, value: { newMaster: replica.id, warning: null } });
+    expect(await leadership!.failover(request)).toEqual({
+      ok: true,
+      value: { newMaster: replica.id, warning: null },
+    });
     expect(await nodeAt(replica.address).command('SET', KEY, '1')).toBe('OK');
   }, 60_000);
 });
