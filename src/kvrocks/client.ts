@@ -160,20 +160,22 @@ export class KvrocksClient {
         if (!result.ok) failures.set(address, result.error);
       }),
     );
-    const sightings: Sighting[] = [];
+    const sightings = new Map<string, Sighting>();
     const asked = signed.filter(({ address }) => !failures.has(address));
     for (let from = 0; from < asked.length; from += LISTS_AT_ONCE_MAX) {
       await Promise.all(
         asked.slice(from, from + LISTS_AT_ONCE_MAX).map(async ({ address, nonce, connection }) => {
           const seen = await connection.use(leftMs(), signatures);
           if (!seen.ok) failures.set(address, seen.error);
-          else if (seen.value.includes(nonce)) sightings.push({ address, nonce, seen: seen.value });
+          else if (seen.value.includes(nonce)) sightings.set(nonce, { address, nonce, seen: seen.value });
           else failures.set(address, LOST);
         }),
       );
     }
     for (const { connection } of signed) this.#closeBrief(connection);
-    return { groups: groupsOf(sightings), failures };
+    // In the order asked for, whoever answered first.
+    const ordered = signed.flatMap(({ nonce }) => sightings.get(nonce) ?? []);
+    return { groups: groupsOf(ordered), failures };
   }
 
   /** Closes the lasting connection to `address`; whatever was under way on it resolves as `connectionLost`. */

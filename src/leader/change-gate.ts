@@ -1,13 +1,17 @@
 // Says when something repeated is news: the first time, and when it changes.
 
-/** Remembers the last text a key was reported with, so that a fault that lasts is one log line and not one an attempt. */
-export class ChangeGate<Key> {
-  readonly #last = new Map<Key, string>();
+/** Texts remembered of one key: two states that alternate are no news, however often they do. */
+const TEXTS_MAX = 4;
 
-  /** True when `text` differs from what was last reported for `key`. */
+/** Remembers the last texts a key was reported with, so that a fault that lasts is one log line and not one an attempt. */
+export class ChangeGate<Key> {
+  readonly #last = new Map<Key, readonly string[]>();
+
+  /** True when `text` is none of those last reported for `key`. */
   isNews(key: Key, text: string): boolean {
-    if (this.#last.get(key) === text) return false;
-    this.#last.set(key, text);
+    const known = this.#last.get(key) ?? [];
+    if (known.includes(text)) return false;
+    this.#last.set(key, [...known, text].slice(-TEXTS_MAX));
     return true;
   }
 
