@@ -143,7 +143,10 @@ describe('with a leader', () => {
             lag: member === leader ? expect.any(Number) : null,
             // Followers hear from each other at elections only.
             lastContactMs: member === leader && id !== member.id ? expect.any(Number) : whatever,
+            // A follower knows only its own.
+            featureLevel: whatever,
           })),
+          featureLevel: expect.any(Number),
         },
       });
       const metrics = await ask('/metrics');
