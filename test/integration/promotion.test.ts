@@ -126,7 +126,7 @@ test('a replica that was away while its master took writes is promoted by force 
     .filter((line) => line['namespace'] === stage.namespace);
   expect(told.map((line) => line['why'])).toEqual([
     expect.stringMatching(
-      /by force.*the master was last seen at \d+, what the new one lacks of that is lost/,
+      /by force.*the master was last seen at \d+\); what it lacks is lost/,
     ),
   ]);
   await stage.untilWritable(replica.addr, 'after', 'force');
