@@ -165,14 +165,9 @@ function linkUnseen(situation: Situation, { view, master, lag }: LinkCase): stri
   if (lastIoSeconds * 1000 > silentMs + LAST_WORD_SLACK_MS) {
     return `it last heard from the master ${lastIoSeconds} s ago, long before the failure was seen ${Math.round(silentMs / 1000)} s ago`;
   }
-  // A handshake that is refused counts as a word from its master, too: whoever had no link when it was last written down has to have received
-  // something since, which shows in its sequence.
-  const { sequence, following, seenAtSeconds } = view.facts;
-  const own = view.report?.sequence ?? 0;
-  const isUnwritten = seenAtSeconds === 0 && own !== 0;
-  const hasReceived = own > (sequence ?? 0) && lag.kind === 'known' && lag.count === 0;
-  const isBelieved = following !== null || isUnwritten || hasReceived;
-  return isBelieved ? null : 'it was last seen without a living link';
+  // A handshake that is refused counts as a word from its master, too: an empty replica has to have shown a link before it is believed.
+  const isEmpty = (view.report?.sequence ?? 0) === 0;
+  return isEmpty && view.facts.following === null ? 'it was last seen without a living link' : null;
 }
 
 function isWrittenDown({ facts }: NodeView, master: NodeId): boolean {
