@@ -125,9 +125,7 @@ test('a replica that was away while its master took writes is promoted by force 
     .logged('failover.committed')
     .filter((line) => line['namespace'] === stage.namespace);
   expect(told.map((line) => line['why'])).toEqual([
-    expect.stringMatching(
-      /by force.*the master was last seen at \d+\); what it lacks is lost/,
-    ),
+    expect.stringMatching(/by force.*the master was last seen at \d+\); what it lacks is lost/),
   ]);
   await stage.untilWritable(replica.addr, 'after', 'force');
   await expectContent(stage, replica.addr, written);
