@@ -143,6 +143,8 @@ function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
   if (report.sequence === null || report.sequence < 0 || need.kind !== 'nothing') return null;
   const following = node.role === 'master' ? node.id : linkTo(situation, view, master);
   if (following === known.following && report.sequence === known.sequence) return null;
+  // An empty replica without a link tells no more than one that was never seen: its link is awaited, and then written down at once.
+  if (known.sequence === null && report.sequence === 0 && following === null) return null;
   return { sequence: report.sequence, following, seenAtSeconds: situation.nowSeconds, remake: null };
 }
 

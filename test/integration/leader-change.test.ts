@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 
+import { expectEqualCopies, write } from '../support/copies.ts';
 import { fillSlot, limitSpeed, migrationEnded, serves, sourceSays } from '../support/migrations.ts';
 import { type ClusterView, expectStatus, masterOf, type Scene } from '../support/scene.ts';
 import { useScenes, useTrio } from '../support/use-trio.ts';
@@ -192,12 +193,15 @@ describe('all controllers are killed', () => {
     const nodes = await stage.nodes(4);
     const view = await stage.cluster('c', nodes.slice(0, 2), { replicas: 1 });
     const pair = await stage.cluster('pair', nodes.slice(2), { replicas: 2 });
+    const old = pair.shards[0] === undefined ? undefined : masterOf(pair.shards[0]);
+    // What a replica has of its master is what it is trusted by when nobody is left who saw their link.
+    await write(stage, old?.addr ?? '', { slot: SLOT, count: 1, value: 'kept' });
+    await expectEqualCopies(stage, 'pair');
     const [source = '', target = ''] = view.shards.map((shard) => masterOf(shard).addr);
     const keys = await fillSlot(stage, source, { slot: SLOT, count: 144 });
     await limitSpeed(stage, source, 48);
     expectStatus(await stage.api.post(stage.path('c', '/migrate'), { target: 1, slot: SLOT }), 200);
     await sourceSays(stage, source, { slots: String(SLOT), state: 'start' });
-    const old = pair.shards[0] === undefined ? undefined : masterOf(pair.shards[0]);
     await stage.nodeAt(old?.addr ?? '').kill();
     await Promise.all(trio().members.map((member) => member.kill()));
     for (const member of trio().members) member.start();

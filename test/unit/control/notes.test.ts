@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 
 import type { CommitAction } from '../../../src/control/actions.ts';
 import { decide } from '../../../src/control/decide.ts';
-import type { NodeFacts } from '../../../src/topology/facts.ts';
+import { masterOf } from '../../../src/topology/cluster.ts';
+import { type NodeFacts, UNSEEN_NODE, withReadMasters } from '../../../src/topology/facts.ts';
 import type { NodeId } from '../../../src/topology/types.ts';
 import { FRESH, INTERVAL_MS, Scene } from './scene.ts';
 
@@ -35,6 +36,22 @@ test('positions and links are written down at once by a new leader, and nothing 
   expect(factsOf(scene, scene.id(0, 1))).toMatchObject({ sequence: 100, following: scene.id(0, 0) });
   scene.rounds(30);
   expect(note(scene)).toBeNull();
+});
+
+test('the first link of an empty replica is written down at the first look that shows it', () => {
+  const scene = new Scene();
+  const nodes = scene.cluster.shards.flatMap((shard) => shard.nodes);
+  for (const { id } of nodes) scene.set(id, { sequence: 0 });
+  const masters = new Map(scene.cluster.shards.map((shard) => [masterOf(shard).id, 0]));
+  scene.facts = withReadMasters(scene.facts, scene.cluster.shards, masters, scene.nowSeconds);
+  for (const shard of [0, 1]) scene.set(scene.id(shard, 1), { link: 'down', lastIoSeconds: null });
+  scene.round();
+  expect(note(scene)).toBeNull();
+  scene.set(scene.id(0, 1), { link: 'up', lastIoSeconds: 0 });
+  scene.round();
+  expect(note(scene)).not.toBeNull();
+  expect(factsOf(scene, scene.id(0, 1))).toMatchObject({ sequence: 0, following: scene.id(0, 0) });
+  expect(factsOf(scene, scene.id(1, 1))).toBe(UNSEEN_NODE);
 });
 
 test('positions that only move on are written down every 10 s at most', () => {
