@@ -108,7 +108,10 @@ export function observe(
         if (places.get(event.node)?.node.address !== event.address) break;
         const known = nodes.get(event.node);
         const before = known?.address === event.address ? known : unseenNode(event.address);
-        nodes.set(event.node, afterProbe(before, event, { id: event.node, settings }));
+        nodes.set(
+          event.node,
+          afterProbe(before, event, { id: event.node, version: cluster.version, settings }),
+        );
         break;
       }
       case 'pushed':

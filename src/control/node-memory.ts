@@ -40,6 +40,8 @@ export interface Absence {
   /** What the last of them saw, and how many in a row saw just that. */
   readonly kind: Exclude<EvidenceKind, 'answered' | 'ownFault'>;
   readonly looksOfKind: number;
+  /** Whether any of them met somebody else at its address. */
+  readonly metStranger: boolean;
   /** What it saw, for people. */
   readonly why: string;
 }
@@ -100,6 +102,8 @@ export interface NodeMemory {
   readonly push: PushMemory;
   /** The version at which it was seen in its place since the last push; null when it was not. */
   readonly placedAt: ClusterVersion | null;
+  /** The version it has from somebody else: this leadership saw it with another one before, and has not told it. Null when there is none. */
+  readonly foreignVersion: number | null;
   readonly remake: RemakeMemory;
   /** An import that this leadership saw coming to its success and no push has passed since; null when there is none. */
   readonly imported: SlotRange | null;
@@ -156,6 +160,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
     unlinked: null,
     push: NO_PUSH,
     placedAt: null,
+    foreignVersion: null,
     remake: NO_REMAKE,
     imported: null,
   };
@@ -176,12 +181,18 @@ export function evidenceOf(memory: NodeMemory, nowMs: number): readonly Evidence
   return [{ observer: SELF, kind: 'answered', ageMs: nowMs - lastReplyAtMs, lastedMs: 0, looks: 1 }];
 }
 
-/** Adds a finished probe. `id` is the node that is to be found at the address. */
-export function afterProbe(
-  before: NodeMemory,
-  probe: Probe,
-  { id, settings }: { readonly id: NodeId; readonly settings: ControlSettings },
-): NodeMemory {
+/** What a finished probe is compared with. */
+interface Wanted {
+  /** The node that is to be found at the address. */
+  readonly id: NodeId;
+  /** The committed version of its cluster. */
+  readonly version: ClusterVersion;
+  readonly settings: ControlSettings;
+}
+
+/** Adds a finished probe. */
+export function afterProbe(before: NodeMemory, probe: Probe, wanted: Wanted): NodeMemory {
+  const { id, settings } = wanted;
   const { result } = probe;
   if (result.kind === 'failed') return afterFailure(before, result.error, probe);
   const { report } = result;
@@ -201,6 +212,7 @@ export function afterProbe(
     positions: withPosition(before.positions, look),
     remake: remakeAfterLook(before, look),
     imported: importedBy(before, look),
+    foreignVersion: foreignVersionSeen(before, report, wanted.version),
   };
   return withLink(seen, look, settings);
 }
@@ -225,6 +237,20 @@ function withPosition(positions: readonly Position[], look: Look): readonly Posi
   const isFallen = last !== undefined && before !== undefined && last.sequence < before.sequence;
   const kept = isClose || isFallen ? positions.slice(0, -1) : positions;
   return [...kept, position].slice(-POSITIONS_MAX);
+}
+
+/**
+ * A version says nothing of who gave it: another controller may have reached the same number with another topology. What this leadership sees
+ * for the first time may be of an earlier one of ours; what changes under its eyes without a push of its own is not.
+ */
+function foreignVersionSeen(
+  before: NodeMemory,
+  { version }: NodeReport,
+  committed: ClusterVersion,
+): number | null {
+  if (version === before.foreignVersion || version > committed) return version;
+  const known = before.look?.report.version ?? version;
+  return known === version || version === before.push.version ? null : version;
 }
 
 /** Follows how far a node that was outrun has come: a full synchronisation counts from then until it is a master again. */
@@ -304,6 +330,7 @@ function absent(before: NodeMemory, { kind, why }: Pick<Absence, 'kind' | 'why'>
     why,
     looks: (known?.looks ?? 0) + 1,
     looksOfKind: known?.kind === kind ? known.looksOfKind + 1 : 1,
+    metStranger: kind === 'stranger' || known?.metStranger === true,
     sinceMs: known?.sinceMs ?? probe.startedAtMs,
     untilMs: probe.endedAtMs,
   };
@@ -326,7 +353,8 @@ export function afterPush(
   const isIsolated = purpose === 'isolation' && result.ok;
   const isolatedAt = isIsolated ? version : null;
   const imported = result.ok ? null : before.imported;
-  return { ...before, push, imported, remake: { ...before.remake, isolatedAt } };
+  const foreignVersion = result.ok ? null : before.foreignVersion;
+  return { ...before, push, imported, foreignVersion, remake: { ...before.remake, isolatedAt } };
 }
 
 /** Adds the end of a step of outrunning; where it led is seen by the next look. */

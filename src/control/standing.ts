@@ -165,9 +165,11 @@ function linkUnseen(situation: Situation, { view, master, lag }: LinkCase): stri
   if (lastIoSeconds * 1000 > silentMs + LAST_WORD_SLACK_MS) {
     return `it last heard from the master ${lastIoSeconds} s ago, long before the failure was seen ${Math.round(silentMs / 1000)} s ago`;
   }
-  // A handshake that is refused counts as a word from its master, too: an empty replica has to have shown a link before it is believed.
-  const isEmpty = (view.report?.sequence ?? 0) === 0;
-  return isEmpty && view.facts.following === null ? 'it was last seen without a living link' : null;
+  // A handshake that is refused counts as a word from its master, too, and so does every bit of a catch-up: whoever was written down without a
+  // link that kept up, or is empty, has to have shown one before its last word is believed.
+  const { seenAtSeconds, following } = view.facts;
+  const isUnwritten = seenAtSeconds === 0 && (view.report?.sequence ?? 0) > 0;
+  return following === null && !isUnwritten ? 'it was last seen without a living link' : null;
 }
 
 function isWrittenDown({ facts }: NodeView, master: NodeId): boolean {

@@ -4,7 +4,7 @@ import { assert } from '../base/assert.ts';
 import { masterOf } from '../topology/cluster.ts';
 import { openPromotion } from '../topology/facts.ts';
 import { containsRange, printSlotRange } from '../topology/slot.ts';
-import type { Node, NodeId } from '../topology/types.ts';
+import type { NodeId } from '../topology/types.ts';
 import { type History, historyOf } from './lineage.ts';
 import { lagBehind } from './link.ts';
 import type { NodeReport } from './observation.ts';
@@ -81,13 +81,13 @@ function needOfMaster({ cluster }: Circumstances, found: NodeCase): Need {
   const { node, loss } = sight;
   if (loss?.isIdentityLost === true) return { kind: 'wait', why: loss.why };
   const isAtVersion = report.version === cluster.version;
-  const isInPlace = isAtVersion && report.role === 'master' && report.id === node.id;
+  const isInPlace = isAtVersion && !isForeign(sight) && report.role === 'master' && report.id === node.id;
   if (isInPlace) {
     if (!hasStrayImport(found)) return { kind: 'nothing' };
     const why = 'slots came to it that nobody moves there';
     return { kind: 'push', purpose: 'role', id: null, isForced: true, why };
   }
-  return push(node, { purpose: 'role', report, isForced: isAtVersion });
+  return push(sight, { purpose: 'role', report, isForced: isAtVersion });
 }
 
 /**
@@ -114,14 +114,14 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   const { node, shard } = sight;
   const isAtVersion = report.version === cluster.version;
   const isFollowing = report.role === 'replica' && report.master === masterOf(shard).address;
-  const isInPlace = isAtVersion && report.id === node.id && isFollowing;
+  const isInPlace = isAtVersion && !isForeign(sight) && report.id === node.id && isFollowing;
   const taint = taintOf(found);
   if (taint !== null && sight.facts.remake === null) return { kind: 'condemn', why: taint };
   // Once that is forgotten it is cut off like any other, which is what ends its link to the stranger.
   if (taint !== null && hasComeFar(sight)) return { kind: 'startOver', why: taint };
   if (sight.facts.remake === null && isInPlace) return { kind: 'nothing' };
   if (sight.facts.remake !== null && isFollowing && isBeingRemade(sight, report)) {
-    return isInPlace ? { kind: 'nothing' } : push(node, { purpose: 'role', report, isForced: isAtVersion });
+    return isInPlace ? { kind: 'nothing' } : push(sight, { purpose: 'role', report, isForced: isAtVersion });
   }
   if (openPromotion(facts, shard.id) !== null) {
     return { kind: 'wait', why: 'the new master was not seen as master yet' };
@@ -132,14 +132,14 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   const isCutOff = isIsolated(circumstances, sight, report);
   const history = historyAt(circumstances, found, isCutOff);
   if (history.kind === 'empty' || history.kind === 'current') {
-    return push(node, { purpose: 'role', report, isForced: isAtVersion });
+    return push(sight, { purpose: 'role', report, isForced: isAtVersion });
   }
   if (!isCutOff && !isFinal(found))
-    return push(node, { purpose: 'isolation', report, isForced: isAtVersion });
+    return push(sight, { purpose: 'isolation', report, isForced: isAtVersion });
   if (history.kind !== 'prefix') return { kind: 'condemn', why: history.why };
   const gap = gapOf(sight, report);
   return gap === null
-    ? push(node, { purpose: 'role', report, isForced: isAtVersion })
+    ? push(sight, { purpose: 'role', report, isForced: isAtVersion })
     : { kind: 'condemn', why: gap };
 }
 
@@ -155,7 +155,7 @@ function taintOf({ sights, sight, report }: NodeCase): string | null {
   const source = [...sights.values()].find(({ node }) => node.address === report.master);
   const absence = source?.memory.absence ?? null;
   const lookedAtMs = sight.memory.look?.startedAtMs ?? -Infinity;
-  if (absence?.kind !== 'stranger' || lookedAtMs < absence.sinceMs) return null;
+  if (absence?.metStranger !== true || lookedAtMs < absence.sinceMs) return null;
   return 'it may have copied what another node at the address of its master has';
 }
 
@@ -169,7 +169,7 @@ function dangerOfFollowing({ sights, sight, report }: NodeCase): string | null {
 
 /** Isolate, outrun, rejoin (facts section 13): the only way on any release of the server to make a running node drop what it has. */
 function needOfCondemned(circumstances: Circumstances, { sights, sight, report }: NodeCase): Need {
-  const { node, shard, memory } = sight;
+  const { shard, memory } = sight;
   const isForced = report.version === circumstances.cluster.version;
   if (report.version < 0 && report.sequence === 0) {
     return { kind: 'wait', why: 'it is empty now, which is written down first' };
@@ -180,9 +180,9 @@ function needOfCondemned(circumstances: Circumstances, { sights, sight, report }
     return { kind: 'wait', why: 'its copy is to be made anew once the position of its master is known' };
   }
   if (!isIsolated(circumstances, sight, report))
-    return push(node, { purpose: 'isolation', report, isForced });
+    return push(sight, { purpose: 'isolation', report, isForced });
   if (memory.remake.outrunTo !== null && report.sequence >= goal + OUTRUN_MARGIN / 2) {
-    return push(node, { purpose: 'role', report, isForced });
+    return push(sight, { purpose: 'role', report, isForced });
   }
   const missing = goal + OUTRUN_MARGIN - report.sequence;
   if (missing > OUTRUN_MAX) {
@@ -265,16 +265,23 @@ function historyAt(
   });
 }
 
-function push(
-  node: Node,
-  {
-    purpose,
-    report,
-    isForced,
-  }: { readonly purpose: 'role' | 'isolation'; readonly report: NodeReport; readonly isForced: boolean },
-): Need {
+/** Whether the version it has is another controller's, although ours may have the same number. */
+function isForeign({ memory, report }: Sight): boolean {
+  return report !== null && memory.foreignVersion === report.version;
+}
+
+interface Push {
+  readonly purpose: 'role' | 'isolation';
+  readonly report: NodeReport;
+  readonly isForced: boolean;
+}
+
+function push(sight: Sight, { purpose, report, isForced }: Push): Need {
+  const { node } = sight;
   const id = report.id === node.id ? null : node.id;
-  return { kind: 'push', purpose, id, isForced, why: whyPushed(report, isForced) };
+  const why =
+    isForced && isForeign(sight) ? 'it has our version from somebody else' : whyPushed(report, isForced);
+  return { kind: 'push', purpose, id, isForced, why };
 }
 
 function whyPushed(report: NodeReport, isAtVersion: boolean): string {

@@ -133,3 +133,24 @@ test('a node that never takes its place at our version is repaired for ever and 
   expect(scene.facts.contestedVersion).toBeNull();
   expect(scene.cluster.version).toBe(1);
 });
+
+test.each([
+  ['while it was away', 0],
+  ['before it was committed', 1],
+])('a node that somebody else gave our next version %s is told ours all the same', (_, nodeIndex) => {
+  const scene = new Scene();
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  const next = valueOf(clusterWithVersion(scene.cluster, 2));
+  const id = scene.id(1, nodeIndex);
+  scene.set(id, { version: 2 });
+  if (nodeIndex === 1) scene.probe(id);
+  scene.cluster = next;
+  scene.round();
+  const push = actionsOf(scene.decide(), 'push').find(({ node }) => node === id);
+  expect(push).toMatchObject({
+    version: 2,
+    isForced: true,
+    why: expect.stringMatching(/from somebody else/),
+  });
+});

@@ -186,6 +186,7 @@ test('a replica that followed another node while the master answered is excluded
   const right = masterOf(scene.cluster.shards[0]!).address;
   scene.set(scene.id(0, 1), { master: masterOf(scene.cluster.shards[1]!).address, version: 0 });
   scene.rounds(2);
+  scene.endPush(only(scene.decide(), 'push'));
   scene.fail(scene.id(0, 0));
   scene.set(scene.id(0, 1), { master: right, version: 1, link: 'down' });
   scene.rounds(3);
@@ -407,6 +408,7 @@ test('a look from before a fresh node had a topology says nothing about its link
   const scene = new Scene();
   scene.set(scene.id(0, 1), FRESH);
   scene.rounds(2);
+  scene.endPush(only(scene.decide(), 'push'));
   scene.fail(scene.id(0, 0));
   scene.set(scene.id(0, 1), { ...scene.converged(scene.id(0, 1)), link: 'down', lastIoSeconds: 2 });
   scene.rounds(3);
@@ -417,6 +419,7 @@ test('a replica that came only after the last look at its master must have reach
   const scene = new Scene();
   scene.set(scene.id(0, 1), FRESH);
   scene.rounds(2);
+  scene.endPush(only(scene.decide(), 'push'));
   scene.fail(scene.id(0, 0));
   scene.set(scene.id(0, 1), {
     ...scene.converged(scene.id(0, 1)),
@@ -439,6 +442,7 @@ test('an old master that was told to follow just before the failure is not taken
     sequence: 500,
   });
   scene.rounds(2);
+  scene.endPush(only(scene.decide(), 'push'));
   scene.fail(scene.id(0, 0));
   scene.set(scene.id(0, 1), {
     ...scene.converged(scene.id(0, 1)),

@@ -57,6 +57,9 @@ describe('a run that once went wrong goes well', () => {
       813,
     ],
     ['an emptied target that is accepted as it is does not get slots whose only copy is at the source', 1160],
+    ['a version says nothing of who gave it', 1486],
+    ['a catch-up that was under way when the leader died with the master is no link that kept up', 1843],
+    ['who met a stranger at its master is no copy, also when the last look at that master was lost', 5652],
     ['a promotion that was not seen to take effect is not followed by that of an emptier node', 2388],
   ])('%s: seed %i', (_, seed) => {
     expect(runSeed({ seed }).fault).toBe(null);

@@ -326,6 +326,19 @@ test('what was written down does not excuse a replica that is behind it', () => 
   expect(refusal(scene)).toMatch(/last heard from the master 600 s ago/);
 });
 
+test('the next leader does not take a catch-up that was under way for a link that kept up', () => {
+  const scene = new Scene(1, 2);
+  scene.set(scene.id(0, 0), { sequence: 5000 });
+  scene.set(scene.id(0, 1), { sequence: 100, link: 'up', lastIoSeconds: 0 });
+  scene.rounds(4);
+  scene.decide();
+  scene.changeLeader();
+  scene.fail(scene.id(0, 0), 'connectionRefused');
+  scene.set(scene.id(0, 1), { sequence: 5001, link: 'down', lastIoSeconds: 2 });
+  scene.rounds(4);
+  expect(refusal(scene)).toMatch(/last seen without a living link/);
+});
+
 test('the next leader does not take a refused handshake for a word from the master, be the shard ever so empty in what is written down', () => {
   const scene = new Scene(1, 2);
   scene.set(scene.id(0, 0), { sequence: 0 });

@@ -46,10 +46,10 @@ function isStale(
   const importedAtMs = node.imported.get(slot);
   if (importedAtMs !== undefined) {
     // A target takes slots over before any topology says so, but only as long as it is a master; and a move that nobody asked for any more
-    // is seen by the next look.
+    // is seen by the next look that can reach it.
     return (
       controller.records.placeAt(node.address)?.node.role !== 'master' ||
-      !controller.knowsMove(slot, importedAtMs)
+      !controller.knowsMove(slot, Math.max(importedAtMs, node.reachedMs))
     );
   }
   const isOwner = controller.records.masterAddressOf(controller.records.ownerOf(slot)) === node.address;

@@ -68,18 +68,23 @@ export class Controller {
     return this.#world.nodes.some((other) => other !== node && other.imported.has(slot));
   }
 
-  /** Whether a move of the slot is recorded, or one that is not could have been seen. */
-  knowsMove(slot: Slot, doneAtMs: number): boolean {
+  /**
+   * Whether a move of the slot is recorded, or one that is not could have been ended: seen by a look since `visibleSinceMs`, and nobody has to
+   * confirm first that this group is alone.
+   */
+  knowsMove(slot: Slot, visibleSinceMs: number): boolean {
     const owner = this.records.ownerOf(slot);
     const { migration } = owner;
     if (migration !== null && slot >= migration.range.start && slot <= migration.range.stop) return true;
-    return this.#roundMs > doneAtMs && this.#world.nowMs > this.#roundMs + SEEN_MS;
+    if (this.#world.isContested) return false;
+    return this.#roundMs >= visibleSinceMs && this.#world.nowMs > this.#roundMs + SEEN_MS;
   }
 
   /** Another member leads now: it has seen nothing yet. */
   changeLeader(): void {
     this.#memory = NO_MEMORY;
     this.#access.disconnect();
+    for (const node of this.#world.nodes) node.reachedMs = Infinity;
     this.term += 1;
   }
 
@@ -103,6 +108,7 @@ export class Controller {
 
   probeAll(): void {
     this.#roundMs = this.#world.nowMs;
+    this.#world.ledger.sawHandOvers(this.#roundMs);
     this.probe([...this.records.places].map(({ node }) => node.address));
   }
 
@@ -184,7 +190,9 @@ export class Controller {
         `${action.purpose} v${version}${isForced ? ' forced' : ''} to ${this.#name(action.address)}: ${action.why}`,
     );
     return this.#access.send(action.address, (node) => {
-      return setNodes(this.#world, node, { id, text, version, isForced });
+      const result = setNodes(this.#world, node, { id, text, version, isForced });
+      if (result.ok) node.isMisled = false;
+      return result;
     });
   }
 

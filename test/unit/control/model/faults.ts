@@ -204,6 +204,7 @@ export class Faults {
   #kill(node: ModelNode, secondsMax: number): void {
     node.life = 'dead';
     failJobsOf(this.#world, node);
+    this.#world.ledger.forgot(node);
     node.die();
     this.#later(secondsMax, () => this.#goOn(node));
   }
@@ -222,7 +223,13 @@ export class Faults {
     this.#kill(node, 10);
     const before = node.log;
     node.wipe();
-    this.#world.ledger.dropped(before, { why: `the disk of ${node.name} was wiped`, isByFault: true });
+    const cause = { why: `the disk of ${node.name} was wiped`, isByFault: true };
+    this.#world.ledger.dropped(before, cause, (other) => this.#isCopy(other));
+  }
+
+  /** Nobody can rely on what an old master has, nor on a disk that does not tell whose it is. */
+  #isCopy(node: ModelNode): boolean {
+    return node.version >= 0 && this.#controller.records.placeAt(node.address)?.node.role === node.role;
   }
 
   /** What comes and goes while nobody can look leaves no trace that anybody could find (facts section 3.5). */
@@ -261,7 +268,10 @@ export class Faults {
     this.#world.note(
       () => `somebody else tells ${node.name} the topology of v${cluster.version} as v${version}`,
     );
-    if (cluster !== this.#controller.records.cluster) this.#world.ledger.meddledWith.add(node);
     setNodes(this.#world, node, { id: null, text, version, isForced: false });
+    if (cluster === this.#controller.records.cluster) return;
+    this.#world.ledger.meddledWith.add(node);
+    node.isMisled = true;
+    node.reachedMs = Infinity;
   }
 }

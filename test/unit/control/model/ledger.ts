@@ -36,6 +36,22 @@ export interface Change {
   readonly isForced: boolean;
 }
 
+/** Writes that came to another master with their slots. */
+interface Arrival {
+  readonly target: NodeId;
+  readonly atMs: number;
+  /** The target's sequence number after it. */
+  readonly end: number;
+}
+
+/** Slots that were handed over, and which end still knows that. */
+interface HandOver {
+  readonly target: ModelNode;
+  readonly slots: ReadonlySet<Slot>;
+  readonly atMs: number;
+  readonly witnesses: Set<ModelNode>;
+}
+
 /** Acknowledgements this long before the last answered look may not have reached any replica. */
 const WINDOW_MS = 1500;
 
@@ -46,6 +62,11 @@ export class Ledger {
   readonly gone = new Map<number, { readonly why: string; readonly isByFault: boolean }>();
   /** Nodes that somebody else told an older topology: what they copied meanwhile is not our doing. */
   readonly meddledWith = new Set<ModelNode>();
+  /** Where writes went last, with their slots. */
+  readonly #arrivals = new Map<number, Arrival>();
+  readonly #handOvers: HandOver[] = [];
+  /** Hand-overs that both ends forgot before anybody looked. */
+  readonly #unproven: HandOver[] = [];
   readonly #nodes: readonly ModelNode[];
   readonly #note: (text: () => string) => void;
   #nextId = 1;
@@ -65,11 +86,37 @@ export class Ledger {
     this.writes.push(write);
   }
 
-  /** A node's data was replaced or wiped. What nobody else has is gone. */
-  dropped(before: Log, cause: { readonly why: string; readonly isByFault: boolean }): void {
+  arrived(write: number, arrival: Arrival): void {
+    this.#arrivals.set(write, arrival);
+  }
+
+  handedOver(handOver: Omit<HandOver, 'witnesses'> & { readonly source: ModelNode }): void {
+    const { source, target, slots, atMs } = handOver;
+    this.#handOvers.push({ target, slots, atMs, witnesses: new Set([source, target]) });
+  }
+
+  /** All hand-overs before this time can be known of. */
+  sawHandOvers(untilMs: number): void {
+    while ((this.#handOvers[0]?.atMs ?? Infinity) < untilMs) this.#handOvers.shift();
+  }
+
+  /** The process ended, and with it what it knew of moves. */
+  forgot(node: ModelNode): void {
+    for (const handOver of this.#handOvers) {
+      if (handOver.witnesses.delete(node) && handOver.witnesses.size === 0) this.#unproven.push(handOver);
+    }
+  }
+
+  /** A node's data was replaced or wiped. What nobody else has is gone; what only nodes have that are no copies is as good as gone. */
+  dropped(
+    before: Log,
+    cause: { readonly why: string; readonly isByFault: boolean },
+    isCopy: (node: ModelNode) => boolean = () => true,
+  ): void {
     const missing = new Set(before.writes());
     for (const node of this.#nodes) {
       if (missing.size === 0) return;
+      if (!isCopy(node)) continue;
       for (const write of node.log.writes()) missing.delete(write);
     }
     for (const write of missing) {
@@ -83,6 +130,10 @@ export class Ledger {
   /** Why the loss of the write is nobody's fault; null when it is. */
   excuse(write: Write, lagMax: number): string | null {
     if (write.isStale) return 'taken by a node of an older topology';
+    const isUnproven = this.#unproven.some(
+      ({ target, slots, atMs }) => target === write.node && slots.has(write.slot) && atMs <= write.ackedAtMs,
+    );
+    if (isUnproven) return 'taken by the target of a move of which nobody knows';
     if (this.gone.get(write.id)?.isByFault === true) return 'all its copies were destroyed by a fault';
     if (
       this.changes.some(
@@ -96,9 +147,13 @@ export class Ledger {
   }
 
   #loses(change: Change, write: Write, lagMax: number): boolean {
-    if (change.shard !== write.shard || change.atMs < write.ackedAtMs) return false;
-    const isLate = write.ackedAtMs >= change.lookMs - WINDOW_MS || write.end > change.lookSequence - lagMax;
+    const isLate = (atMs: number, end: number): boolean =>
+      change.atMs >= atMs && (atMs >= change.lookMs - WINDOW_MS || end > change.lookSequence - lagMax);
+    const isMissing = !writesOf(change.copy).has(write.id);
+    const arrival = this.#arrivals.get(write.id);
+    if (arrival?.target === change.from && isLate(arrival.atMs, arrival.end) && isMissing) return true;
+    if (change.shard !== write.shard || !isLate(write.ackedAtMs, write.end)) return false;
     // What a target took between the hand-over and its own end is lost with the hand-over if that cannot be proven.
-    return isLate && (write.isImported || !writesOf(change.copy).has(write.id));
+    return write.isImported || isMissing;
   }
 }

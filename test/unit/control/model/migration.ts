@@ -73,11 +73,14 @@ function succeed(world: World, job: Job): void {
   for (const slot of world.slotsIn(range)) {
     const known = writesOfSlot(target.log.view, slot);
     for (const write of writesOfSlot(source.log.view, slot)) {
-      if (!known.has(write)) target.log.put(write, slot);
+      if (known.has(write)) continue;
+      const end = target.log.put(write, slot);
+      world.ledger.arrived(write, { target: job.targetId, atMs: world.nowMs, end });
     }
     source.handedOver.add(slot);
     target.imported.set(slot, world.nowMs);
   }
+  world.ledger.handedOver({ source, target, slots: new Set(world.slotsIn(range)), atMs: world.nowMs });
   job.state = 'succeeded';
   source.forbidden = range;
   source.sourceJob = { range, destination: job.targetId, state: 'success' };

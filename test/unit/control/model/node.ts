@@ -70,7 +70,9 @@ export class ModelNode {
 
   /** A fault took its data, and no synchronisation has brought it back. `seenMs`: when a controller first saw it so. */
   hollow: { seenMs: number } | null = null;
-  /** When a controller first saw it since it can be reached; Infinity while none did. */
+  /** Somebody else gave it an older topology, and no controller of ours has told it since. */
+  isMisled = false;
+  /** When the present leader first saw it since it can be reached; Infinity while it did not. */
   reachedMs = Infinity;
 
   /** Its disk is full: it hears of changes and does not apply them. */

@@ -26,6 +26,7 @@ export class Records {
   /** Makes `cluster` the committed one, with what is known of its copies. */
   install(cluster: Cluster, facts: ClusterFacts): void {
     this.facts = factsFor(facts, cluster);
+    this.#world.isContested = facts.contestedVersion !== null;
     if (cluster === this.cluster && this.#places.size > 0) return;
     this.cluster = cluster;
     this.committed.set(cluster.version, cluster);

@@ -62,6 +62,8 @@ function connect(
   { link, peer }: { readonly link: Link; readonly peer: ModelNode | null },
 ): void {
   if (node.isCutFromMaster || peer === null || peer === node || peer.life !== 'up') return;
+  // What a stranger gives a replica that no controller can look at leaves no trace (facts section 3.5).
+  if (node.isCutFromControl && peer !== world.nodeAt(link.master)) return;
   if (peer.isLoading(world.nowMs) || !world.chance(50)) return;
   link.peer = peer;
   link.incarnation = peer.incarnation;
@@ -97,9 +99,11 @@ function synchronise(world: World, node: ModelNode, { link, peer }: Connection):
   node.hollow = link.isByFault ? { seenMs: Infinity } : peer.hollow;
 }
 
-/** Whether the node runs after one without its data before any controller could have kept it from that. */
-function isByFault({ nowMs, weather }: World, node: ModelNode, { hollow }: ModelNode): boolean {
+/** Whether the node runs after one without its data, or whom others told it to follow, before any controller could have kept it from that. */
+function isByFault({ nowMs, weather, isContested }: World, node: ModelNode, { hollow }: ModelNode): boolean {
+  if (node.isMisled && isContested) return true;
   const isHindered = weather.lossPercent > 0 || weather.commitFailurePercent > 0;
   const reactionMs = isHindered ? HINDERED_REACTION_MS : REACTION_MS;
-  return hollow !== null && nowMs <= Math.max(hollow.seenMs, node.reachedMs) + reactionMs;
+  if (hollow === null && !node.isMisled) return false;
+  return nowMs <= Math.max(hollow?.seenMs ?? 0, node.reachedMs) + reactionMs;
 }

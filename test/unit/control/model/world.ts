@@ -40,6 +40,8 @@ export class World {
   random: Random = createSeededRandom(0);
   readonly nodes: ModelNode[] = [];
   readonly jobs: Job[] = [];
+  /** Pushes to the cluster stand still until somebody confirms that nobody else makes any. */
+  isContested = false;
   readonly slots: readonly Slot[];
   readonly reader: TopologyReader;
   readonly ledger: Ledger;
