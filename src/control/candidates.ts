@@ -154,7 +154,9 @@ function judgeReplica(
   }
   const lineage = olderHistory(situation, vacancy, report);
   if (lineage !== null) return refused(lineage);
-  if (report.syncInProgress) return refused('a full synchronisation is going on');
+  // From an emptied master it would get nothing; until that has come, it has what it had, and being promoted ends the synchronisation.
+  if (report.syncInProgress && origin.loss?.isIdentityLost !== true)
+    return refused('a full synchronisation is going on');
   if (report.login === 'refused')
     return refused('it refuses the password recorded for it and could not be told');
   const sequence = report.sequence ?? 0;

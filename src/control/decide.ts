@@ -15,7 +15,7 @@ import { planNotes } from './notes.ts';
 import { reviewPlaces } from './overruled.ts';
 import type { Problem } from './problems.ts';
 import type { Circumstances } from './sight.ts';
-import { type Situation, lookAt } from './situation.ts';
+import { type NodeView, type Situation, lookAt } from './situation.ts';
 
 /** The cluster and its facts as committed and applied now, with everything else a decision depends on. */
 export type ControlInput = Circumstances;
@@ -100,25 +100,26 @@ function commit(
   };
 }
 
-/** Forgets the count of pushes to nodes that have converged, and how nodes were brought back that are proven copies now. */
+/** Forgets what is settled: the count of pushes to nodes that have converged, how nodes were brought back, doubts that are written down. */
 function settledNodes(situation: Situation): ControlMemory {
   let nodes: Map<NodeId, NodeMemory> | null = null;
-  for (const { node, need, memory, facts } of situation.views.values()) {
-    if (need.kind === 'startOver' && memory.remake !== NO_REMAKE) {
-      nodes ??= new Map(situation.memory.nodes);
-      nodes.set(node.id, { ...memory, remake: NO_REMAKE });
-    }
-    if (need.kind !== 'nothing' || memory.push.inFlightSinceMs !== null) continue;
-    const isRemade = facts.remake === null && memory.remake !== NO_REMAKE;
-    if (memory.push.attempts === 0 && !isRemade) continue;
+  for (const view of situation.views.values()) {
+    const settled = settledNode(view);
+    if (settled === view.memory) continue;
     nodes ??= new Map(situation.memory.nodes);
-    nodes.set(node.id, {
-      ...memory,
-      push: { ...memory.push, attempts: 0, nextAtMs: -Infinity, error: null },
-      remake: isRemade ? NO_REMAKE : memory.remake,
-    });
+    nodes.set(view.node.id, settled);
   }
   return nodes === null ? situation.memory : { ...situation.memory, nodes };
+}
+
+function settledNode({ need, memory, facts }: NodeView): NodeMemory {
+  let settled = memory;
+  if (memory.mayHaveMetStranger && facts.remake !== null) settled = { ...settled, mayHaveMetStranger: false };
+  if (need.kind === 'startOver' && memory.remake !== NO_REMAKE) return { ...settled, remake: NO_REMAKE };
+  if (need.kind !== 'nothing' || memory.push.inFlightSinceMs !== null) return settled;
+  if (facts.remake === null && memory.remake !== NO_REMAKE) settled = { ...settled, remake: NO_REMAKE };
+  if (memory.push.attempts === 0) return settled;
+  return { ...settled, push: { ...memory.push, attempts: 0, nextAtMs: -Infinity, error: null } };
 }
 
 /** Notes what is under way from now on. */

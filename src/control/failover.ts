@@ -221,7 +221,7 @@ function startedMigration(cluster: Cluster, shard: Shard): MigrationPlace | null
 
 /** The source is down. Its replica has all data of the slots; the target has newer writes exactly if the hand-over took place. */
 function resolveWithoutSource(view: MigrationView): Resolution {
-  const { source, target } = view;
+  const { source, target, place } = view;
   if (view.isKeptAtSource) {
     return {
       kind: 'giveUp',
@@ -243,10 +243,23 @@ function resolveWithoutSource(view: MigrationView): Resolution {
     }
     return { kind: 'giveUp', why: 'the source died before the target had taken the slots over' };
   }
+  const open = place.migration.isCancelled ? null : openQuestion(view);
+  if (open !== null) return { kind: 'wait', why: `${open}; or give the move up: POST .../migrate/cancel` };
   return {
     kind: 'giveUp',
     why: 'the source died and the target cannot say whether it took the slots over; the copy at the source is complete',
   };
+}
+
+/** Why the slots may be with a target that cannot say so now, and what helps; null when its copy is not known to be better. */
+function openQuestion({ target, sourceState }: MigrationView): string | null {
+  const name = `the target ${nodeName(target)}`;
+  if (target.condition === 'impaired' || target.condition === 'blind') {
+    return `${name} may have taken the slots over and cannot be asked (${errorText(target.memory)}): repair that`;
+  }
+  return sourceState === 'succeeded' && isAway(target)
+    ? `the slots were handed over to ${nodeName(target)}, which does not answer: bring it back`
+    : null;
 }
 
 /**

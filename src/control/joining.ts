@@ -2,7 +2,7 @@
 
 import { allNodes, masterOf } from '../topology/cluster.ts';
 import type { NodesLine } from '../topology/cluster-nodes-text.ts';
-import { UNSEEN_NODE } from '../topology/facts.ts';
+import { UNSEEN_NODE, isCondemned } from '../topology/facts.ts';
 import type { ClusterRecord } from '../topology/record.ts';
 import type { Cluster, NodeAddress, NodeId, NodeRole, Shard } from '../topology/types.ts';
 import { historyOf } from './lineage.ts';
@@ -103,6 +103,7 @@ function doubtAbout(node: Newcomer, { record, shard, masterSequence }: JoinedSha
     shard: shardFacts,
     masterAddress: master.address,
     addressOf: (wanted) => topology?.find((line) => line.id === wanted)?.address ?? null,
+    isCondemned: (wanted) => isCondemned(record.facts, wanted),
   });
   if (history.kind === 'unknown' || history.kind === 'diverged') return history.why;
   const known = masterSequence ?? record.facts.nodes.get(master.id)?.sequence ?? null;

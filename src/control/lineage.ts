@@ -19,6 +19,8 @@ export interface CopyPlace {
   readonly masterAddress: NodeAddress;
   /** Where a node of this shard is; null for one that left it. */
   readonly addressOf: (id: NodeId) => NodeAddress | null;
+  /** Whether what that node has is no copy of the shard and has to be made anew. */
+  readonly isCondemned: (id: NodeId) => boolean;
 }
 
 /**
@@ -53,6 +55,9 @@ export function historyOf(report: CopyReport, place: CopyPlace): History {
   const wasReplica = report.role === 'replica' && report.master === place.addressOf(first.from);
   if (!wasMaster && !wasReplica) {
     return unknown(`at version ${version} it was neither the master of this shard nor a replica of it`);
+  }
+  if (wasReplica && place.isCondemned(first.from)) {
+    return unknown('it follows its old master, whose own copy is to be made anew');
   }
   return comparedWith(later, sequence);
 }

@@ -4,7 +4,14 @@ import { unreachable } from '../base/assert.ts';
 import type { Result } from '../base/result.ts';
 import { allNodes } from '../topology/cluster.ts';
 import type { Cluster, NodeAddress, NodeId, ShardId } from '../topology/types.ts';
-import { type NodeMemory, afterOutrun, afterProbe, afterPush, unseenNode } from './node-memory.ts';
+import {
+  type NodeMemory,
+  afterOutrun,
+  afterProbe,
+  afterPush,
+  afterStranger,
+  unseenNode,
+} from './node-memory.ts';
 import type { NodeError, ProbeResult } from './observation.ts';
 import { type ControlSettings, retryDelayMs } from './settings.ts';
 
@@ -108,10 +115,10 @@ export function observe(
         if (places.get(event.node)?.node.address !== event.address) break;
         const known = nodes.get(event.node);
         const before = known?.address === event.address ? known : unseenNode(event.address);
-        nodes.set(
-          event.node,
-          afterProbe(before, event, { id: event.node, version: cluster.version, settings }),
-        );
+        const after = afterProbe(before, event, { id: event.node, version: cluster.version, settings });
+        nodes.set(event.node, after);
+        if (before.absence?.metStranger === true && after.absence === null)
+          suspectFollowers(nodes, event.address);
         break;
       }
       case 'pushed':
@@ -132,6 +139,13 @@ export function observe(
     }
   }
   return { ...memory, nodes, migrations, commit };
+}
+
+/** Whoever followed the address before its master was back may have met the stranger after the last look that could have shown it. */
+function suspectFollowers(nodes: Map<NodeId, NodeMemory>, master: NodeAddress): void {
+  for (const [id, memory] of nodes) {
+    if (memory.look?.report.master === master) nodes.set(id, afterStranger(memory));
+  }
 }
 
 /** What is remembered, without what left the cluster or changed its address. */

@@ -104,6 +104,10 @@ export interface NodeMemory {
   readonly placedAt: ClusterVersion | null;
   /** The version it has from somebody else: this leadership saw it with another one before, and has not told it. Null when there is none. */
   readonly foreignVersion: number | null;
+  /** What it said of itself before it had that; null when nobody had looked. */
+  readonly foreignBefore: NodeReport | null;
+  /** It followed its master's address while somebody else may have answered there, and that was not written down yet. */
+  readonly mayHaveMetStranger: boolean;
   readonly remake: RemakeMemory;
   /** An import that this leadership saw coming to its success and no push has passed since; null when there is none. */
   readonly imported: SlotRange | null;
@@ -161,6 +165,8 @@ export function unseenNode(address: NodeAddress): NodeMemory {
     push: NO_PUSH,
     placedAt: null,
     foreignVersion: null,
+    foreignBefore: null,
+    mayHaveMetStranger: false,
     remake: NO_REMAKE,
     imported: null,
   };
@@ -212,7 +218,7 @@ export function afterProbe(before: NodeMemory, probe: Probe, wanted: Wanted): No
     positions: withPosition(before.positions, look),
     remake: remakeAfterLook(before, look),
     imported: importedBy(before, look),
-    foreignVersion: foreignVersionSeen(before, report, wanted.version),
+    ...foreignTopologySeen(before, report, wanted.version),
   };
   return withLink(seen, look, settings);
 }
@@ -243,14 +249,17 @@ function withPosition(positions: readonly Position[], look: Look): readonly Posi
  * A version says nothing of who gave it: another controller may have reached the same number with another topology. What this leadership sees
  * for the first time may be of an earlier one of ours; what changes under its eyes without a push of its own is not.
  */
-function foreignVersionSeen(
+function foreignTopologySeen(
   before: NodeMemory,
   { version }: NodeReport,
   committed: ClusterVersion,
-): number | null {
-  if (version === before.foreignVersion || version > committed) return version;
-  const known = before.look?.report.version ?? version;
-  return known === version || version === before.push.version ? null : version;
+): Pick<NodeMemory, 'foreignVersion' | 'foreignBefore'> {
+  const { foreignVersion, foreignBefore, look } = before;
+  if (version === foreignVersion) return { foreignVersion, foreignBefore };
+  const known = look?.report.version ?? version;
+  const isOurs = version <= committed && (known === version || version === before.push.version);
+  if (isOurs) return { foreignVersion: null, foreignBefore: null };
+  return { foreignVersion: version, foreignBefore: foreignBefore ?? look?.report ?? null };
 }
 
 /** Follows how far a node that was outrun has come: a full synchronisation counts from then until it is a master again. */
@@ -337,6 +346,11 @@ function absent(before: NodeMemory, { kind, why }: Pick<Absence, 'kind' | 'why'>
   return { ...before, absence, blindSinceMs: null, impairedSinceMs: null };
 }
 
+/** Adds that its master answers again, at whose address somebody else was met: what it got from there in between is not known. */
+export function afterStranger(before: NodeMemory): NodeMemory {
+  return { ...before, mayHaveMetStranger: true };
+}
+
 /** Adds the end of a push. */
 export function afterPush(
   before: NodeMemory,
@@ -353,8 +367,8 @@ export function afterPush(
   const isIsolated = purpose === 'isolation' && result.ok;
   const isolatedAt = isIsolated ? version : null;
   const imported = result.ok ? null : before.imported;
-  const foreignVersion = result.ok ? null : before.foreignVersion;
-  return { ...before, push, imported, foreignVersion, remake: { ...before.remake, isolatedAt } };
+  const foreign = result.ok ? { foreignVersion: null, foreignBefore: null } : {};
+  return { ...before, ...foreign, push, imported, remake: { ...before.remake, isolatedAt } };
 }
 
 /** Adds the end of a step of outrunning; where it led is seen by the next look. */

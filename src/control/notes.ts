@@ -50,6 +50,8 @@ function confirmed(situation: Situation, facts: ClusterFacts, { shard, reasons }
   const view = masterView(situation, shard);
   const { report, condition } = view;
   if (open === null || shardFacts === undefined || condition !== 'answering' || report === null) return facts;
+  // One that lost its data meanwhile is no successor yet: the old one may still have everything.
+  if (view.loss !== null) return facts;
   const isMaster = report.role === 'master' && report.id === open.to && report.version >= open.version;
   if (!isMaster || view.node.id !== open.to) return facts;
   reasons.push({
@@ -140,7 +142,9 @@ function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
   const master = masterView(situation, shard);
   if (view.condition !== 'answering' || report === null)
     return node.role === 'master' ? null : absentSight(situation, view, master);
-  if (report.sequence === null || report.sequence < 0 || need.kind !== 'nothing') return null;
+  // Where a master stands counts also while a topology that leaves it one is on its way.
+  const isLeading = node.role === 'master' && report.role === 'master' && report.id === node.id;
+  if (report.sequence === null || report.sequence < 0 || (need.kind !== 'nothing' && !isLeading)) return null;
   const following = node.role === 'master' ? node.id : linkTo(situation, view, master);
   if (following === known.following && report.sequence === known.sequence) return null;
   // An empty replica without a link tells no more than one that was never seen: its link is awaited, and then written down at once.

@@ -2,10 +2,10 @@
 
 import { assert } from '../base/assert.ts';
 import { masterOf } from '../topology/cluster.ts';
-import { openPromotion } from '../topology/facts.ts';
+import { isCondemned, openPromotion } from '../topology/facts.ts';
 import { containsRange, printSlotRange } from '../topology/slot.ts';
 import type { NodeId } from '../topology/types.ts';
-import { type History, historyOf } from './lineage.ts';
+import { type CopyPlace, type History, historyOf } from './lineage.ts';
 import { lagBehind } from './link.ts';
 import type { NodeReport } from './observation.ts';
 import type { Circumstances, Sight } from './sight.ts';
@@ -115,7 +115,7 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   const isAtVersion = report.version === cluster.version;
   const isFollowing = report.role === 'replica' && report.master === masterOf(shard).address;
   const isInPlace = isAtVersion && !isForeign(sight) && report.id === node.id && isFollowing;
-  const taint = taintOf(found);
+  const taint = taintOf(found) ?? misleadingOf(circumstances, found);
   if (taint !== null && sight.facts.remake === null) return { kind: 'condemn', why: taint };
   // Once that is forgotten it is cut off like any other, which is what ends its link to the stranger.
   if (taint !== null && hasComeFar(sight)) return { kind: 'startOver', why: taint };
@@ -149,20 +149,34 @@ function gapOf({ shard }: Sight, { sourceJob }: NodeReport): string | null {
   return `it handed slots ${printSlotRange(sourceJob.range)} over while it was being replaced, and may have deleted them`;
 }
 
+const MET_STRANGER = 'it may have copied what another node at the address of its master has';
+
 /** A replica reconnects to whoever listens at its master's address, and takes that one's data for its master's (facts section 3.5). */
 function taintOf({ sights, sight, report }: NodeCase): string | null {
+  if (sight.memory.mayHaveMetStranger) return MET_STRANGER;
   if (report.role !== 'replica' || (report.link !== 'up' && !report.syncInProgress)) return null;
   const source = [...sights.values()].find(({ node }) => node.address === report.master);
   const absence = source?.memory.absence ?? null;
   const lookedAtMs = sight.memory.look?.startedAtMs ?? -Infinity;
   if (absence?.metStranger !== true || lookedAtMs < absence.sinceMs) return null;
-  return 'it may have copied what another node at the address of its master has';
+  return MET_STRANGER;
+}
+
+/** Somebody else told it to follow: from then on its position says nothing, so it must have been a copy before. */
+function misleadingOf(circumstances: Circumstances, { sights, sight, report }: NodeCase): string | null {
+  const { foreignBefore } = sight.memory;
+  if (!isForeign(sight) || foreignBefore === null || report.role !== 'replica') return null;
+  const { kind } = historyOf(foreignBefore, placeOf(circumstances, sights, sight));
+  return kind === 'current' || kind === 'empty'
+    ? null
+    : 'somebody else told it to follow before its copy was compared';
 }
 
 /** What a node is told to follow replaces what it has: not a master that lost its data, nor one nobody could look at. */
 function dangerOfFollowing({ sights, sight, report }: NodeCase): string | null {
   const master = sights.get(masterOf(sight.shard).id);
   if (master === undefined || master.loss !== null) return 'its master has lost its data';
+  if (master.memory.absence?.metStranger === true) return 'another node answers at the address of its master';
   const isUnseen = master.condition === 'unknown' || master.condition === 'blind';
   return isUnseen && report.sequence !== 0 ? 'its master was not looked at yet' : null;
 }
@@ -233,12 +247,11 @@ function isIsolated({ cluster }: Circumstances, { memory }: Sight, report: NodeR
 }
 
 /**
- * Whether its data can grow no more although it was not cut off: a node that serves nobody, or a replica that receives nothing. That a master is
- * silent to us does not mean that it is silent to its replicas.
+ * Whether its data can grow no more although it was not cut off: a node that serves nobody, or a replica of a node that is certainly not there.
+ * That a master is silent to us does not mean that it is silent to its replicas, and a link that is down may be up in a moment.
  */
 function isFinal({ sights, report }: NodeCase): boolean {
   if (report.role === 'master') return report.version < 0;
-  if (report.link === 'down' && !report.syncInProgress) return true;
   const source = [...sights.values()].find(({ node }) => node.address === report.master);
   return (
     source?.condition === 'gone' ||
@@ -248,21 +261,26 @@ function isFinal({ sights, report }: NodeCase): boolean {
 
 /** What it said before it was cut off tells its history, where it stands now its position. */
 function historyAt(
-  { facts }: Circumstances,
+  circumstances: Circumstances,
   { sights, sight, report }: NodeCase,
   isCutOff: boolean,
 ): History {
-  const { node, shard, memory } = sight;
-  const { before } = memory.remake;
+  const { before } = sight.memory.remake;
+  const copy = isCutOff && before !== null ? { ...before, sequence: report.sequence } : report;
+  return historyOf(copy, placeOf(circumstances, sights, sight));
+}
+
+function placeOf({ facts }: Circumstances, sights: Sights, { node, shard, facts: known }: Sight): CopyPlace {
   const shardFacts = facts.shards.get(shard.id);
   assert(shardFacts !== undefined, 'the facts are in step with the cluster');
-  return historyOf(isCutOff && before !== null ? { ...before, sequence: report.sequence } : report, {
+  return {
     id: node.id,
-    facts: sight.facts,
+    facts: known,
     shard: shardFacts,
     masterAddress: masterOf(shard).address,
     addressOf: (id) => sights.get(id)?.node.address ?? null,
-  });
+    isCondemned: (id) => isCondemned(facts, id),
+  };
 }
 
 /** Whether the version it has is another controller's, although ours may have the same number. */

@@ -119,6 +119,11 @@ export function withFactsOfNodes(
   return { ...facts, nodes: new Map([...facts.nodes, ...nodes]) };
 }
 
+/** Whether what the node has is no copy and has to be made anew. */
+export function isCondemned(facts: ClusterFacts, id: NodeId): boolean {
+  return (facts.nodes.get(id)?.remake ?? null) !== null;
+}
+
 /** The last promotion of a shard if it is still open: its new master was not seen as master yet. */
 export function openPromotion(facts: ClusterFacts, shardId: ShardId): Promotion | null {
   const last = facts.shards.get(shardId)?.promotions.at(-1);

@@ -154,3 +154,32 @@ test.each([
     why: expect.stringMatching(/from somebody else/),
   });
 });
+
+test('an old master that somebody else told to follow before it was compared is made anew', () => {
+  const scene = new Scene(1, 2);
+  const old = scene.converged(scene.id(0, 0));
+  scene.rounds(2);
+  scene.decide();
+  scene.fail(scene.id(0, 0));
+  scene.rounds(3);
+  scene.commit();
+  scene.takePush(only(scene.decide(), 'push'));
+  scene.round();
+  scene.decide();
+  scene.answers.set(scene.id(0, 0), { ...old, sequence: 105 });
+  scene.round();
+  const isolation = only(scene.decide(), 'push');
+  expect(isolation).toMatchObject({ node: scene.id(0, 0), purpose: 'isolation' });
+  scene.endPush(isolation, 'timedOut');
+  const before = scene.cluster.version;
+  scene.answers.set(scene.id(0, 0), { ...scene.converged(scene.id(0, 0)), version: before + 2 });
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'versionRaised' }]);
+  expect(scene.commit().reasons).toMatchObject([
+    {
+      kind: 'copyCondemned',
+      node: scene.id(0, 0),
+      text: expect.stringMatching(/somebody else told it to follow/),
+    },
+  ]);
+});

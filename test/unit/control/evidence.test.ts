@@ -139,7 +139,7 @@ test('the word of a stranger does not count as the word of the node', () => {
   ]);
 });
 
-test('a stranger that gives way to the node in between proves nothing', () => {
+test('a stranger that gives way to the node in between is no failure, but a replica may have met it', () => {
   const scene = settled();
   for (let count = 0; count < 3; count += 1) {
     putStranger(scene);
@@ -147,7 +147,15 @@ test('a stranger that gives way to the node in between proves nothing', () => {
     for (const id of [scene.id(0, 0), scene.id(0, 1)]) scene.answers.set(id, scene.converged(id));
     scene.round();
   }
-  expect(scene.decide()).toMatchObject({ actions: [], problems: [] });
+  const decision = scene.decide();
+  expect(decision.problems).toEqual([]);
+  expect(only(decision, 'commit').reasons).toMatchObject([
+    {
+      kind: 'copyCondemned',
+      node: scene.id(0, 1),
+      text: expect.stringMatching(/another node at the address/),
+    },
+  ]);
 });
 
 test('garbage, silence and an address that cannot be reached count for the window', () => {

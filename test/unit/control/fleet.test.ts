@@ -60,6 +60,14 @@ describe('a run that once went wrong goes well', () => {
     ['a version says nothing of who gave it', 1486],
     ['a catch-up that was under way when the leader died with the master is no link that kept up', 1843],
     ['who met a stranger at its master is no copy, also when the last look at that master was lost', 5652],
+    ['who was told to follow by somebody else before it was compared is no copy', 2958],
+    ['a link that is down may be up before the topology comes', 8014],
+    ['a replica that begins a synchronisation from its emptied master has what it had', 2790],
+    ['a master that is told a new version is written down meanwhile', 2185],
+    ['nobody is told to follow an address at which somebody else answers', 8677],
+    ['who followed an old master that is to be made anew is no copy', 18666],
+    ['a target that gives errors only may have the slots', 11424],
+    ['slots that were handed over to a silent target are not taken back from it', 12485],
     ['a promotion that was not seen to take effect is not followed by that of an emptier node', 2388],
   ])('%s: seed %i', (_, seed) => {
     expect(runSeed({ seed }).fault).toBe(null);

@@ -35,7 +35,7 @@ function placeOf(index: number, facts: ShardFacts, node: NodeFacts = UNSEEN_NODE
   const present = facts.promotions.at(-1)?.to ?? masterOf(sampleCluster(1, 4).shards[0]!).id;
   const masterAddress = addressOf(present);
   if (masterAddress === null) throw new Error('the master is not in the shard');
-  return { id: ID(index), facts: node, shard: facts, masterAddress, addressOf };
+  return { id: ID(index), facts: node, shard: facts, masterAddress, addressOf, isCondemned: () => false };
 }
 
 function master(version: number, sequence: number | null): CopyReport {
@@ -79,6 +79,8 @@ test('an old master is a prefix up to the position of its successor and has dive
 test('a replica of the old master is judged in the same way', () => {
   expect(historyOf(replica(2, 0, 100), placeOf(2, TAKEN_OVER))).toEqual({ kind: 'prefix' });
   expect(historyOf(replica(2, 0, 120), placeOf(2, TAKEN_OVER)).kind).toBe('diverged');
+  const ofCondemned = { ...placeOf(2, TAKEN_OVER), isCondemned: (id: NodeId) => id === ID(0) };
+  expect(historyOf(replica(2, 0, 100), ofCondemned).kind).toBe('unknown');
 });
 
 test('whoever was neither the master of that time nor a replica of it is unknown', () => {

@@ -41,6 +41,15 @@ test('a master that comes back on an empty disk is replaced at once and told not
   expect(only(scene.decide(), 'push').node).toBe(scene.id(0, 1));
 });
 
+test('a replica that already synchronises from its emptied master takes over: that ends the synchronisation', () => {
+  const scene = settled(3);
+  scene.set(scene.id(0, 0), FRESH);
+  scene.set(scene.id(0, 1), { syncInProgress: true });
+  scene.set(scene.id(0, 2), { sequence: 60, link: 'down' });
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 1) }]);
+});
+
 test('a replica that was asked before its master was seen empty is asked again at once', () => {
   const scene = settled();
   scene.set(scene.id(0, 0), FRESH);

@@ -604,6 +604,31 @@ test('when both ends fall silent, nothing is settled before both are down; then 
   ]);
 });
 
+test.each([
+  ['cannot be asked', 'passwordRequired', /cannot be asked \(passwordRequired\)/],
+  ['does not answer', 'hang', /were handed over to .*, which does not answer/],
+] as const)(
+  'slots that may be with a target that %s keep the source in office until somebody gives the move up',
+  (_, kind, why) => {
+    const scene = running();
+    tellSource(scene, 'success');
+    scene.fail(scene.id(1, 1));
+    scene.fail(target(scene), kind);
+    scene.round();
+    scene.fail(source(scene));
+    scene.rounds(3);
+    const decision = scene.decide();
+    expect(decision.actions).toEqual([]);
+    expect(decision.problems.map(({ detail }) => detail).join(' ')).toMatch(why);
+    expect(decision.problems.map(({ detail }) => detail).join(' ')).toMatch(/migrate\/cancel/);
+    scene.cluster = valueOf(cancelMigration(scene.cluster, 0));
+    expect(scene.commit().reasons.map(({ kind: reason }) => reason)).toEqual([
+      'migrationGivenUp',
+      'failover',
+    ]);
+  },
+);
+
 test('when the target falls silent first, the source is waited for in the same way', () => {
   const scene = running();
   scene.fail(target(scene));
@@ -709,7 +734,7 @@ test('a hand-over is recorded only on a word of the target from after it was kno
 test('a replica that may have what its emptied master took over is awaited, until somebody cancels', () => {
   const scene = running();
   targetEmptied(scene);
-  scene.set(scene.id(1, 1), { link: 'down', syncInProgress: true });
+  scene.fail(scene.id(1, 1), 'loading');
   scene.round();
   expect(waitingFor(scene)).toMatch(/a replica of it may have them/);
   scene.cluster = valueOf(cancelMigration(scene.cluster, 0));

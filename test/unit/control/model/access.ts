@@ -40,6 +40,7 @@ export class Access {
     this.#connected.add(where);
     (stranger ?? node).seenBy(this.#world.nowMs);
     if (stranger === null && result.kind === 'answered' && result.report.id !== null) {
+      this.#world.ledger.sawHandOvers(node);
       this.#looks.set(where, {
         ms: this.#world.nowMs,
         sequence: node.log.sequence,

@@ -16,7 +16,7 @@ import type { NodeError } from '../../../../src/control/observation.ts';
 import type { ControlSettings } from '../../../../src/control/settings.ts';
 import type { Circumstances } from '../../../../src/control/sight.ts';
 import { lookAt } from '../../../../src/control/situation.ts';
-import { masterOf } from '../../../../src/topology/cluster.ts';
+import { masterOf, migrationsOf } from '../../../../src/topology/cluster.ts';
 import { isolationText } from '../../../../src/topology/setnodes-text.ts';
 import type { Cluster, Node, NodeAddress, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
 import { NOW_SECONDS } from '../../topology/arbitrary.ts';
@@ -84,6 +84,7 @@ export class Controller {
   changeLeader(): void {
     this.#memory = NO_MEMORY;
     this.#access.disconnect();
+    this.#world.ledger.forgotHandOvers();
     for (const node of this.#world.nodes) node.reachedMs = Infinity;
     this.term += 1;
   }
@@ -108,7 +109,6 @@ export class Controller {
 
   probeAll(): void {
     this.#roundMs = this.#world.nowMs;
-    this.#world.ledger.sawHandOvers(this.#roundMs);
     this.probe([...this.records.places].map(({ node }) => node.address));
   }
 
@@ -237,6 +237,14 @@ export class Controller {
         () => `commit v${next.version}: ${reason.kind}: ${'text' in reason ? reason.text : ''}`,
       );
     this.#noteChanges(next, isForced);
+    for (const place of migrationsOf(this.records.cluster)) {
+      if (
+        reasons.some(
+          (reason) => reason.kind === 'migrationGivenUp' && reason.sourceIndex === place.sourceIndex,
+        )
+      )
+        this.#world.ledger.gaveUp(this.#world.nodeAt(masterOf(place.target).address));
+    }
     const promoted = next.shards.filter(({ nodes }) => nodes.some((node) => this.records.isPromoted(node)));
     this.records.install(next, facts);
     this.reasons.push(...reasons);

@@ -5,6 +5,7 @@ import type { Controller } from './controller.ts';
 import { failJobsOf, setNodes } from './migration.ts';
 import { ModelNode, type Stranger } from './node.ts';
 import { masterOf, migrationsOf } from '../../../../src/topology/cluster.ts';
+import { isCondemned } from '../../../../src/topology/facts.ts';
 import { setNodesText } from '../../../../src/topology/setnodes-text.ts';
 import type { NodeAddress, NodeId } from '../../../../src/topology/types.ts';
 import type { Moment, World } from './world.ts';
@@ -34,6 +35,9 @@ const AMBUSHES: Record<Moment, AmbushKind> = {
   promotion: 'ambushPromotion',
 };
 
+/** A stranger stays for this long after it was first seen, at least. */
+const STRANGER_MS = 3000;
+
 const AMBUSHING = ['kill', 'hang', 'hang', 'wipe', 'forget', 'cutFromControl', 'leaderChange'] as const;
 
 /** What ends a fault, and when. */
@@ -53,6 +57,14 @@ export class Faults {
   constructor(world: World, controller: Controller) {
     this.#world = world;
     this.#controller = controller;
+    world.isCopy = (node, of) => {
+      const { records } = controller;
+      const place = records.placeAt(node.address);
+      if (place === null || place.node.role !== node.role || node.version < 0) return false;
+      return (
+        !isCondemned(records.facts, place.node.id) && place.shard.id === records.placeAt(of.address)?.shard.id
+      );
+    };
     world.onMoment = (moment, node) => {
       if (this.#armed.delete(AMBUSHES[moment]) && node.life === 'up') {
         this.#strike(world.pick(AMBUSHING), node);
@@ -211,6 +223,10 @@ export class Faults {
 
   #goOn(node: ModelNode): void {
     if (node.life === 'up' || node === this.lost) return;
+    if (this.#isStrangerUnseen(node)) {
+      this.#healings.push({ atMs: this.#world.nowMs + 1000, heal: () => this.#goOn(node) });
+      return;
+    }
     this.#world.note(
       () =>
         `${node.name} ${node.life === 'hung' ? 'goes on' : 'starts'} (v${node.version}, ${node.log.sequence})`,
@@ -219,17 +235,17 @@ export class Faults {
     node.wake();
   }
 
+  /** Who comes and goes between two looks leaves no trace (facts section 3.5): strangers stay until they were seen for a while. */
+  #isStrangerUnseen({ stranger }: ModelNode): boolean {
+    return stranger?.kind === 'kvrocks' && this.#world.nowMs < stranger.node.reachedMs + STRANGER_MS;
+  }
+
   #wipe(node: ModelNode): void {
     this.#kill(node, 10);
     const before = node.log;
     node.wipe();
     const cause = { why: `the disk of ${node.name} was wiped`, isByFault: true };
-    this.#world.ledger.dropped(before, cause, (other) => this.#isCopy(other));
-  }
-
-  /** Nobody can rely on what an old master has, nor on a disk that does not tell whose it is. */
-  #isCopy(node: ModelNode): boolean {
-    return node.version >= 0 && this.#controller.records.placeAt(node.address)?.node.role === node.role;
+    this.#world.ledger.dropped(before, cause, (other) => this.#world.isCopy(other, node));
   }
 
   /** What comes and goes while nobody can look leaves no trace that anybody could find (facts section 3.5). */

@@ -46,10 +46,13 @@ interface Arrival {
 
 /** Slots that were handed over, and which end still knows that. */
 interface HandOver {
+  readonly source: ModelNode;
   readonly target: ModelNode;
   readonly slots: ReadonlySet<Slot>;
   readonly atMs: number;
   readonly witnesses: Set<ModelNode>;
+  /** The present leader had the source's word for it: the target's alone proves nothing. */
+  isSeen: boolean;
 }
 
 /** Acknowledgements this long before the last answered look may not have reached any replica. */
@@ -65,7 +68,7 @@ export class Ledger {
   /** Where writes went last, with their slots. */
   readonly #arrivals = new Map<number, Arrival>();
   readonly #handOvers: HandOver[] = [];
-  /** Hand-overs that both ends forgot before anybody looked. */
+  /** Hand-overs that both ends forgot, or that were given up, before anybody saw them. */
   readonly #unproven: HandOver[] = [];
   readonly #nodes: readonly ModelNode[];
   readonly #note: (text: () => string) => void;
@@ -90,21 +93,37 @@ export class Ledger {
     this.#arrivals.set(write, arrival);
   }
 
-  handedOver(handOver: Omit<HandOver, 'witnesses'> & { readonly source: ModelNode }): void {
-    const { source, target, slots, atMs } = handOver;
-    this.#handOvers.push({ target, slots, atMs, witnesses: new Set([source, target]) });
+  handedOver(handOver: Omit<HandOver, 'witnesses' | 'isSeen'>): void {
+    const { source, target } = handOver;
+    this.#handOvers.push({ ...handOver, witnesses: new Set([source, target]), isSeen: false });
   }
 
-  /** All hand-overs before this time can be known of. */
-  sawHandOvers(untilMs: number): void {
-    while ((this.#handOvers[0]?.atMs ?? Infinity) < untilMs) this.#handOvers.shift();
+  /** A controller had the word of a node. */
+  sawHandOvers(node: ModelNode): void {
+    for (const handOver of this.#handOvers) {
+      if (handOver.source === node && handOver.witnesses.has(node)) handOver.isSeen = true;
+    }
+  }
+
+  /** Another leader knows only what it sees itself. */
+  forgotHandOvers(): void {
+    for (const handOver of this.#handOvers) handOver.isSeen = false;
   }
 
   /** The process ended, and with it what it knew of moves. */
   forgot(node: ModelNode): void {
     for (const handOver of this.#handOvers) {
-      if (handOver.witnesses.delete(node) && handOver.witnesses.size === 0) this.#unproven.push(handOver);
+      if (handOver.witnesses.delete(node) && handOver.witnesses.size === 0) this.#cannotBeProven(handOver);
     }
+  }
+
+  /** The move was given up. */
+  gaveUp(target: ModelNode): void {
+    for (const handOver of this.#handOvers) if (handOver.target === target) this.#cannotBeProven(handOver);
+  }
+
+  #cannotBeProven(handOver: HandOver): void {
+    if (!handOver.isSeen) this.#unproven.push(handOver);
   }
 
   /** A node's data was replaced or wiped. What nobody else has is gone; what only nodes have that are no copies is as good as gone. */

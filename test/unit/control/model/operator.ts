@@ -47,7 +47,9 @@ export class Operator {
     this.#controller = controller;
   }
 
+  /** There is nobody to ask while no controller leads. */
   run(kind: ErrandKind): void {
+    if (this.#controller.isOut) return;
     switch (kind) {
       case 'migrate':
         this.#migrate();
@@ -85,11 +87,12 @@ export class Operator {
   }
 
   #failOver(): void {
-    if (this.#controller.isOut) return;
     const { shards } = this.#controller.records.cluster;
     const shardIndex = this.#world.below(shards.length);
     const refusal = this.#controller.failOver(shardIndex, { preferred: null, isForced: false });
     this.#world.note(() => `asked for: a failover of shard ${shardIndex}: ${refusal ?? 'done'}`);
+    // Whoever committed it tells the nodes at once.
+    if (refusal === null) this.#controller.turn();
   }
 
   #migrate(): void {

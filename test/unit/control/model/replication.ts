@@ -92,10 +92,8 @@ function synchronise(world: World, node: ModelNode, { link, peer }: Connection):
   node.incarnation += 1;
   link.state = 'live';
   world.note(() => `${node.name} has all of ${peer.name}, at ${node.log.sequence}`);
-  world.ledger.dropped(before, {
-    why: `${node.name} was made a copy of ${peer.name}`,
-    isByFault: link.isByFault,
-  });
+  const cause = { why: `${node.name} was made a copy of ${peer.name}`, isByFault: link.isByFault };
+  world.ledger.dropped(before, cause, link.isByFault ? (other) => world.isCopy(other, node) : undefined);
   node.hollow = link.isByFault ? { seenMs: Infinity } : peer.hollow;
 }
 

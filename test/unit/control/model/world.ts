@@ -47,6 +47,11 @@ export class World {
   readonly ledger: Ledger;
   /** Called at moments at which a fault does most harm. */
   onMoment: (moment: Moment, node: ModelNode) => void = () => {};
+  /**
+   * Whether what one node has counts as a copy of what another has: not what is of another shard, what an old master has, what is on a disk that
+   * does not tell whose it is, nor what is to be made anew.
+   */
+  isCopy: (node: ModelNode, of: ModelNode) => boolean = () => true;
   /** What happened, for people; null while nobody reads it. */
   readonly notes: string[] | null;
   readonly #byAddress = new Map<NodeAddress, ModelNode>();
