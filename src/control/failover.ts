@@ -73,6 +73,7 @@ const UNTOLD_PUSHES_MAX = 5;
 
 /** Why a master that was just chosen does not hear of it; null while it may. */
 function untoldBy({ settings, nowMs }: Situation, { memory, need }: NodeView): string | null {
+  if (need.kind === 'condemn') return need.why;
   const { impairedSinceMs, push } = memory;
   if (impairedSinceMs !== null) {
     return nowMs - impairedSinceMs >= failureWindowMs(settings) ? errorText(memory) : null;

@@ -25,8 +25,9 @@ export interface LinkSight {
 
 /** The beginning of a time without a living link. */
 export interface Unlinked {
-  /** When the look ended. */
+  /** When the look ended that found it without one, or found that nobody listens at its address. */
   readonly atMs: number;
+  /** What it said then, or last. */
   readonly report: NodeReport;
 }
 
@@ -343,7 +344,12 @@ function absent(before: NodeMemory, { kind, why }: Pick<Absence, 'kind' | 'why'>
     sinceMs: known?.sinceMs ?? probe.startedAtMs,
     untilMs: probe.endedAtMs,
   };
-  return { ...before, absence, blindSinceMs: null, impairedSinceMs: null };
+  // A process that is gone has no link: what it had before says nothing of what came since.
+  const unlinked =
+    before.unlinked === null && before.look !== null && kind === 'refused'
+      ? { atMs: probe.endedAtMs, report: before.look.report }
+      : before.unlinked;
+  return { ...before, absence, unlinked, blindSinceMs: null, impairedSinceMs: null };
 }
 
 /** Adds that its master answers again, at whose address somebody else was met: what it got from there in between is not known. */

@@ -70,14 +70,20 @@ function judgedCopy(
   { situation, reasons }: { readonly situation: Situation; readonly reasons: CommitReason[] },
 ): ClusterFacts {
   const known = facts.nodes.get(view.node.id);
-  if (known === undefined || view.condition !== 'answering' || view.report === null) return facts;
+  if (
+    known === undefined ||
+    view.node.role === 'master' ||
+    view.condition !== 'answering' ||
+    view.report === null
+  )
+    return facts;
   const { node, shardIndex, need, report } = view;
   if (need.kind === 'condemn') {
     const text = `the copy of ${nodeName(view)} is to be made anew: ${need.why}`;
     reasons.push({ kind: 'copyCondemned', shardIndex, node: node.id, text });
     return withNodeFacts(facts, node.id, { ...known, following: null, remake: need.why });
   }
-  if (known.remake === null || node.role !== 'replica') return facts;
+  if (known.remake === null) return facts;
   const master = masterView(situation, view.shard);
   const isEmpty = report.version < 0 && report.sequence === 0;
   if (!isEmpty && (need.kind !== 'nothing' || !isRemade(view, master))) return facts;
@@ -115,7 +121,8 @@ function notedPositions(situation: Situation): Draft {
   for (const view of situation.views.values()) {
     const seen = sightOf(situation, view);
     if (seen === null) continue;
-    isUrgent ||= isNewsOfItsOwn(view.facts, seen);
+    isUrgent ||=
+      isNewsOfItsOwn(view.facts, seen) || (view.node.role === 'master' && view.condition !== 'answering');
     news.push([view.node.id, seen]);
   }
   const isDue = isMoment || (isUrgent && nowMs >= memory.notedAtMs + LINKS_INTERVAL_MS);
@@ -134,14 +141,14 @@ function isNewsOfItsOwn(known: NodeFacts, seen: NodeFacts): boolean {
   );
 }
 
-/** What is to be written down of a node; null when nothing new is known. A master that is not there leaves what is known of its shard as it was. */
+/** What is to be written down of a node; null when nothing new is known. A master that is not there leaves what is known of its links as it was. */
 function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
   const { report, need, node, shard, facts: known } = view;
   if (known.remake !== null) return null;
   if (view.loss !== null) return lastSoundSight(situation, view);
   const master = masterView(situation, shard);
   if (view.condition !== 'answering' || report === null)
-    return node.role === 'master' ? null : absentSight(situation, view, master);
+    return node.role === 'master' ? lastSoundSight(situation, view) : absentSight(situation, view, master);
   // Where a master stands counts also while a topology that leaves it one is on its way.
   const isLeading = node.role === 'master' && report.role === 'master' && report.id === node.id;
   if (report.sequence === null || report.sequence < 0 || (need.kind !== 'nothing' && !isLeading)) return null;
@@ -152,7 +159,7 @@ function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
   return { sequence: report.sequence, following, seenAtSeconds: situation.nowSeconds, remake: null };
 }
 
-/** What a master had before it lost it must not be forgotten with the leader that saw it. */
+/** Where a master stood before it lost its data or was missed must not be forgotten with the leader that saw it. */
 function lastSoundSight({ nowSeconds }: Situation, { node, facts, memory }: NodeView): NodeFacts | null {
   const sequence = Math.max(...memory.positions.map((position) => position.sequence));
   if (sequence <= (facts.sequence ?? 0)) return null;

@@ -76,10 +76,13 @@ interface NodeCase {
   readonly report: NodeReport;
 }
 
-function needOfMaster({ cluster }: Circumstances, found: NodeCase): Need {
+function needOfMaster({ cluster, facts }: Circumstances, found: NodeCase): Need {
   const { sight, report } = found;
-  const { node, loss } = sight;
+  const { node, loss, shard } = sight;
   if (loss?.isIdentityLost === true) return { kind: 'wait', why: loss.why };
+  // Chosen and not told yet, it still follows the old address.
+  const taint = openPromotion(facts, shard.id) === null ? null : taintOf(found);
+  if (taint !== null) return { kind: 'condemn', why: taint };
   const isAtVersion = report.version === cluster.version;
   const isInPlace = isAtVersion && !isForeign(sight) && report.role === 'master' && report.id === node.id;
   if (isInPlace) {

@@ -404,6 +404,19 @@ test('a link that was up long ago and down ever since does not count', () => {
   expect(whyNot(scene)).toContain('its link was down while the master still answered');
 });
 
+test('a replica that was gone for a moment while its master lived is not taken on a link from before', () => {
+  const scene = new Scene();
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  scene.set(scene.id(0, 0), { sequence: 600 });
+  scene.fail(scene.id(0, 1), 'connectionRefused');
+  scene.rounds(2);
+  scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds: null });
+  scene.fail(scene.id(0, 0), 'connectionRefused');
+  scene.rounds(3);
+  expect(whyNot(scene)).toContain('its link was down while the master still answered');
+});
+
 test('a look from before a fresh node had a topology says nothing about its link', () => {
   const scene = new Scene();
   scene.set(scene.id(0, 1), FRESH);

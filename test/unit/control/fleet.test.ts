@@ -68,6 +68,8 @@ describe('a run that once went wrong goes well', () => {
     ['who followed an old master that is to be made anew is no copy', 18666],
     ['a target that gives errors only may have the slots', 11424],
     ['slots that were handed over to a silent target are not taken back from it', 12485],
+    ['a new master that met a stranger before it was told is none', 21378],
+    ['where a master stood when it was missed is known to the next leader', 19625],
     ['a promotion that was not seen to take effect is not followed by that of an emptier node', 2388],
   ])('%s: seed %i', (_, seed) => {
     expect(runSeed({ seed }).fault).toBe(null);

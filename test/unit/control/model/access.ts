@@ -75,7 +75,13 @@ export class Access {
       node.queue.push(() => void run(node));
     }
     if (fault !== null) return failure(fault);
-    if (node.stranger !== null) throw new Error('something was sent to a node of another cluster');
+    if (node.stranger !== null) {
+      // The connection was to the process that is gone, unless a look has met the other one since.
+      if (node.stranger.kind === 'kvrocks' && node.stranger.node.reachedMs === Infinity) {
+        return failure('connectionLost');
+      }
+      throw new Error('something was sent to a node of another cluster');
+    }
     const result = run(node);
     return this.#world.chance(this.#world.weather.lossPercent) ? failure('timedOut') : result;
   }

@@ -23,6 +23,7 @@ import { NOW_SECONDS } from '../../topology/arbitrary.ts';
 import { Access } from './access.ts';
 import { migrate, setNodes } from './migration.ts';
 import { type ModelNode, failure } from './node.ts';
+import type { Change } from './ledger.ts';
 import { Records, checkCommit } from './records.ts';
 import type { World } from './world.ts';
 
@@ -264,7 +265,7 @@ export class Controller {
   #noteChange(before: Shard, to: Node, isForced: boolean): void {
     const from = masterOf(before);
     const look = this.#access.lastLook(from.address);
-    this.#world.ledger.changes.push({
+    const change: Change = {
       shard: before.id,
       from: from.id,
       to: to.id,
@@ -274,7 +275,11 @@ export class Controller {
       copy: this.#world.nodeAt(to.address).log.view,
       slots: new Set(before.slots.flatMap((range) => this.#world.slotsIn(range))),
       isForced,
-    });
+    };
+    this.#world.ledger.changes.push(change);
+    const old = this.#world.nodeAt(from.address);
+    if (old.hollow !== null)
+      this.#world.ledger.replacedEmpty(change, (node) => this.#world.isCopy(node, old));
   }
 
   #name(where: NodeAddress): string {

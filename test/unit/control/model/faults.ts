@@ -60,10 +60,11 @@ export class Faults {
     world.isCopy = (node, of) => {
       const { records } = controller;
       const place = records.placeAt(node.address);
-      if (place === null || place.node.role !== node.role || node.version < 0) return false;
-      return (
-        !isCondemned(records.facts, place.node.id) && place.shard.id === records.placeAt(of.address)?.shard.id
-      );
+      if (place === null || of.isMisled || node.life !== 'up' || node.version < 0) return false;
+      const isInPlace =
+        node.follows === (place.node.role === 'master' ? null : masterOf(place.shard).address);
+      const isOfShard = place.shard.id === records.placeAt(of.address)?.shard.id;
+      return isInPlace && isOfShard && !isCondemned(records.facts, place.node.id);
     };
     world.onMoment = (moment, node) => {
       if (this.#armed.delete(AMBUSHES[moment]) && node.life === 'up') {

@@ -146,6 +146,16 @@ export class Ledger {
     }
   }
 
+  /** A master whose data a fault took was replaced by the best there was: what no copy had that could be asked went with it. */
+  replacedEmpty({ slots, copy }: Change, isCopy: (node: ModelNode) => boolean): void {
+    const cause = { why: 'their master was emptied, and the best there was took over', isByFault: true };
+    const kept = new Set(writesOf(copy));
+    for (const node of this.#nodes.filter(isCopy)) for (const write of node.log.writes()) kept.add(write);
+    for (const { id, slot } of this.writes) {
+      if (slots.has(slot) && !kept.has(id) && !this.gone.has(id)) this.gone.set(id, cause);
+    }
+  }
+
   /** Why the loss of the write is nobody's fault; null when it is. */
   excuse(write: Write, lagMax: number): string | null {
     if (write.isStale) return 'taken by a node of an older topology';
