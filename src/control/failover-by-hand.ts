@@ -56,7 +56,7 @@ export function unfitReason(
 ): string | null {
   const node = shard.nodes.find((candidate) => candidate.id === preferred);
   if (node === undefined) return `preferred_node_id: node ${preferred ?? ''} is not in this shard`;
-  const isAcceptable = isForced && (master === null || master.loss !== null);
+  const isAcceptable = isForced && (master === null || unacceptedWhy(master) !== null);
   return node.role === 'master' && !isAcceptable
     ? `preferred_node_id: node ${node.id} is already the master of this shard`
     : null;
@@ -187,14 +187,20 @@ function promoted(
   return ok({ action, newMaster, isAcceptance: !candidate.isProven, warning });
 }
 
+/** Why the data of a master does not count as that of its shard, unless somebody accepts it; null when it does. */
+function unacceptedWhy({ loss, need }: NodeView): string | null {
+  return loss?.why ?? (need.kind === 'condemn' ? need.why : null);
+}
+
 /** The master stays although it lost its data: the way out of a shard that has nothing better. */
 function acceptLoss(
   situation: Situation,
   master: NodeView,
   { askedAtMs }: HandChoice,
 ): Result<Choice, string> {
-  const { node, report, loss, shardIndex } = master;
-  if (loss === null || report === null || !isFresh(master, askedAtMs)) {
+  const { node, report, shardIndex } = master;
+  const why = unacceptedWhy(master);
+  if (why === null || report === null || !isFresh(master, askedAtMs)) {
     return err(`preferred_node_id: node ${node.id} is already the master of this shard`);
   }
   let facts = withNodeFacts(situation.facts, node.id, {
@@ -209,7 +215,7 @@ function acceptLoss(
     const remake = 'its master was accepted without the data it had';
     facts = withNodeFacts(facts, id, { ...known, following: null, remake });
   }
-  const text = `${nodeName(master)} is accepted as it is, by hand and by force, although ${loss.why}`;
+  const text = `${nodeName(master)} is accepted as it is, by hand and by force, although ${why}`;
   const reason: CommitReason = { kind: 'copyRemade', shardIndex, node: node.id, text };
   const settled = withoutMove(situation.cluster, master);
   const action: CommitAction = {
@@ -218,7 +224,7 @@ function acceptLoss(
     facts,
     reasons: [...settled.reasons, reason],
   };
-  const warning = `forced: ${nodeName(master)} stays master without the data it had (${loss.why})`;
+  const warning = `forced: ${nodeName(master)} stays master without the data it had (${why})`;
   return ok({ action, newMaster: node.id, isAcceptance: true, warning });
 }
 

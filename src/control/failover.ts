@@ -84,7 +84,8 @@ function untoldBy({ settings, nowMs }: Situation, { memory, need }: NodeView): s
 }
 
 function vacancyProblem(master: NodeView, detail: string): Problem {
-  const kind = master.loss === null ? 'masterUnreachable' : 'masterDataLost';
+  const isLost = master.loss !== null || master.need.kind === 'condemn';
+  const kind = isLost ? 'masterDataLost' : 'masterUnreachable';
   return { kind, shardIndex: master.shardIndex, node: master.node.id, address: master.node.address, detail };
 }
 

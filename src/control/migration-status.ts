@@ -58,7 +58,9 @@ export function viewMigration(situation: Situation, place: MigrationPlace): Migr
   const source = masterView(situation, place.source);
   const target = masterView(situation, place.target);
   const requestEndMs = memory.request === null ? -Infinity : memory.request.endedAtMs;
-  const sourceState = sourceStateOf(source, target, place);
+  const told = sourceStateOf(source, target, place);
+  // What it said once stays true, also when a restart has made it forget: the slots are with the target.
+  const sourceState = told === 'idle' && memory.succeededSinceMs !== null ? 'succeeded' : told;
   return {
     place,
     memory,

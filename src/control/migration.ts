@@ -229,6 +229,10 @@ function stepOfStarted(situation: Situation, view: MigrationView): MigrationStep
 function stepAfterSuccess(situation: Situation, view: MigrationView): MigrationStep {
   const { target, memory, isTargetEmptied } = view;
   if (isTargetEmptied) return stepAfterLoss(situation, view);
+  if (view.place.migration.isCancelled && isAway(target)) {
+    const why = 'the slots were handed over to a target that does not answer any more, and it was cancelled';
+    return { kind: 'giveUp', why: `${why}; the copy at the source is kept` };
+  }
   if (target.condition !== 'answering')
     return wait('the slots were handed over, but the target does not answer');
   // What it said before may be of a process that is gone, with the disk to which the slots went.

@@ -110,7 +110,7 @@ export interface NodeMemory {
   /** It followed its master's address while somebody else may have answered there, and that was not written down yet. */
   readonly mayHaveMetStranger: boolean;
   readonly remake: RemakeMemory;
-  /** An import that this leadership saw coming to its success and no push has passed since; null when there is none. */
+  /** An import that came to its success under this leadership, or before its first look, and no push has passed since; null when there is none. */
   readonly imported: SlotRange | null;
 }
 
@@ -275,11 +275,14 @@ function remakeAfterLook({ remake }: NodeMemory, { report }: Look): RemakeMemory
   return report.syncInProgress && !remake.sawFullSync ? { ...remake, sawFullSync: true } : remake;
 }
 
-/** The line of a success stays for ever (facts section 5.2): only its appearance says that slots came just now. */
+/**
+ * The line of a success stays for ever (facts section 5.2), so only its appearance says that slots came just now. One that is there at the first
+ * look may be as new.
+ */
 function importedBy(before: NodeMemory, { report }: Look): SlotRange | null {
   const known = before.look?.report.targetJob ?? null;
   const job = report.targetJob;
-  if (before.look === null || job?.state !== 'success') return before.imported;
+  if (job?.state !== 'success') return before.imported;
   const isNew = known?.state !== 'success' || !equalRanges(known.range, job.range);
   return isNew ? job.range : before.imported;
 }

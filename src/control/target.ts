@@ -3,7 +3,7 @@
 import { assert } from '../base/assert.ts';
 import { masterOf } from '../topology/cluster.ts';
 import { isCondemned, openPromotion } from '../topology/facts.ts';
-import { containsRange, printSlotRange } from '../topology/slot.ts';
+import { containsRange, intersectionSlots, printSlotRange, slotSetOf } from '../topology/slot.ts';
 import type { NodeId } from '../topology/types.ts';
 import { type CopyPlace, type History, historyOf } from './lineage.ts';
 import { lagBehind } from './link.ts';
@@ -100,10 +100,14 @@ function needOfMaster({ cluster, facts }: Circumstances, found: NodeCase): Need 
 function hasStrayImport({ sights, sight: { memory, shard, node } }: NodeCase): boolean {
   const range = memory.imported;
   if (range === null || containsRange(shard.slots, range)) return false;
-  return ![...sights.values()].some(({ shard: source, node: other, report }) => {
+  return [...sights.values()].every(({ shard: source, node: other, report, condition }) => {
+    if (other.role !== 'master') return true;
     const isRecorded = source.migration?.target === shard.id;
-    const isHandedOver = other.role === 'master' && report?.sourceJob?.destination === node.id;
-    return isRecorded || isHandedOver;
+    const isHandedOver = report?.sourceJob?.destination === node.id;
+    // Only who owns the slots can say that they were not handed over.
+    const isSilentOwner =
+      intersectionSlots(source.slots, slotSetOf([range])).length > 0 && condition !== 'answering';
+    return !isRecorded && !isHandedOver && !isSilentOwner;
   });
 }
 
@@ -165,14 +169,16 @@ function taintOf({ sights, sight, report }: NodeCase): string | null {
   return MET_STRANGER;
 }
 
-/** Somebody else told it to follow: from then on its position says nothing, so it must have been a copy before. */
+/** Somebody else told it to follow: from then on its position says nothing, so it must be known to have been a copy before. */
 function misleadingOf(circumstances: Circumstances, { sights, sight, report }: NodeCase): string | null {
-  const { foreignBefore } = sight.memory;
-  if (!isForeign(sight) || foreignBefore === null || report.role !== 'replica') return null;
-  const { kind } = historyOf(foreignBefore, placeOf(circumstances, sights, sight));
-  return kind === 'current' || kind === 'empty'
-    ? null
-    : 'somebody else told it to follow before its copy was compared';
+  const { memory, facts, shard } = sight;
+  if (!isForeign(sight) || report.role !== 'replica') return null;
+  const why = 'somebody else told it to follow before its copy was compared';
+  if (memory.foreignBefore === null) {
+    return facts.sequence === null || facts.following === masterOf(shard).id ? null : why;
+  }
+  const { kind } = historyOf(memory.foreignBefore, placeOf(circumstances, sights, sight));
+  return kind === 'current' || kind === 'empty' ? null : why;
 }
 
 /** What a node is told to follow replaces what it has: not a master that lost its data, nor one nobody could look at. */

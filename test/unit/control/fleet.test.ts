@@ -70,6 +70,10 @@ describe('a run that once went wrong goes well', () => {
     ['slots that were handed over to a silent target are not taken back from it', 12485],
     ['a new master that met a stranger before it was told is none', 21378],
     ['where a master stood when it was missed is known to the next leader', 19625],
+    ['a new master that may have met a stranger is accepted by force', 9724],
+    ['slots that came to a target before the leader did are taken back, too', 13607],
+    ['a source that forgot its success in a restart has had it', 27534],
+    ['who follows by somebody else at first sight is compared with what is written down', 27616],
     ['a promotion that was not seen to take effect is not followed by that of an emptier node', 2388],
   ])('%s: seed %i', (_, seed) => {
     expect(runSeed({ seed }).fault).toBe(null);

@@ -731,6 +731,32 @@ test('a hand-over is recorded only on a word of the target from after it was kno
   finished(scene);
 });
 
+test('a source that reported success and was restarted has handed the slots over all the same', () => {
+  const scene = running();
+  tellSource(scene, 'success');
+  scene.fail(target(scene));
+  scene.round();
+  expect(waitingFor(scene)).toMatch(/handed over, but the target does not answer/);
+  scene.set(source(scene), { sourceJob: null });
+  scene.fail(scene.id(1, 1));
+  scene.rounds(3);
+  expect(waitingFor(scene)).toMatch(/handed over, but the target does not answer/);
+  scene.set(target(scene), { targetJob: null });
+  scene.round();
+  finished(scene);
+});
+
+test('slots that were handed over to a target that is gone for good come back when somebody cancels', () => {
+  const scene = running();
+  tellSource(scene, 'success');
+  scene.fail(target(scene));
+  scene.fail(scene.id(1, 1));
+  scene.rounds(4);
+  expect(waitingFor(scene)).toMatch(/handed over, but the target does not answer/);
+  scene.cluster = valueOf(cancelMigration(scene.cluster, 0));
+  expect(givenUp(scene, 1)).toMatch(/the copy at the source is kept/);
+});
+
 test('a replica that may have what its emptied master took over is awaited, until somebody cancels', () => {
   const scene = running();
   targetEmptied(scene);

@@ -43,13 +43,17 @@ function isStale(
   controller: Controller,
   { node, slot }: { readonly node: ModelNode; readonly slot: Slot },
 ): boolean {
-  const importedAtMs = node.imported.get(slot);
-  if (importedAtMs !== undefined) {
+  const arrival = node.imported.get(slot);
+  if (arrival !== undefined) {
     // A target takes slots over before any topology says so, but only as long as it is a master; and a move that nobody asked for any more
     // is seen by the next look that can reach it.
     return (
       controller.records.placeAt(node.address)?.node.role !== 'master' ||
-      !controller.knowsMove(slot, Math.max(importedAtMs, node.reachedMs))
+      !controller.knowsMove(slot, {
+        node,
+        source: arrival.source,
+        sinceMs: Math.max(arrival.atMs, node.reachedMs),
+      })
     );
   }
   const isOwner = controller.records.masterAddressOf(controller.records.ownerOf(slot)) === node.address;

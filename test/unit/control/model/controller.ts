@@ -17,6 +17,7 @@ import type { ControlSettings } from '../../../../src/control/settings.ts';
 import type { Circumstances } from '../../../../src/control/sight.ts';
 import { lookAt } from '../../../../src/control/situation.ts';
 import { masterOf, migrationsOf } from '../../../../src/topology/cluster.ts';
+import { containsSlot, slotSetOf } from '../../../../src/topology/slot.ts';
 import { isolationText } from '../../../../src/topology/setnodes-text.ts';
 import type { Cluster, Node, NodeAddress, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
 import { NOW_SECONDS } from '../../topology/arbitrary.ts';
@@ -64,21 +65,29 @@ export class Controller {
     this.records = new Records(world, cluster);
   }
 
-  /** Whether a target took the slot over with success that no topology told it to forget. */
+  /** Whether a target took the slot over with success, be it recorded or not. */
   isServedElsewhere(slot: Slot, node: ModelNode): boolean {
+    if (this.#world.ledger.isHandedOver(slot, node)) return true;
     return this.#world.nodes.some((other) => other !== node && other.imported.has(slot));
   }
 
   /**
-   * Whether a move of the slot is recorded, or one that is not could have been ended: seen by a look since `visibleSinceMs`, and nobody has to
-   * confirm first that this group is alone.
+   * Whether a move of the slot is recorded, or one that is not could have been ended: seen by a look since `sinceMs`, the target not held as an
+   * end of another move, and nobody has to confirm first that this group is alone.
    */
-  knowsMove(slot: Slot, visibleSinceMs: number): boolean {
+  knowsMove(
+    slot: Slot,
+    move: { readonly node: ModelNode; readonly source: NodeAddress; readonly sinceMs: number },
+  ): boolean {
     const owner = this.records.ownerOf(slot);
-    const { migration } = owner;
-    if (migration !== null && slot >= migration.range.start && slot <= migration.range.stop) return true;
-    if (this.#world.isContested) return false;
-    return this.#roundMs >= visibleSinceMs && this.#world.nowMs > this.#roundMs + SEEN_MS;
+    const isRecorded = owner.migration !== null && containsSlot(slotSetOf([owner.migration.range]), slot);
+    if (isRecorded && this.records.masterAddressOf(owner) === move.source) return true;
+    const shardId = this.records.placeAt(move.node.address)?.shard.id;
+    const isHeld = migrationsOf(this.records.cluster).some(
+      ({ source, target }) => source.id === shardId || target.id === shardId,
+    );
+    if (isHeld || this.#world.isContested) return false;
+    return this.#roundMs >= move.sinceMs && this.#world.nowMs > this.#roundMs + SEEN_MS;
   }
 
   /** Another member leads now: it has seen nothing yet. */
@@ -238,13 +247,12 @@ export class Controller {
         () => `commit v${next.version}: ${reason.kind}: ${'text' in reason ? reason.text : ''}`,
       );
     this.#noteChanges(next, isForced);
-    for (const place of migrationsOf(this.records.cluster)) {
-      if (
-        reasons.some(
-          (reason) => reason.kind === 'migrationGivenUp' && reason.sourceIndex === place.sourceIndex,
-        )
-      )
-        this.#world.ledger.gaveUp(this.#world.nodeAt(masterOf(place.target).address));
+    for (const reason of reasons) {
+      if (reason.kind !== 'migrationGivenUp' && reason.kind !== 'migrationFinished') continue;
+      const source = this.records.cluster.shards[reason.sourceIndex];
+      if (source === undefined) continue;
+      const node = this.#world.nodeAt(masterOf(source).address);
+      this.#world.ledger.ended(node, { isGivenUp: reason.kind === 'migrationGivenUp' });
     }
     const promoted = next.shards.filter(({ nodes }) => nodes.some((node) => this.records.isPromoted(node)));
     this.records.install(next, facts);

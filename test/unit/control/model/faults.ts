@@ -61,6 +61,7 @@ export class Faults {
       const { records } = controller;
       const place = records.placeAt(node.address);
       if (place === null || of.isMisled || node.life !== 'up' || node.version < 0) return false;
+      if (node.isCutFromControl || node.isPasswordWrong || node.isFullOfClients) return false;
       const isInPlace =
         node.follows === (place.node.role === 'master' ? null : masterOf(place.shard).address);
       const isOfShard = place.shard.id === records.placeAt(of.address)?.shard.id;
@@ -246,7 +247,7 @@ export class Faults {
     const before = node.log;
     node.wipe();
     const cause = { why: `the disk of ${node.name} was wiped`, isByFault: true };
-    this.#world.ledger.dropped(before, cause, (other) => this.#world.isCopy(other, node));
+    this.#world.ledger.dropped(before.writes(), cause, (other) => this.#world.isCopy(other, node));
   }
 
   /** What comes and goes while nobody can look leaves no trace that anybody could find (facts section 3.5). */
@@ -285,10 +286,15 @@ export class Faults {
     this.#world.note(
       () => `somebody else tells ${node.name} the topology of v${cluster.version} as v${version}`,
     );
+    const before = node.log.writes();
     setNodes(this.#world, node, { id: null, text, version, isForced: false });
     if (cluster === this.#controller.records.cluster) return;
     this.#world.ledger.meddledWith.add(node);
     node.isMisled = true;
     node.reachedMs = Infinity;
+    // What it had handed over and was told to forget.
+    const left = node.log.writes();
+    const cause = { why: `${node.name} was told an old topology`, isByFault: true };
+    this.#world.ledger.dropped(new Set([...before].filter((write) => !left.has(write))), cause, () => false);
   }
 }

@@ -1,7 +1,7 @@
 // The book of acknowledged writes: who took each, which copies were destroyed, and which losses nobody could have prevented.
 
 import type { NodeId, ShardId, Slot } from '../../../../src/topology/types.ts';
-import { type Log, type LogView, writesOf } from './log.ts';
+import { type LogView, writesOf } from './log.ts';
 import type { ModelNode } from './node.ts';
 
 export interface Write {
@@ -117,9 +117,17 @@ export class Ledger {
     }
   }
 
-  /** The move was given up. */
-  gaveUp(target: ModelNode): void {
-    for (const handOver of this.#handOvers) if (handOver.target === target) this.#cannotBeProven(handOver);
+  /** The last move from the source was recorded as finished, or given up. */
+  ended(source: ModelNode, { isGivenUp }: { readonly isGivenUp: boolean }): void {
+    for (const handOver of this.#handOvers.filter((one) => one.source === source)) {
+      this.#handOvers.splice(this.#handOvers.indexOf(handOver), 1);
+      if (isGivenUp) this.#cannotBeProven(handOver);
+    }
+  }
+
+  /** Whether the node has handed the slot over and that is neither recorded nor given up. */
+  isHandedOver(slot: Slot, node: ModelNode): boolean {
+    return this.#handOvers.some(({ source, slots }) => source === node && slots.has(slot));
   }
 
   #cannotBeProven(handOver: HandOver): void {
@@ -128,11 +136,11 @@ export class Ledger {
 
   /** A node's data was replaced or wiped. What nobody else has is gone; what only nodes have that are no copies is as good as gone. */
   dropped(
-    before: Log,
+    writes: ReadonlySet<number>,
     cause: { readonly why: string; readonly isByFault: boolean },
     isCopy: (node: ModelNode) => boolean = () => true,
   ): void {
-    const missing = new Set(before.writes());
+    const missing = new Set(writes);
     for (const node of this.#nodes) {
       if (missing.size === 0) return;
       if (!isCopy(node)) continue;

@@ -78,7 +78,7 @@ function succeed(world: World, job: Job): void {
       world.ledger.arrived(write, { target: job.targetId, atMs: world.nowMs, end });
     }
     source.handedOver.add(slot);
-    target.imported.set(slot, world.nowMs);
+    target.imported.set(slot, { atMs: world.nowMs, source: source.address });
   }
   world.ledger.handedOver({ source, target, slots: new Set(world.slotsIn(range)), atMs: world.nowMs });
   job.state = 'succeeded';

@@ -33,6 +33,11 @@ export interface Link {
   isByFault: boolean;
 }
 
+export interface Arrival {
+  readonly atMs: number;
+  readonly source: NodeAddress;
+}
+
 export interface TopologyCommand {
   /** Given by SETNODEID first; null when it stays. */
   readonly id: NodeId | null;
@@ -63,8 +68,8 @@ export class ModelNode {
   targetJob: TargetJob | null = null;
   /** Handed over with success and not told about by a topology yet: answered with MOVED. */
   readonly handedOver = new Set<Slot>();
-  /** Taken over with success, when, and not told about by a topology yet: served. */
-  readonly imported = new Map<Slot, number>();
+  /** Taken over with success, when and from whom, and not told about by a topology yet: served. */
+  readonly imported = new Map<Slot, Arrival>();
   /** Of the last success: writes of these slots get TRYAGAIN when it owns them (facts section 5.4). */
   forbidden: SlotRange | null = null;
 

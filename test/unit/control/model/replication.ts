@@ -93,7 +93,11 @@ function synchronise(world: World, node: ModelNode, { link, peer }: Connection):
   link.state = 'live';
   world.note(() => `${node.name} has all of ${peer.name}, at ${node.log.sequence}`);
   const cause = { why: `${node.name} was made a copy of ${peer.name}`, isByFault: link.isByFault };
-  world.ledger.dropped(before, cause, link.isByFault ? (other) => world.isCopy(other, node) : undefined);
+  world.ledger.dropped(
+    before.writes(),
+    cause,
+    link.isByFault ? (other) => world.isCopy(other, node) : undefined,
+  );
   node.hollow = link.isByFault ? { seenMs: Infinity } : peer.hollow;
 }
 

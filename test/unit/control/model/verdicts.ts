@@ -83,6 +83,7 @@ function unequalCopies(world: World, controller: Controller): string | null {
     if (!isByForce && world.ledger.meddledWith.size === 0 && master.log.writes().has(BUMP_WRITE)) {
       return `${master.name} is a master and holds the key of an outrun`;
     }
+    if (world.ledger.meddledWith.has(master)) continue;
     for (const { id, address } of replicasOf(shard)) {
       const replica = world.nodeAt(address);
       if (!doubted.has(id) && !isCopy(replica, master))

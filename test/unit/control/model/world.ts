@@ -49,7 +49,7 @@ export class World {
   onMoment: (moment: Moment, node: ModelNode) => void = () => {};
   /**
    * Whether what one node has counts as a copy of what another has: not what is of another shard, not where it should be, on a disk that does not
-   * tell whose it is, away, or to be made anew; nor what a replica has of a master that others told to follow.
+   * tell whose it is, away, not to be asked, or to be made anew; nor what a replica has of a master that others told to follow.
    */
   isCopy: (node: ModelNode, of: ModelNode) => boolean = () => true;
   /** What happened, for people; null while nobody reads it. */
