@@ -60,7 +60,7 @@ export const PROBLEMS = {
   masterDataLost: {
     severity: 'critical',
     title: 'Master has lost its data',
-    when: 'What answers as the master stands behind what was seen of it, as after an exchange of its disk, and no replica may take over (yet).',
+    when: 'What answers as the master stands behind what was seen of it, as after an exchange of its disk, or a new one may have copied a stranger before it was told; and no replica may take over (yet).',
     remedy:
       'If the old disk exists, start the node on it. Else POST .../shards/{shard}/failover with "force": true: the best replica takes over; with the id of this master as "preferred_node_id" it is accepted as it is, without the lost data.',
   },
