@@ -110,8 +110,15 @@ export interface NodeMemory {
   /** It followed its master's address while somebody else may have answered there, and that was not written down yet. */
   readonly mayHaveMetStranger: boolean;
   readonly remake: RemakeMemory;
-  /** An import that came to its success under this leadership, or before its first look, and no push has passed since; null when there is none. */
-  readonly imported: SlotRange | null;
+  /** The last import that came to its success and no push has passed since; null when there is none. */
+  readonly imported: ImportSight | null;
+}
+
+/** An import that a target reports as finished. The line of a success stays for ever (facts section 5.2): only its appearance tells its age. */
+export interface ImportSight {
+  readonly range: SlotRange;
+  /** Whether this leadership saw it appear; one that was there at the first look may be as new. */
+  readonly isNew: boolean;
 }
 
 /** One finished probe. */
@@ -275,16 +282,12 @@ function remakeAfterLook({ remake }: NodeMemory, { report }: Look): RemakeMemory
   return report.syncInProgress && !remake.sawFullSync ? { ...remake, sawFullSync: true } : remake;
 }
 
-/**
- * The line of a success stays for ever (facts section 5.2), so only its appearance says that slots came just now. One that is there at the first
- * look may be as new.
- */
-function importedBy(before: NodeMemory, { report }: Look): SlotRange | null {
+function importedBy(before: NodeMemory, { report }: Look): ImportSight | null {
   const known = before.look?.report.targetJob ?? null;
   const job = report.targetJob;
   if (job?.state !== 'success') return before.imported;
-  const isNew = known?.state !== 'success' || !equalRanges(known.range, job.range);
-  return isNew ? job.range : before.imported;
+  const isKnown = known?.state === 'success' && equalRanges(known.range, job.range);
+  return isKnown ? before.imported : { range: job.range, isNew: before.look !== null };
 }
 
 function withLink(memory: NodeMemory, look: Look, settings: ControlSettings): NodeMemory {

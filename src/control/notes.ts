@@ -169,12 +169,14 @@ function lastSoundSight({ nowSeconds }: Situation, { node, facts, memory }: Node
 /** A replica that is not there while its master is receives nothing any more: what was known of its link is of the past. */
 function absentSight(
   { settings }: Situation,
-  { facts, memory }: NodeView,
+  { node, facts, memory }: NodeView,
   master: NodeView,
 ): NodeFacts | null {
   // An interval later, so that both ends of a power cut are not told apart by the moment in which each was looked at.
   const provenAtMs = (memory.absence?.sinceMs ?? Infinity) + settings.pingIntervalMs;
-  const isLost = facts.following !== null && master.loss === null && isFresh(master, provenAtMs);
+  // An old master keeps the mark of one until it is seen in its new place.
+  const isLinked = facts.following !== null && facts.following !== node.id;
+  const isLost = isLinked && master.loss === null && isFresh(master, provenAtMs);
   return isLost ? { ...facts, following: null } : null;
 }
 

@@ -4,7 +4,7 @@ import { assert } from '../base/assert.ts';
 import { masterOf } from '../topology/cluster.ts';
 import { isCondemned, openPromotion } from '../topology/facts.ts';
 import { containsRange, intersectionSlots, printSlotRange, slotSetOf } from '../topology/slot.ts';
-import type { NodeId } from '../topology/types.ts';
+import type { NodeId, SlotSet } from '../topology/types.ts';
 import { type CopyPlace, type History, historyOf } from './lineage.ts';
 import { lagBehind } from './link.ts';
 import type { NodeReport } from './observation.ts';
@@ -98,16 +98,19 @@ function needOfMaster({ cluster, facts }: Circumstances, found: NodeCase): Need 
  * replaced, and went on. It serves them to whoever asks until it is told a topology (facts sections 5.3, 5.4).
  */
 function hasStrayImport({ sights, sight: { memory, shard, node } }: NodeCase): boolean {
-  const range = memory.imported;
-  if (range === null || containsRange(shard.slots, range)) return false;
+  const { imported } = memory;
+  if (imported === null || containsRange(shard.slots, imported.range)) return false;
+  const slots = slotSetOf([imported.range]);
+  const isPart = (of: SlotSet): boolean => intersectionSlots(of, slots).length > 0;
   return [...sights.values()].every(({ shard: source, node: other, report, condition }) => {
     if (other.role !== 'master') return true;
-    const isRecorded = source.migration?.target === shard.id;
-    const isHandedOver = report?.sourceJob?.destination === node.id;
-    // Only who owns the slots can say that they were not handed over.
-    const isSilentOwner =
-      intersectionSlots(source.slots, slotSetOf([range])).length > 0 && condition !== 'answering';
-    return !isRecorded && !isHandedOver && !isSilentOwner;
+    const { migration } = source;
+    const isRecorded = migration?.target === shard.id && isPart(slotSetOf([migration.range]));
+    const job = report?.sourceJob ?? null;
+    const isHandedOver = job?.destination === node.id && isPart(slotSetOf([job.range]));
+    // Of one that came at an unknown time, only who owns the slots can say that they were not handed over.
+    const isUntold = !imported.isNew && isPart(source.slots) && condition !== 'answering';
+    return !isRecorded && !isHandedOver && !isUntold;
   });
 }
 
@@ -171,9 +174,12 @@ function taintOf({ sights, sight, report }: NodeCase): string | null {
 
 /** Somebody else told it to follow: from then on its position says nothing, so it must be known to have been a copy before. */
 function misleadingOf(circumstances: Circumstances, { sights, sight, report }: NodeCase): string | null {
-  const { memory, facts, shard } = sight;
-  if (!isForeign(sight) || report.role !== 'replica') return null;
+  const { memory, facts, shard, node } = sight;
+  if (report.role !== 'replica') return null;
   const why = 'somebody else told it to follow before its copy was compared';
+  // A master that became a replica without a word of this leadership: by its predecessor a moment ago, or by somebody else.
+  if (!isForeign(sight))
+    return facts.following === node.id && memory.push.version !== report.version ? why : null;
   if (memory.foreignBefore === null) {
     return facts.sequence === null || facts.following === masterOf(shard).id ? null : why;
   }

@@ -74,6 +74,8 @@ describe('a run that once went wrong goes well', () => {
     ['slots that came to a target before the leader did are taken back, too', 13607],
     ['a source that forgot its success in a restart has had it', 27534],
     ['who follows by somebody else at first sight is compared with what is written down', 27616],
+    ['an old master that others made a replica while nobody looked is none', 42706],
+    ['a success of another move says nothing of slots that nobody moves', 59940],
     ['a promotion that was not seen to take effect is not followed by that of an emptier node', 2388],
   ])('%s: seed %i', (_, seed) => {
     expect(runSeed({ seed }).fault).toBe(null);

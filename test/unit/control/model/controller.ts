@@ -56,8 +56,6 @@ export class Controller {
   readonly #world: World;
   readonly #access: Access;
   #memory = NO_MEMORY;
-  /** When all nodes were last looked at. */
-  #roundMs = -Infinity;
 
   constructor(world: World, cluster: Cluster) {
     this.#world = world;
@@ -87,7 +85,8 @@ export class Controller {
       ({ source, target }) => source.id === shardId || target.id === shardId,
     );
     if (isHeld || this.#world.isContested) return false;
-    return this.#roundMs >= move.sinceMs && this.#world.nowMs > this.#roundMs + SEEN_MS;
+    const lookMs = this.#access.lastLook(move.node.address).ms;
+    return lookMs >= move.sinceMs && this.#world.nowMs > lookMs + SEEN_MS;
   }
 
   /** Another member leads now: it has seen nothing yet. */
@@ -118,7 +117,6 @@ export class Controller {
   }
 
   probeAll(): void {
-    this.#roundMs = this.#world.nowMs;
     this.probe([...this.records.places].map(({ node }) => node.address));
   }
 
@@ -252,7 +250,8 @@ export class Controller {
       const source = this.records.cluster.shards[reason.sourceIndex];
       if (source === undefined) continue;
       const node = this.#world.nodeAt(masterOf(source).address);
-      this.#world.ledger.ended(node, { isGivenUp: reason.kind === 'migrationGivenUp' });
+      const isGivenUp = reason.kind === 'migrationGivenUp';
+      this.#world.ledger.ended(node, { isGivenUp, isAccepted: source.migration?.isCancelled === true });
     }
     const promoted = next.shards.filter(({ nodes }) => nodes.some((node) => this.records.isPromoted(node)));
     this.records.install(next, facts);

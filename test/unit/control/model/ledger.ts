@@ -113,25 +113,25 @@ export class Ledger {
   /** The process ended, and with it what it knew of moves. */
   forgot(node: ModelNode): void {
     for (const handOver of this.#handOvers) {
-      if (handOver.witnesses.delete(node) && handOver.witnesses.size === 0) this.#cannotBeProven(handOver);
+      if (handOver.witnesses.delete(node) && handOver.witnesses.size === 0 && !handOver.isSeen)
+        this.#unproven.push(handOver);
     }
   }
 
-  /** The last move from the source was recorded as finished, or given up. */
-  ended(source: ModelNode, { isGivenUp }: { readonly isGivenUp: boolean }): void {
+  /** The last move from the source was recorded as finished, or given up; who cancels one accepts what its target took. */
+  ended(
+    source: ModelNode,
+    { isGivenUp, isAccepted }: { readonly isGivenUp: boolean; readonly isAccepted: boolean },
+  ): void {
     for (const handOver of this.#handOvers.filter((one) => one.source === source)) {
       this.#handOvers.splice(this.#handOvers.indexOf(handOver), 1);
-      if (isGivenUp) this.#cannotBeProven(handOver);
+      if (isGivenUp && (isAccepted || !handOver.isSeen)) this.#unproven.push(handOver);
     }
   }
 
   /** Whether the node has handed the slot over and that is neither recorded nor given up. */
   isHandedOver(slot: Slot, node: ModelNode): boolean {
     return this.#handOvers.some(({ source, slots }) => source === node && slots.has(slot));
-  }
-
-  #cannotBeProven(handOver: HandOver): void {
-    if (!handOver.isSeen) this.#unproven.push(handOver);
   }
 
   /** A node's data was replaced or wiped. What nobody else has is gone; what only nodes have that are no copies is as good as gone. */

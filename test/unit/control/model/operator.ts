@@ -34,6 +34,9 @@ const ERRANDS: ReadonlySet<string> = new Set<ErrandKind>([
 
 const NODES_MAX = 14;
 
+/** Decisions that follow a commit at once, at most. */
+const TURNS_MAX = 3;
+
 export function isErrand(kind: string): kind is ErrandKind {
   return ERRANDS.has(kind);
 }
@@ -92,7 +95,7 @@ export class Operator {
     const refusal = this.#controller.failOver(shardIndex, { preferred: null, isForced: false });
     this.#world.note(() => `asked for: a failover of shard ${shardIndex}: ${refusal ?? 'done'}`);
     // Whoever committed it tells the nodes at once.
-    if (refusal === null) this.#controller.turn();
+    for (let turn = 0; refusal === null && turn < TURNS_MAX && this.#controller.turn(); turn += 1);
   }
 
   #migrate(): void {

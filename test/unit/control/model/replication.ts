@@ -62,8 +62,9 @@ function connect(
   { link, peer }: { readonly link: Link; readonly peer: ModelNode | null },
 ): void {
   if (node.isCutFromMaster || peer === null || peer === node || peer.life !== 'up') return;
-  // What a stranger gives a replica that no controller can look at leaves no trace (facts section 3.5).
-  if (node.isCutFromControl && peer !== world.nodeAt(link.master)) return;
+  // What a stranger gives that no controller may ever see, or to a replica that none can look at, leaves no trace (facts section 3.5).
+  const isTraceless = node.isCutFromControl || (peer.reachedMs === Infinity && world.weather.lossPercent > 0);
+  if (isTraceless && peer !== world.nodeAt(link.master)) return;
   if (peer.isLoading(world.nowMs) || !world.chance(50)) return;
   link.peer = peer;
   link.incarnation = peer.incarnation;

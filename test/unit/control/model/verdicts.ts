@@ -1,6 +1,7 @@
 // What must hold when all faults have ended: nothing acknowledged is lost, every replica is a copy, and nothing is left unsettled.
 
 import { allNodes, masterOf, migrationsOf, replicasOf } from '../../../../src/topology/cluster.ts';
+import { isCondemned } from '../../../../src/topology/facts.ts';
 import type { Node, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
 import { type Controller, LAG_MAX } from './controller.ts';
 import { BUMP_WRITE } from './log.ts';
@@ -42,6 +43,8 @@ function faultOf(
   if (model.id !== node.id) return 'does not know who it is';
   if (model.version !== version) return `has v${model.version} instead of v${version}`;
   const master = node.role === 'master' ? null : masterOf(shard).address;
+  if (model.link?.state === 'syncing') return 'is synchronising';
+  if (isCondemned(controller.records.facts, node.id)) return 'is to be made anew';
   if (model.follows !== master) return `follows ${model.follows} instead of ${master}`;
   if (master !== null && model.log.sequence !== world.nodeAt(master).log.sequence) return 'has not caught up';
   return null;
