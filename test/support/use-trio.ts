@@ -3,7 +3,7 @@
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
 import { startTrio, type Trio, type TrioOptions } from './controller-process.ts';
-import { Scene } from './scene.ts';
+import { Scene, type SceneOptions } from './scene.ts';
 
 /** Registers the hooks and gives the trio to tests through the returned function. */
 export function useTrio(options: TrioOptions = {}): () => Trio {
@@ -24,7 +24,7 @@ export function useTrio(options: TrioOptions = {}): () => Trio {
 }
 
 /** A function that makes scenes for the test that calls it; they end after it. */
-export function useScenes(trio: () => Trio): (options?: { readonly password?: string }) => Scene {
+export function useScenes(trio: () => Trio): (options?: SceneOptions) => Scene {
   const open: Scene[] = [];
   afterEach(async () => {
     await Promise.all(open.splice(0).map((scene) => scene.end()));
