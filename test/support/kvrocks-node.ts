@@ -34,14 +34,17 @@ export interface KvrocksNodeOptions {
   readonly dir?: string;
   /** Where it runs and listens; the loopback interface of this machine when left out. */
   readonly seat?: Seat;
+  /** The host name in its address; where it listens when left out. */
+  readonly name?: string;
   /** Further lines of kvrocks.conf: `{ 'migrate-speed': '100' }`. */
   readonly conf?: Readonly<Record<string, string>>;
 }
 
 export interface KvrocksNode {
+  /** Where it listens. */
   readonly host: string;
   readonly port: number;
-  /** `host:port`. */
+  /** `host:port`, or `name:port` when it has a name. */
   readonly address: string;
   readonly dir: string;
   /** Of the running process; changes at `restart`. */
@@ -117,6 +120,7 @@ class NodeProcess implements KvrocksNode {
   readonly host: string;
   readonly port: number;
   readonly dir: string;
+  readonly #name: string;
   readonly #password: string;
   readonly #conf: string;
   readonly #launcher: readonly string[];
@@ -133,13 +137,14 @@ class NodeProcess implements KvrocksNode {
     this.port = port;
     const { host, launcher } = options.seat ?? LOOPBACK;
     this.host = host;
+    this.#name = options.name ?? host;
     this.#launcher = launcher;
     this.#password = options.password ?? '';
     this.#conf = confText({ dir, host, port, password: this.#password, extra: options.conf ?? {} });
   }
 
   get address(): string {
-    return `${this.host}:${this.port}`;
+    return `${this.#name}:${this.port}`;
   }
 
   get pid(): number {

@@ -2,7 +2,12 @@
 
 import type { NetworkNamespaces, Way } from '../../scripts/lib/network-namespaces.ts';
 import type { ApiClient, Answer } from './api-client.ts';
-import { type KvrocksNode, type KvrocksReply, startKvrocksNode } from './kvrocks-node.ts';
+import {
+  type KvrocksNode,
+  type KvrocksNodeOptions,
+  type KvrocksReply,
+  startKvrocksNode,
+} from './kvrocks-node.ts';
 import { ask, askAll, askCluster, type Command, fieldsOf, type NodeState, stateOf } from './node-commands.ts';
 import { notYet, waitUntil } from './wait-until.ts';
 
@@ -30,6 +35,8 @@ export interface SceneOptions {
   readonly password?: string;
   /** Where the nodes live, each in a namespace of its own; all on the loopback interface when left out. */
   readonly network?: NetworkNamespaces | null;
+  /** Where a further node lives and what it is called. */
+  readonly place?: () => Pick<KvrocksNodeOptions, 'name' | 'seat'>;
 }
 
 /** The two ends of a link. */
@@ -47,6 +54,7 @@ export class Scene {
   readonly #nodes: KvrocksNode[] = [];
   readonly #password: string;
   readonly #network: NetworkNamespaces | null;
+  readonly #place: NonNullable<SceneOptions['place']>;
 
   constructor(api: ApiClient, options: SceneOptions = {}) {
     scenes += 1;
@@ -54,6 +62,7 @@ export class Scene {
     this.api = api;
     this.#password = options.password ?? '';
     this.#network = options.network ?? null;
+    this.#place = options.place ?? (() => ({}));
   }
 
   /** Starts nodes on ports of their own, which they keep when restarted. */
@@ -62,7 +71,7 @@ export class Scene {
     const nodes = await Promise.all(
       Array.from({ length: count }, async () => {
         const seat = await this.#network?.add();
-        return startKvrocksNode({ ...password, ...(seat === undefined ? {} : { seat }) });
+        return startKvrocksNode({ ...password, ...this.#place(), ...(seat === undefined ? {} : { seat }) });
       }),
     );
     this.#nodes.push(...nodes);

@@ -5,11 +5,11 @@ import { afterAll, afterEach, beforeAll } from 'vitest';
 import { startTrio, type Trio, type TrioOptions } from './controller-process.ts';
 import { Scene, type SceneOptions } from './scene.ts';
 
-/** Registers the hooks and gives the trio to tests through the returned function. */
-export function useTrio(options: TrioOptions = {}): () => Trio {
+/** Registers the hooks and gives the trio to tests through the returned function. Options that earlier hooks make are asked for when it starts. */
+export function useTrio(options: TrioOptions | (() => TrioOptions) = {}): () => Trio {
   let trio: Trio | null = null;
   beforeAll(async () => {
-    trio = await startTrio(options);
+    trio = await startTrio(typeof options === 'function' ? options() : options);
   });
   afterEach((context) => {
     if (context.task.result?.state === 'fail' && trio !== null) console.error(trio.logTails());
