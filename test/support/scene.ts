@@ -111,7 +111,7 @@ export class Scene {
   /** Creates the namespace, unless it exists, and a cluster of `nodes`; waits until every node has its place. */
   async cluster(
     name: string,
-    nodes: readonly KvrocksNode[],
+    nodes: readonly Pick<KvrocksNode, 'address'>[],
     options: { readonly replicas?: number } = {},
   ): Promise<ClusterView> {
     await this.makeNamespace();
