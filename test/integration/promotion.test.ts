@@ -218,6 +218,30 @@ describe('when all controllers are stopped', () => {
     await expectEqualCopies(stage, 'c');
   });
 
+  test('and a replica has another topology than it was told, it is not promoted, and the reason is told', async () => {
+    const stage = scene();
+    const { master, replica, written } = await writtenShard(stage);
+    await untilWrittenDown(stage, master.addr);
+    await stage.inSync(master.addr, replica.addr);
+    await stopControllers();
+    await stage.nodeAt(master.addr).kill();
+    const text = [
+      `${master.id} ${master.addr.replace(':', ' ')} master - 0-16383`,
+      `${replica.id} ${replica.addr.replace(':', ' ')} slave ${master.id}`,
+    ].join('\n');
+    await stage.ask(replica.addr, 'CLUSTERX', 'SETNODES', text, '0', 'FORCE');
+    await startControllers();
+    await untilProblem(
+      stage,
+      'masterUnreachable',
+      new RegExp(`No eligible replica: .*${replica.addr}: (it has no topology|its topology of version 0)`),
+    );
+    expect((await stage.view('c')).version).toBe(1);
+    await stage.nodeAt(master.addr).restart();
+    await expectEqualCopies(stage, 'c');
+    await expectContent(stage, replica.addr, new Map([...written, ['one', 'more']]));
+  });
+
   test('with all nodes, and one master does not return, a replica with everything is promoted', async () => {
     const stage = scene();
     const { master, replicas } = await writtenShard(stage, 3);
