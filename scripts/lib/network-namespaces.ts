@@ -57,8 +57,12 @@ export class NetworkNamespaces {
     if (!isRoot()) return 'network namespaces need root';
     try {
       const network = await NetworkNamespaces.open();
-      await network.add().finally(() => network.close());
-      return null;
+      try {
+        await network.add();
+        return null;
+      } finally {
+        await network.close();
+      }
     } catch (error) {
       return `no network namespaces here: ${error instanceof Error ? error.message : String(error)}`;
     }

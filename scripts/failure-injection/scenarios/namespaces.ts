@@ -1,6 +1,6 @@
 // Partitions and one-way cuts by the kernel: packets vanish, connections hang, nobody is told.
 
-import { NetworkNamespaces } from '../../lib/network-namespaces.ts';
+import { NetworkNamespaces, type Seat } from '../../lib/network-namespaces.ts';
 import { between, chance } from '../choose.ts';
 import { MEMBER_COUNT, type Place } from '../group.ts';
 import { allPairs, oneWayCuts, type Pair, partition } from '../link-faults.ts';
@@ -14,7 +14,7 @@ export const namespaces: Scenario = {
   missing: async () => NetworkNamespaces.missing(),
   async prepare({ random, wait }) {
     const network = await NetworkNamespaces.open();
-    const seats = [];
+    const seats: Seat[] = [];
     while (seats.length < MEMBER_COUNT) seats.push(await network.add());
     const pairs = allPairs(MEMBER_COUNT);
     const drop = async ([from, to]: Pair): Promise<void> => {
