@@ -4,7 +4,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { command, complaintOf } from './commands.ts';
+import { command, complaintOf } from '../lib/commands.ts';
 
 const SOURCE = fileURLToPath(new URL('fake-clock.c', import.meta.url));
 const NANOSECONDS = 1_000_000_000n;

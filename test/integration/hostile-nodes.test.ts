@@ -2,11 +2,15 @@
 
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
+import { expectEqualCopies, successorOf } from '../support/copies.ts';
+import { type KvrocksNode, startKvrocksNode } from '../support/kvrocks-node.ts';
+import { isToldGone, linesOf, problemTold } from '../support/problems.ts';
 import { expectStatus, masterOf } from '../support/scene.ts';
+import { type Behind, StandIn } from '../support/stand-in.ts';
 import { useScenes, useTrio } from '../support/use-trio.ts';
-import { notYet, waitUntil } from '../support/wait-until.ts';
+import { notYet, waitFor, waitUntil } from '../support/wait-until.ts';
 
 const trio = useTrio();
 const scene = useScenes(trio);
@@ -137,5 +141,67 @@ describe('a node of another cluster at the address of a replica', () => {
     expect(after.shards[0] && masterOf(after.shards[0]).id).toBe(master.id);
     await stage.nodeAt(master.addr).restart();
     await waitUntil('the master to serve again', () => stage.ask(master.addr, 'SET', 'k', 'v'));
+  });
+});
+
+describe('a node that lives where a master died', () => {
+  const started: { readonly close: () => Promise<void> }[] = [];
+  afterEach(async () => {
+    for (const each of started.splice(0)) await each.close();
+  });
+
+  async function another(password: string): Promise<KvrocksNode> {
+    const node = await startKvrocksNode({ password });
+    started.push({ close: async () => node.dispose() });
+    return node;
+  }
+
+  async function full(): Promise<KvrocksNode> {
+    const node = await another('secret');
+    await node.command('CONFIG', 'SET', 'maxclients', '1');
+    return node;
+  }
+
+  /** What a real server says while it restores a copy (facts section 8). */
+  function loading([name = '', section = '']: readonly string[]): string {
+    if (name.toLowerCase() === 'auth') return '+OK\r\n';
+    if (name.toLowerCase() !== 'info') return '-LOADING kvrocks is restoring the db from backup\r\n';
+    const text = section.toLowerCase() === 'persistence' ? '# Persistence\r\nloading:1\r\n' : '';
+    return `$${text.length}\r\n${text}\r\n`;
+  }
+
+  const residents: readonly (readonly [string, string, () => Promise<Behind>])[] = [
+    ['has another password', 'passwordRefused', async () => another('another')],
+    ['takes no more clients', 'tooManyClients', full],
+    ['is loading its data', 'nodeLoading', async () => Promise.resolve({ reply: loading })],
+  ];
+  test.each(residents)('and %s is no reason for a failover', async (_, problem, resident) => {
+    const stage = scene({ password: 'secret' });
+    const [first, second, ...others] = await stage.nodes(4);
+    if (first === undefined || second === undefined) throw new Error('four nodes');
+    const standIn = await StandIn.start(first);
+    started.push(standIn);
+    const view = await stage.cluster('c', [standIn, second], { replicas: 2 });
+    await stage.ask(standIn.address, 'SET', 'k', 'v');
+    await stage.inSync(standIn.address, second.address);
+    const other = await stage.cluster('other', others, { replicas: 2 });
+
+    standIn.replace(await resident());
+    await first.kill();
+    await problemTold(trio(), stage, { kind: problem, addr: standIn.address });
+    // A master that dies only now is replaced after a whole window: by then the other has been dead for longer.
+    const [shard] = other.shards;
+    const master = shard === undefined ? '' : masterOf(shard).addr;
+    await stage.nodeAt(master).kill();
+    await successorOf(stage, 'other', { address: master });
+    expect(await stage.view('c')).toEqual(view);
+    const failovers = linesOf(trio(), stage, 'failover.started').map((line) => line['cluster']);
+    expect(failovers).toEqual(['other']);
+
+    await first.restart();
+    standIn.replace(first);
+    await waitFor('the problem to be gone', () => isToldGone(trio(), stage, problem));
+    expect((await expectEqualCopies(stage, 'c')).version).toBe(view.version);
+    expect(await stage.ask(standIn.address, 'GET', 'k')).toBe('v');
   });
 });

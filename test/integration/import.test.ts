@@ -133,4 +133,29 @@ describe('an import', () => {
       (await stage.api.get(`/api/v1/namespaces/${stage.namespace}/clusters`)).body.data.clusters,
     ).toEqual([]);
   });
+
+  test('is refused of a node that is not who its own topology says', async () => {
+    const stage = scene();
+    const { nodes, ids } = await foreignCluster(stage);
+    const stranger = 'f'.repeat(40);
+    for (const [index, other] of [
+      [0, stranger],
+      [1, stranger],
+      [0, ids[1] ?? ''],
+      [2, ids[0] ?? ''],
+    ] as const) {
+      const address = nodes[index]?.address ?? '';
+      await stage.ask(address, 'CLUSTERX', 'SETNODEID', other);
+      for (const seed of nodes) {
+        const answer = await stage.api.post(stage.path('c', '/import'), { nodes: [seed.address] });
+        expect([answer.status, answer.body.error.message]).toEqual([
+          409,
+          expect.stringContaining(`node ${address} calls itself ${other}`),
+        ]);
+      }
+      await stage.ask(address, 'CLUSTERX', 'SETNODEID', ids[index] ?? '');
+    }
+    expectStatus(await stage.api.post(stage.path('c', '/import'), { nodes: [nodes[0]?.address] }), 201);
+    await stage.converged('c');
+  });
 });

@@ -3,13 +3,16 @@
 import { describe, expect, test } from 'vitest';
 
 import { contentOf, expectContent, expectEqualCopies, successorOf, write } from '../support/copies.ts';
+import { cutsMissing, useNetwork } from '../support/links.ts';
+import { isToldGone } from '../support/problems.ts';
 import { expectStatus, masterOf, type NodeView, replicasOf, type Scene } from '../support/scene.ts';
 import { useScenes, useTrio } from '../support/use-trio.ts';
-import { notYet, waitUntil } from '../support/wait-until.ts';
+import { notYet, waitFor, waitUntil } from '../support/wait-until.ts';
 
 const trio = useTrio();
 const scene = useScenes(trio);
-/** Cut links and slow disks cannot be made at a real server from outside. */
+const network = useNetwork();
+/** Slow disks cannot be made at a real server from outside. */
 const isSimulated = (process.env['KVROCKS_BIN'] ?? '') === '';
 
 interface WrittenShard {
@@ -72,26 +75,52 @@ async function startControllers(): Promise<void> {
   await trio().leader();
 }
 
-describe.runIf(isSimulated)('a replica that is not up to date', () => {
-  test('because its link is dead is neither promoted by hand nor by the death of its master, but by force', async () => {
-    const stage = scene();
-    const { master, replica } = await writtenShard(stage);
-    await stage.ask(replica.addr, 'SIMULATOR', 'CUT', 'yes');
-    await write(stage, master.addr, { slot: 2, count: 3000, value: 'behind the cut' });
+describe.runIf(cutsMissing === null)('a replica whose link is cut', () => {
+  test('is told, and not promoted by hand while its master lives: nothing is lost', async () => {
+    const stage = scene({ network: network() });
+    const { master, replica, written } = await writtenShard(stage);
+    await stage.cut({ master, replica });
+    const unseen = await write(stage, master.addr, { slot: 2, count: 3000, value: 'behind the cut' });
     await untilProblem(stage, 'replicaLinkDown', /last heard from its master/);
-    expect(await failover(stage)).toEqual([409, expect.stringMatching(/last heard from its master .* ago/)]);
-
-    await stage.nodeAt(master.addr).kill();
-    await untilProblem(stage, 'masterUnreachable', new RegExp(`No eligible replica.*${replica.addr}`));
-    expect((await stage.view('c')).shards.map((shard) => masterOf(shard).addr)).toEqual([master.addr]);
-    expect(await failover(stage)).toEqual([409, expect.stringContaining('"force": true')]);
-    expect(await failover(stage, { force: true })).toEqual([200, '']);
-    await stage.ask(replica.addr, 'SIMULATOR', 'CUT', 'no');
-    await stage.untilWritable(replica.addr, 'after', 'force');
-    await stage.nodeAt(master.addr).restart();
+    const refused = [409, expect.stringMatching(/last heard from its master .* ago/)];
+    expect(await failover(stage)).toEqual(refused);
+    expect(await failover(stage, { preferred_node_id: replica.id })).toEqual(refused);
+    await stage.mend({ master, replica });
+    await stage.inSync(master.addr, replica.addr);
+    await waitFor('the problem to be gone', () => isToldGone(trio(), stage, 'replicaLinkDown'));
+    expect(await failover(stage)).toEqual([200, '']);
     await expectEqualCopies(stage, 'c');
+    await expectContent(stage, replica.addr, new Map([...written, ...unseen]));
   });
 
+  test('is not promoted by the death of its master, but by force, which says what is lost', async () => {
+    const stage = scene({ network: network() });
+    const { master, replica, written } = await writtenShard(stage);
+    await stage.cut({ master, replica });
+    await write(stage, master.addr, { slot: 2, count: 3000, value: 'behind the cut' });
+    await untilProblem(stage, 'replicaLinkDown', /last heard from its master/);
+    await stage.nodeAt(master.addr).kill();
+    await untilProblem(stage, 'masterUnreachable', new RegExp(`No eligible replica.*${replica.addr}`));
+    expect(await failover(stage)).toEqual([409, expect.stringContaining('"force": true')]);
+    expect((await stage.view('c')).shards.map((shard) => masterOf(shard).addr)).toEqual([master.addr]);
+
+    const forced = await stage.api.post(stage.path('c', '/shards/0/failover'), { force: true });
+    expect([forced.status, forced.body.data]).toEqual([
+      200,
+      {
+        new_master_id: replica.id,
+        warning: expect.stringMatching(/stands at sequence \d+, the master was last seen at \d+\).* lost/),
+      },
+    ]);
+    await stage.untilWritable(replica.addr, 'after', 'force');
+    await stage.mend({ master, replica });
+    await stage.nodeAt(master.addr).restart();
+    await expectEqualCopies(stage, 'c');
+    await expectContent(stage, replica.addr, new Map([...written, ['after', 'force']]));
+  });
+});
+
+describe.runIf(isSimulated)('a replica that is not up to date', () => {
   test('because it is slow or stuck is told, and is not promoted', async () => {
     const stage = scene();
     const { master, replicas } = await writtenShard(stage, 3);
@@ -187,6 +216,30 @@ describe('when all controllers are stopped', () => {
     await expectContent(stage, replica.addr, written);
     await stage.nodeAt(master.addr).restart();
     await expectEqualCopies(stage, 'c');
+  });
+
+  test('and a replica has another topology than it was told, it is not promoted, and the reason is told', async () => {
+    const stage = scene();
+    const { master, replica, written } = await writtenShard(stage);
+    await untilWrittenDown(stage, master.addr);
+    await stage.inSync(master.addr, replica.addr);
+    await stopControllers();
+    await stage.nodeAt(master.addr).kill();
+    const text = [
+      `${master.id} ${master.addr.replace(':', ' ')} master - 0-16383`,
+      `${replica.id} ${replica.addr.replace(':', ' ')} slave ${master.id}`,
+    ].join('\n');
+    await stage.ask(replica.addr, 'CLUSTERX', 'SETNODES', text, '0', 'FORCE');
+    await startControllers();
+    await untilProblem(
+      stage,
+      'masterUnreachable',
+      new RegExp(`No eligible replica: .*${replica.addr}: (it has no topology|its topology of version 0)`),
+    );
+    expect((await stage.view('c')).version).toBe(1);
+    await stage.nodeAt(master.addr).restart();
+    await expectEqualCopies(stage, 'c');
+    await expectContent(stage, replica.addr, new Map([...written, ['one', 'more']]));
   });
 
   test('with all nodes, and one master does not return, a replica with everything is promoted', async () => {

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 
 import { Agent, request } from 'undici';
 
+import { lookupForTests } from './test-names.ts';
 import { pause } from './wait-until.ts';
 
 /** Redirects followed in a row, at most. */
@@ -30,7 +31,12 @@ export interface RequestOptions {
 
 /** Sends requests to a base address such as `http://127.0.0.1:9379`. Call `close` when done. */
 export class ApiClient {
-  readonly #agent = new Agent({ connections: 128, pipelining: 1, keepAliveTimeout: 1000 });
+  readonly #agent = new Agent({
+    connections: 128,
+    pipelining: 1,
+    keepAliveTimeout: 1000,
+    connect: { lookup: lookupForTests },
+  });
   readonly #bases: () => readonly string[];
   /** How long a request is repeated while there is no leader, as that answer asks for. */
   readonly #retryMs: number;

@@ -22,6 +22,10 @@ export interface TrioOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Another program than the sources of this checkout. */
   readonly main?: string;
+  /** See `ControllerChildOptions.launcher`. */
+  readonly launcher?: readonly string[];
+  /** The host name of the member with this number; all are called by the address they listen at when left out. */
+  readonly nameOf?: (id: number) => string;
   /** Founding members; three when left out. */
   readonly count?: number;
 }
@@ -30,7 +34,10 @@ export interface TrioOptions {
 const HEARTBEAT_MS = 100;
 const ELECTION_MS = 1000;
 const MEMBER_COUNT = 3;
+const HOST = '127.0.0.1';
 const LOG_TAIL_LINES = 80;
+
+type How = Pick<TrioOptions, 'env' | 'launcher' | 'main'>;
 
 /** One line of a member's log. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event?: string };
@@ -43,7 +50,7 @@ export class ControllerProcess {
   readonly dataDir: string;
   readonly configFile: string;
   readonly logFile: string;
-  readonly #how: Pick<TrioOptions, 'env' | 'main'>;
+  readonly #how: How;
   #child: ControllerChild | null = null;
   #isEndExpected = false;
   #crash: string | null = null;
@@ -52,7 +59,7 @@ export class ControllerProcess {
     readonly id: number;
     readonly address: string;
     readonly folder: string;
-    readonly how: Pick<TrioOptions, 'env' | 'main'>;
+    readonly how: How;
   }) {
     this.id = place.id;
     this.address = place.address;
@@ -197,7 +204,7 @@ export class ControllerGroup {
 
   /** A further member, not running yet, that joins this group when it is started. `peers` are those it asks. */
   async prepareJoiner(id: number, peers?: readonly string[]): Promise<ControllerProcess> {
-    const address = `127.0.0.1:${await freePort()}`;
+    const address = await freeAddress(id, this.#options);
     const member = new ControllerProcess({ id, address, folder: this.folder, how: howOf(this.#options) });
     const asked = peers ?? this.#members.map((other) => other.address);
     configure(member, { peers: asked, clusterState: 'existing' }, this.#options);
@@ -285,11 +292,16 @@ process.once('exit', () => {
 /** A group of three. */
 export type Trio = ControllerGroup;
 
-function howOf(options: TrioOptions): Pick<TrioOptions, 'env' | 'main'> {
+function howOf(options: TrioOptions): How {
   return {
     ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.main === undefined ? {} : { main: options.main }),
+    ...(options.launcher === undefined ? {} : { launcher: options.launcher }),
   };
+}
+
+async function freeAddress(id: number, { nameOf }: TrioOptions): Promise<string> {
+  return `${nameOf?.(id) ?? HOST}:${await freePort()}`;
 }
 
 function configure(
@@ -300,6 +312,7 @@ function configure(
   writeMemberConfig(member.configFile, {
     id: member.id,
     address: member.address,
+    ...(options.nameOf === undefined ? {} : { listen: member.address.replace(/^.*:/, `${HOST}:`) }),
     ...place,
     dataDir: member.dataDir,
     raft: { heartbeatIntervalMs: HEARTBEAT_MS, electionTimeoutMs: ELECTION_MS, ...options.raft },
@@ -314,7 +327,8 @@ function configure(
 export async function prepareTrio(options: TrioOptions = {}): Promise<Trio> {
   const folder = mkdtempSync(join(tmpdir(), 'kvrocks-controller-'));
   const addresses: string[] = [];
-  while (addresses.length < (options.count ?? MEMBER_COUNT)) addresses.push(`127.0.0.1:${await freePort()}`);
+  while (addresses.length < (options.count ?? MEMBER_COUNT))
+    addresses.push(await freeAddress(addresses.length + 1, options));
   const members = addresses.map((address, index) => {
     const member = new ControllerProcess({ id: index + 1, address, folder, how: howOf(options) });
     configure(member, { peers: addresses, clusterState: 'new' }, options);

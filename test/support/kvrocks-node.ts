@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
+import type { Seat } from '../../scripts/lib/network-namespaces.ts';
 import { freePort } from './free-port.ts';
 import { KvrocksConnectionError, KvrocksReplyError, RespClient, type KvrocksReply } from './resp-client.ts';
 
@@ -16,7 +17,7 @@ export { KvrocksConnectionError, type KvrocksReply } from './resp-client.ts';
 const SIMULATOR = fileURLToPath(new URL('../kvrocks-simulator/main.ts', import.meta.url));
 /** Halves the simulator's start-up time. */
 const COMPILE_CACHE = join(tmpdir(), 'kvrocks-simulator-compile-cache');
-const HOST = '127.0.0.1';
+const LOOPBACK: Seat = { host: '127.0.0.1', launcher: [] };
 /** Generous: a busy machine takes that long to start a process. */
 const START_DEADLINE_MS = 45_000;
 const COMMAND_DEADLINE_MS = 15_000;
@@ -31,14 +32,19 @@ export interface KvrocksNodeOptions {
   readonly password?: string;
   /** Where nodes.conf, data and the log live; when left out a temporary folder, removed by `dispose` or with this process. */
   readonly dir?: string;
+  /** Where it runs and listens; the loopback interface of this machine when left out. */
+  readonly seat?: Seat;
+  /** The host name in its address; where it listens when left out. */
+  readonly name?: string;
   /** Further lines of kvrocks.conf: `{ 'migrate-speed': '100' }`. */
   readonly conf?: Readonly<Record<string, string>>;
 }
 
 export interface KvrocksNode {
+  /** Where it listens. */
   readonly host: string;
   readonly port: number;
-  /** `127.0.0.1:port`. */
+  /** `host:port`, or `name:port` when it has a name. */
   readonly address: string;
   readonly dir: string;
   /** Of the running process; changes at `restart`. */
@@ -111,11 +117,13 @@ function temporaryFolder(): string {
 }
 
 class NodeProcess implements KvrocksNode {
-  readonly host = HOST;
+  readonly host: string;
   readonly port: number;
   readonly dir: string;
+  readonly #name: string;
   readonly #password: string;
   readonly #conf: string;
+  readonly #launcher: readonly string[];
   #child: ChildProcess | null = null;
   #exit: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }> = Promise.resolve({
     code: null,
@@ -127,12 +135,16 @@ class NodeProcess implements KvrocksNode {
     const { dir, port, options } = start;
     this.dir = dir;
     this.port = port;
+    const { host, launcher } = options.seat ?? LOOPBACK;
+    this.host = host;
+    this.#name = options.name ?? host;
+    this.#launcher = launcher;
     this.#password = options.password ?? '';
-    this.#conf = confText({ dir, port, password: this.#password, extra: options.conf ?? {} });
+    this.#conf = confText({ dir, host, port, password: this.#password, extra: options.conf ?? {} });
   }
 
   get address(): string {
-    return `${HOST}:${this.port}`;
+    return `${this.#name}:${this.port}`;
   }
 
   get pid(): number {
@@ -199,8 +211,9 @@ class NodeProcess implements KvrocksNode {
     if (this.#child === null) writeFileSync(conf, this.#conf);
     const output = openSync(join(this.dir, 'stdout.log'), 'a');
     const binary = process.env['KVROCKS_BIN'] ?? '';
-    const [command, args] =
-      binary === '' ? [process.execPath, [SIMULATOR, '-c', conf, '--with-parent']] : [binary, ['-c', conf]];
+    const program =
+      binary === '' ? [process.execPath, SIMULATOR, '-c', conf, '--with-parent'] : [binary, '-c', conf];
+    const [command = '', ...args] = [...this.#launcher, ...program];
     const env = { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE };
     const child = spawn(command, args, { cwd: this.dir, env, stdio: ['ignore', output, output] });
     closeSync(output);
@@ -221,7 +234,11 @@ class NodeProcess implements KvrocksNode {
     const deadline = performance.now() + START_DEADLINE_MS;
     while (this.#isRunning()) {
       try {
-        const probe = await RespClient.open({ host: HOST, port: this.port, timeoutMs: START_DEADLINE_MS });
+        const probe = await RespClient.open({
+          host: this.host,
+          port: this.port,
+          timeoutMs: START_DEADLINE_MS,
+        });
         await probe.raw(['PING']).finally(() => probe.close());
         // Else somebody else answered on this port.
         if (this.#isRunning()) return;
@@ -265,7 +282,11 @@ class NodeProcess implements KvrocksNode {
   }
 
   async #open(): Promise<RespClient> {
-    const client = await RespClient.open({ host: HOST, port: this.port, timeoutMs: COMMAND_DEADLINE_MS });
+    const client = await RespClient.open({
+      host: this.host,
+      port: this.port,
+      timeoutMs: COMMAND_DEADLINE_MS,
+    });
     if (this.#password === '') return client;
     const reply = await client.raw(['AUTH', this.#password]);
     if (reply.startsWith('-ERR Invalid')) throw new KvrocksReplyError(reply.slice(1).trim());
@@ -275,12 +296,13 @@ class NodeProcess implements KvrocksNode {
 
 function confText(node: {
   readonly dir: string;
+  readonly host: string;
   readonly port: number;
   readonly password: string;
   readonly extra: Readonly<Record<string, string>>;
 }): string {
   const settings: Record<string, string> = {
-    bind: HOST,
+    bind: node.host,
     port: String(node.port),
     dir: node.dir,
     workers: '2',

@@ -2,6 +2,8 @@
 
 import { connect, type Socket } from 'node:net';
 
+import { lookupForTests } from './test-names.ts';
+
 /** A decoded reply. Errors inside arrays are `KvrocksReplyError` values; at the top they are thrown. */
 export type KvrocksReply = string | number | null | KvrocksReplyError | readonly KvrocksReply[];
 
@@ -46,7 +48,12 @@ export class RespClient {
 
   static async open(options: RespClientOptions): Promise<RespClient> {
     return new Promise((resolve, reject) => {
-      const socket = connect({ host: options.host, port: options.port, noDelay: true });
+      const socket = connect({
+        host: options.host,
+        port: options.port,
+        noDelay: true,
+        lookup: lookupForTests,
+      });
       const refused = (cause: Error): void => reject(new KvrocksConnectionError(cause.message));
       socket.once('error', refused);
       socket.once('connect', () => {

@@ -1,7 +1,13 @@
 // One test's own namespace, Kvrocks nodes and clusters, all gone when the test ends.
 
+import type { NetworkNamespaces, Way } from '../../scripts/lib/network-namespaces.ts';
 import type { ApiClient, Answer } from './api-client.ts';
-import { type KvrocksNode, type KvrocksReply, startKvrocksNode } from './kvrocks-node.ts';
+import {
+  type KvrocksNode,
+  type KvrocksNodeOptions,
+  type KvrocksReply,
+  startKvrocksNode,
+} from './kvrocks-node.ts';
 import { ask, askAll, askCluster, type Command, fieldsOf, type NodeState, stateOf } from './node-commands.ts';
 import { notYet, waitUntil } from './wait-until.ts';
 
@@ -25,6 +31,20 @@ export interface ClusterView {
   readonly shards: readonly ShardView[];
 }
 
+export interface SceneOptions {
+  readonly password?: string;
+  /** Where the nodes live, each in a namespace of its own; all on the loopback interface when left out. */
+  readonly network?: NetworkNamespaces | null;
+  /** Where a further node lives and what it is called. */
+  readonly place?: () => Pick<KvrocksNodeOptions, 'name' | 'seat'>;
+}
+
+/** The two ends of a link. */
+export interface Link {
+  readonly master: NodeView;
+  readonly replica: NodeView;
+}
+
 let scenes = 0;
 
 /** Tests get theirs from `useScenes`. Call `end` when done. */
@@ -33,20 +53,49 @@ export class Scene {
   readonly api: ApiClient;
   readonly #nodes: KvrocksNode[] = [];
   readonly #password: string;
+  readonly #network: NetworkNamespaces | null;
+  readonly #place: NonNullable<SceneOptions['place']>;
 
-  constructor(api: ApiClient, options: { readonly password?: string } = {}) {
+  constructor(api: ApiClient, options: SceneOptions = {}) {
     scenes += 1;
     this.namespace = `scene-${scenes}`;
     this.api = api;
     this.#password = options.password ?? '';
+    this.#network = options.network ?? null;
+    this.#place = options.place ?? (() => ({}));
   }
 
   /** Starts nodes on ports of their own, which they keep when restarted. */
   async nodes(count: number): Promise<readonly KvrocksNode[]> {
     const password = this.#password === '' ? {} : { password: this.#password };
-    const nodes = await Promise.all(Array.from({ length: count }, () => startKvrocksNode(password)));
+    const nodes = await Promise.all(
+      Array.from({ length: count }, async () => {
+        const seat = await this.#network?.add();
+        return startKvrocksNode({ ...password, ...this.#place(), ...(seat === undefined ? {} : { seat }) });
+      }),
+    );
     this.#nodes.push(...nodes);
     return nodes;
+  }
+
+  /** Drops every packet between the two from now on; where the scene has no network, a simulated replica drops them. */
+  async cut(link: Link): Promise<void> {
+    if (this.#network === null) await this.ask(link.replica.addr, 'SIMULATOR', 'CUT', 'yes');
+    else for (const way of this.#ways(link)) await this.#network.drop(way);
+  }
+
+  /** Undoes `cut`. */
+  async mend(link: Link): Promise<void> {
+    if (this.#network === null) await this.ask(link.replica.addr, 'SIMULATOR', 'CUT', 'no');
+    else for (const way of this.#ways(link)) await this.#network.mend(way);
+  }
+
+  #ways({ master, replica }: Link): readonly Way[] {
+    const [one, other] = [this.nodeAt(master.addr).host, this.nodeAt(replica.addr).host];
+    return [
+      { from: one, to: other },
+      { from: other, to: one },
+    ];
   }
 
   nodeAt(address: string): KvrocksNode {
@@ -62,7 +111,7 @@ export class Scene {
   /** Creates the namespace, unless it exists, and a cluster of `nodes`; waits until every node has its place. */
   async cluster(
     name: string,
-    nodes: readonly KvrocksNode[],
+    nodes: readonly Pick<KvrocksNode, 'address'>[],
     options: { readonly replicas?: number } = {},
   ): Promise<ClusterView> {
     await this.makeNamespace();

@@ -1,4 +1,4 @@
-// A name server on a UDP port of the loopback that answers A and AAAA questions as a test says.
+// A name server on a UDP port, of the loopback unless told otherwise, that answers A and AAAA questions as a test says.
 
 import { createSocket, type RemoteInfo } from 'node:dgram';
 import { isIP } from 'node:net';
@@ -11,7 +11,7 @@ export type DnsRecord =
   | 'broken';
 
 export interface ScriptedDns {
-  /** `127.0.0.1:port`. */
+  /** `host:port`. */
   readonly server: string;
   /** What is asked, as `A name` and `AAAA name`, in order. */
   readonly questions: string[];
@@ -22,7 +22,10 @@ export interface ScriptedDns {
 const TYPE_A = 1;
 const TYPE_AAAA = 28;
 
-export async function startScriptedDns(records: Record<string, DnsRecord> = {}): Promise<ScriptedDns> {
+export async function startScriptedDns(
+  records: Record<string, DnsRecord> = {},
+  { host, port }: { readonly host: string; readonly port: number } = { host: '127.0.0.1', port: 0 },
+): Promise<ScriptedDns> {
   const socket = createSocket('udp4');
   const known = new Map(Object.entries(records));
   const questions: string[] = [];
@@ -33,11 +36,12 @@ export async function startScriptedDns(records: Record<string, DnsRecord> = {}):
     if (record !== 'silent')
       socket.send(answerTo(query.subarray(0, end), type, record), from.port, from.address);
   });
-  await new Promise<void>((resolve) => {
-    socket.bind(0, '127.0.0.1', resolve);
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject);
+    socket.bind(port, host, resolve);
   });
   return {
-    server: `127.0.0.1:${socket.address().port}`,
+    server: `${host}:${socket.address().port}`,
     questions,
     records: known,
     close: () =>

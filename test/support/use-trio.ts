@@ -3,13 +3,13 @@
 import { afterAll, afterEach, beforeAll } from 'vitest';
 
 import { startTrio, type Trio, type TrioOptions } from './controller-process.ts';
-import { Scene } from './scene.ts';
+import { Scene, type SceneOptions } from './scene.ts';
 
-/** Registers the hooks and gives the trio to tests through the returned function. */
-export function useTrio(options: TrioOptions = {}): () => Trio {
+/** Registers the hooks and gives the trio to tests through the returned function. Options that earlier hooks make are asked for when it starts. */
+export function useTrio(options: TrioOptions | (() => TrioOptions) = {}): () => Trio {
   let trio: Trio | null = null;
   beforeAll(async () => {
-    trio = await startTrio(options);
+    trio = await startTrio(typeof options === 'function' ? options() : options);
   });
   afterEach((context) => {
     if (context.task.result?.state === 'fail' && trio !== null) console.error(trio.logTails());
@@ -24,7 +24,7 @@ export function useTrio(options: TrioOptions = {}): () => Trio {
 }
 
 /** A function that makes scenes for the test that calls it; they end after it. */
-export function useScenes(trio: () => Trio): (options?: { readonly password?: string }) => Scene {
+export function useScenes(trio: () => Trio): (options?: SceneOptions) => Scene {
   const open: Scene[] = [];
   afterEach(async () => {
     await Promise.all(open.splice(0).map((scene) => scene.end()));

@@ -63,7 +63,7 @@ async function cut(
   around: Surroundings,
 ): Promise<string | null> {
   const { shard, master, replica, cutMs } = action;
-  await around.fleet.setCut(replica.address, true);
+  await around.fleet.cut(replica.address);
   await around.wait(cutMs);
   if (action.ending === 'failover') await failOver({ shard, address: master }, replica.id, around);
   if (action.ending === 'kill-master') {
@@ -71,7 +71,7 @@ async function cut(
     await around.wait(REFUSED_FAILOVER_MS);
     await startAgain(master, false, around);
   }
-  await around.fleet.setCut(replica.address, false);
+  await around.fleet.mend(replica.address);
   around.note(`${replica.address} hears its master again`);
   return null;
 }

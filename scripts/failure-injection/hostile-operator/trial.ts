@@ -44,11 +44,8 @@ export async function runHostileOperator(options: RunOptions): Promise<Report> {
   if (kinds === null || kinds.length === 0)
     return { kind: 'failed', line: `--actions takes some of ${ACTION_KINDS.join(', ')}`, problems: [] };
   const folder = mkdtempSync(join(tmpdir(), 'kvrocks-controller-hostile-operator-'));
-  const trial = new Trial(
-    options,
-    kinds,
-    new Group(await localPlaces(), { folder, main: options.main, failover: FAILOVER }),
-  );
+  const group = new Group(await localPlaces(), { folder, main: options.main, failover: FAILOVER });
+  const trial = new Trial(options, kinds, { group, fleet: await Fleet.open() });
   let report: Report | null = null;
   try {
     report = await trial.conduct();
@@ -65,7 +62,7 @@ class Trial {
   readonly #options: RunOptions;
   readonly #kinds: readonly ActionKind[];
   readonly #group: Group;
-  readonly #fleet = new Fleet();
+  readonly #fleet: Fleet;
   readonly #api: OperatorApi;
   readonly #ledger = new Ledger();
   readonly #writers: Writers;
@@ -79,10 +76,15 @@ class Trial {
   /** Keys in which each replica was last seen to differ from its master. */
   #differing: ReadonlyMap<string, number> = new Map();
 
-  constructor(options: RunOptions, kinds: readonly ActionKind[], group: Group) {
+  constructor(
+    options: RunOptions,
+    kinds: readonly ActionKind[],
+    { group, fleet }: { readonly group: Group; readonly fleet: Fleet },
+  ) {
     this.#options = options;
     this.#kinds = kinds;
     this.#group = group;
+    this.#fleet = fleet;
     this.#random = createSeededRandom(options.seed);
     this.#api = new OperatorApi(group.urls, this.#wait);
     this.#writers = new Writers({

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 
 import { between, chance, oneOf, someOf } from '../choose.ts';
-import { complaintOf } from '../commands.ts';
+import { complaintOf } from '../../lib/commands.ts';
 import { type Group, MEMBER_COUNT, type Place } from '../group.ts';
 import { localPlaces } from '../places.ts';
 import type { Run, Scenario, Stage } from '../scenario.ts';

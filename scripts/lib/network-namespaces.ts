@@ -1,0 +1,159 @@
+// A network of the kernel's own: one namespace a process, joined by a bridge, in which packets between two of them vanish.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { command, commandAtExit, complaintOf, isRoot } from './commands.ts';
+
+/** For tests of network devices (RFC 2544): nobody's real addresses. */
+const SUBNETS: readonly string[] = ['198.18', '198.19'].flatMap((prefix) =>
+  Array.from({ length: 256 }, (_, third) => `${prefix}.${third}`),
+);
+const BRIDGE_HOST = 254;
+const SEATS_MAX = BRIDGE_HOST - 1;
+const INTERFACE = 'eth0';
+/** A locally administered hardware address that no interface has: the bridge finds nobody who takes such a frame. */
+const NOBODY = '02:00:00:00:00:01';
+const LINK_UP_ATTEMPTS = 100;
+const LINK_UP_POLL_MS = 50;
+
+/** Where one process runs. This machine reaches it at `host`, whatever is dropped. */
+export interface Seat {
+  readonly host: string;
+  /** Replaces itself by the command that follows; see `ControllerChildOptions.launcher`. */
+  readonly launcher: readonly string[];
+}
+
+/** An ordered pair of hosts. */
+export interface Way {
+  readonly from: string;
+  readonly to: string;
+}
+
+interface Names {
+  readonly namespace: string;
+  /** The bridge's end of the seat's cable; names of interfaces have at most 15 characters. */
+  readonly cable: string;
+}
+
+let networks = 0;
+
+/** Everything is named after this process, so that two runs do not meet, and removed by `close`, at the latest at exit. */
+export class NetworkNamespaces {
+  readonly #subnet: string;
+  readonly #prefix: string;
+  readonly #seats = new Map<string, Names>();
+  readonly #removeAtExit = (): void => {
+    for (const args of this.#removals()) commandAtExit('ip', ...args);
+  };
+
+  private constructor(subnet: string) {
+    networks += 1;
+    this.#subnet = subnet;
+    this.#prefix = `kc${process.pid}-${networks}`;
+  }
+
+  /** Null where namespaces, cables and bridges can be made, else what is missing. */
+  static async missing(): Promise<string | null> {
+    if (!isRoot()) return 'network namespaces need root';
+    try {
+      const network = await NetworkNamespaces.open();
+      try {
+        await network.add();
+        return null;
+      } finally {
+        await network.close();
+      }
+    } catch (error) {
+      return `no network namespaces here: ${error instanceof Error ? error.message : String(error)}`;
+    }
+  }
+
+  /** Makes the bridge, in a subnet that this machine does not use. */
+  static async open(): Promise<NetworkNamespaces> {
+    const used = await command('ip', '-oneline', 'address', 'show');
+    const subnet = SUBNETS.find((candidate) => !used.includes(` ${candidate}.`));
+    if (subnet === undefined) throw new Error('all subnets for tests are used');
+    const network = new NetworkNamespaces(subnet);
+    process.once('exit', network.#removeAtExit);
+    try {
+      await command('ip', 'link', 'add', network.#bridge, 'type', 'bridge');
+      await command('ip', 'address', 'add', `${subnet}.${BRIDGE_HOST}/24`, 'dev', network.#bridge);
+      await command('ip', 'link', 'set', network.#bridge, 'up');
+      return network;
+    } catch (error) {
+      await network.close();
+      throw error;
+    }
+  }
+
+  /** A further namespace that everybody in the network reaches. */
+  async add(): Promise<Seat> {
+    const number = this.#seats.size + 1;
+    if (number > SEATS_MAX) throw new Error(`a network has at most ${SEATS_MAX} seats`);
+    const host = `${this.#subnet}.${number}`;
+    const names = { namespace: `${this.#prefix}-${number}`, cable: `${this.#prefix}v${number}` };
+    this.#seats.set(host, names);
+    const { namespace, cable } = names;
+    await command('ip', 'netns', 'add', namespace);
+    const ends = ['type', 'veth', 'peer', 'name', INTERFACE, 'netns', namespace];
+    await command('ip', 'link', 'add', cable, ...ends);
+    await command('ip', 'link', 'set', cable, 'master', this.#bridge, 'up');
+    await command('ip', '-n', namespace, 'address', 'add', `${host}/24`, 'dev', INTERFACE);
+    await command('ip', '-n', namespace, 'link', 'set', INTERFACE, 'up');
+    await command('ip', '-n', namespace, 'link', 'set', 'lo', 'up');
+    await untilUp(cable);
+    return { host, launcher: ['ip', 'netns', 'exec', namespace] };
+  }
+
+  /** Packets on this way vanish from now on: nobody is told, and connections hang. */
+  async drop({ from, to }: Way): Promise<void> {
+    await this.#neighbour(from, 'replace', to, 'lladdr', NOBODY, 'dev', INTERFACE, 'nud', 'permanent');
+  }
+
+  /** Undoes one `drop`. */
+  async mend({ from, to }: Way): Promise<void> {
+    await this.#neighbour(from, 'delete', to, 'dev', INTERFACE);
+  }
+
+  /** Undoes every `drop`. */
+  async heal(): Promise<void> {
+    for (const host of this.#seats.keys())
+      await this.#neighbour(host, 'flush', 'dev', INTERFACE, 'nud', 'permanent');
+  }
+
+  /** Removes all of it; what was not made is not missed. */
+  async close(): Promise<void> {
+    for (const args of this.#removals()) await complaintOf('ip', ...args);
+    process.off('exit', this.#removeAtExit);
+  }
+
+  get #bridge(): string {
+    return `${this.#prefix}b`;
+  }
+
+  async #neighbour(host: string, ...args: readonly string[]): Promise<void> {
+    const names = this.#seats.get(host);
+    if (names === undefined) throw new Error(`${host} is not in this network`);
+    await command('ip', '-n', names.namespace, 'neighbour', ...args);
+  }
+
+  /** Removing a namespace removes its end of the cable and with it the other. */
+  #removals(): readonly (readonly string[])[] {
+    const seats = [...this.#seats.values()];
+    return [
+      ...seats.map(({ namespace }) => ['netns', 'delete', namespace]),
+      ...seats.map(({ cable }) => ['link', 'delete', cable]),
+      ['link', 'delete', this.#bridge],
+    ];
+  }
+}
+
+/** A cable forwards a moment after it came up; processes that start before it only start slowly. */
+async function untilUp(cable: string): Promise<void> {
+  for (let attempt = 0; attempt < LINK_UP_ATTEMPTS; attempt += 1) {
+    const line = await command('ip', '-oneline', 'link', 'show', 'dev', cable);
+    if (line.includes('state UP')) return;
+    await sleep(LINK_UP_POLL_MS);
+  }
+  throw new Error(`the cable ${cable} does not come up`);
+}
