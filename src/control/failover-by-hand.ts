@@ -20,6 +20,8 @@ export interface HandChoice {
   readonly isForced: boolean;
   /** Only nodes that answered a look begun since then are candidates. */
   readonly askedAtMs: number;
+  /** Where the master stood when this was asked, if it lives: whoever is to take over from it must have that much. Null when it does not answer. */
+  readonly floor: number | null;
 }
 
 export interface Choice {
@@ -95,7 +97,7 @@ function properCandidate(situation: Situation, shard: Shard, choice: HandChoice)
   const vacancy = { ...vacancyOf(situation, shard), sinceMs: choice.askedAtMs };
   const all = candidatesOf(shard, choice.preferred).map((node): Judged => {
     const view = viewOf(situation, node.id);
-    const unusable = unusableReason(situation, view, choice.askedAtMs);
+    const unusable = unusableReason(situation, view, choice);
     return unusable === null
       ? judged(situation, vacancy, node)
       : { view, verdict: { kind: 'refused', why: unusable } };
@@ -114,18 +116,44 @@ function properCandidate(situation: Situation, shard: Shard, choice: HandChoice)
 }
 
 /**
- * What a request adds to the rules for dead masters: a replica has to answer now, and while the master answers too, its link has to live
- * now, else everything written since it broke would be lost.
+ * What a request adds to the rules for dead masters: a replica has to answer now, and while the master answers too, its link has to live now and
+ * it must have what the master had when this was asked. Nobody dies, so nothing that is known of has to be lost.
  */
-function unusableReason(situation: Situation, view: NodeView, askedAtMs: number): string | null {
+function unusableReason(
+  situation: Situation,
+  view: NodeView,
+  { askedAtMs, floor }: HandChoice,
+): string | null {
   if (!isFresh(view, askedAtMs)) {
     const message = view.memory.error === null ? '' : ` (${view.memory.error.message})`;
     return `it did not bring a report${message}`;
   }
-  const master = masterView(situation, view.shard);
-  const isMasterAlive = master.loss === null && isFresh(master, askedAtMs);
-  const fault = view.report === null ? null : linkFault(view.report, situation.settings);
-  return isMasterAlive && fault !== null ? `${fault}, and the master is alive` : null;
+  if (floor === null || view.report === null) return null;
+  const fault = linkFault(view.report, situation.settings);
+  if (fault !== null) return `${fault}, and the master is alive`;
+  const lacking = floor - (view.report.sequence ?? 0);
+  return lacking > 0
+    ? `it lacks ${lacking} of the numbers that the living master had when this was asked`
+    : null;
+}
+
+/** Where the master stands if it lives and has its data: what a request has to keep. Null otherwise. */
+export function floorOf(situation: Situation, shard: Shard, askedAtMs: number): number | null {
+  const master = masterView(situation, shard);
+  const isAlive = master.loss === null && isFresh(master, askedAtMs);
+  return isAlive ? (master.report?.sequence ?? null) : null;
+}
+
+/** Whether some candidate lacks nothing but numbers that are on their way: another look may find that it has them. */
+export function isCatchingUp(situation: Situation, choice: HandChoice): boolean {
+  const shard = situation.cluster.shards[choice.shardIndex];
+  if (shard === undefined || choice.floor === null) return false;
+  const { floor } = choice;
+  return candidatesOf(shard, choice.preferred).some((node) => {
+    const view = viewOf(situation, node.id);
+    const isBehind = (view.report?.sequence ?? floor) < floor;
+    return isBehind && unusableReason(situation, view, { ...choice, floor: 0 }) === null;
+  });
 }
 
 /** By force: whatever answers under its own id, a proven copy before an unproven one, then the furthest. */

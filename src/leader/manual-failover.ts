@@ -1,14 +1,22 @@
 // A failover that a person asked for: fresh looks, the choice that control makes of them, and an answer with the reason.
 
+import { present } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { CommitAction } from '../control/actions.ts';
-import { type Choice, chooseByHand, unfitReason } from '../control/failover-by-hand.ts';
+import {
+  type Choice,
+  chooseByHand,
+  floorOf,
+  isCatchingUp,
+  unfitReason,
+} from '../control/failover-by-hand.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import { isFresh } from '../control/sight.ts';
 import type { Situation } from '../control/situation.ts';
+import { masterOf } from '../topology/cluster.ts';
 import type { ChangeError, ClusterRecord } from '../topology/record.ts';
-import type { NodeId, Shard } from '../topology/types.ts';
+import type { Cluster, NodeId, Shard } from '../topology/types.ts';
 
 /** What is asked of one cluster. */
 export type HandRequest = Pick<FailoverRequest, 'shardIndex' | 'preferred' | 'isForced'>;
@@ -27,7 +35,10 @@ export interface ManualFailoverPorts {
 /** Replicas that were not heard within this time after the request are not candidates; longer than any probe's deadline. */
 const LOOKS_WAIT_MS = 1_500;
 
-/** How long the answer waits for the new master to take its role; the change is committed either way. */
+/** A replica that is only behind by what is on its way is looked at again after this pause. */
+const CATCH_UP_PAUSE_MS = 20;
+
+/** How long the answer waits for the new master to take its role and for the old one to be told; the change is committed either way. */
 const TOLD_WAIT_MS = 5_000;
 
 /** The automatic side may commit in between; then the choice is made anew. */
@@ -83,10 +94,11 @@ export class ManualFailover {
       const chosen = await this.#choose(request);
       if (!chosen.ok) return chosen;
       const { record, action, newMaster, isAcceptance, warning } = chosen.value;
+      const shard = present(record.cluster.shards[request.shardIndex], 'the shard of a choice is there');
       const outcome = await this.#ports.commit(record, action);
       if (outcome.ok) {
         if (isAcceptance) this.#ports.forget(newMaster);
-        await this.#untilTold(newMaster);
+        await this.#untilTold(action.next, newMaster, masterOf(shard).id);
         return ok({ newMaster, warning });
       }
       const { error } = outcome;
@@ -104,12 +116,20 @@ export class ManualFailover {
     if (unfit !== null) return refused(unfit);
     const askedAtMs = this.#ports.clock.monotonicMs();
     await this.#untilLooked(shard, askedAtMs);
-    if (this.#isStopped) return err({ kind: 'notLeader' });
-    // The record may have changed while the nodes were asked: everything below is about one and the same record.
-    const { record, situation } = this.#ports.current();
-    if (record.cluster.shards[request.shardIndex] === undefined) return err({ kind: 'missing' });
-    const choice = chooseByHand(situation, { ...request, askedAtMs });
-    return choice.ok ? ok({ ...choice.value, record }) : refused(choice.error);
+    const floor = floorOf(this.#ports.current().situation, shard, askedAtMs);
+    for (;;) {
+      if (this.#isStopped) return err({ kind: 'notLeader' });
+      // The record may have changed while the nodes were asked: everything below is about one and the same record.
+      const { record, situation } = this.#ports.current();
+      if (record.cluster.shards[request.shardIndex] === undefined) return err({ kind: 'missing' });
+      const asked = { ...request, askedAtMs, floor };
+      const choice = chooseByHand(situation, asked);
+      if (choice.ok) return ok({ ...choice.value, record });
+      const nowMs = this.#ports.clock.monotonicMs();
+      if (nowMs >= askedAtMs + LOOKS_WAIT_MS || !isCatchingUp(situation, asked)) return refused(choice.error);
+      await this.#until(CATCH_UP_PAUSE_MS, () => false);
+      await this.#untilLooked(shard, nowMs);
+    }
   }
 
   /** Until every node of the shard has answered a look that began after the request, or time is up. */
@@ -125,10 +145,14 @@ export class ManualFailover {
     });
   }
 
-  #untilTold(newMaster: NodeId): Promise<void> {
+  /** Both have their places, or the old one does not answer: until it is told, it takes writes that will be lost. */
+  #untilTold(next: Cluster, newMaster: NodeId, oldMaster: NodeId): Promise<void> {
     return this.#until(TOLD_WAIT_MS, () => {
-      const view = this.#ports.current().situation.views.get(newMaster);
-      return view === undefined || view.need.kind === 'nothing';
+      const { views } = this.#ports.current().situation;
+      const successor = views.get(newMaster);
+      if (successor !== undefined && successor.need.kind !== 'nothing') return false;
+      const old = views.get(oldMaster);
+      return old?.condition !== 'answering' || (old.report?.version ?? next.version) >= next.version;
     });
   }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import type { Result } from '../../../src/base/result.ts';
-import { type Choice, chooseByHand } from '../../../src/control/failover-by-hand.ts';
+import { type Choice, chooseByHand, floorOf, isCatchingUp } from '../../../src/control/failover-by-hand.ts';
 import { forgetNode } from '../../../src/control/memory.ts';
 import type { NodeReport } from '../../../src/control/observation.ts';
 import { lookAt } from '../../../src/control/situation.ts';
@@ -26,7 +26,10 @@ function ask(
 ): Result<Choice, string> {
   const askedAtMs = scene.nowMs;
   scene.round();
-  return chooseByHand(lookAt(scene), { shardIndex: 0, preferred, isForced, askedAtMs });
+  const situation = lookAt(scene);
+  const [shard] = scene.cluster.shards;
+  const floor = shard === undefined ? null : floorOf(situation, shard, askedAtMs);
+  return chooseByHand(situation, { shardIndex: 0, preferred, isForced, askedAtMs, floor });
 }
 
 function refusal(answer: Result<Choice, string>): string {
@@ -73,10 +76,17 @@ test('with a living master a link that only says "up" is refused, with the age o
   );
 });
 
-test('with a living master a replica beyond the bound is refused', () => {
+test('with a living master a replica that lacks anything it had is refused, and looked at again', () => {
   const scene = settled();
-  scene.set(scene.id(0, 0), { sequence: 5100 });
-  expect(refusal(ask(scene))).toMatch(/it lacks 5000 of the numbers/);
+  scene.set(scene.id(0, 0), { sequence: 101 });
+  expect(refusal(ask(scene))).toMatch(/it lacks 1 of the numbers that the living master had/);
+  const asked = { shardIndex: 0, preferred: null, isForced: false, askedAtMs: 0, floor: 101 };
+  expect(isCatchingUp(lookAt(scene), asked)).toBe(true);
+  expect(isCatchingUp(lookAt(scene), { ...asked, floor: 100 })).toBe(false);
+  for (const nodeIndex of [1, 2]) scene.set(scene.id(0, nodeIndex), { link: 'down' });
+  scene.round();
+  expect(isCatchingUp(lookAt(scene), asked)).toBe(false);
+  expect(ask(scene, { isForced: true }).ok).toBe(true);
 });
 
 test('a node that did not answer since the request is no candidate, with or without force', () => {
@@ -99,7 +109,7 @@ test('while the master does not answer, the word of its replicas and what is kno
 test('unknown shards and nodes, nodes of other shards and the master itself are refused', () => {
   const scene = settled();
   const situation = lookAt(scene);
-  const choice = { preferred: null, isForced: false, askedAtMs: 0 };
+  const choice = { preferred: null, isForced: false, askedAtMs: 0, floor: null };
   expect(refusal(chooseByHand(situation, { ...choice, shardIndex: 7 }))).toMatch(/there is no shard 7/);
   const stranger = nodeIdAt(sampleCluster(4, 4), 3, 3);
   for (const preferred of [stranger, scene.id(1, 1)]) {

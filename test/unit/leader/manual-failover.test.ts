@@ -52,6 +52,28 @@ describe('a failover by hand', () => {
     await scene.stop();
   });
 
+  it('waits for what is on its way to the replica, and refuses what does not come', async () => {
+    const scene = new Scene(1, 2);
+    await scene.settle();
+    const version = scene.cluster.version;
+    scene.model(0, 0).sequence += 500;
+    const refused = await ask(scene, null);
+    expect(refused.answer).toMatchObject({
+      error: {
+        kind: 'refused',
+        reason: expect.stringContaining('it lacks 500 of the numbers that the living'),
+      },
+    });
+    expect(refused.tookMs).toBeGreaterThan(1000);
+    expect(scene.cluster.version).toBe(version);
+    scene.clock.setTimer(500, () => (scene.model(0, 1).sequence += 500));
+    const { answer, tookMs } = await ask(scene, null);
+    expect(answer.ok).toBe(true);
+    expect(tookMs).toBeGreaterThan(450);
+    expect(tookMs).toBeLessThan(1000);
+    await scene.stop();
+  });
+
   it('works while the master is dead and before the window has passed', async () => {
     const scene = new Scene(1, 2);
     await scene.settle();

@@ -10,7 +10,7 @@ import type {
   PushAction,
 } from '../../../../src/control/actions.ts';
 import { type Decision, decide } from '../../../../src/control/decide.ts';
-import { chooseByHand } from '../../../../src/control/failover-by-hand.ts';
+import { chooseByHand, floorOf } from '../../../../src/control/failover-by-hand.ts';
 import { type ControlEvent, NO_MEMORY, forgetNode, observe } from '../../../../src/control/memory.ts';
 import type { NodeError } from '../../../../src/control/observation.ts';
 import type { ControlSettings } from '../../../../src/control/settings.ts';
@@ -126,7 +126,8 @@ export class Controller {
     const askedAtMs = this.#world.nowMs;
     this.probe(shard.nodes.map((node) => node.address));
     const situation = lookAt(this.#circumstances());
-    const choice = chooseByHand(situation, { shardIndex, preferred, isForced, askedAtMs });
+    const floor = floorOf(situation, shard, askedAtMs);
+    const choice = chooseByHand(situation, { shardIndex, preferred, isForced, askedAtMs, floor });
     if (!choice.ok) return choice.error;
     const { action, newMaster, isAcceptance } = choice.value;
     if (isAcceptance) {

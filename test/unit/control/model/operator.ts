@@ -95,7 +95,8 @@ export class Operator {
     const refusal = this.#controller.failOver(shardIndex, { preferred: null, isForced: false });
     this.#world.note(() => `asked for: a failover of shard ${shardIndex}: ${refusal ?? 'done'}`);
     // Whoever committed it tells the nodes at once.
-    for (let turn = 0; refusal === null && turn < TURNS_MAX && this.#controller.turn(); turn += 1);
+    if (refusal !== null) return;
+    for (let turn = 0; turn < TURNS_MAX && this.#controller.turn(); turn += 1);
   }
 
   #migrate(): void {
