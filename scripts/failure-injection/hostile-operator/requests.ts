@@ -4,7 +4,7 @@ import type { SlotRange } from './fleet-seen.ts';
 import type { Told } from './operator-api.ts';
 import type { Action } from './plan.ts';
 import { POLL_MS, type Surroundings, tell } from './surroundings.ts';
-import { excuseBefore, FAILOVER_TAIL_MS } from './verdicts.ts';
+import { excuseBefore } from './verdicts.ts';
 
 const MIGRATION_DEADLINE_MS = 120_000;
 const DEFAULT_SPEED = '4096';
@@ -17,9 +17,8 @@ export async function failOver(
 ): Promise<null> {
   const fromMs = around.now();
   const told = await around.api.failover(shard, preferred);
-  // Also where the outcome is unknown; a refusal deposes nobody and excuses nothing.
-  if (!told.isRefused)
-    around.excuse(excuseBefore('failover', address, { fromMs, toMs: around.now() + FAILOVER_TAIL_MS }));
+  // The old master was told when the answer came. Also where the outcome is unknown; a refusal deposes nobody and excuses nothing.
+  if (!told.isRefused) around.excuse(excuseBefore('failover', address, { fromMs, toMs: around.now() }));
   tell(`failover of shard ${shard} by hand`, told, around);
   return null;
 }

@@ -4,8 +4,6 @@ import type { Write } from './ledger.ts';
 
 /** Replication is asynchronous: what a master acknowledged so shortly before it went may go with it. */
 export const LOSS_WINDOW_MS = 1500;
-/** A failover by hand is answered when the new master serves; the old one is told a moment later, and not drained. */
-export const FAILOVER_TAIL_MS = 1000;
 /** A master that was replaced while it was away takes writes again until it is told. */
 export const RETURN_WINDOW_MS = 1500;
 
