@@ -87,6 +87,8 @@ function called(view: NodeView): string {
 
 function judge(situation: Situation, vacancy: Vacancy, view: NodeView): Verdict {
   if (view.need.kind === 'condemn') return refused(view.need.why);
+  // Nobody has to wait for the word of one that cannot be chosen.
+  if (view.facts.remake !== null) return refused(`its copy is not proven: ${view.facts.remake}`);
   switch (view.condition) {
     case 'down':
       return refused('it does not answer either');
@@ -115,17 +117,12 @@ function judge(situation: Situation, vacancy: Vacancy, view: NodeView): Verdict 
 }
 
 /** What cannot be said by a node that is what the store says of it. */
-export function impossibleReport(
-  { cluster }: Situation,
-  { node, facts }: NodeView,
-  report: NodeReport,
-): string | null {
+function impossibleReport({ cluster }: Situation, { node }: NodeView, report: NodeReport): string | null {
   if (report.id !== node.id) return 'it does not know itself as this node';
   if (report.version < 1) return 'it has no topology';
   if (report.version > cluster.version) return `it has the foreign version ${report.version}`;
   if (report.sequence === null) return 'its position is unknown';
   if (report.sequence < 0) return `its sequence is ${report.sequence}, which cannot be`;
-  if (facts.remake !== null) return `its copy is not proven: ${facts.remake}`;
   return null;
 }
 

@@ -2,7 +2,7 @@
 
 import { unreachable } from '../base/assert.ts';
 import type { Result } from '../base/result.ts';
-import { allNodes } from '../topology/cluster.ts';
+import { allNodes, findNode } from '../topology/cluster.ts';
 import type { Cluster, NodeAddress, NodeId, ShardId } from '../topology/types.ts';
 import {
   type NodeMemory,
@@ -118,7 +118,7 @@ export function observe(
         const after = afterProbe(before, event, { id: event.node, version: cluster.version, settings });
         nodes.set(event.node, after);
         if (before.absence?.metStranger === true && after.absence === null)
-          suspectFollowers(nodes, event.address);
+          suspectFollowers(nodes, cluster, event.node);
         break;
       }
       case 'pushed':
@@ -141,10 +141,16 @@ export function observe(
   return { ...memory, nodes, migrations, commit };
 }
 
-/** Whoever followed the address before its master was back may have met the stranger after the last look that could have shown it. */
-function suspectFollowers(nodes: Map<NodeId, NodeMemory>, master: NodeAddress): void {
-  for (const [id, memory] of nodes) {
-    if (memory.look?.report.master === master) nodes.set(id, afterStranger(memory));
+/**
+ * Whoever followed the address before its master was back may have met the stranger after the last look that could have shown it; so may a
+ * replica of the master that nobody has looked at.
+ */
+function suspectFollowers(nodes: Map<NodeId, NodeMemory>, cluster: Cluster, master: NodeId): void {
+  const place = findNode(cluster, master);
+  for (const { node, shard } of allNodes(cluster)) {
+    const memory = nodes.get(node.id) ?? unseenNode(node.address);
+    const followed = memory.look?.report.master ?? (shard.id === place?.shard.id ? place.node.address : null);
+    if (followed === place?.node.address && node.id !== master) nodes.set(node.id, afterStranger(memory));
   }
 }
 

@@ -86,11 +86,25 @@ function needOfMaster({ cluster, facts }: Circumstances, found: NodeCase): Need 
   const isAtVersion = report.version === cluster.version;
   const isInPlace = isAtVersion && !isForeign(sight) && report.role === 'master' && report.id === node.id;
   if (isInPlace) {
-    if (!hasStrayImport(found)) return { kind: 'nothing' };
-    const why = 'slots came to it that nobody moves there';
-    return { kind: 'push', purpose: 'role', id: null, isForced: true, why };
+    const stray = strayMoveOf(found);
+    return stray === null
+      ? { kind: 'nothing' }
+      : { kind: 'push', purpose: 'role', id: null, isForced: true, why: stray };
   }
   return push(sight, { purpose: 'role', report, isForced: isAtVersion });
+}
+
+/** What a move that nobody asked for any more has left at a master; the topology it has undoes it when it is told again. */
+function strayMoveOf(found: NodeCase): string | null {
+  if (hasStrayImport(found)) return 'slots came to it that nobody moves there';
+  return hasStrayHandOver(found) ? 'it handed slots over to a node that is no master any more' : null;
+}
+
+/** Clients are turned away to a node that turns them away. */
+function hasStrayHandOver({ sights, report, sight: { shard } }: NodeCase): boolean {
+  const job = report.sourceJob;
+  if (job?.state !== 'success' || job.isInEffect !== true || shard.migration !== null) return false;
+  return containsRange(shard.slots, job.range) && sights.get(job.destination)?.node.role === 'replica';
 }
 
 /**
@@ -125,7 +139,7 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   const isAtVersion = report.version === cluster.version;
   const isFollowing = report.role === 'replica' && report.master === masterOf(shard).address;
   const isInPlace = isAtVersion && !isForeign(sight) && report.id === node.id && isFollowing;
-  const taint = taintOf(found) ?? misleadingOf(circumstances, found);
+  const taint = taintOf(found) ?? growthOf(circumstances, found) ?? misleadingOf(circumstances, found);
   if (taint !== null && sight.facts.remake === null) return { kind: 'condemn', why: taint };
   // Once that is forgotten it is cut off like any other, which is what ends its link to the stranger.
   if (taint !== null && hasComeFar(sight)) return { kind: 'startOver', why: taint };
@@ -170,6 +184,17 @@ function taintOf({ sights, sight, report }: NodeCase): string | null {
   const lookedAtMs = sight.memory.look?.startedAtMs ?? -Infinity;
   if (absence?.metStranger !== true || lookedAtMs < absence.sinceMs) return null;
   return MET_STRANGER;
+}
+
+/** Cut off from an address at which a stranger was met, it must stand where it stood when its master was last there. */
+function growthOf(circumstances: Circumstances, { sights, sight, report }: NodeCase): string | null {
+  const { remake, positions } = sight.memory;
+  if (remake.before === null || !isIsolated(circumstances, sight, report)) return null;
+  const { master } = remake.before;
+  const absence = [...sights.values()].find(({ node }) => node.address === master)?.memory.absence ?? null;
+  if (absence?.metStranger !== true) return null;
+  const known = positions.findLast(({ atMs }) => atMs < absence.sinceMs)?.sequence ?? null;
+  return known === report.sequence ? null : MET_STRANGER;
 }
 
 /** Somebody else told it to follow: from then on its position says nothing, so it must be known to have been a copy before. */
@@ -262,16 +287,13 @@ function isIsolated({ cluster }: Circumstances, { memory }: Sight, report: NodeR
 }
 
 /**
- * Whether its data can grow no more although it was not cut off: a node that serves nobody, or a replica of a node that is certainly not there.
- * That a master is silent to us does not mean that it is silent to its replicas, and a link that is down may be up in a moment.
+ * Whether its data can grow no more although it was not cut off: a node that serves nobody, or a replica of an address at which nobody listens.
+ * That a master is silent to us does not mean that it is silent to its replicas, and a link that is down may be up in a moment: to a stranger, too.
  */
 function isFinal({ sights, report }: NodeCase): boolean {
   if (report.role === 'master') return report.version < 0;
   const source = [...sights.values()].find(({ node }) => node.address === report.master);
-  return (
-    source?.condition === 'gone' ||
-    (source?.condition === 'down' && source.memory.absence?.kind === 'refused')
-  );
+  return source?.condition === 'down' && source.memory.absence?.kind === 'refused';
 }
 
 /** What it said before it was cut off tells its history, where it stands now its position. */

@@ -76,6 +76,9 @@ describe('a run that once went wrong goes well', () => {
     ['who follows by somebody else at first sight is compared with what is written down', 27616],
     ['an old master that others made a replica while nobody looked is none', 42706],
     ['a success of another move says nothing of slots that nobody moves', 59940],
+    ['a replica may meet a stranger between the look and the topology', 36209],
+    ['a replica that nobody could look at may have met a stranger', 44845],
+    ['slots that were handed over to a master of old come back', 45285],
     ['a promotion that was not seen to take effect is not followed by that of an emptier node', 2388],
   ])('%s: seed %i', (_, seed) => {
     expect(runSeed({ seed }).fault).toBe(null);

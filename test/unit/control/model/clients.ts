@@ -57,7 +57,9 @@ function isStale(
     );
   }
   const isOwner = controller.records.masterAddressOf(controller.records.ownerOf(slot)) === node.address;
-  return !isOwner || controller.isServedElsewhere(slot, node);
+  // A new master whose data a fault took is replaced as soon as a better one is there.
+  const isReplaceable = node.hollow !== null && controller.isPromotionOpen(node.address);
+  return !isOwner || isReplaceable || controller.isServedElsewhere(slot, node);
 }
 
 /** What clients had sent to a node that hung is executed when it goes on; nobody hears of it. */

@@ -17,6 +17,7 @@ import type { ControlSettings } from '../../../../src/control/settings.ts';
 import type { Circumstances } from '../../../../src/control/sight.ts';
 import { lookAt } from '../../../../src/control/situation.ts';
 import { masterOf, migrationsOf } from '../../../../src/topology/cluster.ts';
+import { openPromotion } from '../../../../src/topology/facts.ts';
 import { containsSlot, slotSetOf } from '../../../../src/topology/slot.ts';
 import { isolationText } from '../../../../src/topology/setnodes-text.ts';
 import type { Cluster, Node, NodeAddress, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
@@ -87,6 +88,12 @@ export class Controller {
     if (isHeld || this.#world.isContested) return false;
     const lookMs = this.#access.lastLook(move.node.address).ms;
     return lookMs >= move.sinceMs && this.#world.nowMs > lookMs + SEEN_MS;
+  }
+
+  /** Whether the node was made the master of its shard and was not seen as one since. */
+  isPromotionOpen(where: NodeAddress): boolean {
+    const place = this.records.placeAt(where);
+    return place !== null && openPromotion(this.records.facts, place.shard.id) !== null;
   }
 
   /** Another member leads now: it has seen nothing yet. */
