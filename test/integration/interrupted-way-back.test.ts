@@ -28,6 +28,7 @@ const scene = useScenes(trio);
 const RUNS = Number(process.env['INTERRUPTED_RUNS'] ?? 2);
 const SEED = Number(process.env['INTERRUPTED_SEED'] ?? 1);
 const OWN_WRITES = 20;
+const OUTRUN_KEY = '__kvrocks_controller_outrun__';
 
 /** Nobody but the test knows it: a node that wants it lives, and can be told nothing. */
 const HOLD = 'held';
@@ -137,6 +138,24 @@ describe('on the way back of an old master', () => {
     await untilMoment(way, 'it is outrun in part');
     await interrupt(trio(), leader, how);
     await expectSettled(way);
+  });
+
+  test('a leader that hangs and goes on when all is over changes nothing any more', async () => {
+    const way = await heldBack();
+    const leader = await trio().leader();
+    await release(way);
+    await untilMoment(way, 'it is outrun in part');
+    leader.pause();
+    try {
+      await trio().leader([leader]);
+      await expectSettled(way);
+    } finally {
+      leader.resume();
+    }
+    await trio().leader();
+    await expectEqualCopies(way.stage, 'c');
+    await way.writer.expectKept();
+    expect([...(await contentOf(way.stage, way.old.address)).keys()]).not.toContain(OUTRUN_KEY);
   });
 
   test('every leader may die, each one step further', async () => {
