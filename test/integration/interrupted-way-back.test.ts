@@ -16,6 +16,7 @@ import {
 } from '../support/interruptions.ts';
 import type { KvrocksNode } from '../support/kvrocks-node.ts';
 import { ask, askAll, keysOfSlot } from '../support/node-commands.ts';
+import { problemTold } from '../support/problems.ts';
 import { masterOf, replicasOf, type Scene } from '../support/scene.ts';
 import { SteadyWriter } from '../support/steady-writer.ts';
 import { useScenes, useTrio } from '../support/use-trio.ts';
@@ -120,16 +121,17 @@ async function untilMoment(way: WayBack, moment: Moment): Promise<void> {
 }
 
 describe('on the way back of an old master', () => {
-  const moments = Object.keys(MOMENTS) as Moment[];
-
-  test.each(moments)('the leader may die once %s', async (moment) => {
-    const way = await heldBack();
-    const leader = await trio().leader();
-    await release(way);
-    await untilMoment(way, moment);
-    await interrupt(trio(), leader);
-    await expectSettled(way);
-  });
+  test.each<Moment>(['it is cut off', 'it is outrun in part', 'it is told to follow'])(
+    'the leader may die once %s',
+    async (moment) => {
+      const way = await heldBack();
+      const leader = await trio().leader();
+      await release(way);
+      await untilMoment(way, moment);
+      await interrupt(trio(), leader);
+      await expectSettled(way);
+    },
+  );
 
   test.each<Interruption>(['hang', 'transfer'])('the leader may lose its lead by a %s', async (how) => {
     const way = await heldBack();
@@ -139,6 +141,28 @@ describe('on the way back of an old master', () => {
     await interrupt(trio(), leader, how);
     await expectSettled(way);
   });
+
+  test.each<Moment>(['it is outrun in part', 'it is told to follow'])(
+    'the new master may die with the leader once %s, and stays the master',
+    async (moment) => {
+      const way = await heldBack();
+      const leader = await trio().leader();
+      await release(way);
+      await untilMoment(way, moment);
+      await Promise.all([leader.kill(), way.successor.kill()]);
+      await trio().leader();
+      leader.start();
+      await problemTold(trio(), way.stage, {
+        kind: 'masterUnreachable',
+        addr: way.successor.address,
+      });
+      await way.successor.restart();
+      await way.writer.progress(100);
+      const [shard] = (await way.stage.view('c')).shards;
+      expect(shard === undefined ? '' : masterOf(shard).addr).toBe(way.successor.address);
+      await expectSettled(way);
+    },
+  );
 
   test('a leader that hangs and goes on when all is over changes nothing any more', async () => {
     const way = await heldBack();
@@ -160,7 +184,7 @@ describe('on the way back of an old master', () => {
 
   test('every leader may die, each one step further', async () => {
     const way = await heldBack();
-    for (const moment of moments) {
+    for (const moment of Object.keys(MOMENTS) as Moment[]) {
       const leader = await trio().leader();
       await release(way);
       await untilMoment(way, moment);
