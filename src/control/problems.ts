@@ -62,7 +62,7 @@ export const PROBLEMS = {
     title: 'Master has lost its data',
     when: 'What answers as the master stands behind what was seen of it, as after an exchange of its disk, or a new one may have copied a stranger before it was told; and no replica may take over (yet).',
     remedy:
-      'If the old disk exists, start the node on it. Else POST .../shards/{shard}/failover with "force": true: the best replica takes over; with the id of this master as "preferred_node_id" it is accepted as it is, without the lost data.',
+      'If the old disk exists, start the node on it. Is a replica with the data away, stop this node before you start that one, which would copy the emptiness; it then takes over. Else POST .../shards/{shard}/failover with "force": true: the best replica that answers takes over; with the id of this master as "preferred_node_id" it is accepted as it is, without the lost data.',
   },
   ownFault: {
     severity: 'error',
@@ -95,7 +95,8 @@ export const PROBLEMS = {
     severity: 'error',
     title: 'Node takes no more connections',
     when: 'A node answers new connections with "max number of clients reached". It lives and is not replaced for that.',
-    remedy: 'Raise "maxclients" on the node (CONFIG SET maxclients) or close connections.',
+    remedy:
+      'Close clients, or raise "maxclients" over a connection that is open (CONFIG SET maxclients): new ones are refused to everybody. Else raise it in the configuration file and restart the node.',
   },
   replicaUnreachable: {
     severity: 'warning',
@@ -120,7 +121,8 @@ export const PROBLEMS = {
     severity: 'error',
     title: 'Cluster mode is off',
     when: 'A node says that cluster mode is not enabled.',
-    remedy: 'Set "cluster-enabled yes" in its configuration and restart it.',
+    remedy:
+      'Set "cluster-enabled yes" in its configuration and restart it. Until then it takes writes of anybody: a replica that may have got some is to be started on a new data directory.',
   },
   nodeRefuses: {
     severity: 'error',
@@ -146,7 +148,7 @@ export const PROBLEMS = {
     title: 'Topology version out of bounds',
     when: 'A node reports a version too high to be put above it. It is left alone.',
     remedy:
-      'Find out who pushed it; then push the right topology by hand under a low version with FORCE, or start a replica on a new data directory.',
+      'Find out who pushed it; then push the right topology by hand under a low version with FORCE (docs/operations.md has the command), or start a replica on a new data directory.',
   },
   versionContested: {
     severity: 'error',
@@ -177,7 +179,7 @@ export const PROBLEMS = {
     severity: 'critical',
     title: 'Slots handed over without a record',
     when: 'A master turned clients away to another one, which has the newest writes, and the topology does not know. Both ends are held.',
-    remedy: 'Do as the detail says; do not restart the source.',
+    remedy: 'Do as the detail says. Do not restart the source unless the target has lost its data for good.',
   },
   migrationSlow: {
     severity: 'warning',

@@ -4,7 +4,7 @@ import { unreachable } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
-import { err, type Result } from '../base/result.ts';
+import { err, ok, type Result } from '../base/result.ts';
 import { Secret } from '../base/secret.ts';
 import type { Action, CommitAction, MigrateAction, OutrunAction, PushAction } from '../control/actions.ts';
 import { type Decision, decide } from '../control/decide.ts';
@@ -269,48 +269,60 @@ export class Supervisor {
     this.#watch.lookNow([action.node]);
   }
 
-  /**
-   * A node refuses a version lower than its own, which is the fence of ordinary pushes. FORCE has none, so the lead is confirmed by a majority
-   * right before it is sent, and the topology has to be the committed one still.
-   */
+  /** A node refuses a version lower than its own, which is the fence of ordinary pushes. FORCE has none. */
   async #setTopology(action: PushAction): Promise<Result<void, NodeError>> {
-    const { client, records, term, isCurrent } = this.#context;
     const { id, text, version, isForced } = action;
-    if (isForced) {
-      const confirmed = await records.linearize();
-      const current = records.getCluster(this.#record.namespace, this.#record.cluster.name);
-      if (!confirmed.ok || this.#isStopped || !isCurrent(term) || current?.cluster.version !== version) {
-        return err({
-          kind: 'ownFault',
-          message: 'not sent: the lead or the topology could not be confirmed',
-        });
-      }
-    }
+    const confirmed = isForced ? await this.#confirm(version) : ok(undefined);
+    if (!confirmed.ok) return confirmed;
     const endpoint = this.#endpoint(action.node, action.address);
-    return client.setTopology(endpoint, { id, text, version, force: isForced }, PUSH_DEADLINE_MS);
+    return this.#context.client.setTopology(
+      endpoint,
+      { id, text, version, force: isForced },
+      PUSH_DEADLINE_MS,
+    );
   }
 
+  /**
+   * For what no version fences: the lead is confirmed by a majority right before it is sent, and the topology it was decided for has to be the
+   * committed one still.
+   */
+  async #confirm(version: ClusterVersion): Promise<Result<void, NodeError>> {
+    const { records, term, isCurrent } = this.#context;
+    const confirmed = await records.linearize();
+    const current = records.getCluster(this.#record.namespace, this.#record.cluster.name);
+    if (confirmed.ok && !this.#isStopped && isCurrent(term) && current?.cluster.version === version)
+      return ok(undefined);
+    return err({
+      kind: 'ownFault',
+      message: 'not sent: the lead or the topology could not be confirmed',
+    });
+  }
+
+  /** Writes to the node, whatever it has become: a leader that hung and goes on must not do that to one that was made master meanwhile. */
   async #outrun(action: OutrunAction): Promise<void> {
     const { client, clock } = this.#context;
+    const confirmed = await this.#confirm(this.#record.cluster.version);
     const endpoint = this.#endpoint(action.node, action.address);
-    const result = await client.outrun(endpoint, action.count, OUTRUN_DEADLINE_MS);
+    const result = confirmed.ok ? await client.outrun(endpoint, action.count, OUTRUN_DEADLINE_MS) : confirmed;
     this.#happened({ kind: 'outran', node: action.node, endedAtMs: clock.monotonicMs(), result });
     this.#watch.lookNow([action.node]);
   }
 
+  /** A node carries MIGRATE out under any version: one that is sent late would move slots of a migration that was given up meanwhile. */
   async #migrate(action: MigrateAction): Promise<void> {
-    const { client, clock } = this.#context;
-    this.#reporter.migrating(action);
-    const endpoint = this.#endpoint(action.source, action.sourceAddress);
-    const result: Result<void, NodeError> = await client.migrate(
-      endpoint,
-      action.range,
-      action.target,
-      MIGRATE_DEADLINE_MS,
-    );
+    const { clock } = this.#context;
+    const confirmed = await this.#confirm(this.#record.cluster.version);
+    const result = confirmed.ok ? await this.#sendMigrate(action) : confirmed;
     this.#reporter.migrateAnswered(action, result);
     this.#happened({ kind: 'migrateAnswered', shard: action.shard, endedAtMs: clock.monotonicMs(), result });
     this.#watch.lookNow([action.source, action.target]);
+  }
+
+  #sendMigrate(action: MigrateAction): Promise<Result<void, NodeError>> {
+    const { source, sourceAddress, range, target } = action;
+    this.#reporter.migrating(action);
+    const endpoint = this.#endpoint(source, sourceAddress);
+    return this.#context.client.migrate(endpoint, range, target, MIGRATE_DEADLINE_MS);
   }
 
   async #commit(action: CommitAction): Promise<void> {

@@ -3,26 +3,14 @@
 import { describe, expect, test } from 'vitest';
 
 import { present } from '../../src/base/assert.ts';
-import type { KvrocksNode } from '../support/kvrocks-node.ts';
 import { fillSlot, sourceSays } from '../support/migrations.ts';
 import { expectStatus, masterOf, replicasOf, type Scene } from '../support/scene.ts';
 import { useScenes, useTrio } from '../support/use-trio.ts';
+import { useBefore } from '../support/used-node.ts';
 import { waitUntil } from '../support/wait-until.ts';
 
 const trio = useTrio();
 const scene = useScenes(trio);
-
-/** Leaves a node with data of its own and without a topology, as one whose nodes.conf was lost. */
-async function used(stage: Scene, node: KvrocksNode): Promise<string> {
-  const { address, port } = node;
-  const id = 'e'.repeat(40);
-  await stage.ask(address, 'CLUSTERX', 'SETNODEID', id);
-  await stage.ask(address, 'CLUSTERX', 'SETNODES', `${id} 127.0.0.1 ${port} master - 0-16383`, '1');
-  await fillSlot(stage, address, { slot: 5, count: 60 });
-  await stage.ask(address, 'CONFIG', 'SET', 'persist-cluster-nodes-enabled', 'no');
-  await node.restart();
-  return address;
-}
 
 async function post(stage: Scene, rest: string, body: unknown): Promise<readonly [number, string]> {
   const answer = await stage.api.post(stage.path('c', rest), body);
@@ -49,7 +37,9 @@ describe('a node that joins', () => {
     expect(await post(stage, '/shards/0/nodes', { addr: replica?.addr })).toEqual([201, '']);
     await stage.converged('c');
 
-    const address = await used(stage, present(nodes[4], 'five nodes'));
+    const last = present(nodes[4], 'five nodes');
+    const { address } = last;
+    await useBefore(stage, last);
     const refusal = [409, expect.stringMatching(/no topology, but it stands at sequence \d+/)];
     expect(await post(stage, '/shards/1/nodes', { addr: address })).toEqual(refusal);
     await stage.ask(address, 'FLUSHALL');
@@ -61,7 +51,9 @@ describe('a node that joins', () => {
   test('as a master brings its data only when that is wished', async () => {
     const stage = scene();
     const [first, fresh] = await stage.nodes(2);
-    const address = await used(stage, present(first, 'two nodes'));
+    const used = present(first, 'two nodes');
+    const { address } = used;
+    await useBefore(stage, used);
     await stage.makeNamespace();
     const clusters = `/api/v1/namespaces/${stage.namespace}/clusters`;
     const body = { name: 'c', nodes: [address] };

@@ -53,6 +53,7 @@ export class ControllerProcess {
   readonly #how: How;
   #child: ControllerChild | null = null;
   #isEndExpected = false;
+  #isPaused = false;
   #crash: string | null = null;
 
   constructor(place: {
@@ -72,6 +73,11 @@ export class ControllerProcess {
 
   get isRunning(): boolean {
     return this.#child !== null && this.#child.exit === null;
+  }
+
+  /** It runs and does not hang. */
+  get isAnswering(): boolean {
+    return this.isRunning && !this.#isPaused;
   }
 
   /** Id of the running process. Throws when there is none. */
@@ -96,6 +102,7 @@ export class ControllerProcess {
     const child = new ControllerChild({ configFile, logFile, args, ...this.#how });
     this.#child = child;
     this.#isEndExpected = false;
+    this.#isPaused = false;
     void child.exited.then((exit) => {
       if (!this.#isEndExpected)
         this.#crash ??= `member ${this.id} ended ${describeExit(exit)}: ${child.stderr.trim()}`;
@@ -143,10 +150,12 @@ export class ControllerProcess {
   /** SIGSTOP: the process hangs, its sockets stay. */
   pause(): void {
     this.#running().signal('SIGSTOP');
+    this.#isPaused = true;
   }
 
   resume(): void {
     this.#running().signal('SIGCONT');
+    this.#isPaused = false;
   }
 
   /** Every whole line of the log so far, from all processes that ran here. */
@@ -177,7 +186,7 @@ export class ControllerProcess {
 /** The members of one group, those that joined it later included. Made by `startTrio` and its kin. */
 export class ControllerGroup {
   readonly folder: string;
-  /** Asks any running member; follows redirects; repeats while there is no leader. */
+  /** Asks any member that runs and does not hang; follows redirects; repeats while there is no leader. */
   readonly api: ApiClient;
   readonly #members: ControllerProcess[];
   readonly #options: TrioOptions;
@@ -187,7 +196,7 @@ export class ControllerGroup {
     this.#members = [...members];
     this.#options = options;
     this.api = new ApiClient(() =>
-      this.#members.filter((member) => member.isRunning).map((member) => member.url),
+      this.#members.filter((member) => member.isAnswering).map((member) => member.url),
     );
   }
 

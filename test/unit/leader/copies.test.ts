@@ -95,6 +95,21 @@ describe('an old master that returns with writes of its own', () => {
     await scene.stop();
   });
 
+  it('is not outrun by a leader that lost the lead in the moment before: somebody else may have made it master since', async () => {
+    const scene = await takenOver();
+    const old = scene.model(0, 0);
+    old.sequence = 150;
+    old.link = 'down';
+    scene.records.beforeConfirmation = () => {
+      scene.currentTerm = 2;
+    };
+    old.state = 'up';
+    await scene.clock.until(() => scene.records.confirmations > 0, 20 * PING_INTERVAL_MS, 1);
+    await scene.clock.advance(5 * PING_INTERVAL_MS);
+    expect(old.sequence).toBe(150);
+    await scene.stop();
+  });
+
   it('is told no role before it was compared', async () => {
     const scene = await takenOver();
     const old = scene.model(0, 0);

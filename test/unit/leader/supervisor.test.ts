@@ -298,6 +298,22 @@ describe('a migration', () => {
     await scene.stop();
   });
 
+  it('is not begun by a leader that lost the lead in the moment before', async () => {
+    const scene = new Scene(2, 1);
+    await scene.settle();
+    const planned = startMigration(scene.cluster, { targetIndex: 1, range: slotRange(5, 5), nowSeconds: 5 });
+    if (!planned.ok) throw new Error(JSON.stringify(planned.error));
+    scene.records.beforeConfirmation = () => {
+      scene.currentTerm = 2;
+    };
+    scene.put(scene.namespace, planned.value);
+    await scene.clock.until(() => scene.records.confirmations > 0, 10_000, 1);
+    await scene.clock.advance(5 * PING_INTERVAL_MS);
+    expect(scene.model(0, 0).migrates).toEqual([]);
+    expect(scene.events('migrate.sent')).toEqual([]);
+    await scene.stop();
+  });
+
   it('is started, followed and recorded in the very next version, the target told first', async () => {
     const scene = new Scene(2, 2);
     watchCommits(scene);
