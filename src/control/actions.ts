@@ -66,6 +66,14 @@ export interface OutrunAction {
   readonly count: number;
 }
 
+/** Keeps replicas from copying a master that has lost its data; told any topology, it is open again. */
+export interface FenceAction {
+  readonly kind: 'fence';
+  readonly node: NodeId;
+  readonly address: NodeAddress;
+  readonly why: string;
+}
+
 export interface CommitAction {
   readonly kind: 'commit';
   /** To be committed in place of exactly the cluster the decision was made from; the same object when only `facts` change. */
@@ -75,5 +83,5 @@ export interface CommitAction {
   readonly reasons: readonly CommitReason[];
 }
 
-/** Every action must be carried out, and its outcome given to `observe` (`pushed`, `migrateAnswered`, `outran`, `commitEnded`), exactly once. */
-export type Action = PushAction | MigrateAction | OutrunAction | CommitAction;
+/** Every action must be carried out, and its outcome given to `observe` (`pushed`, `migrateAnswered`, `outran`, `fenced`, `commitEnded`), exactly once. */
+export type Action = PushAction | MigrateAction | OutrunAction | FenceAction | CommitAction;

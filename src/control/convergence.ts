@@ -6,7 +6,7 @@ import { openPromotion } from '../topology/facts.ts';
 import { isolationText, setNodesText } from '../topology/setnodes-text.ts';
 import { containsRange } from '../topology/slot.ts';
 import type { NodeId } from '../topology/types.ts';
-import type { OutrunAction, PushAction } from './actions.ts';
+import type { FenceAction, OutrunAction, PushAction } from './actions.ts';
 import { vacancyOf } from './candidates.ts';
 import type { Draft } from './failover.ts';
 import { unrecordedHandOvers } from './hand-over.ts';
@@ -30,7 +30,7 @@ export const RAISE_QUIET_MS = 300_000;
 export const RAISES_CONTESTED = 5;
 
 export interface PushPlan {
-  readonly pushes: readonly (PushAction | OutrunAction)[];
+  readonly pushes: readonly (PushAction | OutrunAction | FenceAction)[];
   /** When the next push becomes due by itself. */
   readonly wakeAtMs: number;
 }
@@ -102,22 +102,19 @@ function isContested({ facts }: Situation, { node, shard }: NodeView): boolean {
  */
 export function planPushes(situation: Situation, held: ReadonlySet<NodeId>): PushPlan {
   const due: { readonly view: NodeView; readonly wave: number }[] = [];
-  const outruns: OutrunAction[] = [];
+  const others: (OutrunAction | FenceAction)[] = [];
   let openWave = Infinity;
   let wakeAtMs = Infinity;
   for (const view of situation.views.values()) {
     const { push, remake } = view.memory;
-    if (held.has(view.node.id) || isContested(situation, view)) continue;
-    if (view.need.kind === 'outrun' && push.inFlightSinceMs === null && !remake.isOutrunInFlight) {
-      if (situation.nowMs < remake.nextAtMs) wakeAtMs = Math.min(wakeAtMs, remake.nextAtMs);
-      else
-        outruns.push({
-          kind: 'outrun',
-          node: view.node.id,
-          address: view.node.address,
-          count: view.need.count,
-        });
+    const isHeld = held.has(view.node.id) || isContested(situation, view);
+    const other = otherAct(view);
+    // A fence tells nobody anything: it only keeps what is left from being lost, too.
+    if (other !== null && (!isHeld || other.action.kind === 'fence')) {
+      if (situation.nowMs >= other.atMs) others.push(other.action);
+      else wakeAtMs = Math.min(wakeAtMs, other.atMs);
     }
+    if (isHeld) continue;
     if (view.need.kind !== 'push' || remake.isOutrunInFlight) continue;
     if (push.inFlightSinceMs !== null) {
       const patienceEndMs = push.inFlightSinceMs + WAVE_PATIENCE_MS;
@@ -138,7 +135,22 @@ export function planPushes(situation: Situation, held: ReadonlySet<NodeId>): Pus
   }
   const now = due.filter(({ wave }) => wave === openWave);
   const text = now.length === 0 ? '' : setNodesText(situation.cluster);
-  return { pushes: [...now.map(({ view }) => pushAction(situation, view, text)), ...outruns], wakeAtMs };
+  return { pushes: [...now.map(({ view }) => pushAction(situation, view, text)), ...others], wakeAtMs };
+}
+
+/** What is to be done about a node besides telling it a topology, and when; null when there is nothing, or it is being done. */
+function otherAct({
+  need,
+  node,
+  memory: { push, remake, fence },
+}: NodeView): { readonly action: OutrunAction | FenceAction; readonly atMs: number } | null {
+  const to = { node: node.id, address: node.address };
+  if (push.inFlightSinceMs !== null) return null;
+  if (need.kind === 'outrun' && !remake.isOutrunInFlight)
+    return { action: { kind: 'outrun', ...to, count: need.count }, atMs: remake.nextAtMs };
+  if (need.kind === 'fence' && !fence.isInFlight)
+    return { action: { kind: 'fence', ...to, why: need.why }, atMs: fence.nextAtMs };
+  return null;
 }
 
 /** Taken from the node's own words, so that a new leader keeps the order, too. */
@@ -253,6 +265,7 @@ function isConverging({ need, memory }: NodeView): boolean {
     case 'condemn':
     case 'startOver':
     case 'outrun':
+    case 'fence':
       return true;
     default:
       return memory.remake.outrunTo !== null;

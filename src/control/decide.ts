@@ -3,7 +3,7 @@
 import { present, unreachable } from '../base/assert.ts';
 import { factsFor } from '../topology/facts.ts';
 import type { NodeId } from '../topology/types.ts';
-import type { Action, PushAction } from './actions.ts';
+import type { Action, FenceAction, OutrunAction, PushAction } from './actions.ts';
 import { expectantNodes, heldNodes, planPushes, planRaise, raiseMemoryAfter } from './convergence.ts';
 import { diagnose } from './diagnosis.ts';
 import { type Draft, planFailovers } from './failover.ts';
@@ -133,11 +133,10 @@ function withActions(
   for (const action of actions) {
     switch (action.kind) {
       case 'push':
-      case 'outrun': {
+      case 'outrun':
+      case 'fence': {
         const before = present(nodes.get(action.node), 'every node of the cluster is remembered');
-        const begun =
-          action.kind === 'push' ? pushBegun(before, action, situation.nowMs) : outrunBegun(before);
-        nodes.set(action.node, begun);
+        nodes.set(action.node, begun(before, action, situation.nowMs));
         break;
       }
       case 'migrate': {
@@ -150,6 +149,21 @@ function withActions(
     }
   }
   return { ...situation.memory, nodes, migrations };
+}
+
+function begun(
+  before: NodeMemory,
+  action: PushAction | OutrunAction | FenceAction,
+  nowMs: number,
+): NodeMemory {
+  switch (action.kind) {
+    case 'push':
+      return pushBegun(before, action, nowMs);
+    case 'outrun':
+      return { ...before, remake: { ...before.remake, isOutrunInFlight: true } };
+    default:
+      return { ...before, fence: { ...before.fence, isInFlight: true } };
+  }
 }
 
 function pushBegun(before: NodeMemory, action: PushAction, nowMs: number): NodeMemory {
@@ -165,8 +179,4 @@ function pushBegun(before: NodeMemory, action: PushAction, nowMs: number): NodeM
     placedAt: null,
     remake: told === remake.before ? remake : { ...remake, before: told },
   };
-}
-
-function outrunBegun(before: NodeMemory): NodeMemory {
-  return { ...before, remake: { ...before.remake, isOutrunInFlight: true } };
 }

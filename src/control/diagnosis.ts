@@ -164,6 +164,7 @@ function convergenceProblem(view: NodeView): Problem[] {
     case 'condemn':
     case 'startOver':
     case 'outrun':
+    case 'fence':
     case 'aside':
       return [];
     case 'foreignVersion':

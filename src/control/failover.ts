@@ -52,7 +52,8 @@ export function planFailovers(situation: Situation): FailoverPlan {
     const why = whyReplaced(situation, master);
     if (why === null) continue;
     const outcome = failOver(situation, draft, { shard, why });
-    if (typeof outcome === 'string') problems.push(vacancyProblem(master, `${why}. ${outcome}`));
+    if (typeof outcome === 'string')
+      problems.push(vacancyProblem(master, `${why}. ${outcome}${fenceText(master)}`));
     else draft = outcome;
   }
   return { ...draft, problems };
@@ -81,6 +82,15 @@ function untoldBy({ settings, nowMs }: Situation, { memory, need }: NodeView): s
   const isRefused =
     need.kind === 'push' && push.attempts >= UNTOLD_PUSHES_MAX && push.inFlightSinceMs === null;
   return isRefused && push.error !== null ? push.error.message : null;
+}
+
+/** Whether the replicas of an emptied master can still lose what they have. */
+function fenceText({ loss, report, memory: { fence } }: NodeView): string {
+  if (loss?.isIdentityLost !== true) return '';
+  if (report?.isFenced === true) return ' Replicas are kept from copying it.';
+  return fence.error === null
+    ? ''
+    : ` It could not be fenced (${fence.error.message}): a replica that starts copies it.`;
 }
 
 function vacancyProblem(master: NodeView, detail: string): Problem {

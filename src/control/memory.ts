@@ -6,6 +6,7 @@ import { allNodes, findNode } from '../topology/cluster.ts';
 import type { Cluster, NodeAddress, NodeId, ShardId } from '../topology/types.ts';
 import {
   type NodeMemory,
+  afterFence,
   afterOutrun,
   afterProbe,
   afterPush,
@@ -83,8 +84,8 @@ export type ControlEvent =
       readonly result: ProbeResult;
     }
   | {
-      /** A push, or a step of outrunning, ended. */
-      readonly kind: 'pushed' | 'outran';
+      /** A push, a step of outrunning, or a fencing ended. */
+      readonly kind: 'pushed' | 'outran' | 'fenced';
       readonly node: NodeId;
       readonly endedAtMs: number;
       readonly result: Result<void, NodeError>;
@@ -122,10 +123,10 @@ export function observe(
         break;
       }
       case 'pushed':
-      case 'outran': {
+      case 'outran':
+      case 'fenced': {
         const before = nodes.get(event.node);
-        const after = event.kind === 'pushed' ? afterPush : afterOutrun;
-        if (before !== undefined) nodes.set(event.node, after(before, event));
+        if (before !== undefined) nodes.set(event.node, AFTER[event.kind](before, event));
         break;
       }
       case 'migrateAnswered':
@@ -153,6 +154,8 @@ function suspectFollowers(nodes: Map<NodeId, NodeMemory>, cluster: Cluster, mast
     if (followed === place?.node.address && node.id !== master) nodes.set(node.id, afterStranger(memory));
   }
 }
+
+const AFTER = { pushed: afterPush, outran: afterOutrun, fenced: afterFence } as const;
 
 /** What is remembered, without what left the cluster or changed its address. */
 export function forgetOthers(memory: ControlMemory, cluster: Cluster): ControlMemory {

@@ -80,6 +80,13 @@ export interface RemakeMemory {
   readonly before: NodeReport | null;
 }
 
+/** The attempts to fence a master that has lost its data. */
+export interface FenceMemory {
+  readonly isInFlight: boolean;
+  readonly nextAtMs: number;
+  readonly error: NodeError | null;
+}
+
 export interface NodeMemory {
   readonly address: NodeAddress;
   /** The last answered probe. */
@@ -110,6 +117,7 @@ export interface NodeMemory {
   /** It followed its master's address while somebody else may have answered there, and that was not written down yet. */
   readonly mayHaveMetStranger: boolean;
   readonly remake: RemakeMemory;
+  readonly fence: FenceMemory;
   /** The last import that came to its success and no push has passed since; null when there is none. */
   readonly imported: ImportSight | null;
 }
@@ -148,6 +156,8 @@ export const NO_REMAKE: RemakeMemory = {
   before: null,
 };
 
+const NO_FENCE: FenceMemory = { isInFlight: false, nextAtMs: -Infinity, error: null };
+
 /** Positions kept of a node: enough to tell where it was a few seconds before its last answer. */
 const POSITIONS_MAX = 12;
 
@@ -176,6 +186,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
     foreignBefore: null,
     mayHaveMetStranger: false,
     remake: NO_REMAKE,
+    fence: NO_FENCE,
     imported: null,
   };
 }
@@ -399,4 +410,13 @@ export function afterOutrun(
       sawFullSync: false,
     },
   };
+}
+
+/** Adds the end of an attempt to fence it; whether the fence stands is seen by the next look. */
+export function afterFence(
+  before: NodeMemory,
+  { endedAtMs, result }: { readonly endedAtMs: number; readonly result: Result<void, NodeError> },
+): NodeMemory {
+  const error = result.ok ? null : result.error;
+  return { ...before, fence: { isInFlight: false, nextAtMs: endedAtMs + retryDelayMs(1), error } };
 }

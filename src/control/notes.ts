@@ -184,6 +184,8 @@ function absentSight(
 function linkTo(situation: Situation, { report, memory, facts }: NodeView, master: NodeView): NodeId | null {
   const isLiving = report !== null && isLivingLink(report, situation.settings);
   const lag = lagBehind(master.memory.positions, report?.sequence ?? 0);
+  // Whether it keeps up with a master nobody could look at is not known.
+  if (isLiving && lag.kind === 'unknown') return facts.following;
   const isBehind = lag.kind === 'known' && (lag.isOld || lag.count > situation.settings.lagMax);
   if (isLiving && !isBehind) return masterOf(master.shard).id;
   const lostAtMs = isLiving ? (memory.look?.startedAtMs ?? Infinity) : (memory.unlinked?.atMs ?? Infinity);

@@ -101,6 +101,8 @@ export interface NodeReport {
    * (facts section 3.4). Null when the node does not tell.
    */
   readonly emptiesBeforeFullSync: boolean | null;
+  /** Replicas are kept away from it by a password that only controllers know, until it is told a topology or starts again. */
+  readonly isFenced: boolean;
 }
 
 export type ProbeResult =

@@ -27,6 +27,8 @@ export type Need =
   /** Its copy is no copy: to be written down before anything is done about it. */
   | { readonly kind: 'condemn'; readonly why: string }
   | { readonly kind: 'outrun'; readonly count: number; readonly why: string }
+  /** Its data is gone, and replicas that come to it would copy that. */
+  | { readonly kind: 'fence'; readonly why: string }
   /** What was done to make it anew counts no more: it met somebody else at its master's address. */
   | { readonly kind: 'startOver'; readonly why: string }
   /** Left as it is until somebody decides: what would be done about it costs too much. */
@@ -79,12 +81,16 @@ interface NodeCase {
 function needOfMaster({ cluster, facts }: Circumstances, found: NodeCase): Need {
   const { sight, report } = found;
   const { node, loss, shard } = sight;
-  if (loss?.isIdentityLost === true) return { kind: 'wait', why: loss.why };
+  if (loss?.isIdentityLost === true) {
+    const isOpen = !report.isFenced && shard.nodes.length > 1;
+    return { kind: isOpen ? 'fence' : 'wait', why: loss.why };
+  }
   // Chosen and not told yet, it still follows the old address.
   const taint = openPromotion(facts, shard.id) === null ? null : taintOf(found);
   if (taint !== null) return { kind: 'condemn', why: taint };
   const isAtVersion = report.version === cluster.version;
-  const isInPlace = isAtVersion && !isForeign(sight) && report.role === 'master' && report.id === node.id;
+  const isMaster = report.role === 'master' && report.id === node.id;
+  const isInPlace = isAtVersion && isMaster && !isForeign(sight) && !report.isFenced;
   if (isInPlace) {
     const stray = strayMoveOf(found);
     return stray === null
@@ -138,7 +144,8 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   const { node, shard } = sight;
   const isAtVersion = report.version === cluster.version;
   const isFollowing = report.role === 'replica' && report.master === masterOf(shard).address;
-  const isInPlace = isAtVersion && !isForeign(sight) && report.id === node.id && isFollowing;
+  const isInPlace =
+    isAtVersion && report.id === node.id && isFollowing && !isForeign(sight) && !report.isFenced;
   const taint = taintOf(found) ?? growthOf(circumstances, found) ?? misleadingOf(circumstances, found);
   if (taint !== null && sight.facts.remake === null) return { kind: 'condemn', why: taint };
   // Once that is forgotten it is cut off like any other, which is what ends its link to the stranger.

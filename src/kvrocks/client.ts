@@ -10,6 +10,7 @@ import type { NodeAddress, NodeId, Slot, SlotRange } from '../topology/types.ts'
 import { CLIENT_LIST_BYTES_MAX } from './commands/client-list.ts';
 import { CLUSTER_NODES_BYTES_MAX, clusterNodes } from './commands/cluster-nodes.ts';
 import type { Inspection } from './commands/inspect.ts';
+import { fencePassword, setPassword } from './commands/fence.ts';
 import { migrate } from './commands/migrate.ts';
 import { outrun } from './commands/outrun.ts';
 import { setNodeId, setNodes } from './commands/set-topology.ts';
@@ -63,22 +64,35 @@ export class KvrocksClient {
   /**
    * SETNODEID (only when asked for) and SETNODES in one write, on the connection that looks use: what is observed is what
    * can be acted on, also on a node that takes no other client. The node answers nobody while it works on them, more than
-   * 10 s at worst (facts section 3.6). Both replies have to be OK.
+   * 10 s at worst (facts section 3.6). Both replies have to be OK. A fence is taken down with it.
    */
   setTopology(
     endpoint: NodeEndpoint,
     push: TopologyPush,
     deadlineMs: number,
   ): Promise<Result<void, NodeError>> {
-    const commands = [...(push.id === null ? [] : [setNodeId(push.id)]), setNodes(push)];
+    const topology = [...(push.id === null ? [] : [setNodeId(push.id)]), setNodes(push)];
     return this.#lasting(endpoint, deadlineMs, async (session) => {
+      const commands = session.isFenced ? [setPassword(endpoint.password), ...topology] : topology;
       const outcome = await send(session, { commands: commands.map(({ words }) => words), isAlone: true });
       if (!outcome.ok) return outcome;
       for (const [index, command] of commands.entries()) {
         const result = command.parse(replyAt(outcome.value, index));
         if (!result.ok) return final(result.error);
       }
+      if (session.isFenced) session.link.destroy(RELOGIN);
       return ok(undefined);
+    });
+  }
+
+  /** Gives the node a password that no other node knows: whoever wants to copy it is turned away (`commands/fence.ts`). */
+  fence(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>> {
+    const command = setPassword(fencePassword(endpoint.password));
+    return this.#lasting(endpoint, deadlineMs, async (session) => {
+      const answer = await ask(session, command);
+      // What is logged in stays so: the next look shows whether the fence stands.
+      if (answer.ok) session.link.destroy(RELOGIN);
+      return answer;
     });
   }
 
@@ -239,5 +253,7 @@ const LOST: NodeError = {
   kind: 'connectionLost',
   message: 'the connection was lost while it was looked for',
 };
+
+const RELOGIN: NodeError = { kind: 'connectionLost', message: 'closed to log in again' };
 
 const CLOSED = err({ kind: 'ownFault', message: 'not sent: this controller is stopping' } as const);

@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import { err, type Result } from '../base/result.ts';
 import type { NodeError } from '../control/observation.ts';
 import type { NodeEndpoint } from '../control/node-commands.ts';
+import { fencePassword } from './commands/fence.ts';
 import { Link, type LinkFailure, type LinkParts } from './link.ts';
 
 /** Links one piece of work may begin on: the one that is there, and one more when that broke before anything was sent. */
@@ -26,12 +27,16 @@ export interface Session {
   readonly endpoint: NodeEndpoint;
   readonly link: Link;
   readonly notes: LinkNotes;
+  /** The node refused the password of `endpoint` and took that of its fence. */
+  readonly isFenced: boolean;
   readonly clock: Clock;
   /** Milliseconds that all of it was given. */
   readonly deadlineMs: number;
   /** Milliseconds left. */
   leftMs(): number;
 }
+
+type Opened = Pick<Session, 'link' | 'notes' | 'isFenced'>;
 
 /**
  * Work with one node. Nothing reconnects on its own. A passed deadline destroys the link and every other request on it: a
@@ -40,7 +45,7 @@ export interface Session {
 export class NodeConnection {
   readonly #endpoint: NodeEndpoint;
   readonly #parts: LinkParts;
-  #current: { readonly link: Link; readonly notes: LinkNotes } | null = null;
+  #current: Opened | null = null;
   #isClosed = false;
 
   constructor(endpoint: NodeEndpoint, parts: LinkParts) {
@@ -50,7 +55,8 @@ export class NodeConnection {
 
   /**
    * Runs `work` on the link that is there or a new one. Work of which certainly nothing was sent, because others broke the
-   * link, begins again on another one while time is left. `deadlineMs` covers everything. Never rejects.
+   * link, begins again on another one while time is left; so does work whose login was refused, as that of a fenced node. `deadlineMs` covers
+   * everything. Never rejects.
    */
   async use<T>(
     deadlineMs: number,
@@ -59,12 +65,21 @@ export class NodeConnection {
     const { clock } = this.#parts;
     const untilMs = clock.monotonicMs() + deadlineMs;
     const leftMs = (): number => Math.max(0, untilMs - clock.monotonicMs());
+    let refusal: NodeError | null = null;
     for (let links = 1; ; links += 1) {
       if (this.#isClosed) return err({ kind: 'ownFault', message: 'not sent: closed by this controller' });
-      const outcome = await work({ endpoint: this.#endpoint, ...this.#open(), clock, deadlineMs, leftMs });
+      const opened = this.#open();
+      const outcome = await work({ endpoint: this.#endpoint, ...opened, clock, deadlineMs, leftMs });
       if (outcome.ok) return outcome;
       const { error, mayRetry } = outcome.error;
-      if (!mayRetry || links === LINKS_MAX || leftMs() === 0) return err(error);
+      if (isLoginRefused(error)) {
+        if (opened.isFenced) return err(refusal ?? error);
+        refusal = error;
+        opened.link.destroy(error);
+        this.#current = this.#opened(true);
+        continue;
+      }
+      if (!mayRetry || links >= LINKS_MAX || leftMs() === 0) return err(error);
     }
   }
 
@@ -74,16 +89,30 @@ export class NodeConnection {
     this.#current?.link.destroy({ kind: 'connectionLost', message: 'closed by this controller' });
   }
 
-  #open(): { readonly link: Link; readonly notes: LinkNotes } {
-    if (this.#current === null || this.#current.link.isBroken) {
-      const notes: LinkNotes = {
-        checkedAtMs: Number.NEGATIVE_INFINITY,
-        emptiesBeforeFullSync: null,
-        isPasswordMissing: false,
-        isDataOpen: false,
-      };
-      this.#current = { link: new Link(this.#endpoint, this.#parts), notes };
-    }
+  #open(): Opened {
+    const current = this.#current;
+    // Somebody else has taken the fence down.
+    if (current?.isFenced === true && current.link.login === 'refused') current.link.destroy(OPEN_AGAIN);
+    if (current !== null && !current.link.isBroken) return current;
+    this.#current = this.#opened(false);
     return this.#current;
   }
+
+  #opened(isFenced: boolean): Opened {
+    const notes: LinkNotes = {
+      checkedAtMs: Number.NEGATIVE_INFINITY,
+      emptiesBeforeFullSync: null,
+      isPasswordMissing: false,
+      isDataOpen: false,
+    };
+    const { address, password } = this.#endpoint;
+    const endpoint = isFenced ? { address, password: fencePassword(password) } : this.#endpoint;
+    return { link: new Link(endpoint, this.#parts), notes, isFenced };
+  }
+}
+
+const OPEN_AGAIN: NodeError = { kind: 'connectionLost', message: 'closed to log in again' };
+
+function isLoginRefused({ kind }: NodeError): boolean {
+  return kind === 'wrongPassword' || kind === 'passwordRequired';
 }

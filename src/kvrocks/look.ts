@@ -73,8 +73,8 @@ async function lookInSteps(
   isCheckDue: boolean,
   isListedBy: ProofOfReplica,
 ): Promise<Result<NodeReport, LinkFailure>> {
-  const { notes, endpoint, clock } = session;
-  const asksPassword = isCheckDue && endpoint.password.isEmpty;
+  const { notes, endpoint, clock, isFenced } = session;
+  const asksPassword = isCheckDue && endpoint.password.isEmpty && !isFenced;
   const outcome = await send(session, {
     commands: [
       ...PLACE_WORDS,
@@ -135,7 +135,7 @@ function reportOf(session: Session, place: Place, reply: Reply): Result<NodeRepo
   return ok(joined(session, place, position.value));
 }
 
-function joined({ link, notes }: Session, place: Place, position: Position): NodeReport {
+function joined({ link, notes, isFenced }: Session, place: Place, position: Position): NodeReport {
   const login: LoginState = notes.isPasswordMissing ? 'refused' : link.login;
-  return { ...place, ...position, login, emptiesBeforeFullSync: notes.emptiesBeforeFullSync };
+  return { ...place, ...position, login, emptiesBeforeFullSync: notes.emptiesBeforeFullSync, isFenced };
 }

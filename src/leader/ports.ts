@@ -31,6 +31,8 @@ export interface NodeClient {
    * Lets the node use up `count` sequence numbers, 1 to 20,000 (facts section 13.3). Only for a node that serves no slot.
    */
   outrun(endpoint: NodeEndpoint, count: number, deadlineMs: number): Promise<Result<void, NodeError>>;
+  /** Turns away whoever wants to copy the node, until it is told a topology or starts again. */
+  fence(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>>;
   /** Closes the lasting connection to a node that is not watched any more. */
   release(address: NodeAddress): void;
   /** Closes everything; what is under way resolves at once as `connectionLost`. */

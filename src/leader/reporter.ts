@@ -2,7 +2,13 @@
 
 import type { Logger } from '../base/logger.ts';
 import type { Result } from '../base/result.ts';
-import type { CommitAction, CommitReason, MigrateAction, PushAction } from '../control/actions.ts';
+import type {
+  CommitAction,
+  CommitReason,
+  MigrateAction,
+  PushAction,
+  FenceAction,
+} from '../control/actions.ts';
 import type { FailoverRefusal } from '../control/failover-request.ts';
 import type { HandRequest } from './manual-failover.ts';
 import type { NodeError } from '../control/observation.ts';
@@ -116,6 +122,18 @@ export class Reporter {
         message: result.error.message,
       });
     }
+  }
+
+  /** Whoever would copy an emptied master is turned away, or could not be. */
+  fenced({ node, address, why }: FenceAction, result: Result<void, NodeError>): void {
+    const fields = { node, addr: address, why };
+    if (result.ok) this.#logger.warn('node.fenced', fields);
+    else if (this.#pushFaults.isNews(node, `fence ${result.error.kind}`))
+      this.#logger.warn('node.fence.failed', {
+        ...fields,
+        reason: result.error.kind,
+        message: result.error.message,
+      });
   }
 
   migrateAnswered(action: MigrateAction, result: Result<void, NodeError>): void {

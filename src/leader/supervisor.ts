@@ -6,7 +6,14 @@ import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { Secret } from '../base/secret.ts';
-import type { Action, CommitAction, MigrateAction, OutrunAction, PushAction } from '../control/actions.ts';
+import type {
+  Action,
+  CommitAction,
+  FenceAction,
+  MigrateAction,
+  OutrunAction,
+  PushAction,
+} from '../control/actions.ts';
 import { type Decision, decide } from '../control/decide.ts';
 import type { FailoverDone, FailoverRefusal } from '../control/failover-request.ts';
 import {
@@ -53,6 +60,9 @@ const EXPECTANT_LOOK_MS = 100;
 const PUSH_DEADLINE_MS = 15_000;
 
 const MIGRATE_DEADLINE_MS = 5_000;
+
+/** One setting in memory. */
+const FENCE_DEADLINE_MS = 2_000;
 
 /** A step of outrunning takes about 0.1 s of an idle node (facts section 13.3); a busy machine takes its time. */
 const OUTRUN_DEADLINE_MS = 15_000;
@@ -250,6 +260,8 @@ export class Supervisor {
         return this.#push(action);
       case 'outrun':
         return this.#outrun(action);
+      case 'fence':
+        return this.#fence(action);
       case 'migrate':
         return this.#migrate(action);
       case 'commit':
@@ -305,6 +317,17 @@ export class Supervisor {
     const endpoint = this.#endpoint(action.node, action.address);
     const result = confirmed.ok ? await client.outrun(endpoint, action.count, OUTRUN_DEADLINE_MS) : confirmed;
     this.#happened({ kind: 'outran', node: action.node, endedAtMs: clock.monotonicMs(), result });
+    this.#watch.lookNow([action.node]);
+  }
+
+  /** Turns replicas away whatever the node has become: not to be done to one that was given a place meanwhile. */
+  async #fence(action: FenceAction): Promise<void> {
+    const { client, clock } = this.#context;
+    const confirmed = await this.#confirm(this.#record.cluster.version);
+    const endpoint = this.#endpoint(action.node, action.address);
+    const result = confirmed.ok ? await client.fence(endpoint, FENCE_DEADLINE_MS) : confirmed;
+    this.#reporter.fenced(action, result);
+    this.#happened({ kind: 'fenced', node: action.node, endedAtMs: clock.monotonicMs(), result });
     this.#watch.lookNow([action.node]);
   }
 

@@ -16,6 +16,7 @@ import {
 } from '../support/copies.ts';
 import { type KvrocksNode, startKvrocksNode } from '../support/kvrocks-node.ts';
 import { fillSlot, limitSpeed, migrationEnded, sourceSays } from '../support/migrations.ts';
+import { problemTold } from '../support/problems.ts';
 import { expectStatus, masterOf, type NodeView, replicasOf, type Scene } from '../support/scene.ts';
 import { startStranger } from '../support/stranger.ts';
 import { useScenes, useTrio } from '../support/use-trio.ts';
@@ -119,6 +120,48 @@ describe('a master that comes back on an empty disk', () => {
     const successor = await successorOf(stage, 'c', { address: master.addr });
     await stage.untilWritable(successor, 'after', 'the outage');
     await expectContent(stage, successor, written);
+    await expectEqualCopies(stage, 'c');
+  });
+});
+
+describe('an emptied master whose replica is away', () => {
+  test('is fenced: the replica that comes back keeps what it has and takes over', async () => {
+    const stage = scene();
+    const { master, replicas, written } = await filledShard(stage, 2);
+    const [replica] = replicas;
+    if (replica === undefined) throw new Error('one replica');
+    await stage.nodeAt(replica.addr).kill();
+    await problemTold(trio(), stage, { kind: 'replicaUnreachable', addr: replica.addr });
+    await restartOnNewDisk(stage.nodeAt(master.addr));
+    await untilTold(stage, 'node.fenced', new RegExp(master.addr));
+    await problemTold(trio(), stage, { kind: 'masterDataLost', addr: master.addr });
+    await stage.nodeAt(replica.addr).restart();
+    await stage.untilWritable(replica.addr, 'after', '1');
+    await expectContent(stage, replica.addr, written);
+    await expectEqualCopies(stage, 'c');
+  });
+
+  test('and that is accepted without its data serves clients and replicas again, whoever leads', async () => {
+    const stage = scene();
+    const { master, replicas } = await filledShard(stage, 2);
+    const [replica] = replicas;
+    if (replica === undefined) throw new Error('one replica');
+    await stage.nodeAt(replica.addr).kill();
+    await problemTold(trio(), stage, { kind: 'replicaUnreachable', addr: replica.addr });
+    await restartOnNewDisk(stage.nodeAt(master.addr));
+    await untilTold(stage, 'node.fenced', new RegExp(master.addr));
+    const leader = await trio().leader();
+    await leader.kill();
+    leader.start();
+    await trio().leader();
+    const body = { force: true, preferred_node_id: master.id };
+    const accepted = await waitUntil('the loss to be seen by the next leader', async () => {
+      const answer = await stage.api.post(stage.path('c', '/shards/0/failover'), body);
+      return answer.status === 200 ? answer : notYet(answer);
+    });
+    expectStatus(accepted, 200);
+    await stage.untilWritable(master.addr, 'after', '1');
+    await stage.nodeAt(replica.addr).restart();
     await expectEqualCopies(stage, 'c');
   });
 });

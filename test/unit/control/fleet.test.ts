@@ -79,6 +79,7 @@ describe('a run that once went wrong goes well', () => {
     ['a replica may meet a stranger between the look and the topology', 36209],
     ['a replica that nobody could look at may have met a stranger', 44845],
     ['slots that were handed over to a master of old come back', 45285],
+    ['a link to a master that nobody could look at says nothing of keeping up', 92177],
     ['a promotion that was not seen to take effect is not followed by that of an emptier node', 2388],
   ])('%s: seed %i', (_, seed) => {
     expect(runSeed({ seed }).fault).toBe(null);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 
+import { err, ok } from '../../../src/base/result.ts';
 import { promote } from '../../../src/topology/change-nodes.ts';
 import { startMigration } from '../../../src/topology/change-slots.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
@@ -16,9 +17,10 @@ function settled(groupSize = 2): Scene {
   return scene;
 }
 
+/** Nothing is done but that replicas are kept away from the emptied master. */
 function dataLost(scene: Scene): string {
   const decision = scene.decide();
-  expect(decision.actions).toEqual([]);
+  expect(decision.actions.filter(({ kind }) => kind !== 'fence')).toEqual([]);
   return decision.problems.find(({ kind }) => kind === 'masterDataLost')?.detail ?? 'no problem';
 }
 
@@ -259,4 +261,43 @@ test('the move to a target that lost its data and has no replica is given up: th
   expect(reasons.map(({ kind }) => kind)).toEqual(['migrationGivenUp']);
   expect(next.shards.map(({ slots }) => slots)).toEqual(shards.map(({ slots }) => slots));
   expect(scene.problems()).toContain('masterDataLost');
+});
+
+test('an emptied master is fenced as long as nobody takes over, and told its new place when somebody does', () => {
+  const scene = settled();
+  scene.fail(scene.id(0, 1), 'connectionRefused');
+  scene.rounds(4);
+  scene.decide();
+  scene.set(scene.id(0, 0), FRESH);
+  scene.round();
+  const fence = only(scene.decide(), 'fence');
+  expect(fence).toMatchObject({ node: scene.id(0, 0), address: masterOf(scene.cluster.shards[0]!).address });
+  expect(scene.decide().actions).toEqual([]);
+  scene.tell({
+    kind: 'fenced',
+    node: fence.node,
+    endedAtMs: scene.nowMs,
+    result: err({ kind: 'refused', message: 'no' }),
+  });
+  scene.round();
+  expect(dataLost(scene)).toMatch(/could not be fenced \(no\)/);
+  scene.tell({ kind: 'fenced', node: fence.node, endedAtMs: scene.nowMs, result: ok(undefined) });
+  scene.set(scene.id(0, 0), { isFenced: true });
+  scene.round();
+  expect(scene.decide().actions).toEqual([]);
+  expect(dataLost(scene)).toMatch(/Replicas are kept from copying it/);
+  scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds: null });
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 1) }]);
+});
+
+test('a master whose fence is left over is told its topology again, which takes it down', () => {
+  const scene = settled();
+  scene.set(scene.id(0, 0), { isFenced: true });
+  scene.round();
+  expect(only(scene.decide(), 'push')).toMatchObject({
+    node: scene.id(0, 0),
+    isForced: true,
+    purpose: 'role',
+  });
 });

@@ -71,6 +71,7 @@ export class Scene {
       targetJob: null,
       login: 'accepted',
       emptiesBeforeFullSync: false,
+      isFenced: false,
     };
   }
 

@@ -67,6 +67,7 @@ describe('probing', () => {
           targetJob: null,
           login: 'accepted',
           emptiesBeforeFullSync: false,
+          isFenced: false,
         },
       });
     }
@@ -212,8 +213,8 @@ describe('passwords', () => {
   it('a wrong password fails the look and is tried again on a new connection', async () => {
     await start(
       answering((command, connection) => {
-        if (connection > 0) return command === AUTH ? '+OK\r\n' : undefined;
-        return command === AUTH ? WRONG : '-NOAUTH Authentication required.\r\n';
+        if (connection > 1) return command === AUTH ? '+OK\r\n' : undefined;
+        return command.startsWith('AUTH') ? WRONG : '-NOAUTH Authentication required.\r\n';
       }),
     );
     const endpoint = node.withPassword('sesame');

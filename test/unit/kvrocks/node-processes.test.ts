@@ -10,7 +10,7 @@ import { parseAddress } from '../../../src/topology/node.ts';
 import type { ClusterVersion, NodeId } from '../../../src/topology/types.ts';
 import { type KvrocksNode, startKvrocksNode } from '../../support/kvrocks-node.ts';
 import { keysOfSlot } from '../../support/node-commands.ts';
-import type { RespClient } from '../../support/resp-client.ts';
+import { RespClient } from '../../support/resp-client.ts';
 import { notYet, waitUntil } from '../../support/wait-until.ts';
 import { openClient } from './scripted-node.ts';
 
@@ -129,6 +129,39 @@ describe('outrunning', () => {
     }
     const after = await client.probe(endpoint, PATIENT_MS);
     expect(after.kind === 'answered' && after.report.sequence).toBeGreaterThanOrEqual(3000);
+  });
+});
+
+describe('a fence', () => {
+  it('keeps everybody out who has the password of the node, controllers excepted, until a topology comes', async () => {
+    const node = present(nodes[0]);
+    const endpoint = endpointOf(node);
+    const report = async (of: KvrocksClient): Promise<unknown> => {
+      const result = await of.probe(endpoint, PATIENT_MS);
+      return result.kind === 'answered' ? result.report : result.error;
+    };
+    expect(await report(client)).toMatchObject({ isFenced: false, login: 'accepted' });
+    expect(await client.fence(endpoint, PATIENT_MS)).toEqual({ ok: true, value: undefined });
+    const other = await RespClient.open({ host: '127.0.0.1', port: node.port, timeoutMs: PATIENT_MS });
+    clients.push(other);
+    await expect(other.command(['AUTH', PASSWORD])).rejects.toThrow(/invalid password/i);
+    const next = openClient();
+    try {
+      for (const one of [client, next]) {
+        expect(await report(one)).toMatchObject({ isFenced: true, login: 'accepted', version: -1 });
+      }
+      const topology = {
+        id: present(IDS[0]),
+        text: `${IDS[0]} 127.0.0.1 ${node.port} master - 0-16383\n`,
+        version: 1 as ClusterVersion,
+        force: false,
+      };
+      expect(await next.setTopology(endpoint, topology, PATIENT_MS)).toEqual({ ok: true, value: undefined });
+      expect(await report(next)).toMatchObject({ isFenced: false, login: 'accepted', version: 1 });
+      expect(await other.command(['AUTH', PASSWORD])).toBe('OK');
+    } finally {
+      next.close();
+    }
   });
 });
 

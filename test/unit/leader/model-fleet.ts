@@ -17,6 +17,7 @@ export class ModelNode {
   text = '';
   /** 0 on a new data directory: only such a node is empty (facts section 14). */
   sequence = 0;
+  isFenced = false;
   state: 'up' | 'dead' | 'hung' = 'up';
   link: 'up' | 'down' = 'up';
   /** Replies to every command with this error while set. */
@@ -74,6 +75,7 @@ export class ModelNode {
       targetJob: this.isMaster ? this.targetJob : null,
       login: 'accepted',
       emptiesBeforeFullSync: false,
+      isFenced: this.isFenced,
     };
   }
 
@@ -170,6 +172,13 @@ export class ModelFleet implements NodeClient {
   outrun(endpoint: NodeEndpoint, count: number, deadlineMs: number): Promise<Result<void, NodeError>> {
     return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
       node.sequence += count;
+      return ok(undefined);
+    });
+  }
+
+  fence(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>> {
+    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
+      node.isFenced = true;
       return ok(undefined);
     });
   }

@@ -5,6 +5,7 @@ import { type Result, ok } from '../../../../src/base/result.ts';
 import type {
   CommitAction,
   CommitReason,
+  FenceAction,
   MigrateAction,
   OutrunAction,
   PushAction,
@@ -190,6 +191,8 @@ export class Controller {
         return { kind: 'commitEnded', endedAtMs, isCommitted: this.#commit(action, false) };
       case 'push':
         return { kind: 'pushed', node: action.node, endedAtMs, result: this.#push(action) };
+      case 'fence':
+        return { kind: 'fenced', node: action.node, endedAtMs, result: this.#fence(action) };
       case 'outrun':
         return { kind: 'outran', node: action.node, endedAtMs, result: this.#outrun(action) };
       default:
@@ -207,7 +210,9 @@ export class Controller {
     );
     return this.#access.send(action.address, (node) => {
       const result = setNodes(this.#world, node, { id, text, version, isForced });
-      if (result.ok) node.isMisled = false;
+      if (!result.ok) return result;
+      node.isMisled = false;
+      node.isFenced = false;
       return result;
     });
   }
@@ -233,6 +238,14 @@ export class Controller {
     return this.#access.send(address, (model) => {
       if (model.follows !== null) return failure('refused');
       model.log.bump(count);
+      return ok(undefined);
+    });
+  }
+
+  #fence({ address, why }: FenceAction): Result<void, NodeError> {
+    this.#world.note(() => `fence ${this.#name(address)}: ${why}`);
+    return this.#access.send(address, (node) => {
+      node.isFenced = true;
       return ok(undefined);
     });
   }

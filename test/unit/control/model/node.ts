@@ -87,6 +87,8 @@ export class ModelNode {
   /** Packets between it and the controllers are dropped. */
   isCutFromControl = false;
   isPasswordWrong = false;
+  /** Only controllers know its password, until it starts again. */
+  isFenced = false;
   isFullOfClients = false;
 
   constructor(name: string, address: NodeAddress) {
@@ -163,6 +165,7 @@ export class ModelNode {
     this.handedOver.clear();
     this.imported.clear();
     this.forbidden = null;
+    this.isFenced = false;
     this.queue.length = 0;
   }
 
@@ -221,6 +224,7 @@ export class ModelNode {
         targetJob: isReplica ? null : this.targetJob,
         login: this.isPasswordWrong ? 'refused' : 'accepted',
         emptiesBeforeFullSync: false,
+        isFenced: this.isFenced,
       },
     };
   }

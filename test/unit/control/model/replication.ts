@@ -65,7 +65,7 @@ function connect(
   // What a stranger gives that no controller may ever see, or to a replica that none can look at, leaves no trace (facts section 3.5).
   const isTraceless = node.isCutFromControl || (peer.reachedMs === Infinity && world.weather.lossPercent > 0);
   if (isTraceless && peer !== world.nodeAt(link.master)) return;
-  if (peer.isLoading(world.nowMs) || !world.chance(50)) return;
+  if (peer.isFenced || peer.isLoading(world.nowMs) || !world.chance(50)) return;
   link.peer = peer;
   link.incarnation = peer.incarnation;
   link.lastIoMs = world.nowMs;
