@@ -51,10 +51,16 @@ export async function killSuccessor(
   return troubleOf(successor);
 }
 
-/** Everything is dead at once; all come back, one master on an empty disk as the last of them, or only when it was replaced. */
+/** Longer than controllers take to see an emptied master and to fence it. */
+const FENCED_MS = 2_000;
+
+/** Everything is dead at once; all come back, one master on an empty disk as the first or the last of them, or only when it was replaced. */
 export async function cutPower(action: ActionOf<'power-cut'>, around: Surroundings): Promise<string | null> {
-  const { shard, address, isWiped, masters, replicas } = action;
+  const { shard, address, isWiped, isFirst, masters, replicas } = action;
   const view = new GroupView(around.group);
+  const startOthers = async (): Promise<void> => {
+    for (const each of [...masters, ...replicas]) if (each !== address) await startAgain(each, false, around);
+  };
   try {
     await Promise.all([
       ...around.group.members.map(async (member) => member.kill()),
@@ -63,13 +69,16 @@ export async function cutPower(action: ActionOf<'power-cut'>, around: Surroundin
       ),
       ...replicas.map(async (each) => around.fleet.at(each).kill()),
     ]);
-    for (const each of [...masters, ...replicas]) {
-      if (each !== address) await startAgain(each, false, around);
-    }
+    // A replica copies whatever answers as its master. While no controller runs nothing can keep it from an empty one.
+    const isAlone = isWiped && isFirst;
+    if (!isAlone) await startOthers();
     around.group.start();
     const unready = await untilReady(view);
-    // A replica copies whatever answers as its master. While no controller runs nothing can keep it from an empty one, so that comes last.
     if (isWiped) await startAgain(address, true, around);
+    if (isAlone) {
+      await around.wait(FENCED_MS);
+      await startOthers();
+    }
     const trouble = unready ?? troubleOf(await successorOf(shard, address, around));
     if (!isWiped) await startAgain(address, false, around);
     return trouble;

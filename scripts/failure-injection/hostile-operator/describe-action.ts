@@ -17,7 +17,8 @@ export function describeAction(action: Action): string {
     case 'kill-successor':
       return `kill-successor: ${action.address}, master of shard ${action.shard}, and ${action.afterMs} ms after its replacement that one`;
     case 'power-cut': {
-      const end = action.isWiped ? 'is back on an empty disk' : 'stays away until another is master';
+      const turn = action.isFirst ? 'before the other nodes' : 'after the others';
+      const end = action.isWiped ? `is back on an empty disk ${turn}` : 'stays away until another is master';
       return `power-cut: everything; ${action.address}, master of shard ${action.shard}, ${end}`;
     }
     case 'hang-master':

@@ -45,12 +45,16 @@ export type Action =
       readonly address: string;
       readonly afterMs: number;
     }
-  /** All nodes and controllers at once; the master at `address` is back on an empty disk, or not before it was replaced. */
+  /**
+   * All nodes and controllers at once; the master at `address` is back on an empty disk as the first node (once controllers run) or as the last,
+   * or not before it was replaced.
+   */
   | {
       readonly kind: 'power-cut';
       readonly shard: number;
       readonly address: string;
       readonly isWiped: boolean;
+      readonly isFirst: boolean;
       readonly masters: readonly string[];
       readonly replicas: readonly string[];
     }
@@ -192,7 +196,8 @@ function powerCut(random: Random, fleet: FleetSeen): Action | null {
     kind: 'power-cut',
     shard: index,
     address: master.address,
-    isWiped: chance(random, 50),
+    isWiped: chance(random, 60),
+    isFirst: chance(random, 50),
     masters: fleet.shards.map((shard) => shard.master.address),
     replicas: fleet.shards.flatMap(({ replicas }) => replicas.map(({ address }) => address)),
   }));
