@@ -26,7 +26,7 @@ const trio = useTrio();
 const scene = useScenes(trio);
 
 /** With INTERRUPTED_RUNS more of them, from INTERRUPTED_SEED on. */
-const RUNS = Number(process.env['INTERRUPTED_RUNS'] ?? 2);
+const RUNS = Number(process.env['INTERRUPTED_RUNS'] ?? 1);
 const SEED = Number(process.env['INTERRUPTED_SEED'] ?? 1);
 const OWN_WRITES = 20;
 const OUTRUN_KEY = '__kvrocks_controller_outrun__';
@@ -133,7 +133,7 @@ describe('on the way back of an old master', () => {
     },
   );
 
-  test.each<Interruption>(['hang', 'transfer'])('the leader may lose its lead by a %s', async (how) => {
+  test.each<Interruption>(['transfer'])('the leader may lose its lead by a %s', async (how) => {
     const way = await heldBack();
     const leader = await trio().leader();
     await release(way);
