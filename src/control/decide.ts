@@ -114,10 +114,12 @@ function settledNodes(situation: Situation): ControlMemory {
 
 function settledNode({ need, memory, facts }: NodeView): NodeMemory {
   let settled = memory;
-  if (memory.mayHaveMetStranger && facts.remake !== null) settled = { ...settled, mayHaveMetStranger: false };
-  if (need.kind === 'startOver' && memory.remake !== NO_REMAKE) return { ...settled, remake: NO_REMAKE };
+  // Written down, and what was done to make it anew counts no more.
+  if (memory.mayHaveMetStranger && facts.remake !== null)
+    settled = { ...settled, mayHaveMetStranger: false, remake: NO_REMAKE };
+  if (need.kind === 'startOver' && settled.remake !== NO_REMAKE) return { ...settled, remake: NO_REMAKE };
   if (need.kind !== 'nothing' || memory.push.inFlightSinceMs !== null) return settled;
-  if (facts.remake === null && memory.remake !== NO_REMAKE) settled = { ...settled, remake: NO_REMAKE };
+  if (facts.remake === null && settled.remake !== NO_REMAKE) settled = { ...settled, remake: NO_REMAKE };
   if (memory.push.attempts === 0) return settled;
   return { ...settled, push: { ...memory.push, attempts: 0, nextAtMs: -Infinity, error: null } };
 }

@@ -150,7 +150,8 @@ function suspectFollowers(nodes: Map<NodeId, NodeMemory>, cluster: Cluster, mast
   const place = findNode(cluster, master);
   for (const { node, shard } of allNodes(cluster)) {
     const memory = nodes.get(node.id) ?? unseenNode(node.address);
-    const followed = memory.look?.report.master ?? (shard.id === place?.shard.id ? place.node.address : null);
+    const unseen = shard.id === place?.shard.id ? place.node.address : null;
+    const followed = memory.look === null ? unseen : memory.look.report.master;
     if (followed === place?.node.address && node.id !== master) nodes.set(node.id, afterStranger(memory));
   }
 }

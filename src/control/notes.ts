@@ -15,7 +15,7 @@ import type { Draft } from './failover.ts';
 import { isLivingLink, lagBehind } from './link.ts';
 import { isFresh } from './sight.ts';
 import { type NodeView, type Situation, masterView, nodeName, viewOf } from './situation.ts';
-import { isRemade } from './target.ts';
+import { MET_STRANGER, isRemade } from './target.ts';
 
 /** Positions that only moved on are written down this often at most: what a restart of the whole group may not know. */
 const POSITIONS_INTERVAL_MS = 10_000;
@@ -70,19 +70,17 @@ function judgedCopy(
   { situation, reasons }: { readonly situation: Situation; readonly reasons: CommitReason[] },
 ): ClusterFacts {
   const known = facts.nodes.get(view.node.id);
-  if (
-    known === undefined ||
-    view.node.role === 'master' ||
-    view.condition !== 'answering' ||
-    view.report === null
-  )
-    return facts;
-  const { node, shardIndex, need, report } = view;
-  if (need.kind === 'condemn') {
-    const text = `the copy of ${nodeName(view)} is to be made anew: ${need.why}`;
+  if (known === undefined) return facts;
+  const { node, shardIndex, need, report, condition } = view;
+  const why = known.remake === null ? condemnedFor(view) : null;
+  if (why !== null) {
+    const what = node.role === 'master' ? 'the data of' : 'the copy of';
+    const end = node.role === 'master' ? 'does not count as that of its shard' : 'is to be made anew';
+    const text = `${what} ${nodeName(view)} ${end}: ${why}`;
     reasons.push({ kind: 'copyCondemned', shardIndex, node: node.id, text });
-    return withNodeFacts(facts, node.id, { ...known, following: null, remake: need.why });
+    return withNodeFacts(facts, node.id, { ...known, following: null, remake: why });
   }
+  if (node.role === 'master' || condition !== 'answering' || report === null) return facts;
   if (known.remake === null) return facts;
   const master = masterView(situation, view.shard);
   const isEmpty = report.version < 0 && report.sequence === 0;
@@ -100,6 +98,16 @@ function judgedCopy(
     seenAtSeconds: situation.nowSeconds,
     remake: null,
   });
+}
+
+/** Why what a node has does not count any more, as far as that is news; null when it does. What nobody writes down is forgotten with the leader. */
+function condemnedFor({ node, need, loss, condition, memory }: NodeView): string | null {
+  if (node.role === 'master') {
+    // One that serves goes on from where it stands, and would soon be beyond what was seen of it.
+    return condition === 'answering' && loss?.isIdentityLost === false ? loss.why : null;
+  }
+  if (condition === 'answering' && need.kind === 'condemn') return need.why;
+  return memory.mayHaveMetStranger ? MET_STRANGER : null;
 }
 
 /** Overruled five times in a row without lasting effect: another controller manages these nodes, and whoever goes on swaps masters back and forth. */

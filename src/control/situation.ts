@@ -49,6 +49,7 @@ function sightOf(parts: Circumstances, place: NodePlace): Sight {
 function lossAt(sights: ReadonlyMap<NodeId, Sight>, master: Sight): Loss | null {
   const { memory, facts, report, node, shard } = master;
   if (report === null) return null;
+  if (facts.remake !== null) return { isIdentityLost: report.version < 0, why: facts.remake };
   const sequences = replicasOf(shard).flatMap((replica) => {
     const seen = sights.get(replica.id);
     const isOfMaster =

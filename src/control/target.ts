@@ -180,7 +180,8 @@ function gapOf({ shard }: Sight, { sourceJob }: NodeReport): string | null {
   return `it handed slots ${printSlotRange(sourceJob.range)} over while it was being replaced, and may have deleted them`;
 }
 
-const MET_STRANGER = 'it may have copied what another node at the address of its master has';
+/** Why a copy does not count: the sentence's end for people. */
+export const MET_STRANGER = 'it may have copied what another node at the address of its master has';
 
 /** A replica reconnects to whoever listens at its master's address, and takes that one's data for its master's (facts section 3.5). */
 function taintOf({ sights, sight, report }: NodeCase): string | null {

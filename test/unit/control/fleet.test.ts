@@ -80,6 +80,10 @@ describe('a run that once went wrong goes well', () => {
     ['a replica that nobody could look at may have met a stranger', 44845],
     ['slots that were handed over to a master of old come back', 45285],
     ['a link to a master that nobody could look at says nothing of keeping up', 92177],
+    ['who may have met a stranger is written down, also when it does not answer', 103561],
+    ['a master that lost its data has lost it, however far it goes on', 114224],
+    ['what may have met a stranger on its way to a new copy begins anew', 139653],
+    ['who takes over has not met a stranger at the address of a replica', 144015],
     ['a promotion that was not seen to take effect is not followed by that of an emptier node', 2388],
   ])('%s: seed %i', (_, seed) => {
     expect(runSeed({ seed }).fault).toBe(null);
