@@ -5,7 +5,13 @@ import { expect, test } from 'vitest';
 
 import type { Answer } from '../support/api-client.ts';
 import type { ControllerProcess } from '../support/controller-process.ts';
-import { interrupt, killedAtCommit, killedAtOnce, untilWords } from '../support/interruptions.ts';
+import {
+  interrupt,
+  killedAtCommit,
+  killedAtOnce,
+  untilWords,
+  IS_THOROUGH,
+} from '../support/interruptions.ts';
 import { fillSlot, limitSpeed, migrationEnded, sourceSays } from '../support/migrations.ts';
 import { ask } from '../support/node-commands.ts';
 import { problemTold } from '../support/problems.ts';
@@ -89,28 +95,34 @@ test('a cancelled migration ends at its source though the leader dies once the t
   await expectCancelled(move);
 });
 
-test('a cancelled migration ends at its source though the leader dies once the source has ended its job', async () => {
-  const move = await runningMove();
-  const { stage, source } = move;
-  const leader = await trio().leader();
-  const failed = sourceSays(stage, source, { slots: String(SLOT), state: 'fail' });
-  expectStatus(await stage.api.post(stage.path('c', '/migrate/cancel')), 200);
-  await failed;
-  await interrupt(trio(), leader);
-  await expectCancelled(move);
-});
+test.runIf(IS_THOROUGH)(
+  'a cancelled migration ends at its source though the leader dies once the source has ended its job',
+  async () => {
+    const move = await runningMove();
+    const { stage, source } = move;
+    const leader = await trio().leader();
+    const failed = sourceSays(stage, source, { slots: String(SLOT), state: 'fail' });
+    expectStatus(await stage.api.post(stage.path('c', '/migrate/cancel')), 200);
+    await failed;
+    await interrupt(trio(), leader);
+    await expectCancelled(move);
+  },
+);
 
-test('a cancelled migration ends at its source though the leader dies with the request, which is asked again', async () => {
-  const move = await runningMove();
-  const { stage } = move;
-  const leader = await trio().leader();
-  await killedAtOnce(trio(), leader, () => cancelAt(leader, stage));
-  await waitUntil('the cancellation to be answered', async () => {
-    const answer = await stage.api.post(stage.path('c', '/migrate/cancel'));
-    return answer.status === 200 || answer.status === 404 ? true : notYet(answer.text);
-  });
-  await expectCancelled(move);
-});
+test.runIf(IS_THOROUGH)(
+  'a cancelled migration ends at its source though the leader dies with the request, which is asked again',
+  async () => {
+    const move = await runningMove();
+    const { stage } = move;
+    const leader = await trio().leader();
+    await killedAtOnce(trio(), leader, () => cancelAt(leader, stage));
+    await waitUntil('the cancellation to be answered', async () => {
+      const answer = await stage.api.post(stage.path('c', '/migrate/cancel'));
+      return answer.status === 200 || answer.status === 404 ? true : notYet(answer.text);
+    });
+    await expectCancelled(move);
+  },
+);
 
 test('a cancelled migration ends at one of its ends when the hand-over was under way', async () => {
   const move = await runningMove();

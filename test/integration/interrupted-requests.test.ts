@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 
 import type { Answer } from '../support/api-client.ts';
 import { contentOf, expectContent, expectEqualCopies, write } from '../support/copies.ts';
-import { interrupt, killedAtCommit, killedAtOnce, untilWords } from '../support/interruptions.ts';
+import { interrupt, killedAtCommit, killedAtOnce, untilWords, share } from '../support/interruptions.ts';
 import { fillSlot, sourceSays } from '../support/migrations.ts';
 import { problemTold } from '../support/problems.ts';
 import { expectStatus, masterOf, replicasOf, type Scene } from '../support/scene.ts';
@@ -35,10 +35,12 @@ async function askedAgain(
   });
 }
 
-describe.each([
-  ['at once', killedAtOnce],
+const KILLED = [
   ['when something was committed', killedAtCommit],
-] as const)('the leader is killed %s', (_, killed) => {
+  ['at once', killedAtOnce],
+] as const;
+
+describe.each(share(KILLED, 1))('the leader is killed %s', (_, killed) => {
   test('after a failover by force was asked for', async () => {
     const stage = scene();
     const view = await stage.cluster('c', await stage.nodes(2), { replicas: 2 });
@@ -170,7 +172,7 @@ async function expectJoined({ stage, used, written, writer }: Joining): Promise<
   await writer.expectKept();
 }
 
-test.each(['cut off', 'outrun', 'told to follow'] as const)(
+test.each(share(['outrun', 'told to follow', 'cut off'] as const, 1))(
   'the leader is killed once a node that is to be made anew is %s',
   async (moment) => {
     const way = await joining();

@@ -13,6 +13,8 @@ import {
   untilChanges,
   untilWords,
   type Words,
+  RANDOM_RUNS,
+  share,
 } from '../support/interruptions.ts';
 import type { KvrocksNode } from '../support/kvrocks-node.ts';
 import { ask, askAll, keysOfSlot } from '../support/node-commands.ts';
@@ -26,7 +28,6 @@ const trio = useTrio();
 const scene = useScenes(trio);
 
 /** With INTERRUPTED_RUNS more of them, from INTERRUPTED_SEED on. */
-const RUNS = Number(process.env['INTERRUPTED_RUNS'] ?? 1);
 const SEED = Number(process.env['INTERRUPTED_SEED'] ?? 1);
 const OWN_WRITES = 20;
 const OUTRUN_KEY = '__kvrocks_controller_outrun__';
@@ -126,7 +127,7 @@ async function untilMoment(way: WayBack, moment: Moment): Promise<void> {
 }
 
 describe('on the way back of an old master', () => {
-  test.each<Moment>(['it is cut off', 'it is outrun in part', 'it is told to follow'])(
+  test.each(share<Moment>(['it is outrun in part', 'it is told to follow', 'it is cut off'], 2))(
     'the leader may die once %s',
     async (moment) => {
       const way = await heldBack();
@@ -138,16 +139,19 @@ describe('on the way back of an old master', () => {
     },
   );
 
-  test.each<Interruption>(['transfer'])('the leader may lose its lead by a %s', async (how) => {
-    const way = await heldBack();
-    const leader = await trio().leader();
-    await release(way);
-    await untilMoment(way, 'it is outrun in part');
-    await interrupt(trio(), leader, how);
-    await expectSettled(way);
-  });
+  test.each(share<Interruption>(['transfer', 'hang'], 1))(
+    'the leader may lose its lead by a %s',
+    async (how) => {
+      const way = await heldBack();
+      const leader = await trio().leader();
+      await release(way);
+      await untilMoment(way, 'it is outrun in part');
+      await interrupt(trio(), leader, how);
+      await expectSettled(way);
+    },
+  );
 
-  test.each<Moment>(['it is outrun in part', 'it is told to follow'])(
+  test.each(share<Moment>(['it is told to follow', 'it is outrun in part'], 1))(
     'the new master may die with the leader once %s, and stays the master',
     async (moment) => {
       const way = await heldBack();
@@ -201,7 +205,7 @@ describe('on the way back of an old master', () => {
     await expectSettled(way);
   });
 
-  test.each(Array.from({ length: RUNS }, (_, index) => SEED + index))(
+  test.each(Array.from({ length: RANDOM_RUNS }, (_, index) => SEED + index))(
     'the leader may die at any moment (INTERRUPTED_SEED=%i)',
     async (seed) => {
       const way = await heldBack();

@@ -5,6 +5,18 @@ import type { KvrocksNode } from './kvrocks-node.ts';
 import { fieldsOf } from './node-commands.ts';
 import { notYet, waitUntil } from './wait-until.ts';
 
+/** Asked for with INTERRUPTED_RUNS: every row, and so many random ones. The suite has a share of them, to be over in minutes. */
+const RUNS = process.env['INTERRUPTED_RUNS'];
+
+export const IS_THOROUGH = RUNS !== undefined;
+
+export const RANDOM_RUNS = Number(RUNS ?? 1);
+
+/** All rows of a table when they were asked for, else its first `count`. */
+export function share<T>(rows: readonly T[], count: number): T[] {
+  return rows.slice(0, IS_THOROUGH ? rows.length : count);
+}
+
 export type Interruption = 'kill' | 'hang' | 'transfer';
 
 /** Takes the lead from `leader`, and returns when all members agree on a leader again. */
