@@ -178,8 +178,8 @@ function stepOfPlanned(situation: Situation, view: MigrationView): MigrationStep
   if (open !== null) return { kind: 'giveUp', why: open };
   const dead = [source, target].find((end) => isAway(end));
   if (dead !== undefined) return { kind: 'giveUp', why: `${nodeName(dead)} does not answer` };
-  const unready = [source, target].find((end) => end.need.kind !== 'nothing');
-  if (unready !== undefined) return wait(`${nodeName(unready)} does not have the topology yet`);
+  const obstacle = unreadyText(source) ?? unreadyText(target);
+  if (obstacle !== null) return wait(obstacle);
   switch (view.sourceState) {
     case 'succeeded':
       return {
@@ -328,13 +328,17 @@ function stepWhenSettled(situation: Situation, view: MigrationView): MigrationSt
       untilMs: memory.nextAtMs,
     };
   }
-  const unready = [source, target].find((end) => !isReady(end));
-  if (unready !== undefined) return wait(`${nodeName(unready)} does not have the topology yet`);
+  const obstacle = unreadyText(source) ?? unreadyText(target);
+  if (obstacle !== null) return wait(obstacle);
+  if ([source, target].some(({ memory: { push } }) => push.inFlightSinceMs !== null))
+    return wait('a topology is on its way');
   return { kind: 'migrate' };
 }
 
-function isReady(end: NodeView): boolean {
-  return end.need.kind === 'nothing' && end.memory.push.inFlightSinceMs === null;
+/** Why nothing can be moved from or to this end now; null when it can. What would come to a master that lost its data is given up with the rest. */
+function unreadyText(end: NodeView): string | null {
+  if (end.loss !== null) return `${nodeName(end)} has lost its data: ${end.loss.why}`;
+  return end.need.kind === 'nothing' ? null : `${nodeName(end)} does not have the topology yet`;
 }
 
 function wait(why: string): MigrationStep {

@@ -174,14 +174,15 @@ function lastSoundSight({ nowSeconds }: Situation, { node, facts, memory }: Node
   return { sequence, following: node.id, seenAtSeconds: nowSeconds, remake: null };
 }
 
-/** A replica that is not there while its master is receives nothing any more: what was known of its link is of the past. */
+/** A replica that is not there while its master is receives nothing any more, and one that gives errors may not: what was known of its link is of the past. */
 function absentSight(
   { settings }: Situation,
   { node, facts, memory }: NodeView,
   master: NodeView,
 ): NodeFacts | null {
   // An interval later, so that both ends of a power cut are not told apart by the moment in which each was looked at.
-  const provenAtMs = (memory.absence?.sinceMs ?? Infinity) + settings.pingIntervalMs;
+  const { absence, impairedSinceMs } = memory;
+  const provenAtMs = (absence?.sinceMs ?? impairedSinceMs ?? Infinity) + settings.pingIntervalMs;
   // An old master keeps the mark of one until it is seen in its new place.
   const isLinked = facts.following !== null && facts.following !== node.id;
   const isLost = isLinked && master.loss === null && isFresh(master, provenAtMs);

@@ -112,7 +112,8 @@ interface LinkCase {
 function linkBefore(situation: Situation, found: LinkCase): string | null {
   const { view, master } = found;
   const lastLifeMs = lastLifeMsOf(master);
-  if (lastLifeMs === -Infinity) return linkUnseen(situation, found);
+  // One that gave errors only lived, but where it stood is as unknown as of one that was never heard.
+  if (lastLifeMs === -Infinity || soundPositions(master).length === 0) return linkUnseen(situation, found);
   const { linked, unlinked } = view.memory;
   if (unlinked !== null && unlinked.atMs <= lastLifeMs) return linkedAfterwards(found, unlinked.report);
   const oldestMs = lastLifeMs - LINK_SIGHT_INTERVALS * situation.settings.pingIntervalMs;

@@ -6,15 +6,15 @@ import { Secret } from '../../base/secret.ts';
 import { isFormerMember, type Newcomer, type Standing, standingOfReplica } from '../../control/joining.ts';
 import { addNode, removeNode } from '../../topology/change-nodes.ts';
 import { findNode, masterOf } from '../../topology/cluster.ts';
-import { factsFor, UNSEEN_NODE, withNodeFacts } from '../../topology/facts.ts';
+import { factsFor, openPromotion, UNSEEN_NODE, withNodeFacts } from '../../topology/facts.ts';
 import { newNodeId, parseAddress, parseNodeId, parseRole } from '../../topology/node.ts';
 import type { Cluster, Node, NodeId } from '../../topology/types.ts';
 import { admitReplica, seeNewcomers, waivesChecks } from '../admission/admit.ts';
 import { answer, answerChange } from '../answers.ts';
 import { readBody, readNoBody } from '../body.ts';
-import { changeCluster, changed, changeRecord, readCluster } from '../change-cluster.ts';
+import { changed, changeRecord, readCluster } from '../change-cluster.ts';
 import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../dependencies.ts';
-import { missing } from '../errors.ts';
+import { ApiError, missing } from '../errors.ts';
 import { shardParam, valid } from '../parse.ts';
 import { storePassword } from '../passwords.ts';
 import type { NodeInspector } from '../ports.ts';
@@ -24,6 +24,12 @@ import { clusterPath } from './clusters.ts';
 import { shardOf } from './shards.ts';
 
 const NODES = '/namespaces/:namespace/clusters/:cluster/shards/:shard/nodes';
+
+/** Until its successor was seen, the shard may need it back, and replicas follow it still. */
+const STILL_REPLACED = new ApiError(
+  'conflict',
+  'the node was the master of this shard until a moment ago, and its successor was not seen as master yet; ask again in a moment',
+);
 
 export function nodeRoutes(dependencies: TakingDependencies): Hono {
   const { clusters } = dependencies;
@@ -40,7 +46,11 @@ export function nodeRoutes(dependencies: TakingDependencies): Hono {
       const index = shardParam(context);
       const id = parseNodeId(context.req.param('node'));
       if (!id.ok) throw missing();
-      await changeCluster(clusters, clusterPath(context), (cluster) => removeNode(cluster, index, id.value));
+      await changeRecord(clusters, clusterPath(context), (record) => {
+        const { cluster, facts } = record;
+        if (openPromotion(facts, shardOf(cluster, index).id)?.from === id.value) throw STILL_REPLACED;
+        return { cluster: changed(removeNode(cluster, index, id.value)) };
+      });
       return answer(context, 'ok');
     });
 }

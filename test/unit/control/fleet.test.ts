@@ -84,6 +84,8 @@ describe('a run that once went wrong goes well', () => {
     ['a master that lost its data has lost it, however far it goes on', 114224],
     ['what may have met a stranger on its way to a new copy begins anew', 139653],
     ['who takes over has not met a stranger at the address of a replica', 144015],
+    ['nothing is moved to a master that has lost its data', 150059],
+    ['a master that only gave errors stands at an unknown position', 199670],
     ['a promotion that was not seen to take effect is not followed by that of an emptier node', 2388],
   ])('%s: seed %i', (_, seed) => {
     expect(runSeed({ seed }).fault).toBe(null);

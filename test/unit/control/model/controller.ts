@@ -39,6 +39,9 @@ const SETTINGS: ControlSettings = {
   lagMax: LAG_MAX,
 };
 
+/** What a leader sees is written down this much later at most; what it had no time for is lost with it. */
+const WRITTEN_DOWN_MS = 2000;
+
 /** What a look shows is acted upon within this time. */
 const SEEN_MS = 100;
 
@@ -58,6 +61,7 @@ export class Controller {
   readonly #world: World;
   readonly #access: Access;
   #memory = NO_MEMORY;
+  #leaderSinceMs = -Infinity;
 
   constructor(world: World, cluster: Cluster) {
     this.#world = world;
@@ -86,7 +90,9 @@ export class Controller {
     const isHeld = migrationsOf(this.records.cluster).some(
       ({ source, target }) => source.id === shardId || target.id === shardId,
     );
-    if (isHeld || this.#world.isContested) return false;
+    // Where a leader has not seen it come, only the owner can tell that it did not hand the slots over.
+    const isOwnerUnseen = this.#world.nodeAt(this.records.masterAddressOf(owner)).reachedMs === Infinity;
+    if (isHeld || isOwnerUnseen || this.#world.isContested) return false;
     const lookMs = this.#access.lastLook(move.node.address).ms;
     return lookMs >= move.sinceMs && this.#world.nowMs > lookMs + SEEN_MS;
   }
@@ -100,6 +106,7 @@ export class Controller {
   /** Another member leads now: it has seen nothing yet. */
   changeLeader(): void {
     this.#memory = NO_MEMORY;
+    this.#leaderSinceMs = this.#world.nowMs;
     this.#access.disconnect();
     this.#world.ledger.forgotHandOvers();
     for (const node of this.#world.nodes) node.reachedMs = Infinity;
@@ -298,7 +305,7 @@ export class Controller {
       from: from.id,
       to: to.id,
       atMs: this.#world.nowMs,
-      lookMs: look.ms,
+      lookMs: look.ms >= this.#leaderSinceMs ? look.ms : look.ms - WRITTEN_DOWN_MS,
       lookSequence: look.sequence,
       copy: this.#world.nodeAt(to.address).log.view,
       slots: new Set(before.slots.flatMap((range) => this.#world.slotsIn(range))),

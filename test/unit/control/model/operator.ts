@@ -4,7 +4,7 @@ import { Secret } from '../../../../src/base/secret.ts';
 import { addNode, removeNode } from '../../../../src/topology/change-nodes.ts';
 import { cancelMigration, startMigration } from '../../../../src/topology/change-slots.ts';
 import { type NodePlace, allNodes, migrationsOf } from '../../../../src/topology/cluster.ts';
-import { UNSEEN_NODE, factsFor, withNodeFacts } from '../../../../src/topology/facts.ts';
+import { UNSEEN_NODE, factsFor, openPromotion, withNodeFacts } from '../../../../src/topology/facts.ts';
 import { newNodeId } from '../../../../src/topology/node.ts';
 import { slotRange } from '../../../../src/topology/slot.ts';
 import { NOW_SECONDS } from '../../topology/arbitrary.ts';
@@ -163,7 +163,8 @@ export class Operator {
     return place !== null && this.#remove(place) ? place.shardIndex : null;
   }
 
-  #remove({ node, shardIndex }: NodePlace): boolean {
+  #remove({ node, shard, shardIndex }: NodePlace): boolean {
+    if (openPromotion(this.#controller.records.facts, shard.id)?.from === node.id) return false;
     const next = removeNode(this.#controller.records.cluster, shardIndex, node.id);
     if (!next.ok) return false;
     this.#world.note(() => `asked for: ${this.#world.nodeAt(node.address).name} leaves shard ${shardIndex}`);
