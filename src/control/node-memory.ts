@@ -109,6 +109,8 @@ export interface NodeMemory {
   readonly foreignBefore: NodeReport | null;
   /** It followed its master's address while somebody else may have answered there, and that was not written down yet. */
   readonly mayHaveMetStranger: boolean;
+  /** It was seen with cluster mode off, and that was not written down yet. */
+  readonly wasOutOfCluster: boolean;
   readonly remake: RemakeMemory;
   /** The last import that came to its success and no push has passed since; null when there is none. */
   readonly imported: ImportSight | null;
@@ -175,6 +177,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
     foreignVersion: null,
     foreignBefore: null,
     mayHaveMetStranger: false,
+    wasOutOfCluster: false,
     remake: NO_REMAKE,
     imported: null,
   };
@@ -333,6 +336,7 @@ function afterFailure(before: NodeMemory, error: NodeError, probe: Probe): NodeM
         error,
         absence: null,
         blindSinceMs: null,
+        wasOutOfCluster: before.wasOutOfCluster || error.kind === 'clusterDisabled',
         lastReplyAtMs: probe.endedAtMs,
         impairedSinceMs: before.impairedSinceMs ?? probe.startedAtMs,
       };

@@ -70,20 +70,14 @@ function judgedCopy(
   { situation, reasons }: { readonly situation: Situation; readonly reasons: CommitReason[] },
 ): ClusterFacts {
   const known = facts.nodes.get(view.node.id);
-  if (
-    known === undefined ||
-    view.node.role === 'master' ||
-    view.condition !== 'answering' ||
-    view.report === null
-  )
-    return facts;
+  if (known === undefined || view.node.role === 'master') return facts;
   const { node, shardIndex, need, report } = view;
   if (need.kind === 'condemn') {
     const text = `the copy of ${nodeName(view)} is to be made anew: ${need.why}`;
     reasons.push({ kind: 'copyCondemned', shardIndex, node: node.id, text });
     return withNodeFacts(facts, node.id, { ...known, following: null, remake: need.why });
   }
-  if (known.remake === null) return facts;
+  if (known.remake === null || view.condition !== 'answering' || report === null) return facts;
   const master = masterView(situation, view.shard);
   const isEmpty = report.version < 0 && report.sequence === 0;
   if (!isEmpty && (need.kind !== 'nothing' || !isRemade(view, master))) return facts;
