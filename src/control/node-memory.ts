@@ -20,6 +20,8 @@ export interface LinkSight {
   readonly master: NodeAddress;
   /** When the look began. */
   readonly atMs: number;
+  /** When the look began that first showed it living. */
+  readonly sinceMs: number;
   readonly sequence: number | null;
 }
 
@@ -296,7 +298,10 @@ function importedBy(before: NodeMemory, { report }: Look): ImportSight | null {
 function withLink(memory: NodeMemory, look: Look, settings: ControlSettings): NodeMemory {
   const { role, master, sequence } = look.report;
   if (role === 'replica' && master !== null && isLivingLink(look.report, settings)) {
-    return { ...memory, linked: { master, atMs: look.startedAtMs, sequence }, unlinked: null };
+    const { linked } = memory;
+    const isSame = memory.unlinked === null && linked?.master === master;
+    const sinceMs = isSame ? linked.sinceMs : look.startedAtMs;
+    return { ...memory, linked: { master, atMs: look.startedAtMs, sinceMs, sequence }, unlinked: null };
   }
   const { unlinked } = memory;
   if (unlinked !== null && (unlinked.report.master === master || isOfItsOwn(unlinked.report))) return memory;
