@@ -12,6 +12,7 @@ import type { Draft } from './failover.ts';
 import { unrecordedHandOvers } from './hand-over.ts';
 import type { RaiseMemory } from './memory.ts';
 import { type MigrationView, isSettled, viewMigration } from './migration-status.ts';
+import { LINKING_MS } from './link.ts';
 import type { NodeMemory } from './node-memory.ts';
 import { retryDelayMs } from './settings.ts';
 import { isAway, isFresh } from './sight.ts';
@@ -211,9 +212,6 @@ export function planRaise(situation: Situation, held: ReadonlySet<NodeId>): Rais
     wakeAtMs: Infinity,
   };
 }
-
-/** A link comes up in well under a second (facts section 3); one that does not is left to the usual rounds. */
-const LINKING_MS = 5000;
 
 export function raiseMemoryAfter(before: RaiseMemory, nowMs: number): RaiseMemory {
   const count = nowMs - before.lastAtMs > RAISE_QUIET_MS ? 1 : before.count + 1;

@@ -112,11 +112,15 @@ function settledNodes(situation: Situation): ControlMemory {
   return nodes === null ? situation.memory : { ...situation.memory, nodes };
 }
 
-function settledNode({ need, memory, facts }: NodeView): NodeMemory {
+function settledNode({ need, memory, facts, node }: NodeView): NodeMemory {
   let settled = memory;
   // Written down, and what was done to make it anew counts no more.
   if (memory.mayHaveMetStranger && facts.remake !== null)
     settled = { ...settled, mayHaveMetStranger: false, remake: NO_REMAKE };
+  // What a master took meanwhile is in its history, and its replicas have it.
+  const isBack = node.role === 'master' && need.kind === 'nothing';
+  if (memory.wasOutOfCluster && (facts.remake !== null || isBack))
+    settled = { ...settled, wasOutOfCluster: false };
   if (need.kind === 'startOver' && settled.remake !== NO_REMAKE) return { ...settled, remake: NO_REMAKE };
   if (need.kind !== 'nothing' || memory.push.inFlightSinceMs !== null) return settled;
   if (facts.remake === null && settled.remake !== NO_REMAKE) settled = { ...settled, remake: NO_REMAKE };

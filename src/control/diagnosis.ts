@@ -11,7 +11,7 @@ import {
   slotSetOf,
 } from '../topology/slot.ts';
 import { handOverRemedy, unrecordedHandOvers } from './hand-over.ts';
-import { lagBehind, linkFault } from './link.ts';
+import { LINKING_MS, lagBehind, linkFault } from './link.ts';
 import type { NodeError, SourceJob } from './observation.ts';
 import type { Problem, ProblemKind } from './problems.ts';
 import { type NodeView, type Situation, errorText, masterView, nodeName, silenceText } from './situation.ts';
@@ -109,6 +109,7 @@ function linkProblem(situation: Situation, view: NodeView): Problem[] {
     return [];
   const master = masterView(situation, view.shard);
   if (master.condition !== 'answering' || master.loss !== null) return [];
+  if (isLinkNew(situation, view, master)) return [];
   const fault = linkFault(report, situation.settings);
   if (fault !== null)
     return [nodeProblem('replicaLinkDown', view, `${fault} (${masterOf(view.shard).address})`)];
@@ -118,6 +119,16 @@ function linkProblem(situation: Situation, view: NodeView): Problem[] {
   return [
     nodeProblem('replicaBehind', view, `it is ${lag.count} sequence numbers behind its master${moved}`),
   ];
+}
+
+/** A link that never lived and kept up, or does so only since a moment, and may still become what it should be. One that did and broke is told at once. */
+function isLinkNew({ nowMs }: Situation, { memory, facts }: NodeView, { node }: NodeView): boolean {
+  const { linked, unlinked, push } = memory;
+  if (facts.following === node.id) return false;
+  if (unlinked === null) return linked !== null && nowMs - linked.sinceMs < LINKING_MS;
+  if (linked?.master === node.address) return false;
+  const toldAtMs = unlinked.report.master === node.address ? unlinked.atMs : push.endedAtMs;
+  return nowMs - toldAtMs < LINKING_MS;
 }
 
 function isMoving({ memory: { positions } }: NodeView): boolean {

@@ -5,11 +5,13 @@ import { endMigration } from '../topology/change-slots.ts';
 import { clusterWithVersion, masterOf, migrationOfShard, replicasOf } from '../topology/cluster.ts';
 import { UNSEEN_NODE, withNodeFacts } from '../topology/facts.ts';
 import { printSlotRange } from '../topology/slot.ts';
-import type { Cluster, Node, NodeId, Shard } from '../topology/types.ts';
+import type { Node, NodeId, Shard, SlotRange } from '../topology/types.ts';
 import type { CommitAction, CommitReason } from './actions.ts';
 import { type Candidate, type Judged, elect, judged, vacancyOf } from './candidates.ts';
 import { type Draft, replaceMaster } from './failover.ts';
+import { type HandOver, lostHandOver, unrecordedHandOvers } from './hand-over.ts';
 import { linkFault } from './link.ts';
+import { isEmptied } from './migration-status.ts';
 import { isAway, isFresh } from './sight.ts';
 import { type NodeView, type Situation, masterView, nodeName, viewOf } from './situation.ts';
 
@@ -38,7 +40,8 @@ export function chooseByHand(situation: Situation, choice: HandChoice): Result<C
   const shard = situation.cluster.shards[choice.shardIndex];
   if (shard === undefined) return err(`shard: there is no shard ${choice.shardIndex}`);
   const master = masterView(situation, shard);
-  const unfit = choice.preferred === null ? null : unfitReason(shard, master, choice);
+  const unfit =
+    choice.preferred === null ? null : unfitReason(shard, unacceptedWhy(situation, master) !== null, choice);
   if (unfit !== null) return err(unfit);
   if (choice.preferred === master.node.id) return acceptLoss(situation, master, choice);
   const obstacle = obstacleOf(situation, master, choice);
@@ -50,16 +53,15 @@ export function chooseByHand(situation: Situation, choice: HandChoice): Result<C
   return promoted(situation, { shard, master, candidate: candidate.value, choice });
 }
 
-/** Why the preferred node can never be the answer; null when it can. */
+/** Why the preferred node can never be the answer; null when it can. `isUnaccepted`: the master's data may be in want of acceptance. */
 export function unfitReason(
   shard: Shard,
-  master: NodeView | null,
+  isUnaccepted: boolean,
   { preferred, isForced }: Pick<HandChoice, 'preferred' | 'isForced'>,
 ): string | null {
   const node = shard.nodes.find((candidate) => candidate.id === preferred);
   if (node === undefined) return `preferred_node_id: node ${preferred ?? ''} is not in this shard`;
-  const isAcceptable = isForced && (master === null || unacceptedWhy(master) !== null);
-  return node.role === 'master' && !isAcceptable
+  return node.role === 'master' && !(isForced && isUnaccepted)
     ? `preferred_node_id: node ${node.id} is already the master of this shard`
     : null;
 }
@@ -216,8 +218,9 @@ function promoted(
 }
 
 /** Why the data of a master does not count as that of its shard, unless somebody accepts it; null when it does. */
-function unacceptedWhy({ loss, need }: NodeView): string | null {
-  return loss?.why ?? (need.kind === 'condemn' ? need.why : null);
+function unacceptedWhy(situation: Situation, master: NodeView): string | null {
+  const { loss, need } = master;
+  return loss?.why ?? (need.kind === 'condemn' ? need.why : lostHandOver(situation, master));
 }
 
 /** The master stays although it lost its data: the way out of a shard that has nothing better. */
@@ -227,9 +230,11 @@ function acceptLoss(
   { askedAtMs }: HandChoice,
 ): Result<Choice, string> {
   const { node, report, shardIndex } = master;
-  const why = unacceptedWhy(master);
+  const why = unacceptedWhy(situation, master);
   if (why === null || report === null || !isFresh(master, askedAtMs)) {
-    return err(`preferred_node_id: node ${node.id} is already the master of this shard`);
+    return err(
+      `preferred_node_id: node ${node.id}, the master of this shard, does not answer now; ask again when it does`,
+    );
   }
   let facts = withNodeFacts(situation.facts, node.id, {
     sequence: report.sequence,
@@ -245,7 +250,7 @@ function acceptLoss(
   }
   const text = `${nodeName(master)} is accepted as it is, by hand and by force, although ${why}`;
   const reason: CommitReason = { kind: 'copyRemade', shardIndex, node: node.id, text };
-  const settled = withoutMove(situation.cluster, master);
+  const settled = withoutMove(situation, master);
   const action: CommitAction = {
     kind: 'commit',
     next: settled.cluster,
@@ -257,21 +262,35 @@ function acceptLoss(
 }
 
 /**
- * A move from or to a node that lost its data has nothing left to move: the slots stay where they are. A hand-over that was complete is recorded
- * by the ordinary rules, before anybody can ask for this.
+ * A move from or to a node that lost its data has nothing left to move: the slots stay where they are. So do those that were handed over to it
+ * without a record: their source goes on turning clients away until it hears of a higher version.
  */
-function withoutMove(cluster: Cluster, master: NodeView): Pick<Draft, 'cluster' | 'reasons'> {
+function withoutMove(situation: Situation, master: NodeView): Pick<Draft, 'cluster' | 'reasons'> {
+  const { cluster } = situation;
   const place = migrationOfShard(cluster, master.shard.id);
-  if (place === null) return { cluster, reasons: [] };
-  const ended = endMigration(cluster, place.sourceIndex);
+  const text = `${nodeName(master)} has lost its data`;
+  const reasons = handOversTo(situation, master).map(({ range, source, target }) =>
+    givenUp({ range, sourceIndex: source.shardIndex, targetIndex: target.shardIndex, text }),
+  );
+  if (place !== null) reasons.push(givenUp({ ...place, range: place.migration.range, text }));
+  if (reasons.length === 0) return { cluster, reasons: [] };
+  const ended = place === null ? ok(cluster) : endMigration(cluster, place.sourceIndex);
   const raised = ended.ok ? clusterWithVersion(ended.value, cluster.version + 1) : ended;
-  if (!raised.ok) return { cluster, reasons: [] };
-  const reason: CommitReason = {
-    kind: 'migrationGivenUp',
-    sourceIndex: place.sourceIndex,
-    targetIndex: place.targetIndex,
-    slots: printSlotRange(place.migration.range),
-    text: `${nodeName(master)} has lost its data`,
-  };
-  return { cluster: raised.value, reasons: [reason] };
+  return raised.ok ? { cluster: raised.value, reasons } : { cluster, reasons: [] };
+}
+
+/** Those that go to nothing once the master is accepted. One that kept its identity may have what it took: its source is held on. */
+function handOversTo(situation: Situation, master: NodeView): readonly HandOver[] {
+  if (!isEmptied(master)) return [];
+  return unrecordedHandOvers(situation).filter(({ target }) => target.node.id === master.node.id);
+}
+
+function givenUp(move: {
+  readonly range: SlotRange;
+  readonly sourceIndex: number;
+  readonly targetIndex: number;
+  readonly text: string;
+}): CommitReason {
+  const { range, sourceIndex, targetIndex, text } = move;
+  return { kind: 'migrationGivenUp', sourceIndex, targetIndex, slots: printSlotRange(range), text };
 }

@@ -72,10 +72,26 @@ export function planAdoptions(situation: Situation, draft: Draft): Draft {
   return { ...draft, cluster, reasons: [...draft.reasons, ...reasons] };
 }
 
+/** Why this master does not have what was handed over to it, and has no replica that may; null when nothing of that kind is open. */
+export function lostHandOver(situation: Situation, { node }: NodeView): string | null {
+  const lost = unrecordedHandOvers(situation).find(
+    ({ target, isLost }) => isLost && target.node.id === node.id,
+  );
+  if (lost === undefined) return null;
+  return `it is empty, and slots ${printSlotRange(lost.range)} were handed over to it by ${nodeName(lost.source)}`;
+}
+
 /** What a person has to do about one that is not proven; null when there is nothing to do. */
 export function handOverRemedy({ range, source, target, isProven, isLost }: HandOver): string | null {
-  if (isProven || isLost) return null;
+  if (isProven) return null;
   const slots = printSlotRange(range);
+  if (isLost) {
+    return (
+      `slots ${slots} were handed over to ${nodeName(target)}, which came back empty: what was written there since is lost with it, and nobody serves them. ` +
+      `If its disk still exists, start it on that. Else accept it as it is: POST .../shards/${target.shardIndex}/failover ` +
+      `{"force":true,"preferred_node_id":"${target.node.id}"}; ${nodeName(source)} then serves its own copy again, complete up to the hand-over`
+    );
+  }
   return (
     `slots ${slots} were handed over to ${nodeName(target)}, which has all writes since: ${nodeName(source)} must not be restarted while it has them. ` +
     `When the target is well again with its data, record the move: POST .../migrate {"slot":"${slots}","target":${target.shardIndex},"slot_only":true}. ` +

@@ -3,6 +3,9 @@
 import type { NodeReport } from './observation.ts';
 import { type ControlSettings, LAG_MS_MAX, linkSilenceMsMax } from './settings.ts';
 
+/** A link comes up, and brings what is missing, in well under a second (facts section 3); one that does not is left to the usual rounds, and told. */
+export const LINKING_MS = 5000;
+
 /** Where a node was at some time, by the monotonic clock. */
 export interface Position {
   readonly atMs: number;

@@ -20,6 +20,8 @@ export interface LinkSight {
   readonly master: NodeAddress;
   /** When the look began. */
   readonly atMs: number;
+  /** When the look began that first showed it living. */
+  readonly sinceMs: number;
   readonly sequence: number | null;
 }
 
@@ -116,6 +118,8 @@ export interface NodeMemory {
   readonly foreignBefore: NodeReport | null;
   /** It followed its master's address while somebody else may have answered there, and that was not written down yet. */
   readonly mayHaveMetStranger: boolean;
+  /** It was seen with cluster mode off, and that was not written down yet. */
+  readonly wasOutOfCluster: boolean;
   readonly remake: RemakeMemory;
   readonly fence: FenceMemory;
   /** The last import that came to its success and no push has passed since; null when there is none. */
@@ -185,6 +189,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
     foreignVersion: null,
     foreignBefore: null,
     mayHaveMetStranger: false,
+    wasOutOfCluster: false,
     remake: NO_REMAKE,
     fence: NO_FENCE,
     imported: null,
@@ -304,7 +309,10 @@ function importedBy(before: NodeMemory, { report }: Look): ImportSight | null {
 function withLink(memory: NodeMemory, look: Look, settings: ControlSettings): NodeMemory {
   const { role, master, sequence } = look.report;
   if (role === 'replica' && master !== null && isLivingLink(look.report, settings)) {
-    return { ...memory, linked: { master, atMs: look.startedAtMs, sequence }, unlinked: null };
+    const { linked } = memory;
+    const isSame = memory.unlinked === null && linked?.master === master;
+    const sinceMs = isSame ? linked.sinceMs : look.startedAtMs;
+    return { ...memory, linked: { master, atMs: look.startedAtMs, sinceMs, sequence }, unlinked: null };
   }
   const { unlinked } = memory;
   if (unlinked !== null && (unlinked.report.master === master || isOfItsOwn(unlinked.report))) return memory;
@@ -344,6 +352,7 @@ function afterFailure(before: NodeMemory, error: NodeError, probe: Probe): NodeM
         error,
         absence: null,
         blindSinceMs: null,
+        wasOutOfCluster: before.wasOutOfCluster || error.kind === 'clusterDisabled',
         lastReplyAtMs: probe.endedAtMs,
         impairedSinceMs: before.impairedSinceMs ?? probe.startedAtMs,
       };

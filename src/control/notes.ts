@@ -106,7 +106,7 @@ function condemnedFor({ node, need, loss, condition, memory }: NodeView): string
     // One that serves goes on from where it stands, and would soon be beyond what was seen of it.
     return condition === 'answering' && loss?.isIdentityLost === false ? loss.why : null;
   }
-  if (condition === 'answering' && need.kind === 'condemn') return need.why;
+  if (need.kind === 'condemn') return need.why;
   return memory.mayHaveMetStranger ? MET_STRANGER : null;
 }
 

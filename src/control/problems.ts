@@ -120,9 +120,9 @@ export const PROBLEMS = {
   clusterDisabled: {
     severity: 'error',
     title: 'Cluster mode is off',
-    when: 'A node says that cluster mode is not enabled.',
+    when: 'A node says that cluster mode is not enabled. It finds nothing of what the cluster wrote, and takes writes of anybody that cannot be read once it is back.',
     remedy:
-      'Set "cluster-enabled yes" in its configuration and restart it. Until then it takes writes of anybody: a replica that may have got some is to be started on a new data directory.',
+      'Set "cluster-enabled yes" in its configuration and restart it; a replica is then made anew by itself. A master is not replaced for this: POST .../shards/{shard}/failover with "force": true promotes a replica meanwhile.',
   },
   nodeRefuses: {
     severity: 'error',

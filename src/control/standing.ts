@@ -13,6 +13,10 @@ import type { NodeView, Situation } from './situation.ts';
  */
 const LAST_WORD_SLACK_MS = 15_000;
 
+/** Nothing it says shows that it ever came to its master: the first writes to the shard may be younger than the last look at that. */
+const NEVER_LINKED =
+  'it is empty, and no living link to the master was seen, which may have taken its first writes since it was last looked at';
+
 const ELSEWHERE = 'it did not follow the master while that still answered';
 
 /** Looks are this many intervals apart at most while all is well, late timers included. */
@@ -38,9 +42,8 @@ export function standingOf(situation: Situation, copy: Copy): Standing {
   if (sequence === 0 && !isShardEmpty(copy)) {
     return refused('its sequence is 0 and the shard is not known to be empty');
   }
-  // Seen empty by this leadership, the shard has nothing a link could have failed to bring; what was written down may be of long ago.
-  if (sequence === 0 && master.memory.positions.at(-1)?.sequence === 0) {
-    return { kind: 'known', why: 'nothing was ever written to this shard' };
+  if (sequence === 0 && isJustSeenEmpty(master)) {
+    return { kind: 'known', why: 'its master was seen empty shortly before it was missed' };
   }
   // Its master's data is gone for good, and it would follow that emptied master into nothing: what it has is what is left.
   if (master.loss?.isIdentityLost === true) return { kind: 'known', why: describeLag(copy) };
@@ -54,6 +57,13 @@ export function standingOf(situation: Situation, copy: Copy): Standing {
 /** Known from the master's own word: that a replica has nothing says nothing. */
 function isShardEmpty({ master, floor }: Copy): boolean {
   return floor === 0 && lastKnown(master) === 0;
+}
+
+/** Whether all that it may have taken since falls into the time that a death may cost: then there is nothing that a link could have failed to bring. */
+function isJustSeenEmpty(master: NodeView): boolean {
+  const last = master.memory.positions.at(-1);
+  if (last?.sequence !== 0 || master.memory.absence === null) return false;
+  return silentSinceMs(master) - last.atMs <= LAG_MS_MAX;
 }
 
 /** The positions of a master from before it lost its data, if it did: what its successor is measured by. */
@@ -131,6 +141,7 @@ function linkBefore(situation: Situation, found: LinkCase): string | null {
  */
 function linkedAfterwards(found: LinkCase, before: NodeReport): string | null {
   const { view, master } = found;
+  if (view.report?.sequence === 0) return NEVER_LINKED;
   const isFresh = before.version < 0;
   if (!isFresh && before.master !== master.node.address) {
     return ELSEWHERE;
@@ -140,7 +151,9 @@ function linkedAfterwards(found: LinkCase, before: NodeReport): string | null {
 }
 
 /** A replica that came to its master only after the last look at it must have reached what that look showed: `up` comes before the data. */
-function lackOf({ view, lag }: LinkCase): string | null {
+function lackOf({ view, master, lag }: LinkCase): string | null {
+  const wasLinked = view.memory.linked?.master === master.node.address || isWrittenDown(view, master.node.id);
+  if (view.report?.sequence === 0 && !wasLinked) return NEVER_LINKED;
   if (lag.kind === 'known' && lag.count === 0) return null;
   const sequence = view.report?.sequence ?? 0;
   const lacks =

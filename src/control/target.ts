@@ -60,6 +60,8 @@ type Sights = ReadonlyMap<NodeId, Sight>;
 export function needOf(circumstances: Circumstances, sights: Sights, sight: Sight): Need {
   const { cluster } = circumstances;
   const { condition, report, node } = sight;
+  if (node.role === 'replica' && sight.memory.wasOutOfCluster && sight.facts.remake === null)
+    return { kind: 'condemn', why: OUT_OF_CLUSTER };
   if (condition !== 'answering' || report === null) return { kind: 'unseen' };
   if (report.version > ADOPTED_VERSION_MAX) {
     return { kind: 'foreignVersion', why: `it has version ${report.version}, ours is ${cluster.version}` };
@@ -71,6 +73,9 @@ export function needOf(circumstances: Circumstances, sights: Sights, sight: Sigh
     ? needOfMaster(circumstances, { sights, sight, report })
     : needOfReplica(circumstances, { sights, sight, report });
 }
+
+/** It follows again as if nothing had been when it is back (facts section 3.5). */
+const OUT_OF_CLUSTER = 'it was seen with cluster mode off, in which it is a master for anybody';
 
 interface NodeCase {
   readonly sights: Sights;

@@ -16,7 +16,7 @@ import { isFresh } from '../control/sight.ts';
 import type { Situation } from '../control/situation.ts';
 import { masterOf } from '../topology/cluster.ts';
 import type { ChangeError, ClusterRecord } from '../topology/record.ts';
-import type { Cluster, NodeId, Shard } from '../topology/types.ts';
+import type { Cluster, Node, NodeId, Shard } from '../topology/types.ts';
 
 /** What is asked of one cluster. */
 export type HandRequest = Pick<FailoverRequest, 'shardIndex' | 'preferred' | 'isForced'>;
@@ -112,10 +112,10 @@ export class ManualFailover {
   ): Promise<Result<Choice & { readonly record: ClusterRecord }, FailoverRefusal>> {
     const shard = this.#ports.current().record.cluster.shards[request.shardIndex];
     if (shard === undefined) return err({ kind: 'missing' });
-    const unfit = request.preferred === null ? null : unfitReason(shard, null, request);
+    const unfit = request.preferred === null ? null : unfitReason(shard, true, request);
     if (unfit !== null) return refused(unfit);
     const askedAtMs = this.#ports.clock.monotonicMs();
-    await this.#untilLooked(shard, askedAtMs);
+    await this.#untilLooked(this.#concerned(shard, request), askedAtMs);
     const floor = floorOf(this.#ports.current().situation, shard, askedAtMs);
     for (;;) {
       if (this.#isStopped) return err({ kind: 'notLeader' });
@@ -128,13 +128,20 @@ export class ManualFailover {
       const nowMs = this.#ports.clock.monotonicMs();
       if (nowMs >= askedAtMs + LOOKS_WAIT_MS || !isCatchingUp(situation, asked)) return refused(choice.error);
       await this.#until(CATCH_UP_PAUSE_MS, () => false);
-      await this.#untilLooked(shard, nowMs);
+      await this.#untilLooked(shard.nodes, nowMs);
     }
   }
 
-  /** Until every node of the shard has answered a look that began after the request, or time is up. */
-  #untilLooked(shard: Shard, askedAtMs: number): Promise<void> {
-    const ids = shard.nodes.map((node) => node.id);
+  /** Whose word a choice depends on: whether a master is accepted as it is also on what other masters have handed over to it. */
+  #concerned(shard: Shard, { preferred }: HandRequest): readonly Node[] {
+    if (preferred !== masterOf(shard).id) return shard.nodes;
+    const { shards } = this.#ports.current().record.cluster;
+    return [...shard.nodes, ...shards.filter(({ id }) => id !== shard.id).map(masterOf)];
+  }
+
+  /** Until every one of these nodes has answered a look that began after the request, or time is up. */
+  #untilLooked(nodes: readonly Node[], askedAtMs: number): Promise<void> {
+    const ids = nodes.map((node) => node.id);
     this.#ports.lookNow(ids);
     return this.#until(LOOKS_WAIT_MS, () => {
       const { situation } = this.#ports.current();

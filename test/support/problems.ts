@@ -9,18 +9,29 @@ export function linesOf(trio: Trio, stage: Scene, event: string): readonly LogLi
   return trio.logged(event).filter((line) => line['namespace'] === stage.namespace);
 }
 
-/** Waits until a problem of `kind`, about the node at `addr` if given, was told, and returns its first line. */
+/** Waits until a problem of `kind`, about the node at `addr` and with `detail` if given, was told, and returns its first line. */
 export async function problemTold(
   trio: Trio,
   stage: Scene,
-  { kind, addr }: { readonly kind: string; readonly addr?: string },
+  { kind, addr, detail }: { readonly kind: string; readonly addr?: string; readonly detail?: RegExp },
 ): Promise<LogLine> {
   return waitUntil(`the log to tell of ${kind}`, () => {
     const lines = linesOf(trio, stage, 'problem.found');
     const line = lines.find(
-      (each) => each['problem'] === kind && (addr === undefined || each['addr'] === addr),
+      (each) =>
+        each['problem'] === kind &&
+        (addr === undefined || each['addr'] === addr) &&
+        (detail === undefined || detail.test(String(each['detail']))),
     );
     return line ?? notYet(lines);
+  });
+}
+
+/** Waits until the copy at `addr` was seen made anew: its place and a link that is up come before that. */
+export async function remadeTold(trio: Trio, stage: Scene, addr: string): Promise<void> {
+  await waitUntil(`the log to tell that the copy at ${addr} is made anew`, () => {
+    const lines = linesOf(trio, stage, 'copy.remake.committed');
+    return lines.some((line) => JSON.stringify(line).includes(addr)) ? true : notYet(lines);
   });
 }
 

@@ -254,5 +254,66 @@ test('only a loss that is seen now can be accepted', () => {
   scene.set(scene.id(0, 0), FRESH);
   scene.round();
   scene.fail(scene.id(0, 0), 'hang');
-  expect(refusal(ask(scene, { preferred: scene.id(0, 0), isForced: true }))).toMatch(/is already the master/);
+  expect(refusal(ask(scene, { preferred: scene.id(0, 0), isForced: true }))).toMatch(
+    /the master of this shard, does not answer now/,
+  );
 });
+
+const HANDED_OVER = slotRange(9000, 9009);
+
+/** Slots of shard 1 were handed over by hand to the master of shard 0, which had `sequence` and then came back empty. */
+function handedToNothing(groupSize: number, sequence: number): Scene {
+  const scene = new Scene(2, groupSize);
+  for (const { id } of scene.cluster.shards[0]?.nodes ?? []) scene.set(id, { sequence });
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  scene.set(scene.id(1, 0), {
+    sourceJob: { range: HANDED_OVER, destination: scene.id(0, 0), state: 'success', isInEffect: true },
+  });
+  scene.set(scene.id(0, 0), FRESH);
+  scene.round();
+  return scene;
+}
+
+test.each([
+  [1, 100],
+  [1, 0],
+  [3, 0],
+])(
+  'slots that went to a master which then lost its disk (of %i nodes, at sequence %i before): the call that leads out is told, and leads out',
+  (groupSize, sequence) => {
+    const scene = handedToNothing(groupSize, sequence);
+    const [target, source] = [scene.id(0, 0), scene.id(1, 0)];
+    const decision = scene.decide();
+    expect(actionsOf(decision, 'push')).toEqual([]);
+    expect(decision.problems.find(({ kind }) => kind === 'unrecordedHandOver')?.detail).toContain(
+      `/shards/0/failover {"force":true,"preferred_node_id":"${target}"}`,
+    );
+    const { action } = valueOf(ask(scene, { preferred: target, isForced: true }));
+    expect(action.reasons).toMatchObject([
+      { kind: 'migrationGivenUp', slots: '9000-9009' },
+      { kind: 'copyRemade' },
+    ]);
+    expect(action.next.version).toBe(2);
+    scene.endCommit(action);
+    scene.memory = forgetNode(scene.memory, target);
+    scene.round();
+    const told = new Set<NodeId>();
+    while (!told.has(target)) {
+      const pushes = actionsOf(scene.decide(), 'push');
+      expect(pushes).not.toEqual([]);
+      for (const push of pushes) {
+        if (push.node === target) expect(told).toContain(source);
+        told.add(push.node);
+        if (push.purpose === 'role') scene.takePush(push);
+        else scene.takeIsolation(push);
+      }
+      if (told.has(source))
+        scene.set(source, {
+          sourceJob: { range: HANDED_OVER, destination: target, state: 'success', isInEffect: false },
+        });
+      scene.round();
+    }
+    expect(scene.problems()).not.toContain('unrecordedHandOver');
+  },
+);

@@ -251,3 +251,38 @@ test('a replica just told whom to follow is looked at again soon until its link 
   scene.probe(scene.id(0, 1));
   expect([...scene.decide().expectant]).toEqual([]);
 });
+
+test('a new link is told as down or behind only when it had a fair chance, one that was up and broke at once', () => {
+  const scene = new Scene(1, 2);
+  scene.set(scene.id(0, 1), FRESH);
+  scene.rounds(2);
+  const id = scene.id(0, 1);
+  scene.takePush(only(scene.decide(), 'push'));
+  scene.set(id, { link: 'down', lastIoSeconds: null, sequence: 0 });
+  scene.rounds(5);
+  expect(scene.problems()).toEqual([]);
+  scene.rounds(2);
+  expect(scene.problems()).toEqual(['replicaLinkDown']);
+  scene.set(id, { link: 'up', lastIoSeconds: 0 });
+  scene.set(scene.id(0, 0), { sequence: 5000 });
+  scene.rounds(5);
+  expect(scene.problems()).toEqual([]);
+  scene.rounds(2);
+  expect(scene.problems()).toEqual(['replicaBehind']);
+  scene.set(id, { sequence: 5000 });
+  scene.rounds(3);
+  expect(scene.problems()).toEqual([]);
+  scene.set(id, { link: 'down' });
+  scene.round();
+  expect(scene.problems()).toEqual(['replicaLinkDown']);
+});
+
+test('a link that was written down as living and is down at the first look of a new leader is told at once', () => {
+  const scene = new Scene(1, 2);
+  scene.rounds(2);
+  scene.decide();
+  scene.changeLeader();
+  scene.set(scene.id(0, 1), { link: 'down' });
+  scene.round();
+  expect(scene.problems()).toEqual(['replicaLinkDown']);
+});

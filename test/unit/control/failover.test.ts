@@ -169,6 +169,7 @@ test('a shard without replicas is told to people', () => {
 
 test('a link that was down while the master still answered excludes a replica; one that broke with the master does not', () => {
   const before = new Scene();
+  before.round();
   before.set(before.id(0, 1), { link: 'down' });
   before.rounds(2);
   expect(before.problems()).toEqual(['replicaLinkDown']);
@@ -490,6 +491,47 @@ test('in an empty shard a replica is taken although its link had not come up yet
   scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds: null, sequence: 0 });
   scene.rounds(2);
   scene.fail(scene.id(0, 0));
+  scene.rounds(3);
+  only(scene.decide(), 'commit');
+});
+
+test('an empty replica that was never linked is not taken when its master was looked at too long before it was missed', () => {
+  const reports = [
+    { link: 'down', lastIoSeconds: null },
+    // A handshake that was refused counts as a word, too.
+    { link: 'down', lastIoSeconds: 1 },
+  ] as const;
+  for (const report of reports) {
+    const scene = new Scene();
+    scene.set(scene.id(0, 0), { sequence: 0 });
+    scene.set(scene.id(0, 1), { ...report, sequence: 0 });
+    scene.rounds(2);
+    scene.fail(scene.id(0, 0));
+    scene.nowMs += 1000;
+    scene.rounds(3);
+    expect(whyNot(scene)).toMatch(/it is empty, and no living link to the master was seen/);
+  }
+});
+
+test('an empty replica that is seen only after its master died is not taken on its word', () => {
+  const scene = new Scene();
+  scene.set(scene.id(0, 0), { sequence: 0 });
+  scene.fail(scene.id(0, 1), 'loading');
+  scene.rounds(2);
+  scene.fail(scene.id(0, 0));
+  scene.nowMs += 1000;
+  const word = { link: 'down', lastIoSeconds: 1, sequence: 0 } as const;
+  scene.answers.set(scene.id(0, 1), { ...scene.converged(scene.id(0, 1)), ...word });
+  scene.rounds(3);
+  expect(whyNot(scene)).toMatch(/it is empty, and no living link to the master was seen/);
+});
+
+test('an empty replica whose link was seen is taken however long before its master was looked at', () => {
+  const scene = new Scene();
+  for (const nodeIndex of [0, 1]) scene.set(scene.id(0, nodeIndex), { sequence: 0 });
+  scene.rounds(2);
+  scene.fail(scene.id(0, 0));
+  scene.nowMs += 1000;
   scene.rounds(3);
   only(scene.decide(), 'commit');
 });

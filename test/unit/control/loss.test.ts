@@ -152,7 +152,7 @@ test('when every copy is gone, nobody is promoted and nobody is told to follow a
 test('a replica that was far behind is what is left when the disk of its master was exchanged', () => {
   const scene = new Scene(2, 2);
   scene.set(scene.id(0, 0), { sequence: 5100 });
-  scene.rounds(3);
+  scene.rounds(7);
   expect(scene.problems()).toEqual(['replicaBehind']);
   scene.set(scene.id(0, 0), FRESH);
   scene.rounds(2);

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 
 import type { PushAction } from '../../../src/control/actions.ts';
-import { clusterWithVersion } from '../../../src/topology/cluster.ts';
+import { clusterWithVersion, masterOf } from '../../../src/topology/cluster.ts';
 import { isolationText, setNodesText } from '../../../src/topology/setnodes-text.ts';
 import type { NodeId } from '../../../src/topology/types.ts';
 import { valueOf } from '../topology/arbitrary.ts';
@@ -326,4 +326,67 @@ test('a replica of the old master that has more than the new one is made anew; o
     if (purpose === null) expect(only(decision, 'commit').reasons).toMatchObject([{ kind: 'copyCondemned' }]);
     else expect(only(decision, 'push')).toMatchObject({ node: scene.id(0, 2), purpose });
   }
+});
+
+test('a replica seen with cluster mode off is condemned at once, cannot take over, and is made anew under any leader', () => {
+  const scene = new Scene(1, 2);
+  scene.rounds(2);
+  scene.decide();
+  scene.fail(scene.id(0, 1), 'clusterDisabled');
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([
+    { kind: 'copyCondemned', node: scene.id(0, 1), text: expect.stringMatching(/with cluster mode off/) },
+  ]);
+  expect(scene.decide().actions).toEqual([]);
+  expect(scene.problems()).toEqual(['clusterDisabled', 'copyNotProven']);
+  scene.changeLeader();
+  scene.answers.set(scene.id(0, 1), scene.converged(scene.id(0, 1)));
+  scene.round();
+  expect(only(scene.decide(), 'push')).toMatchObject({ node: scene.id(0, 1), purpose: 'isolation' });
+  scene.fail(scene.id(0, 0), 'connectionRefused');
+  scene.rounds(4);
+  expect(scene.decide().problems.find(({ kind }) => kind === 'masterUnreachable')?.detail).toMatch(
+    /its copy is not proven: it was seen with cluster mode off/,
+  );
+});
+
+test('a master seen with cluster mode off is told and stays: its replicas have what it takes', () => {
+  const scene = new Scene(1, 2);
+  scene.rounds(2);
+  scene.fail(scene.id(0, 0), 'clusterDisabled');
+  scene.rounds(10);
+  expect(scene.decide().actions).toEqual([]);
+  expect(scene.problems()).toEqual(['clusterDisabled']);
+});
+
+test('one that is back before that could be written down is condemned all the same', () => {
+  const scene = new Scene(1, 2);
+  scene.rounds(2);
+  scene.decide();
+  scene.fail(scene.id(0, 1), 'clusterDisabled');
+  scene.round();
+  const lost = only(scene.decide(), 'commit');
+  scene.answers.set(scene.id(0, 1), scene.converged(scene.id(0, 1)));
+  scene.round();
+  scene.endCommit(lost, false);
+  scene.rounds(2);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'copyCondemned', node: scene.id(0, 1) }]);
+});
+
+test('a master that was seen so and is back is no other than before: it may be replaced and follow', () => {
+  const scene = new Scene(1, 2);
+  scene.rounds(2);
+  scene.fail(scene.id(0, 0), 'clusterDisabled');
+  scene.rounds(2);
+  scene.answers.set(scene.id(0, 0), scene.converged(scene.id(0, 0)));
+  scene.rounds(2);
+  expect(scene.problems()).toEqual([]);
+  scene.fail(scene.id(0, 0), 'connectionRefused');
+  scene.rounds(4);
+  const { next } = scene.commit();
+  expect(masterOf(next.shards[0]!).id).toBe(scene.id(0, 1));
+  scene.settle();
+  scene.set(scene.id(0, 0), { version: 1, role: 'master', master: null });
+  scene.rounds(2);
+  expect(only(scene.decide(), 'push')).toMatchObject({ node: scene.id(0, 0), purpose: 'isolation' });
 });
