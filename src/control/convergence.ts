@@ -247,6 +247,21 @@ export function expectantNodes(situation: Situation): ReadonlySet<NodeId> {
 /** Most restarts are over by then; a look at a port where nobody listens costs next to nothing. */
 const RETURN_WATCH_MS = 120_000;
 
+/**
+ * Masters at whose address nobody listens, with replicas that come to it as soon as somebody does. Should it be back on an empty disk, every
+ * moment until the first look may cost what they have.
+ */
+export function returningMasters(situation: Situation): ReadonlySet<NodeId> {
+  const returning = new Set<NodeId>();
+  for (const shard of situation.cluster.shards) {
+    const { node, memory } = masterView(situation, shard);
+    const { absence } = memory;
+    const isRecent = absence?.kind === 'refused' && absence.untilMs - absence.sinceMs < RETURN_WATCH_MS;
+    if (isRecent && shard.nodes.length > 1) returning.add(node.id);
+  }
+  return returning;
+}
+
 /** An old master that comes back takes writes again until it is told that it was replaced (facts section 7). */
 function mayReturnAsMaster({ node, memory: { absence, look } }: NodeView): boolean {
   if (node.role === 'master' || look?.report.role !== 'master' || absence?.kind !== 'refused') return false;

@@ -4,7 +4,14 @@ import { present, unreachable } from '../base/assert.ts';
 import { factsFor } from '../topology/facts.ts';
 import type { NodeId } from '../topology/types.ts';
 import type { Action, FenceAction, OutrunAction, PushAction } from './actions.ts';
-import { expectantNodes, heldNodes, planPushes, planRaise, raiseMemoryAfter } from './convergence.ts';
+import {
+  expectantNodes,
+  heldNodes,
+  planPushes,
+  planRaise,
+  raiseMemoryAfter,
+  returningMasters,
+} from './convergence.ts';
 import { diagnose } from './diagnosis.ts';
 import { type Draft, planFailovers } from './failover.ts';
 import { planAdoptions } from './hand-over.ts';
@@ -27,6 +34,8 @@ export interface Decision {
   readonly problems: readonly Problem[];
   /** Nodes to probe again soon (about every 100 ms) instead of at the interval: their next word moves something on. */
   readonly expectant: ReadonlySet<NodeId>;
+  /** Nodes to probe about every 20 ms: who comes back at their addresses decides about the data of others. */
+  readonly returning: ReadonlySet<NodeId>;
   /** Decide again at this time even if nothing happens; Infinity when there is no such time. */
   readonly wakeAtMs: number;
 }
@@ -49,7 +58,11 @@ export function decide(input: ControlInput): Decision {
   const held = heldNodes(situation);
   const raise = planRaise(situation, held);
   const problems = [...diagnose(situation), ...failover.problems, ...migration.problems];
-  const rest = { problems, expectant: expectantNodes(situation) };
+  const rest = {
+    problems,
+    expectant: expectantNodes(situation),
+    returning: returningMasters(situation),
+  };
   if (memory.commit.isInFlight) return { actions: [], memory, ...rest, wakeAtMs: Infinity };
 
   const drafts = [

@@ -33,6 +33,7 @@ import { lookAt, type Situation } from '../control/situation.ts';
 import { allNodes, findNode } from '../topology/cluster.ts';
 import type { ChangeError, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
+import { LookPacer } from './look-pacer.ts';
 import { type HandRequest, ManualFailover } from './manual-failover.ts';
 import { NodeWatch } from './node-watch.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient } from './ports.ts';
@@ -55,6 +56,9 @@ const GATHER_MS = 5;
 
 /** How often nodes are looked at of which something is expected. */
 const EXPECTANT_LOOK_MS = 100;
+
+/** A replica asks for its master again about once a second: an emptied one has to be seen and fenced before that. */
+const RETURNING_LOOK_MS = 20;
 
 /** SETNODES may wait 10 s for a sleeping replication thread (facts section 3.6). */
 const PUSH_DEADLINE_MS = 15_000;
@@ -81,6 +85,8 @@ export class Supervisor {
   readonly #settings: ControlSettings;
   readonly #reporter: Reporter;
   readonly #watch: NodeWatch;
+  readonly #expectant: LookPacer;
+  readonly #returning: LookPacer;
   readonly #manual: ManualFailover;
   /** Pushes, steps of outrunning, commits and migrations that have not ended. */
   readonly #acts = new Set<Promise<void>>();
@@ -88,12 +94,10 @@ export class Supervisor {
   #memory: ControlMemory = NO_MEMORY;
   #events: ControlEvent[] = [];
   #problems: readonly Problem[] = [];
-  #expectant: ReadonlySet<NodeId> = new Set();
   /** The last version that every node was seen to have; a push of it after that repairs something. */
   #convergedVersion: ClusterVersion | null = null;
   #turnTimer: Timer | null = null;
   #wakeTimer: Timer | null = null;
-  #expectantTimer: Timer | null = null;
   #isStopped = false;
 
   constructor(record: ClusterRecord, context: SupervisorContext, settings: ControlSettings) {
@@ -113,9 +117,12 @@ export class Supervisor {
         this.#happened({ kind: 'probed', node: look.id, ...look });
       },
     });
+    const lookNow = (ids: readonly NodeId[]): void => this.#watch.lookNow(ids);
+    this.#expectant = new LookPacer({ clock, lookNow }, EXPECTANT_LOOK_MS);
+    this.#returning = new LookPacer({ clock, lookNow }, RETURNING_LOOK_MS);
     this.#manual = new ManualFailover({
       clock,
-      lookNow: (ids) => this.#watch.lookNow(ids),
+      lookNow,
       current: () => ({ record: this.#record, situation: this.#situation() }),
       commit: (from, action) => this.#replace(from, action),
       forget: (id) => {
@@ -166,7 +173,8 @@ export class Supervisor {
     this.#isStopped = true;
     this.#turnTimer?.cancel();
     this.#wakeTimer?.cancel();
-    this.#expectantTimer?.cancel();
+    this.#expectant.stop();
+    this.#returning.stop();
     this.#watch.follow([]);
     this.#manual.stop();
     await Promise.all([this.#watch.stop(), this.#manual.ended(), ...this.#acts]);
@@ -201,7 +209,8 @@ export class Supervisor {
     this.#reporter.problems(decision.problems);
     for (const action of decision.actions) this.#act(action);
     this.#wakeAt(decision.wakeAtMs);
-    this.#expect(decision.expectant);
+    this.#expectant.follow(decision.expectant);
+    this.#returning.follow(decision.returning);
     this.#noteConvergence();
     this.#manual.turned();
   }
@@ -235,17 +244,6 @@ export class Supervisor {
     if (wakeAtMs === Infinity) return;
     const delayMs = Math.max(0, wakeAtMs - this.#context.clock.monotonicMs());
     this.#wakeTimer = this.#context.clock.setTimer(delayMs, () => this.#turnSoon());
-  }
-
-  /** Looks at the expectant nodes at a quick pace for as long as there are any. */
-  #expect(expectant: ReadonlySet<NodeId>): void {
-    this.#expectant = expectant;
-    if (expectant.size === 0) return;
-    this.#expectantTimer ??= this.#context.clock.setTimer(EXPECTANT_LOOK_MS, () => {
-      this.#expectantTimer = null;
-      this.#watch.lookNow([...this.#expectant]);
-      this.#expect(this.#expectant);
-    });
   }
 
   #act(action: Action): void {
