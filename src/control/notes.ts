@@ -162,8 +162,10 @@ function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
   if (report.sequence === null || report.sequence < 0 || (need.kind !== 'nothing' && !isLeading)) return null;
   const following = node.role === 'master' ? node.id : linkTo(situation, view, master);
   if (following === known.following && report.sequence === known.sequence) return null;
-  // An empty replica without a link tells no more than one that was never seen: its link is awaited, and then written down at once.
-  if (known.sequence === null && report.sequence === 0 && following === null) return null;
+  // Without a link an empty replica tells no more than one that was never seen, and so does any whose master is not there: its link is awaited, and
+  // then written down at once.
+  const isTelling = report.sequence > 0 && (node.role === 'master' || master.condition === 'answering');
+  if (known.sequence === null && following === null && !isTelling) return null;
   return { sequence: report.sequence, following, seenAtSeconds: situation.nowSeconds, remake: null };
 }
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { CommitAction } from '../../../src/control/actions.ts';
 import { decide } from '../../../src/control/decide.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
-import { type NodeFacts, UNSEEN_NODE, withReadMasters } from '../../../src/topology/facts.ts';
+import { type NodeFacts, UNSEEN_NODE, initialFacts, withReadMasters } from '../../../src/topology/facts.ts';
 import type { NodeId } from '../../../src/topology/types.ts';
 import { FRESH, INTERVAL_MS, Scene } from './scene.ts';
 
@@ -52,6 +52,18 @@ test('the first link of an empty replica is written down at the first look that 
   expect(note(scene)).not.toBeNull();
   expect(factsOf(scene, scene.id(0, 1))).toMatchObject({ sequence: 0, following: scene.id(0, 0) });
   expect(factsOf(scene, scene.id(1, 1))).toBe(UNSEEN_NODE);
+});
+
+test('what a new leader sees of a replica after the death of its master is no sight of a link that failed before', () => {
+  const scene = new Scene();
+  scene.facts = initialFacts(scene.cluster);
+  scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds: 2 });
+  scene.fail(scene.id(0, 0), 'connectionRefused');
+  scene.rounds(2);
+  note(scene);
+  expect(factsOf(scene, scene.id(0, 1))).toBe(UNSEEN_NODE);
+  scene.rounds(2);
+  expect(decide(scene).actions).toMatchObject([{ kind: 'commit', reasons: [{ kind: 'failover' }] }]);
 });
 
 test('positions that only move on are written down every 10 s at most', () => {
