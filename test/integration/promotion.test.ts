@@ -234,7 +234,9 @@ describe('when all controllers are stopped', () => {
     await untilProblem(
       stage,
       'masterUnreachable',
-      new RegExp(`No eligible replica: .*${replica.addr}: (it has no topology|its topology of version 0)`),
+      new RegExp(
+        `No eligible replica: .*${replica.addr}: (it has no topology|(its copy is not proven: )?its topology of version 0)`,
+      ),
     );
     expect((await stage.view('c')).version).toBe(1);
     await stage.nodeAt(master.addr).restart();
