@@ -60,6 +60,9 @@ const EXPECTANT_LOOK_MS = 100;
 /** A replica asks for its master again about once a second: an emptied one has to be seen and fenced before that. */
 const RETURNING_LOOK_MS = 20;
 
+/** A look that has to come first holds decisions back no longer than this. */
+const LOOK_FIRST_MS = 500;
+
 /** SETNODES may wait 10 s for a sleeping replication thread (facts section 3.6). */
 const PUSH_DEADLINE_MS = 15_000;
 
@@ -96,6 +99,10 @@ export class Supervisor {
   #problems: readonly Problem[] = [];
   /** The last version that every node was seen to have; a push of it after that repairs something. */
   #convergedVersion: ClusterVersion | null = null;
+  /** Masters whose look comes before the next decision, and since when. */
+  #awaited = new Set<NodeId>();
+  #awaitedSinceMs = -Infinity;
+  #isCommitting = false;
   #turnTimer: Timer | null = null;
   #wakeTimer: Timer | null = null;
   #isStopped = false;
@@ -143,12 +150,34 @@ export class Supervisor {
     const { revision, factsRevision } = this.#record;
     const isClusterSame = record.revision === revision;
     if (this.#isStopped || (isClusterSame && record.factsRevision === factsRevision)) return;
+    const isHigher = record.cluster.version > this.#record.cluster.version;
     this.#record = record;
     if (isClusterSame) return;
+    if (isHigher && !this.#isCommitting) this.#lookFirst();
     this.#memory = forgetOthers(this.#memory, record.cluster);
     this.#watch.follow(nodesOf(record.cluster));
     this.#reporter.follow(record.cluster);
     this.#turnSoon();
+  }
+
+  /**
+   * A topology that somebody asked for goes out after one more look at every master that answers: what was handed over by hand since the last one
+   * is undone by a higher version (facts section 5.4), unless it is seen before. What is decided here is decided from such looks already.
+   */
+  #lookFirst(): void {
+    const nowMs = this.#context.clock.monotonicMs();
+    const masters = [...this.#situation().views.values()].filter(
+      ({ node, condition }) => node.role === 'master' && condition === 'answering',
+    );
+    this.#awaited = new Set(masters.map(({ node }) => node.id));
+    this.#awaitedSinceMs = nowMs;
+    this.#watch.lookNow([...this.#awaited]);
+  }
+
+  /** Whether a look that is to come first is still under way. */
+  get #isLookAwaited(): boolean {
+    const { clock } = this.#context;
+    return this.#awaited.size > 0 && clock.monotonicMs() < this.#awaitedSinceMs + LOOK_FIRST_MS;
   }
 
   /** Looks at all nodes at once instead of at the next round. */
@@ -181,6 +210,8 @@ export class Supervisor {
   }
 
   #happened(event: ControlEvent): void {
+    if (event.kind === 'probed' && event.startedAtMs >= this.#awaitedSinceMs)
+      this.#awaited.delete(event.node);
     this.#events.push(event);
     this.#turnSoon();
   }
@@ -202,6 +233,10 @@ export class Supervisor {
     this.#memory = observe(this.#memory, { cluster: this.#record.cluster, settings: this.#settings }, events);
     // Without the lead or the record nothing is decided: whoever made this object is about to stop it.
     if (this.#isStopped || current === null || !this.#context.isCurrent(term)) return;
+    if (this.#isLookAwaited) {
+      this.#wakeAt(this.#awaitedSinceMs + LOOK_FIRST_MS);
+      return;
+    }
     const decision = this.#decide();
     if (decision === null) return;
     this.#memory = decision.memory;
@@ -358,7 +393,9 @@ export class Supervisor {
     if (this.#isStopped || !isCurrent(term)) return err({ kind: 'notLeader' });
     this.#reporter.committing(action);
     const { next, facts } = action;
+    this.#isCommitting = true;
     const result = await records.replaceCluster(from, next, { facts, term });
+    this.#isCommitting = false;
     this.#reporter.committed(action, result);
     const current = records.getCluster(from.namespace, from.cluster.name);
     if (current !== null) this.recordChanged(current);
