@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { startMigration } from '../../../src/topology/change-slots.ts';
-import { masterOf } from '../../../src/topology/cluster.ts';
+import { clusterWithVersion, masterOf } from '../../../src/topology/cluster.ts';
 import { slotRange } from '../../../src/topology/slot.ts';
 import { addressOf, makeCluster, nameOf, OPTIONS, PING_INTERVAL_MS, Scene } from './scene.ts';
 
@@ -50,6 +50,25 @@ describe('a new cluster', () => {
     await scene.clock.advance(5 * PING_INTERVAL_MS);
     expect(scene.fleet.node(address).probes).toBe(probes);
     expect(scene.leadership.status(scene.namespace, other.name)).toBeNull();
+    await scene.stop();
+  });
+});
+
+describe('a change that somebody else commits', () => {
+  it('goes out after one more look at the masters: slots handed over by hand a moment ago are recorded first', async () => {
+    const scene = new Scene(2, 1);
+    await scene.settle();
+    const [source, target] = [scene.model(0, 0), scene.model(1, 0)];
+    const range = slotRange(0, 0);
+    source.sourceJob = { range, destination: scene.node(1, 0).id, state: 'success', isInEffect: true };
+    target.targetJob = { range, state: 'success' };
+    const before = source.pushes.length;
+    const next = clusterWithVersion(scene.cluster, scene.cluster.version + 1);
+    if (!next.ok) throw new Error('a higher version');
+    scene.put(scene.namespace, next.value);
+    await scene.clock.until(() => scene.isConverged(), 2000);
+    expect(source.pushes.slice(before).map(({ version }) => version)).toEqual([next.value.version + 1]);
+    expect(scene.cluster.shards[1]?.slots[0]).toEqual(range);
     await scene.stop();
   });
 });
