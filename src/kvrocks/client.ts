@@ -15,7 +15,7 @@ import { migrate } from './commands/migrate.ts';
 import { outrun } from './commands/outrun.ts';
 import { setNodeId, setNodes } from './commands/set-topology.ts';
 import { slotService } from './commands/slot-service.ts';
-import { NodeConnection, type Session } from './connection.ts';
+import { NodeConnection, RELOGIN, type Session } from './connection.ts';
 import { ask, final, replyAt, send } from './exchange.ts';
 import { inspect } from './inspection.ts';
 import type { LinkFailure } from './link.ts';
@@ -253,7 +253,5 @@ const LOST: NodeError = {
   kind: 'connectionLost',
   message: 'the connection was lost while it was looked for',
 };
-
-const RELOGIN: NodeError = { kind: 'connectionLost', message: 'closed to log in again' };
 
 const CLOSED = err({ kind: 'ownFault', message: 'not sent: this controller is stopping' } as const);

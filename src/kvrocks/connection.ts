@@ -92,7 +92,7 @@ export class NodeConnection {
   #open(): Opened {
     const current = this.#current;
     // Somebody else has taken the fence down.
-    if (current?.isFenced === true && current.link.login === 'refused') current.link.destroy(OPEN_AGAIN);
+    if (current?.isFenced === true && current.link.login === 'refused') current.link.destroy(RELOGIN);
     if (current !== null && !current.link.isBroken) return current;
     this.#current = this.#opened(false);
     return this.#current;
@@ -111,7 +111,8 @@ export class NodeConnection {
   }
 }
 
-const OPEN_AGAIN: NodeError = { kind: 'connectionLost', message: 'closed to log in again' };
+/** Why a link is closed whose password is no longer the one to ask with: the next question logs in again. */
+export const RELOGIN: NodeError = { kind: 'connectionLost', message: 'closed to log in again' };
 
 function isLoginRefused({ kind }: NodeError): boolean {
   return kind === 'wrongPassword' || kind === 'passwordRequired';

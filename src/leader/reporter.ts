@@ -5,18 +5,18 @@ import type { Result } from '../base/result.ts';
 import type {
   CommitAction,
   CommitReason,
+  FenceAction,
   MigrateAction,
   PushAction,
-  FenceAction,
 } from '../control/actions.ts';
 import type { FailoverRefusal } from '../control/failover-request.ts';
-import type { HandRequest } from './manual-failover.ts';
 import type { NodeError } from '../control/observation.ts';
 import { type Problem, problemKey, PROBLEMS } from '../control/problems.ts';
 import { printSlotRange } from '../topology/slot.ts';
 import type { ChangeError } from '../topology/record.ts';
 import type { Cluster, NodeId } from '../topology/types.ts';
 import { ChangeGate } from './change-gate.ts';
+import type { HandRequest } from './manual-failover.ts';
 import type { LeaderMetrics } from './ports.ts';
 
 const REASON_EVENTS = {

@@ -59,6 +59,18 @@ async function untilTold(stage: Scene, event: string, text: RegExp): Promise<voi
   });
 }
 
+/** A shard whose master came back on an empty disk and is fenced, while its only replica is killed. */
+async function emptiedAndAlone(stage: Scene): Promise<FilledShard & { readonly replica: NodeView }> {
+  const shard = await filledShard(stage, 2);
+  const [replica] = shard.replicas;
+  if (replica === undefined) throw new Error('one replica');
+  await stage.nodeAt(replica.addr).kill();
+  await problemTold(trio(), stage, { kind: 'replicaUnreachable', addr: replica.addr });
+  await restartOnNewDisk(stage.nodeAt(shard.master.addr));
+  await untilTold(stage, 'node.fenced', new RegExp(shard.master.addr));
+  return { ...shard, replica };
+}
+
 async function pauseControllers(): Promise<() => Promise<void>> {
   for (const member of trio().members) member.pause();
   return async () => {
@@ -127,13 +139,7 @@ describe('a master that comes back on an empty disk', () => {
 describe('an emptied master whose replica is away', () => {
   test('is fenced: the replica that comes back keeps what it has and takes over', async () => {
     const stage = scene();
-    const { master, replicas, written } = await filledShard(stage, 2);
-    const [replica] = replicas;
-    if (replica === undefined) throw new Error('one replica');
-    await stage.nodeAt(replica.addr).kill();
-    await problemTold(trio(), stage, { kind: 'replicaUnreachable', addr: replica.addr });
-    await restartOnNewDisk(stage.nodeAt(master.addr));
-    await untilTold(stage, 'node.fenced', new RegExp(master.addr));
+    const { master, replica, written } = await emptiedAndAlone(stage);
     await problemTold(trio(), stage, { kind: 'masterDataLost', addr: master.addr });
     await stage.nodeAt(replica.addr).restart();
     await stage.untilWritable(replica.addr, 'after', '1');
@@ -143,13 +149,7 @@ describe('an emptied master whose replica is away', () => {
 
   test('and that is accepted without its data serves clients and replicas again, whoever leads', async () => {
     const stage = scene();
-    const { master, replicas } = await filledShard(stage, 2);
-    const [replica] = replicas;
-    if (replica === undefined) throw new Error('one replica');
-    await stage.nodeAt(replica.addr).kill();
-    await problemTold(trio(), stage, { kind: 'replicaUnreachable', addr: replica.addr });
-    await restartOnNewDisk(stage.nodeAt(master.addr));
-    await untilTold(stage, 'node.fenced', new RegExp(master.addr));
+    const { master, replica } = await emptiedAndAlone(stage);
     const leader = await trio().leader();
     await leader.kill();
     leader.start();
