@@ -11,8 +11,12 @@ const SUBNETS: readonly string[] = ['198.18', '198.19'].flatMap((prefix) =>
 const BRIDGE_HOST = 254;
 const SEATS_MAX = BRIDGE_HOST - 1;
 const INTERFACE = 'eth0';
+/** The table of packet filters of a thin way. */
+const THIN = 'thin';
 /** A locally administered hardware address that no interface has: the bridge finds nobody who takes such a frame. */
 const NOBODY = '02:00:00:00:00:01';
+/** What gets through a thin way at once before its rate counts: a connection's first words, and a few full packets. */
+const THIN_BURST_KILOBYTES = 16;
 const LINK_UP_ATTEMPTS = 100;
 const LINK_UP_POLL_MS = 50;
 
@@ -115,6 +119,34 @@ export class NetworkNamespaces {
     await this.#neighbour(from, 'delete', to, 'dev', INTERFACE);
   }
 
+  /** From now on no more than so much gets through on this way; what comes on others does as before. */
+  async thin({ from, to }: Way, kilobytesPerSecond: number): Promise<void> {
+    const rate = ['limit', 'rate', 'over', String(kilobytesPerSecond), 'kbytes/second'];
+    const burst = ['burst', String(THIN_BURST_KILOBYTES), 'kbytes'];
+    const filter = ['{', 'type', 'filter', 'hook', 'input', 'priority', '0', ';', '}'];
+    await this.#filter(to, 'add', 'table', 'ip', THIN);
+    await this.#filter(to, 'add', 'chain', 'ip', THIN, 'input', ...filter);
+    await this.#filter(
+      to,
+      'add',
+      'rule',
+      'ip',
+      THIN,
+      'input',
+      'ip',
+      'saddr',
+      from,
+      ...rate,
+      ...burst,
+      'drop',
+    );
+  }
+
+  /** Undoes `thin`. */
+  async widen({ to }: Way): Promise<void> {
+    await this.#filter(to, 'delete', 'table', 'ip', THIN);
+  }
+
   /** Undoes every `drop`. */
   async heal(): Promise<void> {
     for (const host of this.#seats.keys())
@@ -132,9 +164,17 @@ export class NetworkNamespaces {
   }
 
   async #neighbour(host: string, ...args: readonly string[]): Promise<void> {
+    await command('ip', '-n', this.#namesOf(host).namespace, 'neighbour', ...args);
+  }
+
+  async #filter(host: string, ...args: readonly string[]): Promise<void> {
+    await command('ip', 'netns', 'exec', this.#namesOf(host).namespace, 'nft', ...args);
+  }
+
+  #namesOf(host: string): Names {
     const names = this.#seats.get(host);
     if (names === undefined) throw new Error(`${host} is not in this network`);
-    await command('ip', '-n', names.namespace, 'neighbour', ...args);
+    return names;
   }
 
   /** Removing a namespace removes its end of the cable and with it the other. */

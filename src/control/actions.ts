@@ -13,7 +13,7 @@ export type CommitReason =
       readonly text: string;
     }
   | {
-      readonly kind: 'migrationStarted' | 'migrationFinished' | 'migrationGivenUp';
+      readonly kind: 'migrationStarted' | 'migrationCleared' | 'migrationFinished' | 'migrationGivenUp';
       readonly sourceIndex: number;
       readonly targetIndex: number;
       readonly slots: string;

@@ -160,7 +160,7 @@ function withActions(
       }
       case 'migrate': {
         const before = present(migrations.get(action.shard), 'every migration of the cluster is remembered');
-        migrations.set(action.shard, { ...before, request: { endedAtMs: null, error: null } });
+        migrations.set(action.shard, { ...before, request: { endedAtMs: null, error: null }, failed: null });
         break;
       }
       default:

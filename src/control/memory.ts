@@ -3,7 +3,7 @@
 import { unreachable } from '../base/assert.ts';
 import type { Result } from '../base/result.ts';
 import { allNodes, findNode } from '../topology/cluster.ts';
-import type { Cluster, NodeAddress, NodeId, ShardId } from '../topology/types.ts';
+import type { Cluster, ClusterVersion, NodeAddress, NodeId, ShardId } from '../topology/types.ts';
 import {
   type NodeMemory,
   afterFence,
@@ -29,6 +29,8 @@ export interface MigrationMemory {
   readonly failures: number;
   readonly nextAtMs: number;
   readonly request: MigrateRequest | null;
+  /** The end of the look at which the source said that an attempt failed, and the version in force then; null when it has not, or MIGRATE was sent since. */
+  readonly failed: { readonly atMs: number; readonly version: ClusterVersion } | null;
   /** Whether the target was seen, as a master, without a finished import of these slots since the migration was started. */
   readonly sawTargetUnmarked: boolean;
   /** Since when the job is seen running, on the monotonic clock; null while it is not. */

@@ -25,8 +25,8 @@ export interface MigrationView {
   /** The source answered after the last MIGRATE ended, and none is on its way: what it says is of now. */
   readonly isSourceCurrent: boolean;
   /**
-   * The last word of the source was that its job failed, and nothing was sent to it since: it never turned clients away and has the newest
-   * writes, also when it is away now and the target reports a success whose reply was lost.
+   * The source said that its job failed, and nothing was sent to it since: it never turned clients away and has the newest writes, also when it
+   * was restarted or is away now and the target reports a success whose reply was lost.
    */
   readonly isKeptAtSource: boolean;
   /** The target answers and has nothing of what it imported: it lost its data, or is on a disk to which nothing was ever written. */
@@ -44,6 +44,7 @@ export function newMigrationMemory(key: string): MigrationMemory {
     failures: 0,
     nextAtMs: -Infinity,
     request: null,
+    failed: null,
     sawTargetUnmarked: false,
     runningSinceMs: null,
     succeededSinceMs: null,
@@ -69,7 +70,7 @@ export function viewMigration(situation: Situation, place: MigrationPlace): Migr
     sourceState,
     targetState: targetStateOf(target, place, memory),
     isSourceCurrent: requestEndMs !== null && isFresh(source, requestEndMs),
-    isKeptAtSource: sourceState === 'failed' && memory.request === null,
+    isKeptAtSource: memory.request === null && (sourceState === 'failed' || memory.failed !== null),
     isTargetEmptied: isEmptied(target),
   };
 }
@@ -100,6 +101,15 @@ function sourceStateOf(source: NodeView, target: NodeView, { migration }: Migrat
 export function isEmptied({ condition, report, loss }: NodeView): boolean {
   if (loss !== null) return true;
   return condition === 'answering' && report !== null && report.version < 0 && report.sequence === 0;
+}
+
+/**
+ * Whether the target may serve the slots without owning them: its last report shows an import of exactly them, finished or not. It serves them
+ * from its success on, also when the source never hears of that and has it drop the data again, until it is told a higher version.
+ */
+export function mayServeImport(target: NodeView, { migration }: MigrationPlace): boolean {
+  const job = target.report?.targetJob ?? null;
+  return job !== null && equalRanges(job.range, migration.range);
 }
 
 /** Whether the target's last report shows a finished import of exactly these slots, of whatever time. */

@@ -9,7 +9,7 @@ import type { CommitReason, MigrateAction } from './actions.ts';
 import type { Draft } from './failover.ts';
 import { unrecordedHandOvers } from './hand-over.ts';
 import type { MigrationMemory } from './memory.ts';
-import { type MigrationView, isTargetMarked, viewMigration } from './migration-status.ts';
+import { type MigrationView, isTargetMarked, mayServeImport, viewMigration } from './migration-status.ts';
 import type { Problem } from './problems.ts';
 import { retryDelayMs } from './settings.ts';
 import { isAway, isFresh, silentSinceMs } from './sight.ts';
@@ -23,7 +23,7 @@ export type MigrationStep =
   | { readonly kind: 'wait'; readonly why: string; readonly untilMs: number | null }
   | { readonly kind: 'start'; readonly why: string; readonly isTargetMarked: boolean }
   | { readonly kind: 'migrate' }
-  | { readonly kind: 'finish' | 'giveUp'; readonly why: string };
+  | { readonly kind: 'clear' | 'finish' | 'giveUp'; readonly why: string };
 
 export interface MigrationPlan extends Draft {
   readonly requests: readonly MigrateAction[];
@@ -41,9 +41,12 @@ export function reviewMigrations(situation: Situation): ReadonlyMap<ShardId, Mig
   for (const place of migrationsOf(situation.cluster)) {
     const view = viewMigration(situation, place);
     const isRunning = view.sourceState === 'running' || view.targetState === 'running';
+    const failed = view.memory.failed ?? failureSeen(situation, view);
+    const sawBefore = view.memory.sawTargetUnmarked && failed === view.memory.failed;
     const memory: MigrationMemory = {
       ...view.memory,
-      sawTargetUnmarked: view.memory.sawTargetUnmarked || seesTargetUnmarked(view),
+      failed,
+      sawTargetUnmarked: sawBefore || seesTargetUnmarked(view, failed),
       runningSinceMs: isRunning ? (view.memory.runningSinceMs ?? situation.nowMs) : null,
       succeededSinceMs: succeededSinceMs(view),
     };
@@ -58,9 +61,20 @@ function succeededSinceMs({ memory, source, sourceState }: MigrationView): numbe
   return memory.succeededSinceMs ?? source.memory.look?.startedAtMs ?? null;
 }
 
-/** A replica shows no job lines at all, and its old ones again once it is a master (facts section 5.2): its silence proves nothing. */
-function seesTargetUnmarked({ place, target }: MigrationView): boolean {
-  const isTelling = target.condition === 'answering' && target.report?.role === 'master';
+/** The source's word that an attempt failed, be it of an earlier leadership. */
+function failureSeen({ cluster }: Situation, view: MigrationView): MigrationMemory['failed'] {
+  const { look } = view.source.memory;
+  const isTold = view.isSourceCurrent && view.sourceState === 'failed' && look !== null;
+  const isStarted = view.place.migration.stage.kind === 'started';
+  return isStarted && isTold ? { atMs: look.endedAtMs, version: cluster.version } : null;
+}
+
+/**
+ * A replica shows no job lines at all, and its old ones again once it is a master (facts section 5.2): its silence proves nothing. Nor does a look
+ * from before an attempt failed, which may have come to its success at the target since.
+ */
+function seesTargetUnmarked({ place, target }: MigrationView, failed: MigrationMemory['failed']): boolean {
+  const isTelling = isFresh(target, failed?.atMs ?? -Infinity) && target.report?.role === 'master';
   return place.migration.stage.kind === 'started' && isTelling && !isTargetMarked(target, place);
 }
 
@@ -104,6 +118,7 @@ export function planMigrations(situation: Situation, draft: Draft): MigrationPla
         requests.push(migrateAction(view));
         break;
       case 'start':
+      case 'clear':
       case 'finish':
       case 'giveUp':
         ({ cluster, reasons } = commitStep({ cluster, facts, reasons }, view, step));
@@ -115,10 +130,11 @@ export function planMigrations(situation: Situation, draft: Draft): MigrationPla
   return { cluster, facts, reasons, requests, problems, wakeAtMs };
 }
 
-type CommitStep = Extract<MigrationStep, { readonly kind: 'start' | 'finish' | 'giveUp' }>;
+type CommitStep = Extract<MigrationStep, { readonly kind: keyof typeof REASON_KINDS }>;
 
 const REASON_KINDS = {
   start: 'migrationStarted',
+  clear: 'migrationCleared',
   finish: 'migrationFinished',
   giveUp: 'migrationGivenUp',
 } as const;
@@ -141,27 +157,40 @@ function commitStep(draft: Draft, view: MigrationView, step: CommitStep): Draft 
 
 function changed(
   { cluster }: Draft,
-  { place: { sourceIndex, migration }, sourceState, targetState }: MigrationView,
+  view: MigrationView,
   step: CommitStep,
 ): ReturnType<typeof finishMigration> {
+  const { place, target } = view;
+  const { sourceIndex } = place;
   switch (step.kind) {
     case 'start':
       return markMigrationStarted(cluster, sourceIndex, step.isTargetMarked);
+    case 'clear':
+      return raised(markMigrationStarted(cluster, sourceIndex, isTargetMarked(target, place)));
     case 'finish':
       return finishMigration(cluster, sourceIndex);
     case 'giveUp': {
       const ended = endMigration(cluster, sourceIndex);
-      // A target that took the slots in goes on serving them, and a source that handed them over turns clients away, until they hear of a higher
-      // version.
-      const isHandedOver = migration.stage.kind === 'started' && sourceState === 'succeeded';
-      const isTargetAffected = targetState === 'succeeded' || targetState === 'running';
-      return ended.ok && (isHandedOver || isTargetAffected)
-        ? clusterWithVersion(ended.value, cluster.version + 1)
-        : ended;
+      return hasLeftNothing(view) ? ended : raised(ended);
     }
     default:
       return unreachable(step);
   }
+}
+
+function raised(next: ReturnType<typeof finishMigration>): ReturnType<typeof finishMigration> {
+  return next.ok ? clusterWithVersion(next.value, next.value.version + 1) : next;
+}
+
+/**
+ * Whether neither end can have kept anything of the attempts: a target that took the slots in goes on serving them, and a source that handed them
+ * over turns clients away, until they hear of a higher version.
+ */
+function hasLeftNothing({ place, memory, sourceState, target }: MigrationView): boolean {
+  if (place.migration.stage.kind === 'planned') return true;
+  const sinceMs = Math.max(memory.failed?.atMs ?? -Infinity, silentSinceMs(target));
+  const isTargetClear = isFresh(target, sinceMs) && !mayServeImport(target, place);
+  return isTargetClear && sourceState !== 'succeeded';
 }
 
 function nextStep(situation: Situation, view: MigrationView): MigrationStep {
@@ -267,7 +296,7 @@ function stepOfForgetting({ place: { migration }, memory }: MigrationView): Migr
 
 /** A restarted or dead source. One that reports `fail` never answered MOVED, so its own data is the newest and the move is tried again. */
 function hasForgotten({ source, sourceState, isSourceCurrent, isKeptAtSource }: MigrationView): boolean {
-  return (isAway(source) && !isKeptAtSource) || (isSourceCurrent && sourceState === 'idle');
+  return !isKeptAtSource && (isAway(source) || (isSourceCurrent && sourceState === 'idle'));
 }
 
 /**
@@ -321,6 +350,8 @@ function stepWhenSettled(situation: Situation, view: MigrationView): MigrationSt
   if (memory.failures >= MIGRATION_FAILURES_MAX)
     return { kind: 'giveUp', why: `it failed: ${memory.lastError}` };
   if (isAway(target)) return { kind: 'giveUp', why: `the target ${nodeName(target)} does not answer` };
+  const remains = stepWithRemains(situation, view);
+  if (remains !== null) return remains;
   if (situation.nowMs < memory.nextAtMs) {
     return {
       kind: 'wait',
@@ -333,6 +364,21 @@ function stepWhenSettled(situation: Situation, view: MigrationView): MigrationSt
   if ([source, target].some(({ memory: { push } }) => push.inFlightSinceMs !== null))
     return wait('a topology is on its way');
   return { kind: 'migrate' };
+}
+
+/**
+ * A target whose success the source did not hear of serves the slots beside the source, and would go on while the next attempt copies into them.
+ * It is told a higher version first; what it says of that import counts no more.
+ */
+function stepWithRemains({ cluster }: Situation, view: MigrationView): MigrationStep | null {
+  const { place, memory, target, targetState } = view;
+  const { failed } = memory;
+  if (failed === null) return null;
+  if (target.condition === 'answering' && !isFresh(target, failed.atMs))
+    return wait('the target is asked what it kept of the attempt that failed');
+  const isTold = cluster.version > failed.version && targetState !== 'succeeded';
+  if (isTold || !mayServeImport(target, place)) return null;
+  return { kind: 'clear', why: 'the target may serve slots whose move failed; it is told not to' };
 }
 
 /** Why nothing can be moved from or to this end now; null when it can. What would come to a master that lost its data is given up with the rest. */

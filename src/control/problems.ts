@@ -167,7 +167,8 @@ export const PROBLEMS = {
     severity: 'warning',
     title: 'Replica has no link to its master',
     when: 'The master answers and the replica follows it, but its link does not live: down, synchronising, or silent although it says "up". It could not take over now.',
-    remedy: 'Check "masterauth" and the network between the two.',
+    remedy:
+      'Check "masterauth", the network between the two and the disk of the replica, whose log says why.',
   },
   slotsWriteForbidden: {
     severity: 'error',

@@ -22,6 +22,7 @@ import type { LeaderMetrics } from './ports.ts';
 const REASON_EVENTS = {
   failover: 'failover',
   migrationStarted: 'migration.start',
+  migrationCleared: 'migration.clear',
   migrationFinished: 'migration.finish',
   migrationGivenUp: 'migration.giveup',
   versionRaised: 'version.raise',

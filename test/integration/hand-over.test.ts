@@ -7,6 +7,7 @@ import { fillSlot, isMigrating, limitSpeed, migrationEnded, sourceSays } from '.
 import { fieldsOf } from '../support/node-commands.ts';
 import { problemTold, linesOf } from '../support/problems.ts';
 import { expectStatus, masterOf, type Scene } from '../support/scene.ts';
+import { StandIn } from '../support/stand-in.ts';
 import { useScenes, useTrio } from '../support/use-trio.ts';
 import { notYet, waitUntil } from '../support/wait-until.ts';
 
@@ -116,6 +117,33 @@ describe('a source that hangs', () => {
     expect(linesOf(trio(), stage, 'migrate.sent')).toEqual([]);
     await expectServedOnce(two, { key, value: key });
   });
+});
+
+test('a target whose every success is lost on the way does not go on serving what is given up', async () => {
+  const stage = scene();
+  const [sourceNode, targetNode] = await stage.nodes(2);
+  if (sourceNode === undefined || targetNode === undefined) throw new Error('two nodes');
+  const { host, port } = targetNode;
+  const isSuccess = ([verb, sub, , state]: readonly string[]): boolean =>
+    `${verb} ${sub} ${state}`.toUpperCase() === 'CLUSTER IMPORT 1';
+  const way = await StandIn.start({ host, port, losesReplyTo: isSuccess });
+  const [source, target] = [sourceNode.address, way.address];
+  await stage.cluster('c', [sourceNode, way]);
+  const [key = ''] = await fillSlot(stage, source, { slot: SLOT, count: 3 });
+  expectStatus(await stage.api.post(stage.path('c', '/migrate'), { slot: SLOT, target: 1 }), 200);
+  const after = await migrationEnded(stage, 'c');
+  expect(linesOf(trio(), stage, 'migrate.sent').length).toBeGreaterThanOrEqual(3);
+  expect(after.shards[0]?.slot_ranges).toEqual(['0-8191']);
+  await stage.converged('c');
+  await stage.untilWritable(source, key, 'new');
+  await expectServedOnce({ stage, addresses: [source, target] }, { key, value: 'new' });
+  way.replace({ host, port });
+  expectStatus(await stage.api.post(stage.path('c', '/migrate'), { slot: SLOT, target: 1 }), 200);
+  const moved = await migrationEnded(stage, 'c');
+  expect(moved.shards[1]?.slot_ranges).toContain(String(SLOT));
+  await stage.converged('c');
+  await expectServedOnce({ stage, addresses: [source, target] }, { key, value: 'new' });
+  await way.close();
 });
 
 test('a move that somebody made by hand is adopted with what was written since', async () => {

@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { contentOf, expectContent, expectEqualCopies, successorOf, write } from '../support/copies.ts';
-import { cutsMissing, useNetwork } from '../support/links.ts';
+import { cutsMissing, slowLinksMissing, useNetwork } from '../support/links.ts';
 import { isToldGone } from '../support/problems.ts';
 import { expectStatus, masterOf, type NodeView, replicasOf, type Scene } from '../support/scene.ts';
 import { useScenes, useTrio } from '../support/use-trio.ts';
@@ -12,7 +12,7 @@ import { notYet, waitFor, waitUntil } from '../support/wait-until.ts';
 const trio = useTrio();
 const scene = useScenes(trio);
 const network = useNetwork();
-/** Slow disks cannot be made at a real server from outside. */
+/** The disks of real nodes are filled from outside, those of simulated ones by command. */
 const isSimulated = (process.env['KVROCKS_BIN'] ?? '') === '';
 
 interface WrittenShard {
@@ -41,12 +41,16 @@ async function failover(stage: Scene, body?: unknown): Promise<readonly [number,
 }
 
 /** Waits for a problem of this scene's cluster whose particulars match. */
-async function untilProblem(stage: Scene, problem: string, detail: RegExp): Promise<void> {
-  await waitUntil(`the problem ${problem}`, () => {
+async function untilProblem(stage: Scene, problem: string | RegExp, detail: RegExp): Promise<void> {
+  const isMeant = (kind: string): boolean =>
+    typeof problem === 'string' ? kind === problem : problem.test(kind);
+  await waitUntil(`the problem ${String(problem)}`, () => {
     const lines = trio()
       .logged('problem.found')
       .filter((line) => line['namespace'] === stage.namespace);
-    const isTold = lines.some((line) => line['problem'] === problem && detail.test(String(line['detail'])));
+    const isTold = lines.some(
+      (line) => isMeant(String(line['problem'])) && detail.test(String(line['detail'])),
+    );
     return isTold ? true : notYet(lines);
   });
 }
@@ -120,22 +124,52 @@ describe.runIf(cutsMissing === null)('a replica whose link is cut', () => {
   });
 });
 
-describe.runIf(isSimulated)('a replica that is not up to date', () => {
+describe.runIf(slowLinksMissing === null)('a replica that is not up to date', () => {
   test('because it is slow or stuck is told, and is not promoted', async () => {
-    const stage = scene();
+    const stage = scene({ network: network(), hasSmallDisks: !isSimulated });
     const { master, replicas } = await writtenShard(stage, 3);
     const [slow, stuck] = replicas;
-    await stage.ask(slow?.addr ?? '', 'SIMULATOR', 'DISK', '50');
-    await stage.ask(stuck?.addr ?? '', 'SIMULATOR', 'DISK', 'stuck');
-    await write(stage, master.addr, { slot: 2, count: 12_000, value: 'too fast' });
-    await untilProblem(stage, 'replicaBehind', new RegExp(slow?.addr ?? ''));
-    await untilProblem(stage, 'replicaBehind', new RegExp(`${stuck?.addr ?? ''}.*it does not move`));
+    if (slow === undefined || stuck === undefined) throw new Error('two replicas');
+    await stage.slowDown({ master, replica: slow });
+    await stage.fillDisk(stuck.addr);
+    await write(stage, master.addr, { slot: 2, count: 12_000, value: 'too fast'.repeat(320) });
+    await untilProblem(stage, 'replicaBehind', new RegExp(slow.addr));
+    // With a full disk a real replica gives its link up, or keeps it and stands still.
+    const isStuck = new RegExp(`${stuck.addr}.*(it does not move|link to the master is down)`);
+    await untilProblem(stage, /^replica(Behind|LinkDown)$/, isStuck);
     expect(await failover(stage)).toEqual([409, expect.stringMatching(/lacks \d+/)]);
     await stage.nodeAt(master.addr).kill();
-    await untilProblem(stage, 'masterUnreachable', /No eligible replica.*lacks \d+.*lacks \d+/);
-    for (const each of replicas) await stage.ask(each.addr, 'SIMULATOR', 'DISK', 'ok');
+    await untilProblem(
+      stage,
+      'masterUnreachable',
+      new RegExp(`No eligible replica.*${slow.addr}.*lacks \\d+.*${stuck.addr}`),
+    );
+    await stage.speedUp({ master, replica: slow });
+    await stage.emptyDisk(stuck.addr);
     await stage.nodeAt(master.addr).restart();
     await expectEqualCopies(stage, 'c');
+  });
+
+  test('because it is in the midst of catching up is not promoted, whatever its link says', async () => {
+    const stage = scene({ network: network() });
+    const { master, replica } = await writtenShard(stage);
+    const start = await stage.position(replica.addr);
+    await stage.cut({ master, replica });
+    const missed = await write(stage, master.addr, { slot: 2, count: 12_000, value: 'missed'.repeat(70) });
+    await stage.slowDown({ master, replica });
+    await stage.mend({ master, replica });
+    await waitUntil('the replica to be catching up', async () => {
+      const { linkUp } = await stage.state(replica.addr);
+      const position = await stage.position(replica.addr);
+      return linkUp && position > start ? true : notYet({ linkUp, position, start });
+    });
+    expect(await failover(stage)).toEqual([409, expect.stringMatching(/lacks \d+/)]);
+    await stage.nodeAt(master.addr).kill();
+    await untilProblem(stage, 'masterUnreachable', /No eligible replica.*lacks \d+/);
+    await stage.speedUp({ master, replica });
+    await stage.nodeAt(master.addr).restart();
+    await expectEqualCopies(stage, 'c');
+    await expectContent(stage, replica.addr, missed);
   });
 });
 

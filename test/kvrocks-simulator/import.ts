@@ -48,7 +48,7 @@ export class SlotImport {
     return ok(null);
   }
 
-  /** CLUSTER IMPORT range 2. */
+  /** CLUSTER IMPORT range 2. Also after a success: the data goes, and the slots are served here all the same, until the next push. */
   fail(range: SlotRange): Result<null, string> {
     const refusal = this.#refusal(range) ?? this.#mismatch(range);
     if (refusal !== null) return err(refusal);
@@ -64,8 +64,8 @@ export class SlotImport {
   }
 
   #mismatch(range: SlotRange): string | null {
-    if (this.state === 'start' && sameRange(this.range, range)) return null;
-    const current = this.state === 'start' && this.range !== null ? rangeText(this.range) : '-1';
+    if (sameRange(this.range, range)) return null;
+    const current = this.range === null ? '-1' : rangeText(this.range);
     return `mismatch slot, importing slot(s): ${current}, but got: ${rangeText(range)}`;
   }
 

@@ -1,6 +1,11 @@
 // One test's own namespace, Kvrocks nodes and clusters, all gone when the test ends.
 
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import type { NetworkNamespaces, Way } from '../../scripts/lib/network-namespaces.ts';
+import { SmallDisk } from '../../scripts/lib/small-disk.ts';
 import type { ApiClient, Answer } from './api-client.ts';
 import {
   type KvrocksNode,
@@ -35,6 +40,8 @@ export interface SceneOptions {
   readonly password?: string;
   /** Where the nodes live, each in a namespace of its own; all on the loopback interface when left out. */
   readonly network?: NetworkNamespaces | null;
+  /** Real nodes on file systems of their own, which `fillDisk` fills; without, only simulated ones can be filled. */
+  readonly hasSmallDisks?: boolean;
   /** Where a further node lives and what it is called. */
   readonly place?: () => Pick<KvrocksNodeOptions, 'name' | 'seat'>;
 }
@@ -45,6 +52,11 @@ export interface Link {
   readonly replica: NodeView;
 }
 
+/** Of a real node's link that is slow: a few hundred small writes a second get through. */
+const SLOW_KILOBYTES = 50;
+/** Of a simulated one. */
+const SLOW_WRITES = 50;
+
 let scenes = 0;
 
 /** Tests get theirs from `useScenes`. Call `end` when done. */
@@ -52,6 +64,9 @@ export class Scene {
   readonly namespace: string;
   readonly api: ApiClient;
   readonly #nodes: KvrocksNode[] = [];
+  /** By address. */
+  readonly #disks = new Map<string, SmallDisk>();
+  readonly #hasSmallDisks: boolean;
   readonly #password: string;
   readonly #network: NetworkNamespaces | null;
   readonly #place: NonNullable<SceneOptions['place']>;
@@ -62,6 +77,7 @@ export class Scene {
     this.api = api;
     this.#password = options.password ?? '';
     this.#network = options.network ?? null;
+    this.#hasSmallDisks = options.hasSmallDisks ?? false;
     this.#place = options.place ?? (() => ({}));
   }
 
@@ -71,11 +87,49 @@ export class Scene {
     const nodes = await Promise.all(
       Array.from({ length: count }, async () => {
         const seat = await this.#network?.add();
-        return startKvrocksNode({ ...password, ...this.#place(), ...(seat === undefined ? {} : { seat }) });
+        const disk = this.#hasSmallDisks ? await SmallDisk.mount(temporaryFolder()) : null;
+        const node = await startKvrocksNode({
+          ...password,
+          ...this.#place(),
+          ...(seat === undefined ? {} : { seat }),
+          ...(disk === null ? {} : { dir: disk.folder }),
+        });
+        if (disk !== null) this.#disks.set(node.address, disk);
+        return node;
       }),
     );
     this.#nodes.push(...nodes);
     return nodes;
+  }
+
+  /** From now on the replica gets less than its master is written to, over a link that stays up. */
+  async slowDown(link: Link): Promise<void> {
+    if (this.#network === null) await this.ask(link.replica.addr, 'SIMULATOR', 'DISK', String(SLOW_WRITES));
+    else await this.#network.thin(this.#wayOf(link), SLOW_KILOBYTES);
+  }
+
+  /** Undoes `slowDown`. */
+  async speedUp(link: Link): Promise<void> {
+    if (this.#network === null) await this.ask(link.replica.addr, 'SIMULATOR', 'DISK', 'ok');
+    else await this.#network.widen(this.#wayOf(link));
+  }
+
+  /** The disk of the node at `address` takes no more writes. */
+  async fillDisk(address: string): Promise<void> {
+    const disk = this.#disks.get(address);
+    if (disk === undefined) await this.ask(address, 'SIMULATOR', 'DISK', 'stuck');
+    else disk.fill();
+  }
+
+  /** Undoes `fillDisk`, as an operator does: a real node is given space and started again. */
+  async emptyDisk(address: string): Promise<void> {
+    const disk = this.#disks.get(address);
+    if (disk === undefined) {
+      await this.ask(address, 'SIMULATOR', 'DISK', 'ok');
+      return;
+    }
+    disk.empty();
+    await this.nodeAt(address).restart();
   }
 
   /** Drops every packet between the two from now on; where the scene has no network, a simulated replica drops them. */
@@ -90,12 +144,13 @@ export class Scene {
     else for (const way of this.#ways(link)) await this.#network.mend(way);
   }
 
-  #ways({ master, replica }: Link): readonly Way[] {
-    const [one, other] = [this.nodeAt(master.addr).host, this.nodeAt(replica.addr).host];
-    return [
-      { from: one, to: other },
-      { from: other, to: one },
-    ];
+  #ways(link: Link): readonly Way[] {
+    const way = this.#wayOf(link);
+    return [way, { from: way.to, to: way.from }];
+  }
+
+  #wayOf({ master, replica }: Link): Way {
+    return { from: this.nodeAt(master.addr).host, to: this.nodeAt(replica.addr).host };
   }
 
   nodeAt(address: string): KvrocksNode {
@@ -192,12 +247,16 @@ export class Scene {
     return askCluster(address, command, this.#password);
   }
 
+  /** The sequence number at which the data of the node at `address` stands. */
+  async position(address: string): Promise<number> {
+    const fields = fieldsOf(String(await this.ask(address, 'INFO', 'replication')));
+    return Number(fields.get('master_repl_offset'));
+  }
+
   /** Waits until the replica has everything the master has. Nothing may write meanwhile. */
   async inSync(master: string, replica: string): Promise<void> {
-    const sequence = async (address: string): Promise<string | undefined> =>
-      fieldsOf(String(await this.ask(address, 'INFO', 'replication'))).get('master_repl_offset');
     await waitUntil(`${replica} to be in sync with ${master}`, async () => {
-      const both = [await sequence(master), await sequence(replica)];
+      const both = [await this.position(master), await this.position(replica)];
       return both[0] === both[1] ? true : notYet(both);
     });
   }
@@ -219,8 +278,16 @@ export class Scene {
         await this.api.delete(this.path(name));
     } finally {
       await Promise.all(this.#nodes.map((node) => node.kill()));
+      for (const disk of this.#disks.values()) {
+        await disk.unmount();
+        rmSync(disk.folder, { recursive: true, force: true });
+      }
     }
   }
+}
+
+function temporaryFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'kvrocks-disk-'));
 }
 
 /** The master of a shard; the API never shows a shard without one. */

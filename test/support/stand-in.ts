@@ -5,9 +5,14 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { createRequestParser } from '../kvrocks-simulator/resp.ts';
 
 /** Who answers at the address: what listens elsewhere, or a rule that gives a reply's bytes for each command. */
-export type Behind =
-  | { readonly host: string; readonly port: number }
-  | { readonly reply: (command: readonly string[]) => string };
+export type Behind = Elsewhere | { readonly reply: (command: readonly string[]) => string };
+
+interface Elsewhere {
+  readonly host: string;
+  readonly port: number;
+  /** A command that is carried out, but whose reply is lost, and with it all further ones on its connection; none when left out. */
+  readonly losesReplyTo?: (command: readonly string[]) => boolean;
+}
 
 export class StandIn {
   readonly #server: Server;
@@ -61,6 +66,7 @@ export class StandIn {
     socket.pipe(onward).pipe(socket);
     socket.once('close', () => onward.destroy());
     onward.once('close', () => socket.destroy());
+    if (behind.losesReplyTo !== undefined) loseReplies({ socket, onward, isLost: behind.losesReplyTo });
   }
 
   #keep(socket: Socket): void {
@@ -69,4 +75,22 @@ export class StandIn {
     socket.on('error', () => undefined);
     socket.once('close', () => this.#sockets.delete(socket));
   }
+}
+
+function loseReplies(link: {
+  readonly socket: Socket;
+  readonly onward: Socket;
+  readonly isLost: (command: readonly string[]) => boolean;
+}): void {
+  const { socket, onward, isLost } = link;
+  const parse = createRequestParser(
+    (command) => {
+      if (!isLost(command)) return;
+      onward.unpipe(socket);
+      // Nobody reads what is answered, but it is taken, so that what follows is carried out, too.
+      onward.resume();
+    },
+    () => socket.destroy(),
+  );
+  socket.on('data', parse);
 }

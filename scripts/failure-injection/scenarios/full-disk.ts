@@ -7,7 +7,7 @@ import { between, chance, someOf } from '../choose.ts';
 import type { Group, Place } from '../group.ts';
 import { localPlaces } from '../places.ts';
 import type { Run, Scenario, Stage } from '../scenario.ts';
-import { SmallDisk } from '../small-disk.ts';
+import { SmallDisk } from '../../lib/small-disk.ts';
 
 /** Milliseconds a process takes from its last line to its end. */
 const ENDING_MS = 1000;

@@ -202,26 +202,72 @@ test('what is said before the last MIGRATE ended is not taken for its outcome', 
   expect(details(scene, 'migrationWaiting')[0]).toMatch(/the word of the source is awaited/);
 });
 
-test('given up although the target says success: the target hears a higher version and stops serving', () => {
+test.each(['success', 'error'] as const)(
+  'a target that says %s when the source says fail may serve the slots: it hears a higher version before each attempt and at the end',
+  (targetState) => {
+    const scene = running();
+    for (let attempt = 1; attempt <= 2; attempt += 1) {
+      tell(scene, 'fail', targetState);
+      expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationCleared' }]);
+      expect(scene.cluster.version).toBe(1 + attempt);
+      scene.settleAtOnce();
+      expect(scene.memory.nodes.get(scene.id(1, 0))?.placedAt).toBe(1 + attempt);
+      scene.nowMs += 1000;
+      scene.endMigrate(only(scene.decide(), 'migrate'));
+      tell(scene, 'start', 'start');
+      for (const commit of actionsOf(scene.decide(), 'commit')) scene.endCommit(commit);
+    }
+    tell(scene, 'fail', targetState);
+    const action = scene.commit();
+    expect(action.reasons).toMatchObject([{ kind: 'migrationGivenUp' }]);
+    expect(action.next.version).toBe(4);
+    expect(actionsOf(scene.decide(), 'push').map(({ node }) => node)).toContain(scene.id(1, 0));
+  },
+);
+
+test('a target that knows of no import has nothing to be told: the next attempt follows at the same version', () => {
   const scene = running();
-  for (let attempt = 1; attempt <= 2; attempt += 1) {
-    tell(scene, 'fail', 'success');
-    scene.decide();
-    scene.nowMs += 1000;
-    scene.endMigrate(only(scene.decide(), 'migrate'));
-  }
-  expect(scene.cluster.version).toBe(1);
+  tell(scene, 'fail', 'start');
+  scene.set(scene.id(1, 0), { targetJob: null });
+  scene.round();
+  expect(actionsOf(scene.decide(), 'commit')).toEqual([]);
+  scene.nowMs += 1000;
+  only(scene.decide(), 'migrate');
+});
+
+test('the success of an attempt that failed counts no more, whatever becomes of the source, and that of the next one does', () => {
+  const scene = running();
   tell(scene, 'fail', 'success');
-  const action = scene.commit();
-  expect(action.reasons).toMatchObject([{ kind: 'migrationGivenUp' }]);
-  expect(action.next.version).toBe(2);
-  expect(actionsOf(scene.decide(), 'push').map(({ node }) => node)).toContain(scene.id(1, 0));
+  scene.commit();
+  scene.settleAtOnce();
+  scene.set(scene.id(0, 0), { sourceJob: null });
+  scene.changeLeader();
+  scene.round();
+  const request = only(scene.decide(), 'migrate');
+  expect(slotsOf(scene)).toEqual(UNMOVED);
+  scene.endMigrate(request);
+  tell(scene, 'start', 'start');
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationStarted' }]);
+  scene.set(scene.id(0, 0), { sourceJob: null });
+  scene.set(scene.id(1, 0), { targetJob: { range: RANGE, state: 'success' } });
+  scene.round();
+  expect(scene.commit().reasons.map(({ kind }) => kind)).toEqual(['migrationFinished']);
+});
+
+test('a source that said fail and was restarted keeps the slots: its clients never left it', () => {
+  const scene = running();
+  tell(scene, 'fail', 'success');
+  scene.endCommit(only(scene.decide(), 'commit'), false);
+  scene.set(scene.id(0, 0), { sourceJob: null });
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationCleared' }]);
+  expect(slotsOf(scene)).toEqual(UNMOVED);
 });
 
 test('a source that said its job failed took writes until it died: the target does not get the slots for an earlier success', () => {
   const replaced = running();
   tell(replaced, 'fail', 'success');
-  replaced.decide();
+  replaced.commit();
   replaced.fail(replaced.id(0, 0), 'connectionRefused');
   replaced.rounds(4);
   expect(replaced.commit().reasons.map(({ kind }) => kind)).toEqual(['migrationGivenUp', 'failover']);
@@ -229,7 +275,7 @@ test('a source that said its job failed took writes until it died: the target do
 
   const alone = running();
   tell(alone, 'fail', 'success');
-  alone.decide();
+  alone.commit();
   alone.fail(alone.id(0, 0), 'connectionRefused');
   alone.fail(alone.id(0, 1));
   alone.rounds(4);

@@ -162,11 +162,20 @@ export class Scene {
 
   /** Every push decided now arrives, until none is decided any more; everybody is looked at in between. */
   settle(): void {
+    this.#settle(() => this.round());
+  }
+
+  /** The same, but only those who were pushed are looked at, and hardly any time passes. */
+  settleAtOnce(): void {
+    this.#settle((pushes) => pushes.forEach(({ node }) => this.probe(node)));
+  }
+
+  #settle(look: (pushes: readonly PushAction[]) => void): void {
     for (let wave = 0; wave < 10; wave += 1) {
       const pushes = actionsOf(this.decide(), 'push');
       if (pushes.length === 0) return;
       for (const push of pushes) this.takePush(push);
-      this.round();
+      look(pushes);
     }
     throw new Error('pushes go on and on');
   }

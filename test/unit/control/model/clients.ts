@@ -50,8 +50,8 @@ function isStale(
     return (
       controller.records.placeAt(node.address)?.node.role !== 'master' ||
       !controller.knowsMove(slot, {
+        ...arrival,
         node,
-        source: arrival.source,
         sinceMs: Math.max(arrival.atMs, node.reachedMs),
       })
     );

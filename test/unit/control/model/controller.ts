@@ -25,7 +25,7 @@ import type { Cluster, Node, NodeAddress, NodeId, Shard, Slot } from '../../../.
 import { NOW_SECONDS } from '../../topology/arbitrary.ts';
 import { Access } from './access.ts';
 import { migrate, setNodes } from './migration.ts';
-import { type ModelNode, failure } from './node.ts';
+import { type Arrival, type ModelNode, failure } from './node.ts';
 import type { Change } from './ledger.ts';
 import { Records, checkCommit } from './records.ts';
 import type { World } from './world.ts';
@@ -72,20 +72,20 @@ export class Controller {
   /** Whether a target took the slot over with success, be it recorded or not. */
   isServedElsewhere(slot: Slot, node: ModelNode): boolean {
     if (this.#world.ledger.isHandedOver(slot, node)) return true;
-    return this.#world.nodes.some((other) => other !== node && other.imported.has(slot));
+    return this.#world.nodes.some((other) => other !== node && other.imported.get(slot)?.isUnheard === false);
   }
 
   /**
-   * Whether a move of the slot is recorded, or one that is not could have been ended: seen by a look since `sinceMs`, the target not held as an
+   * Whether a move of the slot is recorded and its success told, or one that is not could have been ended: seen by a look since `sinceMs`, the target not held as an
    * end of another move, and nobody has to confirm first that this group is alone.
    */
   knowsMove(
     slot: Slot,
-    move: { readonly node: ModelNode; readonly source: NodeAddress; readonly sinceMs: number },
+    move: Omit<Arrival, 'atMs'> & { readonly node: ModelNode; readonly sinceMs: number },
   ): boolean {
     const owner = this.records.ownerOf(slot);
     const isRecorded = owner.migration !== null && containsSlot(slotSetOf([owner.migration.range]), slot);
-    if (isRecorded && this.records.masterAddressOf(owner) === move.source) return true;
+    if (isRecorded && !move.isUnheard && this.records.masterAddressOf(owner) === move.source) return true;
     const shardId = this.records.placeAt(move.node.address)?.shard.id;
     const isHeld = migrationsOf(this.records.cluster).some(
       ({ source, target }) => source.id === shardId || target.id === shardId,

@@ -70,6 +70,8 @@ export class Ledger {
   readonly #handOvers: HandOver[] = [];
   /** Hand-overs that both ends forgot, or that were given up, before anybody saw them. */
   readonly #unproven: HandOver[] = [];
+  /** What a source said of its own failure before it ended. */
+  readonly #unheard: { readonly node: ModelNode; readonly slot: Slot; readonly atMs: number }[] = [];
   readonly #nodes: readonly ModelNode[];
   readonly #note: (text: () => string) => void;
   #nextId = 1;
@@ -116,6 +118,19 @@ export class Ledger {
       if (handOver.witnesses.delete(node) && handOver.witnesses.size === 0 && !handOver.isSeen)
         this.#unproven.push(handOver);
     }
+  }
+
+  /** A source ended that had said of a move that it failed, to which the target had come with success. */
+  forgotFailure({
+    node,
+    slot,
+    atMs,
+  }: {
+    readonly node: ModelNode;
+    readonly slot: Slot;
+    readonly atMs: number;
+  }): void {
+    this.#unheard.push({ node, slot, atMs });
   }
 
   /** The last move from the source was recorded as finished, or given up; who cancels one accepts what its target took. */
@@ -171,6 +186,10 @@ export class Ledger {
       ({ target, slots, atMs }) => target === write.node && slots.has(write.slot) && atMs <= write.ackedAtMs,
     );
     if (isUnproven) return 'taken by the target of a move of which nobody knows';
+    const isUnheard = this.#unheard.some(
+      ({ node, slot, atMs }) => node === write.node && slot === write.slot && atMs <= write.ackedAtMs,
+    );
+    if (isUnheard) return 'taken by the source of a move whose failure nobody knows';
     if (this.gone.get(write.id)?.isByFault === true) return 'all its copies were destroyed by a fault';
     if (
       this.changes.some(

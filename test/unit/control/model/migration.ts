@@ -1,12 +1,16 @@
 // Slots on their way between two masters, with their data (facts section 5).
 
+import { createSeededRandom, randomBelow } from '../../../../src/base/random.ts';
 import { type Result, ok } from '../../../../src/base/result.ts';
 import type { NodeError } from '../../../../src/control/observation.ts';
 import { equalRanges } from '../../../../src/topology/slot.ts';
-import type { NodeId, SlotRange } from '../../../../src/topology/types.ts';
+import type { NodeId, Slot, SlotRange } from '../../../../src/topology/types.ts';
 import { writesOfSlot } from './log.ts';
 import { type ModelNode, type TopologyCommand, failure } from './node.ts';
 import type { Job, World } from './world.ts';
+
+/** Of the moves that succeed at their targets. */
+const REPLY_LOST_PERCENT = 10;
 
 /** CLUSTERX MIGRATE (facts section 5.1). */
 export function migrate(
@@ -49,6 +53,9 @@ function begin(world: World, job: Job): void {
   if (target.forbidden !== null && equalRanges(target.forbidden, range)) target.forbidden = null;
   for (const slot of world.slotsIn(range)) {
     target.log.clear(slot);
+    // What it takes beside the copy from now on is in the way of it: it should have been told before.
+    const earlier = target.imported.get(slot);
+    if (earlier !== undefined) target.imported.set(slot, { ...earlier, isUnheard: false });
     const writes = [...writesOfSlot(source.log.view, slot)];
     for (const write of writes.slice(0, writes.length / 2)) target.log.put(write, slot);
   }
@@ -62,23 +69,57 @@ export function advanceJobs(world: World, failPercent: number): void {
     if (job.target.life === 'hung') fail(world, job);
     else if (job.source.life === 'up' && world.chance(15)) {
       if (world.chance(failPercent)) fail(world, job);
+      else if (isReplyLost(world, job)) succeedUnheard(world, job);
       else succeed(world, job);
     }
   }
   if (world.jobs.length > 0 && world.jobs.every((job) => job.state !== 'running')) world.jobs.length = 0;
 }
 
+/** A chance of its own, so that those of the step stay what they are. */
+function isReplyLost({ nowMs }: World, { source }: Job): boolean {
+  return randomBelow(createSeededRandom(nowMs + source.log.sequence), 100) < REPLY_LOST_PERCENT;
+}
+
+/**
+ * The target takes the slots over, and its reply is lost: the source gives the job up and says so to the target, which drops the data and serves
+ * the slots all the same; or cannot say so.
+ */
+function succeedUnheard(world: World, job: Job): void {
+  const { source, target, range } = job;
+  const isTargetTold = (world.nowMs + source.log.sequence) % 2 === 0;
+  job.state = 'failed';
+  source.sourceJob = { range, destination: job.targetId, state: 'fail' };
+  source.forbidden = null;
+  target.targetJob = { range, state: isTargetTold ? 'error' : 'success' };
+  for (const slot of world.slotsIn(range)) {
+    target.imported.set(slot, { atMs: world.nowMs, source: source.address, isUnheard: true });
+    if (isTargetTold) target.log.clear(slot);
+    else copySlot(source, target, slot);
+  }
+  world.note(
+    () => `${source.name} never hears that ${target.name} has taken over ${range.start}-${range.stop}`,
+  );
+}
+
+/** Gives each write that the target lacked, with its sequence number there. */
+function copySlot(
+  source: ModelNode,
+  target: ModelNode,
+  slot: Slot,
+): readonly { readonly write: number; readonly end: number }[] {
+  const known = writesOfSlot(target.log.view, slot);
+  const missing = [...writesOfSlot(source.log.view, slot)].filter((write) => !known.has(write));
+  return missing.map((write) => ({ write, end: target.log.put(write, slot) }));
+}
+
 function succeed(world: World, job: Job): void {
   const { source, target, range } = job;
   for (const slot of world.slotsIn(range)) {
-    const known = writesOfSlot(target.log.view, slot);
-    for (const write of writesOfSlot(source.log.view, slot)) {
-      if (known.has(write)) continue;
-      const end = target.log.put(write, slot);
+    for (const { write, end } of copySlot(source, target, slot))
       world.ledger.arrived(write, { target: job.targetId, atMs: world.nowMs, end });
-    }
     source.handedOver.add(slot);
-    target.imported.set(slot, { atMs: world.nowMs, source: source.address });
+    target.imported.set(slot, { atMs: world.nowMs, source: source.address, isUnheard: false });
   }
   world.ledger.handedOver({ source, target, slots: new Set(world.slotsIn(range)), atMs: world.nowMs });
   job.state = 'succeeded';
@@ -104,10 +145,15 @@ function fail(world: World, job: Job): void {
   world.note(() => `the move of ${range.start}-${range.stop} from ${source.name} to ${target.name} fails`);
 }
 
-/** Ends the jobs in which a dead node took part. */
+/** Ends the jobs in which a dead node took part. That one of its jobs failed while the target says success, nobody knows any more. */
 export function failJobsOf(world: World, node: ModelNode): void {
   for (const job of world.jobs) {
     if (job.state === 'running' && (job.source === node || job.target === node)) fail(world, job);
+  }
+  for (const { imported, targetJob } of world.nodes) {
+    if (targetJob?.state !== 'success') continue;
+    for (const [slot, { atMs, source, isUnheard }] of imported)
+      if (isUnheard && source === node.address) world.ledger.forgotFailure({ node, slot, atMs });
   }
 }
 

@@ -36,6 +36,8 @@ export interface Link {
 export interface Arrival {
   readonly atMs: number;
   readonly source: NodeAddress;
+  /** The source never heard of the success, says that its job failed, and keeps its clients. */
+  readonly isUnheard: boolean;
 }
 
 export interface TopologyCommand {

@@ -3,7 +3,7 @@
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { command, commandAtExit, complaintOf, isRoot } from '../lib/commands.ts';
+import { command, commandAtExit, complaintOf, isRoot } from './commands.ts';
 
 /** Holds three log segments of 16 MiB, the state and some snapshots. */
 const SIZE = '96m';
