@@ -38,18 +38,30 @@ export type Lag =
       readonly kind: 'known';
       /** Sequence numbers it lacks of the master's last known position; 0 when it has all. */
       readonly count: number;
-      /** Whether it lacks anything that the master had `LAG_MS_MAX` before it was last seen. */
+      /** Whether it lacks anything that the master had `LAG_MS_MAX` before its end, or before it was last seen. */
       readonly isOld: boolean;
     };
 
-/** Compares a replica's sequence with the positions its master was seen at, oldest first. */
-export function lagBehind(positions: readonly Position[], sequence: number): Lag {
+/**
+ * Compares a replica's sequence with the positions its master was seen at, oldest first. `diedAtMs`: when the master is known to have ended at the
+ * latest, if it has; what it had `LAG_MS_MAX` before that is measured, else before its last sight.
+ */
+export function lagBehind(positions: readonly Position[], sequence: number, diedAtMs = -Infinity): Lag {
   const last = positions.at(-1);
   if (last === undefined) return { kind: 'unknown' };
-  const old = positions.findLast(({ atMs }) => atMs <= last.atMs - LAG_MS_MAX);
-  return {
-    kind: 'known',
-    count: Math.max(0, last.sequence - sequence),
-    isOld: old !== undefined && old.sequence > sequence,
-  };
+  const old = positionAt(positions, Math.max(last.atMs, diedAtMs) - LAG_MS_MAX);
+  return { kind: 'known', count: Math.max(0, last.sequence - sequence), isOld: old > sequence };
+}
+
+/** Sights further apart than this do not tell what came between them. */
+const CLOSE_MS = 1_000;
+
+/** Where a node stood at a time: between two sights that are close, in proportion; else at the one before. -Infinity before the first. */
+function positionAt(positions: readonly Position[], atMs: number): number {
+  const index = positions.findLastIndex((position) => position.atMs <= atMs);
+  const [before, after] = [positions[index], positions[index + 1]];
+  if (before === undefined) return -Infinity;
+  if (after === undefined || after.atMs - before.atMs > CLOSE_MS) return before.sequence;
+  const part = (atMs - before.atMs) / (after.atMs - before.atMs);
+  return before.sequence + Math.floor((after.sequence - before.sequence) * part);
 }

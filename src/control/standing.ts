@@ -88,7 +88,10 @@ function lastLifeMsOf(master: NodeView): number {
 
 /** Against what was seen of the master by this leadership, and what is known of it otherwise. */
 function lagOf({ master, sequence, floor }: Copy): Lag {
-  const seen = lagBehind(soundPositions(master), sequence);
+  const { absence } = master.memory;
+  // A process that is gone was there until then at the latest; one that is silent may have hung since its last sight.
+  const diedAtMs = absence?.kind === 'refused' && master.loss === null ? absence.sinceMs : -Infinity;
+  const seen = lagBehind(soundPositions(master), sequence, diedAtMs);
   const known = Math.max(master.facts.sequence ?? 0, floor);
   if (seen.kind === 'unknown' && master.facts.sequence === null && floor === 0) return seen;
   // What this leadership wrote down it has also seen, with the time; what is beyond that is of before its time.
@@ -107,7 +110,7 @@ function tooFarBehind({ settings }: Situation, lag: Lag): string | null {
     return `it lacks ${lag.count} of the numbers its master was seen at, more than the ${settings.lagMax} that may be lost`;
   }
   if (lag.isOld) {
-    return `it lacks ${lag.count} numbers, some of which the master had ${LAG_MS_MAX / 1000} s before it was last seen`;
+    return `it lacks ${lag.count} numbers, some of which the master had ${LAG_MS_MAX / 1000} s before it was missed`;
   }
   return null;
 }

@@ -103,8 +103,31 @@ test('a replica that stands still while its master moves is told and excluded, e
   ]);
   die(scene);
   expect(refusal(scene)).toMatch(
-    /lacks 180 numbers, some of which the master had 1.5 s before it was last seen/,
+    /lacks 180 numbers, some of which the master had 1.5 s before it was missed/,
   );
+});
+
+test('of a process that is gone it counts what the master had 1.5 s before its end, not before it was last seen', () => {
+  for (const [sequence, isPromoted] of [
+    [150, false],
+    [170, true],
+  ] as const) {
+    const scene = settled();
+    for (let at = 120; at <= 200; at += 20) {
+      scene.set(scene.id(0, 0), { sequence: at });
+      scene.set(scene.id(0, 1), { sequence: Math.min(at, sequence) });
+      scene.nowMs += 500;
+      for (const id of [scene.id(0, 0), scene.id(0, 1)]) scene.probe(id);
+    }
+    // Last seen at 200, and missed half a second later: 1.5 s before that it stood at 160.
+    scene.nowMs -= 500;
+    die(scene);
+    if (isPromoted) promotes(scene, 1);
+    else
+      expect(refusal(scene)).toMatch(
+        /lacks 50 numbers, some of which the master had 1.5 s before it was missed/,
+      );
+  }
 });
 
 test('evidence has an age: a link that died behind a master that answers errors only does not count for ever', () => {
