@@ -121,7 +121,7 @@ describe.runIf(cutsMissing === null)('a replica whose link is cut', () => {
 });
 
 describe.runIf(isSimulated)('a replica that is not up to date', () => {
-  test('because it is slow or stuck is told, and is not promoted', async () => {
+  test('KB3, KB5: because it is slow or stuck is told, and is not promoted', async () => {
     const stage = scene();
     const { master, replicas } = await writtenShard(stage, 3);
     const [slow, stuck] = replicas;
@@ -139,7 +139,7 @@ describe.runIf(isSimulated)('a replica that is not up to date', () => {
   });
 });
 
-test('a replica that was away while its master took writes is promoted by force only, which says what it costs', async () => {
+test('KB2, KB7: a replica that was away while its master took writes is promoted by force only, which says what it costs', async () => {
   const stage = scene();
   const { master, replica, written } = await writtenShard(stage);
   await stage.nodeAt(replica.addr).kill();
@@ -163,7 +163,7 @@ test('a replica that was away while its master took writes is promoted by force 
   expect((await contentOf(stage, master.addr)).size).toBe(101);
 });
 
-test('an empty replica of a master with data is not promoted, though the leading controller dies with the master', async () => {
+test('KA6: an empty replica of a master with data is not promoted, though the leading controller dies with the master', async () => {
   const stage = scene({ password: 'secret' });
   const [first, second] = await stage.nodes(2);
   if (first === undefined || second === undefined) throw new Error('two nodes');
@@ -186,7 +186,7 @@ test('an empty replica of a master with data is not promoted, though the leading
   await expectContent(stage, first.address, written);
 });
 
-test('a new master that dies at its promotion leaves the old one in office, with everything it had', async () => {
+test('KB6: a new master that dies at its promotion leaves the old one in office, with everything it had', async () => {
   const stage = scene();
   const { master, replica, written } = await writtenShard(stage);
   await stage.nodeAt(master.addr).kill();
@@ -203,7 +203,7 @@ test('a new master that dies at its promotion leaves the old one in office, with
 });
 
 describe('when all controllers are stopped', () => {
-  test('and a master dies meanwhile, its replica is promoted by those that start', async () => {
+  test('KB7: and a master dies meanwhile, its replica is promoted by those that start', async () => {
     const stage = scene();
     const { master, replica, written } = await writtenShard(stage);
     await untilWrittenDown(stage, master.addr);
@@ -218,7 +218,7 @@ describe('when all controllers are stopped', () => {
     await expectEqualCopies(stage, 'c');
   });
 
-  test('and a replica has another topology than it was told, it is not promoted, and the reason is told', async () => {
+  test('KB8: and a replica has another topology than it was told, it is not promoted, and the reason is told', async () => {
     const stage = scene();
     const { master, replica, written } = await writtenShard(stage);
     await untilWrittenDown(stage, master.addr);
@@ -244,7 +244,7 @@ describe('when all controllers are stopped', () => {
     await expectContent(stage, replica.addr, new Map([...written, ['one', 'more']]));
   });
 
-  test('with all nodes, and one master does not return, a replica with everything is promoted', async () => {
+  test('KB7: with all nodes, and one master does not return, a replica with everything is promoted', async () => {
     const stage = scene();
     const { master, replicas } = await writtenShard(stage, 3);
     await untilWrittenDown(stage, master.addr);
@@ -262,7 +262,7 @@ describe('when all controllers are stopped', () => {
   });
 });
 
-test('a misspelt key promotes nobody and gives the lead to nobody', async () => {
+test('KB9: a misspelt key promotes nobody and gives the lead to nobody', async () => {
   const stage = scene();
   const { replica } = await writtenShard(stage);
   const before = await stage.view('c');

@@ -110,7 +110,7 @@ describe('faults on demand', () => {
     expect(await contentOf(b)).toEqual(await contentOf(a));
   });
 
-  test('DISK stuck at a master leaves writes without an answer and answers everything else', async () => {
+  test('KD7: DISK stuck at a master leaves writes without an answer and answers everything else', async () => {
     const node = await startAlone();
     await node.command('SIMULATOR', 'DISK', 'stuck');
     const writer = await RespClient.open({ host: node.host, port: node.port, timeoutMs: 15_000 });

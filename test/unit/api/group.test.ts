@@ -73,7 +73,7 @@ describe('POST /api/v1/raft/peers', () => {
     expect(seen).toEqual([{ id: 4, address: OTHER }]);
   });
 
-  test('takes the address as a URL, too, and none that nobody can reach', async () => {
+  test('KD8: takes the address as a URL, too, and none that nobody can reach', async () => {
     const api = testApi();
     const seen: unknown[] = [];
     api.changes = {

@@ -55,7 +55,7 @@ describe.each(CHANGES)('%s %s', (method, template, body) => {
     return template.replace('REPLICA', await replicaOf(api));
   }
 
-  test('is answered as done when the lead is lost with the commit', async () => {
+  test('KD5: is answered as done when the lead is lost with the commit', async () => {
     const api = await scene();
     const path = await pathIn(api);
     const propose = api.group.propose.bind(api.group);
@@ -69,7 +69,7 @@ describe.each(CHANGES)('%s %s', (method, template, body) => {
     );
   });
 
-  test('is answered as not known when its outcome is, though another leads by then', async () => {
+  test('KD5: is answered as not known when its outcome is, though another leads by then', async () => {
     const api = await scene();
     const path = await pathIn(api);
     const propose = api.group.propose.bind(api.group);
@@ -100,7 +100,7 @@ describe.each(CHANGES)('%s %s', (method, template, body) => {
 describe('a failover by hand', () => {
   const path = `${CLUSTER}/shards/0/failover`;
 
-  test('is answered as done when the lead is lost before it could be read back', async () => {
+  test('KD5: is answered as done when the lead is lost before it could be read back', async () => {
     const api = await scene();
     api.failover = () => {
       depose(api);
@@ -112,7 +112,7 @@ describe('a failover by hand', () => {
     });
   });
 
-  test('shows the shard as this member has it, the lead lost or not', async () => {
+  test('KD5: shows the shard as this member has it, the lead lost or not', async () => {
     const api = await scene();
     api.failover = () => {
       depose(api);

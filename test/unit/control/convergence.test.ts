@@ -85,7 +85,7 @@ test('an accepted push that changed nothing is told to people, too', () => {
   );
 });
 
-test('our version in the wrong role, with the wrong master or without an id is cured by FORCE at that node alone (facts section 2.2)', () => {
+test('KD9: our version in the wrong role, with the wrong master or without an id is cured by FORCE at that node alone (facts section 2.2)', () => {
   const cases = [
     [{ role: 'master', master: null, link: null }, 'isolation'],
     [{ master: null }, 'isolation'],
@@ -106,7 +106,7 @@ test('our version in the wrong role, with the wrong master or without an id is c
   }
 });
 
-test('a master in the wrong role at our version gets its role by FORCE', () => {
+test('KD9: a master in the wrong role at our version gets its role by FORCE', () => {
   const scene = new Scene();
   scene.set(scene.id(0, 0), { role: 'replica', master: masterOf(scene.cluster.shards[1]!).address });
   scene.round();
@@ -169,7 +169,7 @@ test('raises follow each other ever more slowly', () => {
   expect(quick.facts.contestedVersion).toBeNull();
 });
 
-test('another node with a topology, and a version beyond all bounds, are left alone and told', () => {
+test('KD4: another node with a topology, and a version beyond all bounds, are left alone and told', () => {
   const other = new Scene();
   other.set(other.id(1, 1), { id: other.id(0, 0), version: 1 });
   other.rounds(2);

@@ -215,7 +215,7 @@ test('a new leader without memory refuses a replica that lost its master long ag
   }
 });
 
-test('sequence 0 is promoted only in a shard that its own master is known to have been empty, also after a change of leaders', () => {
+test('KA6: sequence 0 is promoted only in a shard that its own master is known to have been empty, also after a change of leaders', () => {
   const full = sceneWithDeadMaster(0);
   full.set(full.id(0, 1), { sequence: 0 });
   full.rounds(3);

@@ -61,7 +61,7 @@ function ends(scene: Scene): string[] {
   return [scene.id(0, 0), scene.id(1, 0)];
 }
 
-test('a hand-over by hand that both ends report is recorded, and the target is told first', () => {
+test('KC1: a hand-over by hand that both ends report is recorded, and the target is told first', () => {
   const scene = settled();
   tell(scene, 'success', 'success');
   expect(scene.commit().reasons).toMatchObject([
@@ -78,7 +78,7 @@ test('a hand-over by hand that both ends report is recorded, and the target is t
   expect(scene.problems()).toEqual([]);
 });
 
-test('it is recorded before any other change reaches an end', () => {
+test('KC1: it is recorded before any other change reaches an end', () => {
   const scene = settled();
   tell(scene, 'success', 'success');
   scene.cluster = valueOf(clusterWithVersion(scene.cluster, 5));
@@ -86,7 +86,7 @@ test('it is recorded before any other change reaches an end', () => {
   expect(slotsOf(scene)).toEqual(MOVED);
 });
 
-test('one that is not proven holds both ends and names the one call that is right', () => {
+test('KC1: one that is not proven holds both ends and names the one call that is right', () => {
   for (const target of [null, 'error', 'start'] as const) {
     const scene = settled();
     tell(scene, 'success', target);
@@ -158,7 +158,7 @@ test('a migration of other slots is not begun over a hand-over that is not recor
   expect(slotsOf(scene)).toEqual(MOVED);
 });
 
-test('a source that hangs is waited for, however long: it may still carry out what it was sent', () => {
+test('KC1: a source that hangs is waited for, however long: it may still carry out what it was sent', () => {
   const scene = running();
   scene.fail(scene.id(0, 0), 'hang');
   scene.fail(scene.id(0, 1));
@@ -167,7 +167,7 @@ test('a source that hangs is waited for, however long: it may still carry out wh
   expect(details(scene, 'migrationWaiting')[0]).toMatch(/may still carry the move out when it goes on/);
 });
 
-test('when it goes on and succeeds, that counts', () => {
+test('KC1: when it goes on and succeeds, that counts', () => {
   const scene = running();
   scene.fail(scene.id(0, 0), 'hang');
   scene.fail(scene.id(0, 1));
@@ -178,7 +178,7 @@ test('when it goes on and succeeds, that counts', () => {
   expect(slotsOf(scene)).toEqual(MOVED);
 });
 
-test('a source whose process is gone cannot carry anything out: given up once the target was asked', () => {
+test('KC1: a source whose process is gone cannot carry anything out: given up once the target was asked', () => {
   const scene = running();
   scene.fail(scene.id(0, 0), 'connectionRefused');
   scene.fail(scene.id(0, 1));
@@ -188,7 +188,7 @@ test('a source whose process is gone cannot carry anything out: given up once th
   expect(slotsOf(scene)).toEqual(UNMOVED);
 });
 
-test('what is said before the last MIGRATE ended is not taken for its outcome', () => {
+test('KC1: what is said before the last MIGRATE ended is not taken for its outcome', () => {
   const scene = settled();
   scene.cluster = valueOf(
     startMigration(scene.cluster, { range: RANGE, targetIndex: 1, nowSeconds: NOW_SECONDS }),
@@ -202,7 +202,7 @@ test('what is said before the last MIGRATE ended is not taken for its outcome', 
   expect(details(scene, 'migrationWaiting')[0]).toMatch(/the word of the source is awaited/);
 });
 
-test('given up although the target says success: the target hears a higher version and stops serving', () => {
+test('KC2: given up although the target says success: the target hears a higher version and stops serving', () => {
   const scene = running();
   for (let attempt = 1; attempt <= 2; attempt += 1) {
     tell(scene, 'fail', 'success');
@@ -237,7 +237,7 @@ test('a source that said its job failed took writes until it died: the target do
   expect(slotsOf(alone)).toEqual(UNMOVED);
 });
 
-test('cancelled before anything was sent: it is gone at once, and nothing is told', () => {
+test('KC4: cancelled before anything was sent: it is gone at once, and nothing is told', () => {
   const scene = settled();
   scene.cluster = valueOf(
     startMigration(scene.cluster, { range: RANGE, targetIndex: 1, nowSeconds: NOW_SECONDS }),
@@ -247,7 +247,7 @@ test('cancelled before anything was sent: it is gone at once, and nothing is tol
   expect(scene.decide()).toMatchObject({ actions: [], problems: [] });
 });
 
-test('cancelled while it runs: the target alone hears the higher version, and the end of the job at the source ends it', () => {
+test('KC4: cancelled while it runs: the target alone hears the higher version, and the end of the job at the source ends it', () => {
   const scene = running();
   cancel(scene);
   const told = actionsOf(scene.decide(), 'push');
@@ -280,7 +280,7 @@ test('cancelled while its source was restarted: nobody has the job any more', ()
   expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp' }]);
 });
 
-test('cancelled with a source that is away for good and has no replica: given up once the target was asked since', () => {
+test('KC4: cancelled with a source that is away for good and has no replica: given up once the target was asked since', () => {
   const scene = running();
   scene.fail(scene.id(0, 0), 'hang');
   scene.fail(scene.id(0, 1));
@@ -292,7 +292,7 @@ test('cancelled with a source that is away for good and has no replica: given up
   expect(slotsOf(scene)).toEqual(UNMOVED);
 });
 
-test('cancelled with a target that is away for good and has no replica: given up when the source has noticed', () => {
+test('KC4: cancelled with a target that is away for good and has no replica: given up when the source has noticed', () => {
   const scene = running();
   scene.fail(scene.id(1, 0), 'connectionRefused');
   scene.fail(scene.id(1, 1));
@@ -304,7 +304,7 @@ test('cancelled with a target that is away for good and has no replica: given up
   expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp' }]);
 });
 
-test('a job that runs for minutes is told with its figures and the way out', () => {
+test('KC4: a job that runs for minutes is told with its figures and the way out', () => {
   const scene = running();
   for (let round = 0; round < 125; round += 1) {
     scene.set(scene.id(0, 0), { sequence: 1000 + round * 400 });

@@ -24,7 +24,7 @@ function dataLost(scene: Scene): string {
   return decision.problems.find(({ kind }) => kind === 'masterDataLost')?.detail ?? 'no problem';
 }
 
-test('a master that comes back on an empty disk is replaced at once and told nothing', () => {
+test('KA3: a master that comes back on an empty disk is replaced at once and told nothing', () => {
   const scene = settled();
   scene.set(scene.id(0, 0), FRESH);
   scene.round();
@@ -43,7 +43,7 @@ test('a master that comes back on an empty disk is replaced at once and told not
   expect(only(scene.decide(), 'push').node).toBe(scene.id(0, 1));
 });
 
-test('a replica that already synchronises from its emptied master takes over: that ends the synchronisation', () => {
+test('KA3: a replica that already synchronises from its emptied master takes over: that ends the synchronisation', () => {
   const scene = settled(3);
   scene.set(scene.id(0, 0), FRESH);
   scene.set(scene.id(0, 1), { syncInProgress: true });
@@ -64,7 +64,7 @@ test('a replica that was asked before its master was seen empty is asked again a
   expect(scene.commit().reasons).toMatchObject([{ kind: 'failover' }]);
 });
 
-test('the emptied master joins as a replica once its successor was seen', () => {
+test('KA3: the emptied master joins as a replica once its successor was seen', () => {
   const scene = settled();
   scene.set(scene.id(0, 0), FRESH);
   scene.round();
@@ -88,7 +88,7 @@ test('a restart that forgot only the topology is no loss: the master gets its ro
   });
 });
 
-test('a master that keeps its name but stands behind what was seen of it has lost its data, too', () => {
+test('KA3: a master that keeps its name but stands behind what was seen of it has lost its data, too', () => {
   const scene = settled();
   scene.set(scene.id(0, 0), { sequence: 60 });
   scene.round();
@@ -114,7 +114,7 @@ test('a node with data is not told to follow a master that nobody has looked at 
   expect(only(scene.decide(), 'push')).toMatchObject({ node: scene.id(0, 1), purpose: 'role' });
 });
 
-test('after an outage of everything the written positions tell which disk was exchanged', () => {
+test('KA3: after an outage of everything the written positions tell which disk was exchanged', () => {
   const scene = settled();
   scene.changeLeader();
   scene.set(scene.id(0, 0), FRESH);
@@ -127,7 +127,7 @@ test('after an outage of everything the written positions tell which disk was ex
   expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 1) }]);
 });
 
-test('without anything written down a replica that has more shows the loss', () => {
+test('KA3: without anything written down a replica that has more shows the loss', () => {
   const scene = new Scene();
   scene.set(scene.id(0, 0), FRESH);
   scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds: 3 });
@@ -137,7 +137,7 @@ test('without anything written down a replica that has more shows the loss', () 
   ]);
 });
 
-test('when every copy is gone, nobody is promoted and nobody is told to follow an empty master', () => {
+test('KA3: when every copy is gone, nobody is promoted and nobody is told to follow an empty master', () => {
   const scene = settled();
   scene.set(scene.id(0, 0), FRESH);
   scene.set(scene.id(0, 1), FRESH);
@@ -227,7 +227,7 @@ test('an emptied replica is no loss: it follows its master again', () => {
   expect(only(scene.decide(), 'push')).toMatchObject({ node: scene.id(0, 1), purpose: 'role' });
 });
 
-test('a target that lost its data before the hand-over was recorded is not given the slots; its replica takes over', () => {
+test('KA3: a target that lost its data before the hand-over was recorded is not given the slots; its replica takes over', () => {
   const scene = new Scene(2, 2);
   const range = slotRange(10, 19);
   scene.rounds(2);
@@ -245,7 +245,7 @@ test('a target that lost its data before the hand-over was recorded is not given
   expect(action.next.shards[0]!.slots).toEqual(scene.cluster.shards[0]!.slots);
 });
 
-test('the move to a target that lost its data and has no replica is given up: the source is not told to delete its copy', () => {
+test('KA3: the move to a target that lost its data and has no replica is given up: the source is not told to delete its copy', () => {
   const scene = new Scene(2, 1);
   const range = slotRange(10, 19);
   scene.rounds(2);

@@ -179,7 +179,7 @@ test('success the source remembers from an earlier move that was undone never co
   expect(scene.problems()).toEqual(['slotsWriteForbidden']);
 });
 
-test('success the target remembers from an earlier move counts only after it was seen without, which is committed', () => {
+test('KC3: success the target remembers from an earlier move counts only after it was seen without, which is committed', () => {
   const scene = planned();
   tellTarget(scene, 'success');
   look(scene);
@@ -690,7 +690,7 @@ function targetEmptied(scene: Scene): void {
   scene.set(target(scene), { ...FRESH, targetJob: null });
 }
 
-test('a hand-over is not recorded for a target that is back on a new disk: the copy at the source is kept', () => {
+test('KA3: a hand-over is not recorded for a target that is back on a new disk: the copy at the source is kept', () => {
   const scene = running();
   // What the target had by its import was not seen, so that nothing shows a fall of its sequence.
   scene.changeLeader();

@@ -225,7 +225,7 @@ describe('passwords', () => {
     expect((await client.probe(endpoint, PATIENT_MS)).kind).toBe('answered');
   });
 
-  it('a password changed at the node shows in the report, while the connection that is open goes on', async () => {
+  it('KD6: a password changed at the node shows in the report, while the connection that is open goes on', async () => {
     let answer = '+OK\r\n';
     await start(answering((command) => (command === AUTH ? answer : undefined)));
     const endpoint = node.withPassword('sesame');
@@ -304,7 +304,7 @@ describe('passwords', () => {
 });
 
 describe('other commands', () => {
-  it('MIGRATE names the range and the target, on a connection of its own that no look can break', async () => {
+  it('KC5: MIGRATE names the range and the target, on a connection of its own that no look can break', async () => {
     await start(
       answering((command) => {
         if (command.startsWith('CLUSTERX MIGRATE')) return '+OK\r\n';
@@ -325,7 +325,7 @@ describe('other commands', () => {
     });
   });
 
-  it('a CLUSTER NODES text of a thousand shards is read, a longer one refused before it has arrived', async () => {
+  it('KD3b: a CLUSTER NODES text of a thousand shards is read, a longer one refused before it has arrived', async () => {
     const line = `${NODE_ID} 10.200.100.100:16122@26122 master - 1795418011478 1795418011479 1 connected 8192\n`;
     const texts = [line.repeat(5000), line.repeat(20_000)];
     await start(
