@@ -60,9 +60,9 @@ export const PROBLEMS = {
   masterDataLost: {
     severity: 'critical',
     title: 'Master has lost its data',
-    when: 'What answers as the master stands behind what was seen of it, as after an exchange of its disk, or a new one may have copied a stranger before it was told; and no replica may take over (yet).',
+    when: 'What answers as the master stands behind what was seen of it, as after an exchange of its disk, or a new one may have copied a stranger before it was told. Told also where a replica takes over at once, as the detail says then.',
     remedy:
-      'If the old disk exists, start the node on it. Is a replica with the data away, start it: it takes over by itself (unless the detail says that replicas are kept from copying this node, stop this one first). Else POST .../shards/{shard}/failover with "force": true: the best replica that answers takes over; with the id of this master as "preferred_node_id" it is accepted as it is, without the lost data.',
+      'Nothing where a replica takes over. Else: if the old disk exists, start the node on it. Is a replica with the data away, start it: it takes over by itself (unless the detail says that replicas are kept from copying this node, stop this one first). Else POST .../shards/{shard}/failover with "force": true: the best replica that answers takes over; with the id of this master as "preferred_node_id" it is accepted as it is, without the lost data.',
   },
   ownFault: {
     severity: 'error',

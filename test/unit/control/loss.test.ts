@@ -4,6 +4,7 @@ import { err, ok } from '../../../src/base/result.ts';
 import { promote } from '../../../src/topology/change-nodes.ts';
 import { startMigration } from '../../../src/topology/change-slots.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
+import { PROBLEMS } from '../../../src/control/problems.ts';
 import { initialFacts } from '../../../src/topology/facts.ts';
 import { slotRange } from '../../../src/topology/slot.ts';
 import { NOW_SECONDS, valueOf } from '../topology/arbitrary.ts';
@@ -28,7 +29,8 @@ test('KA3: a master that comes back on an empty disk is replaced at once and tol
   const scene = settled();
   scene.set(scene.id(0, 0), FRESH);
   scene.round();
-  const action = scene.commit();
+  const decision = scene.decide();
+  const action = only(decision, 'commit');
   expect(action.reasons).toMatchObject([
     {
       kind: 'failover',
@@ -37,6 +39,11 @@ test('KA3: a master that comes back on an empty disk is replaced at once and tol
       text: expect.stringMatching(/has lost its data: it came back without a topology at sequence 0/),
     },
   ]);
+  const [problem] = decision.problems;
+  expect(problem).toMatchObject({ kind: 'masterDataLost', node: scene.id(0, 0), shardIndex: 0 });
+  expect(problem?.detail).toMatch(/sequence 0, it was seen at 100 before\. Replica .* takes over\./);
+  expect(PROBLEMS.masterDataLost.severity).toBe('critical');
+  scene.endCommit(action);
   expect(scene.commit().reasons).toMatchObject([
     { kind: 'copyRemade', node: scene.id(0, 0), text: expect.stringMatching(/new data directory/) },
   ]);
@@ -263,7 +270,7 @@ test('KA3: the move to a target that lost its data and has no replica is given u
   expect(scene.problems()).toContain('masterDataLost');
 });
 
-test('an emptied master is fenced as long as nobody takes over, and told its new place when somebody does', () => {
+test('KA3: an emptied master is fenced as long as nobody takes over, and told its new place when somebody does', () => {
   const scene = settled();
   scene.fail(scene.id(0, 1), 'connectionRefused');
   scene.rounds(4);
