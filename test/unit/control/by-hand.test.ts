@@ -89,6 +89,17 @@ test('KB1: with a living master a replica that lacks anything it had is refused,
   expect(ask(scene, { isForced: true }).ok).toBe(true);
 });
 
+test('KB1: where the living master stands counts by a look from after the request only', () => {
+  const scene = settled();
+  const floorNow = (askedAtMs: number) => floorOf(lookAt(scene), scene.cluster.shards[0]!, askedAtMs);
+  const askedAtMs = scene.nowMs;
+  scene.set(scene.id(0, 0), { sequence: 500 });
+  scene.probe(scene.id(0, 1));
+  expect(floorNow(askedAtMs)).toBeNull();
+  scene.probe(scene.id(0, 0));
+  expect(floorNow(askedAtMs)).toBe(500);
+});
+
 test('a node that did not answer since the request is no candidate, with or without force', () => {
   for (const isForced of [false, true]) {
     const scene = settled(2);
@@ -162,6 +173,9 @@ test('KB7: force promotes the best copy that answers and says what may be lost',
   expect(choice.newMaster).toBe(scene.id(0, 2));
   expect(textOf(choice)).toMatch(
     /by force, although .*the master was last seen at 100\); what it lacks is lost/,
+  );
+  expect(choice.warning).toMatch(
+    /^forced: .* is not known to have everything \(it stands at sequence 60, the master was last seen at 100\); what it lacks is lost$/,
   );
 });
 

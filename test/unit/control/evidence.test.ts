@@ -5,7 +5,7 @@ import type { NodeErrorKind } from '../../../src/control/observation.ts';
 import { lookAt, viewOf } from '../../../src/control/situation.ts';
 import { parseNodeId } from '../../../src/topology/node.ts';
 import { valueOf } from '../topology/arbitrary.ts';
-import { INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
+import { FRESH, INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
 
 const SETTINGS = { pingIntervalMs: INTERVAL_MS, maxPingCount: 3, lagMax: 1000 };
 
@@ -126,6 +126,17 @@ test('KA4: such a replica is cut off from the stranger, who may stay for ever', 
     }
   }
   throw new Error(`it still follows the stranger: ${scene.problems().join(', ')}`);
+});
+
+test('KA4: nobody is told to follow an address at which a stranger answers', () => {
+  const scene = settled();
+  putStranger(scene);
+  scene.set(scene.id(0, 1), FRESH);
+  scene.round();
+  expect(scene.decide().actions).toEqual([]);
+  scene.answers.set(scene.id(0, 0), scene.converged(scene.id(0, 0)));
+  scene.round();
+  expect(only(scene.decide(), 'push')).toMatchObject({ node: scene.id(0, 1), purpose: 'role' });
 });
 
 test('the word of a stranger does not count as the word of the node', () => {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 
+import { PROBLEMS } from '../../../src/control/problems.ts';
 import type { SourceJob, TargetJob } from '../../../src/control/observation.ts';
 import { cancelMigration, startMigration } from '../../../src/topology/change-slots.ts';
 import { clusterWithVersion, migrationsOf } from '../../../src/topology/cluster.ts';
@@ -218,6 +219,19 @@ test('KC2: given up although the target says success: the target hears a higher 
   expect(actionsOf(scene.decide(), 'push').map(({ node }) => node)).toContain(scene.id(1, 0));
 });
 
+test('KC2: slots that came to a node although nobody moves them there are taken back from it', () => {
+  const scene = settled();
+  scene.set(scene.id(1, 0), { targetJob: { range: RANGE, state: 'success' } });
+  scene.round();
+  const push = only(scene.decide(), 'push');
+  expect(push).toMatchObject({ node: scene.id(1, 0), version: 1, isForced: true });
+  expect(push.why).toMatch(/slots came to it that nobody moves there/);
+  // The line of the success stays; the topology that it was told since has undone it.
+  scene.takePush(push);
+  scene.round();
+  expect(scene.decide().actions).toEqual([]);
+});
+
 test('a source that said its job failed took writes until it died: the target does not get the slots for an earlier success', () => {
   const replaced = running();
   tell(replaced, 'fail', 'success');
@@ -312,5 +326,7 @@ test('KC4: a job that runs for minutes is told with its figures and the way out'
     scene.round();
     scene.decide();
   }
-  expect(details(scene, 'migrationSlow')[0]).toMatch(/running for 12\d s, writes \d+\/s, copies \d+\/s/);
+  expect(details(scene, 'migrationSlow')[0]).toMatch(/running for 12\d s, writes 388\/s, copies 97\/s/);
+  expect(PROBLEMS.migrationSlow.severity).not.toBe('info');
+  expect(PROBLEMS.migrationSlow.remedy).toMatch(/migrate-speed.*\/migrate\/cancel/);
 });

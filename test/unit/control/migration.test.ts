@@ -306,7 +306,7 @@ test('a MIGRATE that timed out is looked for before it is repeated', () => {
   }
 });
 
-test('no higher version goes to either end while a job may run or its success is not recorded, others get it (facts sections 5.4, 11)', () => {
+test('KC1: no higher version goes to either end while a job may run or its success is not recorded, others get it (facts sections 5.4, 11)', () => {
   for (const state of ['start', 'success'] as const) {
     const scene = running();
     tellSource(scene, state);

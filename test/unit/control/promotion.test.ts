@@ -118,6 +118,20 @@ test('KB4: evidence has an age: a link that died behind a master that answers er
   expect(refusal(scene)).toMatch(/its link was down while the master still answered/);
 });
 
+test('KB4: a link that was seen long before the failure, and then nobody could look at, does not count either', () => {
+  const scene = settled();
+  scene.fail(scene.id(0, 1), 'loading');
+  scene.rounds(8);
+  scene.fail(scene.id(0, 0), 'connectionRefused');
+  scene.answers.set(scene.id(0, 1), {
+    ...scene.converged(scene.id(0, 1)),
+    link: 'down',
+    lastIoSeconds: 500,
+  });
+  scene.rounds(4);
+  expect(refusal(scene)).toMatch(/no living link to the master was seen shortly before the failure/);
+});
+
 test('KB8: what no node of this shard can say is a refusal with its reason', () => {
   const cases: readonly [Partial<NodeReport>, RegExp][] = [
     [{ sequence: -5 }, /its sequence is -5, which cannot be/],
@@ -172,8 +186,16 @@ test('KB6: until the new master was seen as master, the old one is told nothing 
   const push = only(scene.decide(), 'push');
   expect(push.node).toBe(scene.id(0, 1));
   scene.endPush(push, 'timedOut');
+  for (let attempt = 2; attempt <= 4; attempt += 1) {
+    scene.round();
+    const again = only(scene.decide(), 'push');
+    expect(again.node).toBe(scene.id(0, 1));
+    scene.endPush(again, 'refused');
+  }
+  // Nor while the next attempt at the new one is not due yet.
   scene.round();
-  expect(actionsOf(scene.decide(), 'push').map(({ node }) => node)).toEqual([scene.id(0, 1)]);
+  const told = actionsOf(scene.decide(), 'push').map(({ node }) => node);
+  expect(told).toEqual([scene.id(1, 0), scene.id(1, 1)]);
 });
 
 function report(scene: Scene): NodeReport {

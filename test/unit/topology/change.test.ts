@@ -196,7 +196,7 @@ test('KC4: while a migration runs only changes of the two shards that take part 
   expect(masterOf(valueOf(shardAt(valueOf(promote(planned, 0, replica(0))), 0))).id).toBe(replica(0));
 });
 
-test('a planned migration is cancelled at once, of a started one the wish is recorded', () => {
+test('KC4: a planned migration is cancelled at once, of a started one the wish is recorded', () => {
   const cluster = sampleCluster(2, 1);
   const planned = valueOf(
     startMigration(cluster, { range: slotRange(0, 5), targetIndex: 1, nowSeconds: NOW_SECONDS }),
