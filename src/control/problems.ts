@@ -9,6 +9,7 @@ export type ProblemKind =
   | 'copyNotProven'
   | 'replicaBehind'
   | 'emptiesBeforeFullSync'
+  | 'diskFull'
   | 'tooManyClients'
   | 'unrecordedHandOver'
   | 'migrationSlow'
@@ -90,6 +91,13 @@ export const PROBLEMS = {
     title: 'Replica drops its data before a full synchronisation',
     when: 'A node has "slave-empty-db-before-fullsync yes": when its master dies during a full synchronisation, it has nothing left and can crash when asked.',
     remedy: 'CONFIG SET slave-empty-db-before-fullsync no on the node, and in its configuration file.',
+  },
+  diskFull: {
+    severity: 'error',
+    title: 'Disk of a node is nearly full',
+    when: 'At least 95 % of the volume of a node are in use, asked every half minute. On a full one writes fail or hang, while the node answers everything else and is not replaced.',
+    remedy:
+      'Make room on the volume or enlarge it. A master whose writes fail already: fail over to a replica that has room, then mend it.',
   },
   tooManyClients: {
     severity: 'error',

@@ -9,6 +9,8 @@ import { type ClusterView, expectStatus, masterOf, replicasOf, Scene } from '../
 import { useScenes, useTrio } from '../support/use-trio.ts';
 import { notYet, pause, waitFor, waitUntil } from '../support/wait-until.ts';
 
+const isSimulated = (process.env['KVROCKS_BIN'] ?? '') === '';
+
 /** Real servers answer nobody for seconds while one of the two tells them whom to follow. */
 const LOCKED = { deadlineMs: 120_000 };
 
@@ -278,6 +280,16 @@ test('KD9: a replica with the wrong role at our version is repaired alone, and t
   expect(after.version).toBe(view.version);
   const told = linesOf(trio(), stage, 'push.accepted').map((line) => line['addr']);
   expect(new Set(told)).toEqual(new Set([replica.address]));
+});
+
+test.runIf(isSimulated)('KD7: a master whose disk is full is told, and stays', async () => {
+  const { stage, view, master } = await oneShard();
+  await stage.ask(master.address, 'SIMULATOR', 'DISK', 'stuck');
+  // The next leader asks at once, others within half a minute.
+  await handOverTheLead();
+  await problemTold(trio(), stage, { kind: 'diskFull', addr: master.address, detail: /100 %/ });
+  await stage.ask(master.address, 'SIMULATOR', 'DISK', 'ok');
+  expect((await stage.converged('c')).version).toBe(view.version);
 });
 
 test('KD8e: a replica that drops its data before a full synchronisation is told', async () => {

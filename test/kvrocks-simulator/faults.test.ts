@@ -117,6 +117,7 @@ describe('faults on demand', () => {
     const written = writer.command(['SET', 'k', 'v']);
     expect(await node.command('PING')).toBe('PONG');
     expect(await node.command('GET', 'k')).toBeNull();
+    expect(await node.command('INFO', 'keyspace')).toContain('used_disk_percent: 100%');
     await node.command('SIMULATOR', 'DISK', 'ok');
     expect(await written).toBe('OK');
     writer.close();

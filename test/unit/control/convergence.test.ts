@@ -229,6 +229,35 @@ test('events of nodes that left, moved or were never asked change nothing', () =
   expect(scene.memory).toEqual(NO_MEMORY);
 });
 
+test('KD6c, KD8e: a node that takes no more connections, and one that drops its data too early, are told with their remedies', () => {
+  const scene = new Scene(1, 3);
+  scene.rounds(2);
+  scene.decide();
+  scene.fail(scene.id(0, 1), 'tooManyClients');
+  scene.set(scene.id(0, 2), { emptiesBeforeFullSync: true });
+  scene.round();
+  expect(scene.problems()).toEqual(['tooManyClients', 'emptiesBeforeFullSync']);
+  expect(PROBLEMS.tooManyClients.remedy).toContain('CONFIG SET maxclients');
+  expect(PROBLEMS.emptiesBeforeFullSync.remedy).toContain('CONFIG SET slave-empty-db-before-fullsync no');
+});
+
+test('KD7: a disk that is nearly full is told, of a master and of a replica, and is no reason for a failover', () => {
+  const scene = new Scene(1, 2);
+  scene.rounds(2);
+  scene.decide();
+  scene.set(scene.id(0, 0), { diskUsedPercent: 100 });
+  scene.set(scene.id(0, 1), { diskUsedPercent: 94.9 });
+  scene.rounds(20);
+  const decision = scene.decide();
+  expect(decision.actions).toEqual([]);
+  expect(decision.problems).toMatchObject([
+    { kind: 'diskFull', node: scene.id(0, 0), detail: expect.stringContaining('100 % of its disk') },
+  ]);
+  scene.set(scene.id(0, 1), { diskUsedPercent: 95 });
+  scene.round();
+  expect(scene.problems()).toEqual(['diskFull', 'diskFull']);
+});
+
 test('every problem has words for people', () => {
   for (const entry of Object.values(PROBLEMS)) {
     for (const text of [entry.title, entry.when, entry.remedy]) expect(text.length).toBeGreaterThan(10);
