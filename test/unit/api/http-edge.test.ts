@@ -104,7 +104,7 @@ describe('bytes that are no request are answered in JSON, and their connection e
       /larger than/,
     ],
     ['CONNECT', head('CONNECT x:1 HTTP/1.1', 'Host: x'), 405, /no proxy/],
-  ])('KD3g: %s', async (_what, bytes, status, message) => {
+  ])('KD3g, KD8b: %s', async (_what, bytes, status, message) => {
     const { connect, api } = await edge();
     const answers = await connect().send(bytes).closed();
     expect(answers).toHaveLength(1);

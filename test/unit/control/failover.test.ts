@@ -133,7 +133,7 @@ test('a replica is asked after the failure before it is chosen', () => {
   only(scene.decide(), 'commit');
 });
 
-test('never a replica that loads, synchronises, is broken, unknown, fresh, a master or of another master', () => {
+test('KB8, KD6b: never a replica that loads, synchronises, is broken, unknown, fresh, a master or of another master', () => {
   const cases: [(scene: Scene) => void, RegExp][] = [
     [(scene) => scene.fail(scene.id(0, 1), 'loading'), /loading its data/],
     [(scene) => scene.fail(scene.id(0, 1), 'masterDown'), /answers with an error: masterDown/],
