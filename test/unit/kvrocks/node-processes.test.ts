@@ -168,7 +168,8 @@ describe('a fence', () => {
 describe('processes', () => {
   it('KA5: one process is recognised under all its names', async () => {
     const [one, two] = [present(nodes[0]), present(nodes[1])];
-    const names = ['127.0.0.1', 'localhost', '[::ffff:127.0.0.1]'].map((host) => endpointOf(one, host));
+    const hosts = ['127.0.0.1', 'localhost', '[::ffff:127.0.0.1]', '0.0.0.0'];
+    const names = hosts.map((host) => endpointOf(one, host));
     const other = endpointOf(two);
     const found = await client.sameProcess(
       [present(names[0]), other, ...names.slice(1)],
