@@ -250,6 +250,21 @@ describe('one process', () => {
   });
 });
 
+test('KA5: a name that stands for every address of a machine is no node, with the checks waived or not', async () => {
+  const api = await cluster();
+  for (const host of ['0.0.0.0', '[::]', '[::ffff:0.0.0.0]']) {
+    api.fleet.add(`${host}:9`);
+    for (const headers of [{}, WAIVED]) {
+      const added = await add(api, 0, { addr: `${host}:9` }, headers);
+      expect(added.status).toBe(400);
+      expect(JSON.stringify(added.body)).toMatch(/addr: .* stands for every address of a machine; write/);
+      const created = await api.call('POST', `${CLUSTER}/shards`, { nodes: [`${host}:9`] }, headers);
+      expect(created.status).toBe(400);
+    }
+  }
+  expect(api.fleet.asked).toEqual([]);
+});
+
 test('KD3f: a controller is no node, with the checks waived or not', async () => {
   const api = await cluster();
   for (const headers of [{}, WAIVED]) {
