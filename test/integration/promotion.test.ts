@@ -76,7 +76,7 @@ async function startControllers(): Promise<void> {
 }
 
 describe.runIf(cutsMissing === null)('a replica whose link is cut', () => {
-  test('is told, and not promoted by hand while its master lives: nothing is lost', async () => {
+  test('KB1: is told, and not promoted by hand while its master lives: nothing is lost', async () => {
     const stage = scene({ network: network() });
     const { master, replica, written } = await writtenShard(stage);
     await stage.cut({ master, replica });
@@ -93,7 +93,7 @@ describe.runIf(cutsMissing === null)('a replica whose link is cut', () => {
     await expectContent(stage, replica.addr, new Map([...written, ...unseen]));
   });
 
-  test('is not promoted by the death of its master, but by force, which says what is lost', async () => {
+  test('KB2, KB7: is not promoted by the death of its master, but by force, which says what is lost', async () => {
     const stage = scene({ network: network() });
     const { master, replica, written } = await writtenShard(stage);
     await stage.cut({ master, replica });

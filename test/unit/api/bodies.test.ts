@@ -212,7 +212,7 @@ describe('a body', () => {
     expect((read as { data: { shards: unknown[] } }).data.shards).toHaveLength(1000);
   });
 
-  test('of the wrong kind is refused in our own words, whatever it holds', async () => {
+  test('KD8c: of the wrong kind is refused in our own words, whatever it holds', async () => {
     const api = await scene();
     const values = [true, 1.5, -1, 1e20, 'x', '', [], [1], [null], {}, { a: 1 }];
     const fields = [
