@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 
+import { ok } from '../../../src/base/result.ts';
 import { clusterWithVersion, masterOf } from '../../../src/topology/cluster.ts';
 import { valueOf } from '../topology/arbitrary.ts';
 import { Scene, actionsOf, only } from './scene.ts';
@@ -81,15 +82,22 @@ test('KD9: a wrong role at our version on one broken replica never raises the ve
   const scene = new Scene();
   scene.rounds(2);
   scene.decide();
-  for (let minute = 0; minute < 20; minute += 1) {
-    scene.set(scene.id(1, 1), { role: 'master', master: null, link: null });
+  let forced = 0;
+  for (let minute = 0; minute < 40; minute += 1) {
+    scene.set(scene.id(1, 1), { master: masterOf(scene.cluster.shards[0]!).address });
     scene.nowMs += 60_000;
     scene.round();
-    for (const push of actionsOf(scene.decide(), 'push')) {
-      expect(push.node).toBe(scene.id(1, 1));
+    const decision = scene.decide();
+    for (const commit of actionsOf(decision, 'commit')) scene.endCommit(commit);
+    for (const push of actionsOf(decision, 'push')) {
+      expect(push).toMatchObject({ node: scene.id(1, 1), version: 1, isForced: true });
+      forced += 1;
       scene.endPush(push);
     }
+    for (const { node } of actionsOf(decision, 'outrun'))
+      scene.tell({ kind: 'outran', node, endedAtMs: scene.nowMs, result: ok(undefined) });
   }
+  expect(forced).toBeGreaterThan(5);
   expect(scene.cluster.version).toBe(1);
 });
 

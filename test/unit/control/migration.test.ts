@@ -238,7 +238,7 @@ test('success is not recorded while the target is silent', () => {
   finished(scene);
 });
 
-test('a failed job is tried again after a pause, three times in all, then given up with the reason', () => {
+test('KC2: a failed job is tried again after a pause, three times in all, then given up with the reason', () => {
   const scene = running();
   for (let failures = 1; failures <= 2; failures += 1) {
     tellSource(scene, 'fail');
