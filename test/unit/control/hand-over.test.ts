@@ -88,6 +88,7 @@ test('KC1: it is recorded before any other change reaches an end', () => {
 });
 
 test('KC1: one that is not proven holds both ends and names the one call that is right', () => {
+  expect(PROBLEMS.unrecordedHandOver.severity).toBe('critical');
   for (const target of [null, 'error', 'start'] as const) {
     const scene = settled();
     tell(scene, 'success', target);
