@@ -46,6 +46,7 @@ describe('a run that once went wrong goes well', () => {
       64,
     ],
     ['a full synchronisation from a stranger does not make a copy', 105],
+    ['KA4: a replica that may have copied a stranger does not take over', 1415],
     ['a replica of a master that is silent to us alone goes on growing until it is cut off', 1364],
     ['an emptied master that dies again is not taken for a shard that was always empty', 384],
     ['nobody is made anew from an emptied master', 479],

@@ -175,7 +175,7 @@ test('a full synchronisation nobody saw shows in a number that fell back', () =>
   expect(scene.commit().reasons).toMatchObject([{ kind: 'copyRemade' }]);
 });
 
-test('a node that got its numbers by a partial synchronisation is not taken for remade, and is outrun again', () => {
+test('KA7: a node that got its numbers by a partial synchronisation is not taken for remade, and is outrun again', () => {
   const scene = condemned();
   const { push } = outrun(scene);
   scene.set(scene.id(0, 1), { sequence: 300_000 });
