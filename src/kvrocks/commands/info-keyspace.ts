@@ -7,7 +7,7 @@ import { fieldsOf, type NodeCommand, textOf } from './command.ts';
 
 /**
  * Percent of the volume in use; null when the server does not tell. Nothing else that can be asked for differs on a full disk: its writes fail or
- * hang while all of `INFO` stays as it was, the count of background errors included.
+ * hang while the rest of `INFO` stays as it was, the count of background errors included.
  */
 export const diskUsed: NodeCommand<number | null> = {
   words: ['INFO', 'keyspace'],
