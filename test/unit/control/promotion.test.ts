@@ -118,6 +118,16 @@ test('evidence has an age: a link that died behind a master that answers errors 
   expect(refusal(scene)).toMatch(/its link was down while the master still answered/);
 });
 
+test('a link that was seen alive counts for a moment only: a replica that nobody could look at since then has to show more', () => {
+  const scene = settled();
+  scene.fail(scene.id(0, 1), 'hang');
+  scene.rounds(4);
+  scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds: 60 });
+  scene.fail(scene.id(0, 0), 'connectionRefused');
+  scene.rounds(4);
+  expect(refusal(scene)).toMatch(/no living link to the master was seen shortly before the failure/);
+});
+
 test('what no node of this shard can say is a refusal with its reason', () => {
   const cases: readonly [Partial<NodeReport>, RegExp][] = [
     [{ sequence: -5 }, /its sequence is -5, which cannot be/],
