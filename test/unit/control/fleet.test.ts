@@ -8,7 +8,7 @@ const SEEDS = 200;
 
 /** The least of the run that still fails, with everything that happened in it. */
 function explain(seed: number): string {
-  const { keep, isCalm, verdict } = minimise(seed);
+  const { keep, isCalm, verdict } = minimise({ seed });
   const share = `--keep ${keep.join(',') || 'none'}${isCalm ? ' --calm' : ''}`;
   return [...verdict.trace, verdict.fault, `npm run simulate:fleet -- --seed ${seed} ${share}`].join('\n');
 }

@@ -104,6 +104,19 @@ test('KA3: a master that keeps its name but stands behind what was seen of it ha
   ]);
 });
 
+test('a master that lost data and goes on beyond where it was seen has not got that back', () => {
+  const scene = settled(1);
+  scene.set(scene.id(0, 0), { sequence: 40 });
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([
+    { kind: 'copyCondemned', node: scene.id(0, 0), text: expect.stringMatching(/it was seen at 100 before/) },
+  ]);
+  scene.set(scene.id(0, 0), { sequence: 500 });
+  scene.changeLeader();
+  scene.round();
+  expect(dataLost(scene)).toMatch(/it goes on at sequence 40, it was seen at 100 before/);
+});
+
 test('a living master that a replica seems to be ahead of, because it is looked at later, has lost nothing', () => {
   const scene = settled();
   scene.set(scene.id(0, 1), { sequence: 130 });
