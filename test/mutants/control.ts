@@ -304,8 +304,8 @@ export const CONTROL_MUTANTS: Readonly<Record<string, ControlMutant>> = {
     edits: [
       {
         file: MIGRATION,
-        find: 'return ended.ok && (isHandedOver || isTargetAffected)',
-        replace: 'return ended.ok && isHandedOver && !isTargetAffected && sourceState === null',
+        find: 'return hasLeftNothing(view) ? ended : raised(ended);',
+        replace: `return hasLeftNothing(view) || view.sourceState !== 'succeeded' ? ended : raised(ended);`,
       },
       {
         file: TARGET,
@@ -313,6 +313,11 @@ export const CONTROL_MUTANTS: Readonly<Record<string, ControlMutant>> = {
         replace: '',
       },
     ],
+  },
+  'unheard-success-not-cleared': {
+    bug: 'slots are copied again to a target that may serve them since an attempt whose success was never heard of',
+    kinds: ['migrate', 'ambushHandOver', 'ambushMigrate'],
+    edits: [{ file: MIGRATION, find: 'if (remains !== null) return remains;', replace: '' }],
   },
   'success-of-an-earlier-move': {
     bug: 'a success that the target remembers of an earlier move counts as one of this move',
