@@ -6,6 +6,8 @@ import type { Action } from './plan.ts';
 import { POLL_MS, type Surroundings } from './surroundings.ts';
 import { excuseAfterReturn, excuseBefore } from './verdicts.ts';
 
+/** What a process acknowledged before it ended or stopped may be read this much later. */
+const ON_THE_WAY_MS = 250;
 /** Generous, for a machine with other work to do: detection takes 4 s, a promotion up to 10 s. */
 const FAILOVER_DEADLINE_MS = 60_000;
 const READY_DEADLINE_MS = 120_000;
@@ -97,7 +99,7 @@ export async function hang(
   const fromMs = around.now();
   node.pause();
   if (action.kind === 'hang-master')
-    around.excuse(excuseBefore('hang', address, { fromMs, toMs: around.now() }));
+    around.excuse(excuseBefore('hang', address, { fromMs, toMs: around.now() + ON_THE_WAY_MS }));
   await around.wait(hangMs);
   node.resume();
   around.excuse(excuseAfterReturn(address, around.now()));
@@ -150,7 +152,7 @@ export async function killMaster(
 ): Promise<void> {
   const fromMs = around.now();
   await around.fleet.at(address).kill();
-  around.excuse(excuseBefore(kind, address, { fromMs, toMs: around.now() }));
+  around.excuse(excuseBefore(kind, address, { fromMs, toMs: around.now() + ON_THE_WAY_MS }));
   around.note(`${address} is dead`);
 }
 
