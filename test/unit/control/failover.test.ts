@@ -122,7 +122,7 @@ test('the choice waits for a replica that has not answered yet, until it is down
 
 test('a replica is asked after the failure before it is chosen', () => {
   const scene = new Scene();
-  scene.settings = { pingIntervalMs: INTERVAL_MS, maxPingCount: 1, lagMax: 1000 };
+  scene.settings = { ...scene.settings, maxPingCount: 1 };
   scene.round();
   scene.fail(scene.id(0, 0));
   scene.nowMs += INTERVAL_MS;
@@ -373,8 +373,9 @@ test('the same rules choose a replica while the master lives, for a failover by 
     kind: 'elected',
     candidate: { sequence: 100 },
   });
-  const { cluster, facts, settings, nowMs, nowSeconds, term } = scene;
-  const strangers = lookAt({ cluster, facts, settings, nowMs, nowSeconds, term, memory: NO_MEMORY });
+  const { cluster, facts, settings, nowMs, nowSeconds, term, panel } = scene;
+  const known = { cluster, facts, settings, nowMs, nowSeconds, term, panel };
+  const strangers = lookAt({ ...known, memory: NO_MEMORY });
   expect(silenceText(viewOf(strangers, scene.id(0, 0)))).toBe('missed 0 probes (no error)');
   expect(electCandidate(strangers, scene.cluster.shards[0]!).kind).toBe('wait');
   scene.changeLeader();
