@@ -1,7 +1,22 @@
-// Writes test/scenarios.md, the table from scenario ids to the tests that show them; with --check says what is missing.
+// Writes test/scenarios.md, the tables from scenario ids to the tests that show them; with --check says what is missing.
 
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+
+/** The tables, each with the letter that its ids begin with. */
+const SECTIONS = [
+  {
+    letter: 'S',
+    title: 'Raft',
+    about: 'What a Raft has to get right.',
+  },
+  {
+    letter: 'K',
+    title: 'What keeps the data and the cluster alive',
+    about:
+      'What a controller of Kvrocks has to get right besides: who has which data (KA), who may be promoted (KB), how migrations end (KC), and what else must not stop a shard, a cluster or the group (KD).',
+  },
+] as const;
 
 const root = new URL('..', import.meta.url).pathname;
 const table = join(root, 'test/scenarios.md');
@@ -30,12 +45,12 @@ if (process.argv.includes('--check')) {
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exitCode = 1;
 
-/** A scenario is claimed by a test's name, or a transcript's first words, that begin with its id: "S07: …", "S12, S15: …". */
+/** A scenario is claimed by a test's name, or a transcript's first words, that begin with its id: "S07: …", "KA1, KA2: …". */
 function idsIn(source: string): readonly string[] {
   const heads = source.matchAll(
-    /(?:^# |['"`])((?:S\d\d|[CND]\d{1,2})(?:, (?:S\d\d|[CND]\d{1,2}))*)[,:( ]/gmu,
+    /(?:^# |['"`])((?:S\d\d|K?[ABCND]\d{1,2}[a-h]?)(?:, (?:S\d\d|K?[ABCND]\d{1,2}[a-h]?))*)[,:( ]/gmu,
   );
-  return [...heads].flatMap(([, ids]) => (ids ?? '').split(', ').filter((id) => id.startsWith('S')));
+  return [...heads].flatMap(([, ids]) => (ids ?? '').split(', ').filter((id) => /^[SK]/u.test(id)));
 }
 
 function testFiles(): readonly string[] {
@@ -47,20 +62,22 @@ function testFiles(): readonly string[] {
 }
 
 function render(): string {
-  const rows = [...claims].map(([id, claim]) => {
-    const files = [...(tests.get(id) ?? [])].map((file) => `\`${file.replace(/^test\//u, '')}\``);
-    return `| ${id} | ${claim} | ${files.join(', ')} |`;
-  });
-  return [
+  const lines = [
     '# Scenarios',
     '',
-    'What a Raft has to get right, and the tests that show it: each is named with its id. Written by `npm run generate` from `scenarios.json` and the names of the tests; `npm run check` fails when one has no test.',
+    'What has to be got right, and the tests that show it: each is named with its id. Written by `npm run generate` from `scenarios.json` and the names of the tests; `npm run check` fails when one has no test.',
     '',
-    '| id | claim | shown by |',
-    '| --- | --- | --- |',
-    ...rows,
-    '',
-  ].join('\n');
+  ];
+  for (const { letter, title, about } of SECTIONS) {
+    const rows = [...claims].filter(([id]) => id.startsWith(letter)).map(([id, claim]) => row(id, claim));
+    lines.push(`## ${title}`, '', about, '', '| id | claim | shown by |', '| --- | --- | --- |', ...rows, '');
+  }
+  return lines.join('\n');
+}
+
+function row(id: string, claim: string): string {
+  const files = [...(tests.get(id) ?? [])].map((file) => `\`${file.replace(/^test\//u, '')}\``);
+  return `| ${id} | ${claim} | ${files.join(', ')} |`;
 }
 
 function parseClaims(json: string): Record<string, string> {

@@ -5,7 +5,8 @@ import type { Context } from 'hono';
 import { unreachable } from '../base/assert.ts';
 import type { Result } from '../base/result.ts';
 import { describe, type TopologyError } from '../topology/errors.ts';
-import { parseAddress } from '../topology/node.ts';
+import { isWildcard } from '../topology/controller-address.ts';
+import { addressParts, parseAddress } from '../topology/node.ts';
 import { parseName } from '../topology/name.ts';
 import type { ChangeError } from '../topology/record.ts';
 import type { Name, NodeAddress } from '../topology/types.ts';
@@ -41,11 +42,20 @@ export function shardParam(context: Context): number {
   return Number(text);
 }
 
+/** The address of a node. One that stands for a whole machine would send clients and replicas to their own, and another leader to another node. */
+export function nodeAddress(text: string, field: string): NodeAddress {
+  const address = valid(parseAddress(text, field));
+  if (!isWildcard(addressParts(address).host)) return address;
+  throw badRequest(
+    `${field}: ${address} stands for every address of a machine; write the one at which clients reach the node`,
+  );
+}
+
 /** The addresses of `nodes`, each valid and none twice. */
 export function addressList(texts: readonly string[]): NodeAddress[] {
   const addresses = new Set<NodeAddress>();
   for (const [index, text] of texts.entries()) {
-    const address = valid(parseAddress(text, `nodes[${index}]`));
+    const address = nodeAddress(text, `nodes[${index}]`);
     if (addresses.has(address)) throw badRequest(`nodes[${index}]: ${address} is listed twice`);
     addresses.add(address);
   }

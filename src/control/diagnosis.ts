@@ -22,6 +22,9 @@ import { type NodeView, type Situation, errorText, masterView, nodeName, silence
 /** Pushes of one version that end without convergence before people hear of it. */
 const FAILED_PUSHES_TOLD = 3;
 
+/** A disk that is fuller than this is told: what is left goes with one compaction. */
+const DISK_USED_PERCENT_MAX = 95;
+
 /** Commits that fail in a row before people hear of it. */
 const FAILED_COMMITS_TOLD = 3;
 
@@ -177,6 +180,9 @@ function settingsProblem(view: NodeView): Problem[] {
   if (view.report?.emptiesBeforeFullSync === true) {
     problems.push(nodeProblem('emptiesBeforeFullSync', view, 'slave-empty-db-before-fullsync is "yes"'));
   }
+  const { diskUsedPercent = 0 } = view.report ?? {};
+  if (diskUsedPercent >= DISK_USED_PERCENT_MAX)
+    problems.push(nodeProblem('diskFull', view, `${Math.floor(diskUsedPercent)} % of its disk are in use`));
   return problems;
 }
 

@@ -52,9 +52,14 @@ export function planFailovers(situation: Situation): FailoverPlan {
     const why = whyReplaced(situation, master);
     if (why === null) continue;
     const outcome = failOver(situation, draft, { shard, why });
-    if (typeof outcome === 'string')
+    if (typeof outcome === 'string') {
       problems.push(vacancyProblem(master, `${why}. ${outcome}${fenceText(master)}`));
-    else draft = outcome;
+      continue;
+    }
+    draft = outcome.draft;
+    // Data that is gone is told also where nobody has to do anything about it: an exchanged disk is seldom meant.
+    if (master.loss !== null)
+      problems.push(vacancyProblem(master, `${why}. Replica ${nodeName(outcome.successor)} takes over.`));
   }
   return { ...draft, problems };
 }
@@ -99,12 +104,12 @@ function vacancyProblem(master: NodeView, detail: string): Problem {
   return { kind, shardIndex: master.shardIndex, node: master.node.id, address: master.node.address, detail };
 }
 
-/** The draft with the shard's master replaced, or the reason why it is not (yet). */
+/** The draft with the shard's master replaced, and by whom; or the reason why it is not (yet). */
 function failOver(
   situation: Situation,
   draft: Draft,
   { shard, why }: { readonly shard: Shard; readonly why: string },
-): Draft | string {
+): { readonly draft: Draft; readonly successor: NodeView } | string {
   const election = electCandidate(situation, shard);
   if (election.kind === 'wait') return `Waiting for ${election.why}.`;
   if (election.kind === 'nobody') return `No eligible replica: ${election.refusals.join('; ')}.`;
@@ -118,7 +123,10 @@ function failOver(
     to: candidate.view.node.id,
     text: `${why}; replica ${nodeName(candidate.view)} takes over: ${candidate.why}`,
   };
-  return { ...replaced, reasons: [...replaced.reasons, reason] };
+  return {
+    draft: { ...replaced, reasons: [...replaced.reasons, reason] },
+    successor: candidate.view,
+  };
 }
 
 /** The draft with `candidate` as the master of `shard`, a migration of the shard settled; or the reason to wait. */

@@ -72,7 +72,7 @@ export interface TargetJob {
 export type LoginState = 'accepted' | 'refused' | 'needless';
 
 /**
- * Everything one probe reads: CLUSTER INFO, CLUSTERX MYID, INFO replication, and at intervals login and settings. Never ROLE (facts section
+ * Everything one probe reads: CLUSTER INFO, CLUSTERX MYID, INFO replication, and at intervals login, settings and disk. Never ROLE (facts section
  * 3.4: crashes the server).
  */
 export interface NodeReport {
@@ -101,6 +101,8 @@ export interface NodeReport {
    * (facts section 3.4). Null when the node does not tell.
    */
   readonly emptiesBeforeFullSync: boolean | null;
+  /** Percent of the volume of its data in use; absent when the node does not tell. */
+  readonly diskUsedPercent?: number;
   /** Replicas are kept away from it by a password that only controllers know, until it is told a topology or starts again. */
   readonly isFenced: boolean;
 }

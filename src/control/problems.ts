@@ -9,6 +9,7 @@ export type ProblemKind =
   | 'copyNotProven'
   | 'replicaBehind'
   | 'emptiesBeforeFullSync'
+  | 'diskFull'
   | 'tooManyClients'
   | 'unrecordedHandOver'
   | 'migrationSlow'
@@ -61,9 +62,9 @@ export const PROBLEMS = {
   masterDataLost: {
     severity: 'critical',
     title: 'Master has lost its data',
-    when: 'What answers as the master stands behind what was seen of it, as after an exchange of its disk, or a new one may have copied a stranger before it was told; and no replica may take over (yet).',
+    when: 'What answers as the master stands behind what was seen of it, as after an exchange of its disk, or a new one may have copied a stranger before it was told. Told also where a replica takes over at once, as the detail says then.',
     remedy:
-      'If the old disk exists, start the node on it. Is a replica with the data away, start it: it takes over by itself (unless the detail says that replicas are kept from copying this node, stop this one first). Else POST .../shards/{shard}/failover with "force": true: the best replica that answers takes over; with the id of this master as "preferred_node_id" it is accepted as it is, without the lost data.',
+      'Nothing where a replica takes over. Else: if the old disk exists, start the node on it. Is a replica with the data away, start it: it takes over by itself (unless the detail says that replicas are kept from copying this node, stop this one first). Else POST .../shards/{shard}/failover with "force": true: the best replica that answers takes over; with the id of this master as "preferred_node_id" it is accepted as it is, without the lost data.',
   },
   ownFault: {
     severity: 'error',
@@ -91,6 +92,13 @@ export const PROBLEMS = {
     title: 'Replica drops its data before a full synchronisation',
     when: 'A node has "slave-empty-db-before-fullsync yes": when its master dies during a full synchronisation, it has nothing left and can crash when asked.',
     remedy: 'CONFIG SET slave-empty-db-before-fullsync no on the node, and in its configuration file.',
+  },
+  diskFull: {
+    severity: 'error',
+    title: 'Disk of a node is nearly full',
+    when: 'At least 95 % of the volume of a node are in use, asked every half minute. On a full one writes fail or hang, while the node answers everything else and is not replaced.',
+    remedy:
+      'Make room on the volume or enlarge it. A master whose writes fail already: fail over to a replica that has room, then mend it.',
   },
   tooManyClients: {
     severity: 'error',

@@ -16,6 +16,8 @@ export interface LinkNotes {
   checkedAtMs: number;
   /** `slave-empty-db-before-fullsync`; null while unknown. */
   emptiesBeforeFullSync: boolean | null;
+  /** Percent of its disk in use; null while unknown. */
+  diskUsedPercent: number | null;
   /** The node wants a password and none is stored. */
   isPasswordMissing: boolean;
   /** The node told its position, and nothing since then could have closed its data. */
@@ -102,6 +104,7 @@ export class NodeConnection {
     const notes: LinkNotes = {
       checkedAtMs: Number.NEGATIVE_INFINITY,
       emptiesBeforeFullSync: null,
+      diskUsedPercent: null,
       isPasswordMissing: false,
       isDataOpen: false,
     };

@@ -10,6 +10,7 @@ import {
   hasPassword,
   yesNoOf,
 } from './commands/config-get.ts';
+import { diskUsed } from './commands/info-keyspace.ts';
 import {
   type Place,
   parsePlace,
@@ -100,8 +101,15 @@ async function lookInSteps(
   if (isCheckDue) notes.checkedAtMs = clock.monotonicMs();
   const master = followedReply === undefined ? null : followedAddress(followed.parse(followedReply));
   if (await mayBeClosed(session, master, isListedBy)) return final(FRAGILE);
-  const position = await send(session, { commands: [POSITION_WORDS] });
-  return position.ok ? reportOf(session, place.value, replyAt(position.value, 0)) : position;
+  const position = await send(session, {
+    commands: [POSITION_WORDS, ...(isCheckDue ? [diskUsed.words] : [])],
+  });
+  if (!position.ok) return position;
+  if (isCheckDue) {
+    const percent = diskUsed.parse(replyAt(position.value, 1));
+    notes.diskUsedPercent = percent.ok ? percent.value : null;
+  }
+  return reportOf(session, place.value, replyAt(position.value, 0));
 }
 
 /**
@@ -137,5 +145,10 @@ function reportOf(session: Session, place: Place, reply: Reply): Result<NodeRepo
 
 function joined({ link, notes, isFenced }: Session, place: Place, position: Position): NodeReport {
   const login: LoginState = notes.isPasswordMissing ? 'refused' : link.login;
-  return { ...place, ...position, login, emptiesBeforeFullSync: notes.emptiesBeforeFullSync, isFenced };
+  const { diskUsedPercent } = notes;
+  const settings = {
+    emptiesBeforeFullSync: notes.emptiesBeforeFullSync,
+    ...(diskUsedPercent === null ? {} : { diskUsedPercent }),
+  };
+  return { ...place, ...position, login, ...settings, isFenced };
 }

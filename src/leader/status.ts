@@ -1,5 +1,6 @@
 // What a supervisor sees: what metrics are made of, and the words in which people can be told.
 
+import { linkFault } from '../control/link.ts';
 import { type Problem, PROBLEMS, type Severity } from '../control/problems.ts';
 import type { Condition } from '../control/sight.ts';
 import type { NodeView, Situation } from '../control/situation.ts';
@@ -22,7 +23,8 @@ export interface NodeStatus {
   readonly seen: {
     readonly role: NodeRole;
     readonly version: number;
-    readonly link: 'up' | 'down' | null;
+    /** What is wrong with its link to its master, by the rule that elections go by; null when nothing is, and on a master. */
+    readonly linkFault: string | null;
     readonly sequence: number | null;
     /** Milliseconds since that look began. */
     readonly ageMs: number;
@@ -49,7 +51,7 @@ export function clusterStatus(
   situation: Situation,
   problems: readonly Problem[],
 ): ClusterStatus {
-  const nodes = [...situation.views.values()].map((view) => nodeStatus(view, situation.nowMs));
+  const nodes = [...situation.views.values()].map((view) => nodeStatus(view, situation));
   return {
     namespace: place.namespace,
     cluster: place.cluster.name,
@@ -63,7 +65,7 @@ export function clusterStatus(
   };
 }
 
-function nodeStatus(view: NodeView, nowMs: number): NodeStatus {
+function nodeStatus(view: NodeView, { nowMs, settings }: Situation): NodeStatus {
   const { look, error } = view.memory;
   return {
     id: view.node.id,
@@ -77,7 +79,7 @@ function nodeStatus(view: NodeView, nowMs: number): NodeStatus {
         : {
             role: look.report.role,
             version: look.report.version,
-            link: look.report.link,
+            linkFault: look.report.role === 'replica' ? linkFault(look.report, settings) : null,
             sequence: look.report.sequence,
             ageMs: nowMs - look.startedAtMs,
           },

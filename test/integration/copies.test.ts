@@ -80,7 +80,7 @@ async function pauseControllers(): Promise<() => Promise<void>> {
 }
 
 describe('a replica that is made anew', () => {
-  test('ends with exactly the keys of its new master, whatever it had and however it was emptied', async () => {
+  test('KA1, KA2, KA2b: ends with exactly the keys of its new master, whatever it had and however it was emptied', async () => {
     const stage = scene();
     const nodes = await stage.nodes(5);
     const view = await stage.cluster('c', nodes.slice(0, 4), { replicas: 2 });
@@ -112,7 +112,7 @@ describe('a replica that is made anew', () => {
 });
 
 describe('a master that comes back on an empty disk', () => {
-  test('is replaced by a replica with all the data, and becomes a copy of it', async () => {
+  test('KA3: is replaced by a replica with all the data, and becomes a copy of it', async () => {
     const stage = scene();
     const { master, written } = await filledShard(stage, 3);
     await stage.nodeAt(master.addr).kill();
@@ -123,7 +123,7 @@ describe('a master that comes back on an empty disk', () => {
     await expectEqualCopies(stage, 'c');
   });
 
-  test('is replaced also when all nodes were down', async () => {
+  test('KA3: is replaced also when all nodes were down', async () => {
     const stage = scene();
     const { master, replicas, written } = await filledShard(stage, 3);
     await Promise.all([master, ...replicas].map(async ({ addr }) => stage.nodeAt(addr).kill()));
@@ -137,7 +137,7 @@ describe('a master that comes back on an empty disk', () => {
 });
 
 describe('an emptied master whose replica is away', () => {
-  test('is fenced: the replica that comes back keeps what it has and takes over', async () => {
+  test('KA3: is fenced: the replica that comes back keeps what it has and takes over', async () => {
     const stage = scene();
     const { master, replica, written } = await emptiedAndAlone(stage);
     await problemTold(trio(), stage, { kind: 'masterDataLost', addr: master.addr });
@@ -166,7 +166,7 @@ describe('an emptied master whose replica is away', () => {
   });
 });
 
-test('the target of a migration that lost its disk after the hand-over does not cost the source its copy', async () => {
+test('KA3: the target of a migration that lost its disk after the hand-over does not cost the source its copy', async () => {
   const stage = scene();
   const view = await stage.cluster('c', await stage.nodes(2));
   const [source, target] = view.shards.map((shard) => masterOf(shard));
@@ -200,7 +200,7 @@ describe('what answers at the address of a dead master', () => {
     return startKvrocksNode({ port, dir });
   }
 
-  test('if it is a node of another cluster is left alone, and no replica copies from it', async () => {
+  test('KA4: if it is a node of another cluster is left alone, and no replica copies from it', async () => {
     const stage = scene();
     const { master, written } = await filledShard(stage, 3);
     const dir = mkdtempSync(join(tmpdir(), 'kvrocks-stranger-'));
@@ -222,7 +222,7 @@ describe('what answers at the address of a dead master', () => {
     await expectEqualCopies(stage, 'c');
   });
 
-  test.each(['redis', 'garbage'] as const)('if it is %s is no sign of life', async (as) => {
+  test.each(['redis', 'garbage'] as const)('KA4: if it is %s is no sign of life', async (as) => {
     const stage = scene();
     const { master, written } = await filledShard(stage, 2);
     await stage.nodeAt(master.addr).kill();
@@ -237,7 +237,7 @@ describe('what answers at the address of a dead master', () => {
 });
 
 describe('an old master that comes back', () => {
-  test('with writes that the new one never had is made anew, even if the new one has the higher number', async () => {
+  test('KA7: with writes that the new one never had is made anew, even if the new one has the higher number', async () => {
     const stage = scene();
     const { master, written } = await filledShard(stage, 2);
     await stage.nodeAt(master.addr).kill();
@@ -258,7 +258,7 @@ describe('an old master that comes back', () => {
     expect((await contentOf(stage, master.addr)).size).toBe(501);
   });
 
-  test('after a death under writes equals its successor key by key', async () => {
+  test('KA7: after a death under writes equals its successor key by key', async () => {
     const stage = scene();
     const { master } = await filledShard(stage, 2);
     const stop = new AbortController();

@@ -76,7 +76,7 @@ describe.runIf(missing === null)('when name servers do not answer', () => {
     await trio().ready();
   }
 
-  test('for the name of one node, all others are failed over and told, and a member that starts again is reached', async () => {
+  test('KD1: for the name of one node, all others are failed over and told, and a member that starts again is reached', async () => {
     const stage = namedScene();
     const hurt = await filled(stage, 'hurt', 3);
     const other = await filled(stage, 'other', 2);
@@ -99,7 +99,7 @@ describe.runIf(missing === null)('when name servers do not answer', () => {
     for (const cluster of ['hurt', 'other']) await expectEqualCopies(stage, cluster);
   });
 
-  test('at all, what was known is reached: nodes are failed over, and a member that starts again serves', async () => {
+  test('KD1: at all, what was known is reached: nodes are failed over, and a member that starts again serves', async () => {
     const stage = namedScene();
     const shard = await filled(stage, 'c', 2);
     services().silence([...MEMBER_NAMES, ...NODE_NAMES]);

@@ -86,7 +86,7 @@ async function runningJob(
 }
 
 describe('a source that hangs', () => {
-  test('in the middle of a move carries it out when it goes on, and the move is recorded', async () => {
+  test('KC1: in the middle of a move carries it out when it goes on, and the move is recorded', async () => {
     const two = await twoShards();
     const { stage, source, target } = two;
     const [key = ''] = await runningJob(two, { count: 128, speed: 48 });
@@ -103,7 +103,7 @@ describe('a source that hangs', () => {
     await expectServedOnce({ stage, addresses: [...two.addresses, fresh] }, { key, value: 'new' });
   });
 
-  test('before a move begins is sent no request that it could carry out later', async () => {
+  test('KC1: before a move begins is sent no request that it could carry out later', async () => {
     const two = await twoShards();
     const { stage, source } = two;
     const [key = ''] = await fillSlot(stage, source, { slot: SLOT, count: 3 });
@@ -119,7 +119,7 @@ describe('a source that hangs', () => {
   });
 });
 
-test('a target whose every success is lost on the way does not go on serving what is given up', async () => {
+test('KC2: a target whose every success is lost on the way does not go on serving what is given up', async () => {
   const stage = scene();
   const [sourceNode, targetNode] = await stage.nodes(2);
   if (sourceNode === undefined || targetNode === undefined) throw new Error('two nodes');
@@ -146,7 +146,7 @@ test('a target whose every success is lost on the way does not go on serving wha
   await way.close();
 });
 
-test('a move that somebody made by hand is adopted with what was written since', async () => {
+test('KC1: a move that somebody made by hand is adopted with what was written since', async () => {
   const two = await twoShards();
   const { stage, source, target, targetId } = two;
   const [key = ''] = await fillSlot(stage, source, { slot: SLOT, count: 3 });
@@ -208,7 +208,7 @@ test.runIf(isSimulated)('an import whose end is never answered ends at one of th
 describe('a migration that does not end', () => {
   const MINUTES = { count: 2048, speed: 16 };
 
-  test('because its source died for good is led out of by a cancel', async () => {
+  test('KC4: because its source died for good is led out of by a cancel', async () => {
     const two = await twoShards();
     const { stage, source, target } = two;
     const keys = await runningJob(two, MINUTES);
@@ -231,7 +231,7 @@ describe('a migration that does not end', () => {
     await expectServedOnce(two, { key: keys[0] ?? '', value: keys[0] ?? '' });
   });
 
-  test('is given up while both ends are well, and can be asked for again', async () => {
+  test('KC4: is given up while both ends are well, and can be asked for again', async () => {
     const two = await twoShards();
     const { stage, source, target } = two;
     const keys = await runningJob(two, MINUTES);

@@ -175,7 +175,7 @@ describe('a node that lives where a master died', () => {
     ['takes no more clients', 'tooManyClients', full],
     ['is loading its data', 'nodeLoading', async () => Promise.resolve({ reply: loading })],
   ];
-  test.each(residents)('and %s is no reason for a failover', async (_, problem, resident) => {
+  test.each(residents)('KA4: and %s is no reason for a failover', async (_, problem, resident) => {
     const stage = scene({ password: 'secret' });
     const [first, second, ...others] = await stage.nodes(4);
     if (first === undefined || second === undefined) throw new Error('four nodes');

@@ -34,7 +34,7 @@ function post(path: string, length: number): string {
   return `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`;
 }
 
-test('posts without their last byte cost a bounded part of memory, and nobody else their answer', async () => {
+test('KD3d: posts without their last byte cost a bounded part of memory, and nobody else their answer', async () => {
   const before = residentBytes();
   const frame = Buffer.alloc(FRAME_BYTES - 1);
   const body = Buffer.alloc(MIB - 1, ' ');
@@ -61,7 +61,7 @@ test('posts without their last byte cost a bounded part of memory, and nobody el
   expect(text).not.toContain('code="500"');
 });
 
-test('answers what is no request, and health checks of every kind', async () => {
+test('KD3f, KD3g, KD8b: answers what is no request, and health checks of every kind', async () => {
   const lines = [
     ['GET /healthz HTTP/1.0\r\n\r\n', 200],
     ['GET /readyz HTTP/1.1\r\nHost:\r\n\r\n', 200],

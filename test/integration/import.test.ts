@@ -134,7 +134,7 @@ describe('an import', () => {
     ).toEqual([]);
   });
 
-  test('is refused of a node that is not who its own topology says', async () => {
+  test('KB8: is refused of a node that is not who its own topology says', async () => {
     const stage = scene();
     const { nodes, ids } = await foreignCluster(stage);
     const stranger = 'f'.repeat(40);

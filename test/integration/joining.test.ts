@@ -18,7 +18,7 @@ async function post(stage: Scene, rest: string, body: unknown): Promise<readonly
 }
 
 describe('a node that joins', () => {
-  test('as a replica is not taken from another shard, nor with data, nor emptied by hand', async () => {
+  test('KA1, KA2, KA2b: as a replica is not taken from another shard, nor with data, nor emptied by hand', async () => {
     const stage = scene();
     const nodes = await stage.nodes(5);
     const view = await stage.cluster('c', nodes.slice(0, 4), { replicas: 2 });
@@ -48,7 +48,7 @@ describe('a node that joins', () => {
     expect((await stage.view('c')).shards[1]?.nodes).toHaveLength(2);
   });
 
-  test('as a master brings its data only when that is wished', async () => {
+  test('KA2: as a master brings its data only when that is wished', async () => {
     const stage = scene();
     const [first, fresh] = await stage.nodes(2);
     const used = present(first, 'two nodes');
@@ -72,7 +72,7 @@ describe('a node that joins', () => {
     await stage.converged('c');
   });
 
-  test('is one process, whatever it is called', async () => {
+  test('KA5: is one process, whatever it is called', async () => {
     const stage = scene();
     const [one, other] = await stage.nodes(2);
     await stage.makeNamespace();
@@ -102,7 +102,7 @@ describe('a node that joins', () => {
   });
 });
 
-test('an import records a hand-over made by hand, and loses no write of it', async () => {
+test('KC1b: an import records a hand-over made by hand, and loses no write of it', async () => {
   const stage = scene();
   const nodes = await stage.nodes(2);
   const [source, target] = nodes.map(({ address }) => address);
@@ -133,7 +133,7 @@ test('an import records a hand-over made by hand, and loses no write of it', asy
   expect(await stage.askCluster(source, 'SET', key, 'and writable')).toBe('OK');
 });
 
-test('a migration of slots that were handed over by hand is refused with the call that records it', async () => {
+test('KC1b: a migration of slots that were handed over by hand is refused with the call that records it', async () => {
   const stage = scene();
   const nodes = await stage.nodes(2);
   const view = await stage.cluster('c', nodes);
@@ -162,7 +162,7 @@ test('a migration of slots that were handed over by hand is refused with the cal
   expect(await stage.askCluster(source.addr, 'GET', key)).toBe('new');
 });
 
-test('a changed password is stored once the nodes have it', async () => {
+test('KD6: a changed password is stored once the nodes have it', async () => {
   const stage = scene({ password: 'first' });
   const nodes = await stage.nodes(2);
   await stage.cluster('c', nodes, { replicas: 2 });

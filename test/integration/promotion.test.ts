@@ -80,7 +80,7 @@ async function startControllers(): Promise<void> {
 }
 
 describe.runIf(cutsMissing === null)('a replica whose link is cut', () => {
-  test('is told, and not promoted by hand while its master lives: nothing is lost', async () => {
+  test('KB1: is told, and not promoted by hand while its master lives: nothing is lost', async () => {
     const stage = scene({ network: network() });
     const { master, replica, written } = await writtenShard(stage);
     await stage.cut({ master, replica });
@@ -97,7 +97,7 @@ describe.runIf(cutsMissing === null)('a replica whose link is cut', () => {
     await expectContent(stage, replica.addr, new Map([...written, ...unseen]));
   });
 
-  test('is not promoted by the death of its master, but by force, which says what is lost', async () => {
+  test('KB2, KB7: is not promoted by the death of its master, but by force, which says what is lost', async () => {
     const stage = scene({ network: network() });
     const { master, replica, written } = await writtenShard(stage);
     await stage.cut({ master, replica });
@@ -125,7 +125,7 @@ describe.runIf(cutsMissing === null)('a replica whose link is cut', () => {
 });
 
 describe.runIf(slowLinksMissing === null)('a replica that is not up to date', () => {
-  test('because it is slow or stuck is told, and is not promoted', async () => {
+  test('KB3, KB5: because it is slow or stuck is told, and is not promoted', async () => {
     const stage = scene({ network: network(), hasSmallDisks: !isSimulated });
     const { master, replicas } = await writtenShard(stage, 3);
     const [slow, stuck] = replicas;
@@ -150,7 +150,7 @@ describe.runIf(slowLinksMissing === null)('a replica that is not up to date', ()
     await expectEqualCopies(stage, 'c');
   });
 
-  test('because it is in the midst of catching up is not promoted, whatever its link says', async () => {
+  test('KB3: because it is in the midst of catching up is not promoted, whatever its link says', async () => {
     const stage = scene({ network: network() });
     const { master, replica } = await writtenShard(stage);
     const start = await stage.position(replica.addr);
@@ -173,7 +173,7 @@ describe.runIf(slowLinksMissing === null)('a replica that is not up to date', ()
   });
 });
 
-test('a replica that was away while its master took writes is promoted by force only, which says what it costs', async () => {
+test('KB2, KB7: a replica that was away while its master took writes is promoted by force only, which says what it costs', async () => {
   const stage = scene();
   const { master, replica, written } = await writtenShard(stage);
   await stage.nodeAt(replica.addr).kill();
@@ -197,7 +197,7 @@ test('a replica that was away while its master took writes is promoted by force 
   expect((await contentOf(stage, master.addr)).size).toBe(101);
 });
 
-test('an empty replica of a master with data is not promoted, though the leading controller dies with the master', async () => {
+test('KA6: an empty replica of a master with data is not promoted, though the leading controller dies with the master', async () => {
   const stage = scene({ password: 'secret' });
   const [first, second] = await stage.nodes(2);
   if (first === undefined || second === undefined) throw new Error('two nodes');
@@ -220,7 +220,7 @@ test('an empty replica of a master with data is not promoted, though the leading
   await expectContent(stage, first.address, written);
 });
 
-test('a new master that dies at its promotion leaves the old one in office, with everything it had', async () => {
+test('KB6: a new master that dies at its promotion leaves the old one in office, with everything it had', async () => {
   const stage = scene();
   const { master, replica, written } = await writtenShard(stage);
   await stage.nodeAt(master.addr).kill();
@@ -237,7 +237,7 @@ test('a new master that dies at its promotion leaves the old one in office, with
 });
 
 describe('when all controllers are stopped', () => {
-  test('and a master dies meanwhile, its replica is promoted by those that start', async () => {
+  test('KB7: and a master dies meanwhile, its replica is promoted by those that start', async () => {
     const stage = scene();
     const { master, replica, written } = await writtenShard(stage);
     await untilWrittenDown(stage, master.addr);
@@ -252,7 +252,7 @@ describe('when all controllers are stopped', () => {
     await expectEqualCopies(stage, 'c');
   });
 
-  test('and a replica has another topology than it was told, it is not promoted, and the reason is told', async () => {
+  test('KB8: and a replica has another topology than it was told, it is not promoted, and the reason is told', async () => {
     const stage = scene();
     const { master, replica, written } = await writtenShard(stage);
     await untilWrittenDown(stage, master.addr);
@@ -278,7 +278,7 @@ describe('when all controllers are stopped', () => {
     await expectContent(stage, replica.addr, new Map([...written, ['one', 'more']]));
   });
 
-  test('with all nodes, and one master does not return, a replica with everything is promoted', async () => {
+  test('KB7: with all nodes, and one master does not return, a replica with everything is promoted', async () => {
     const stage = scene();
     const { master, replicas } = await writtenShard(stage, 3);
     await untilWrittenDown(stage, master.addr);
@@ -296,7 +296,7 @@ describe('when all controllers are stopped', () => {
   });
 });
 
-test('a misspelt key promotes nobody and gives the lead to nobody', async () => {
+test('KB9: a misspelt key promotes nobody and gives the lead to nobody', async () => {
   const stage = scene();
   const { replica } = await writtenShard(stage);
   const before = await stage.view('c');

@@ -22,7 +22,7 @@ afterEach(async (context) => {
 
 describe('a process that is told to stop', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)(
-    'by %s while it still loads its modules ends with code 0',
+    'KD3h: by %s while it still loads its modules ends with code 0',
     async (signal) => {
       const trio = await prepareTrio();
       trios.push(trio);
@@ -44,7 +44,7 @@ describe('a process that is told to stop', () => {
     },
   );
 
-  test('while it waits for the others of its group ends with code 0', async () => {
+  test('KD3h: while it waits for the others of its group ends with code 0', async () => {
     const trio = await prepareTrio();
     trios.push(trio);
     const member = trio.member(1);
@@ -56,7 +56,7 @@ describe('a process that is told to stop', () => {
 
 describe('a leader', () => {
   test.each(['SIGHUP', 'SIGUSR1'] as const)(
-    'goes on after %s, says so, and opens no debugger',
+    'KD3e: goes on after %s, says so, and opens no debugger',
     async (signal) => {
       const trio = await startTrio();
       trios.push(trio);

@@ -208,7 +208,7 @@ describe('a bad configuration', () => {
     for (const part of says) expect(line).toContain(part);
   });
 
-  test('is refused in one printable line, whatever is quoted, and before a file is read that is none', async () => {
+  test('KD3h: is refused in one printable line, whatever is quoted, and before a file is read that is none', async () => {
     const trio = await prepared();
     const member = first(trio);
     const { configFile, logFile } = member;
@@ -223,7 +223,7 @@ describe('a bad configuration', () => {
     expect(await refusal(member)).toContain(`${configFile}: larger than 64 KiB`);
   });
 
-  test('is none where a file of an earlier controller has settings of other stores: they are named', async () => {
+  test('KD8c: is none where a file of an earlier controller has settings of other stores: they are named', async () => {
     const trio = await prepared();
     const { configFile, logFile } = first(trio);
     writeFileSync(

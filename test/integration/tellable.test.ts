@@ -9,6 +9,8 @@ import { type ClusterView, expectStatus, masterOf, replicasOf, Scene } from '../
 import { useScenes, useTrio } from '../support/use-trio.ts';
 import { notYet, pause, waitFor, waitUntil } from '../support/wait-until.ts';
 
+const isSimulated = (process.env['KVROCKS_BIN'] ?? '') === '';
+
 /** Real servers answer nobody for seconds while one of the two tells them whom to follow. */
 const LOCKED = { deadlineMs: 120_000 };
 
@@ -57,7 +59,7 @@ async function promoted(stage: Scene, address: string): Promise<void> {
 }
 
 describe('a password that was changed on the nodes', () => {
-  test('is told, and stored with one call, after which a dead master is replaced', async () => {
+  test('KD6: is told, and stored with one call, after which a dead master is replaced', async () => {
     const { stage, master, replica } = await oneShard(scene({ password: 'first' }));
     const nodes = [master, replica];
     await master.command('SET', 'before', '1');
@@ -80,7 +82,7 @@ describe('a password that was changed on the nodes', () => {
 });
 
 describe('a node that takes no more connections', () => {
-  test('is promoted over the connection that is open when its master dies', async () => {
+  test('KD6b: is promoted over the connection that is open when its master dies', async () => {
     const { stage, master, replica } = await oneShard();
     await master.command('SET', 'before', '1');
     await stage.inSync(master.address, replica.address);
@@ -92,7 +94,7 @@ describe('a node that takes no more connections', () => {
     await empty(replica);
   });
 
-  test('as a master steps down by hand only where it can be told to', async () => {
+  test('KD6b: as a master steps down by hand only where it can be told to', async () => {
     const { stage, view, master, replica } = await oneShard();
     await fill(master);
     const told = await stage.api.post(stage.path('c', '/shards/0/failover'));
@@ -120,7 +122,7 @@ describe('a node that takes no more connections', () => {
     await stage.converged('c');
   });
 
-  test('as a master lives on when the lead is handed over', async () => {
+  test('KD6c: as a master lives on when the lead is handed over', async () => {
     const { stage, view, master, replica } = await oneShard();
     const others = await oneShard();
     await fill(master);
@@ -139,7 +141,7 @@ describe('a node that takes no more connections', () => {
 });
 
 describe('a cluster that somebody else manages, too', () => {
-  test('is left to the one who holds out: two groups do not push against each other for ever', async () => {
+  test('KD8d: is left to the one who holds out: two groups do not push against each other for ever', async () => {
     const { stage, master, view } = await oneShard(scene(), 3);
     const [one, two] = replicaIds(view);
     const rival = await startTrio({ count: 1 });
@@ -170,7 +172,7 @@ describe('a cluster that somebody else manages, too', () => {
     }
   });
 
-  test('is held by us, but for dead masters, until somebody confirms that we are alone', async () => {
+  test('KD8d: is held by us, but for dead masters, until somebody confirms that we are alone', async () => {
     const { stage, view, master, replica } = await oneShard(scene(), 3);
     const addresses = view.shards.flatMap(({ nodes }) => nodes.map(({ addr }) => addr));
     // A script that wants another master and always has the last word.
@@ -241,7 +243,7 @@ describe('a failover by hand whose leader loses the lead', () => {
     return answer.status;
   }
 
-  test.each([10, 60])('because it hangs %i ms later is answered with the truth', async (delayMs) => {
+  test.each([10, 60])('KD5: because it hangs %i ms later is answered with the truth', async (delayMs) => {
     const shard = await oneShard();
     const leader = await trio().leader();
     await expectTruth(shard, {
@@ -259,13 +261,13 @@ describe('a failover by hand whose leader loses the lead', () => {
     await trio().leader();
   });
 
-  test('because it hands the lead over is answered with the truth', async () => {
+  test('KD5: because it hands the lead over is answered with the truth', async () => {
     const shard = await oneShard();
     await expectTruth(shard, { leader: await trio().leader(), lose: handOverTheLead });
   });
 });
 
-test('a replica with the wrong role at our version is repaired alone, and the version stays', async () => {
+test('KD9: a replica with the wrong role at our version is repaired alone, and the version stays', async () => {
   const { stage, view, replica } = await oneShard(scene(), 3);
   const { id } = await stage.state(replica.address);
   const text = `${id} 127.0.0.1 ${replica.port} master - 0-16383`;
@@ -280,7 +282,17 @@ test('a replica with the wrong role at our version is repaired alone, and the ve
   expect(new Set(told)).toEqual(new Set([replica.address]));
 });
 
-test('a replica that drops its data before a full synchronisation is told', async () => {
+test.runIf(isSimulated)('KD7: a master whose disk is full is told, and stays', async () => {
+  const { stage, view, master } = await oneShard();
+  await stage.ask(master.address, 'SIMULATOR', 'DISK', 'stuck');
+  // The next leader asks at once, others within half a minute.
+  await handOverTheLead();
+  await problemTold(trio(), stage, { kind: 'diskFull', addr: master.address, detail: /100 %/ });
+  await stage.ask(master.address, 'SIMULATOR', 'DISK', 'ok');
+  expect((await stage.converged('c')).version).toBe(view.version);
+});
+
+test('KD8e: a replica that drops its data before a full synchronisation is told', async () => {
   const { stage, replica } = await oneShard();
   await stage.ask(replica.address, 'CONFIG', 'SET', 'slave-empty-db-before-fullsync', 'yes');
   await handOverTheLead();

@@ -110,13 +110,14 @@ describe('faults on demand', () => {
     expect(await contentOf(b)).toEqual(await contentOf(a));
   });
 
-  test('DISK stuck at a master leaves writes without an answer and answers everything else', async () => {
+  test('KD7: DISK stuck at a master leaves writes without an answer and answers everything else', async () => {
     const node = await startAlone();
     await node.command('SIMULATOR', 'DISK', 'stuck');
     const writer = await RespClient.open({ host: node.host, port: node.port, timeoutMs: 15_000 });
     const written = writer.command(['SET', 'k', 'v']);
     expect(await node.command('PING')).toBe('PONG');
     expect(await node.command('GET', 'k')).toBeNull();
+    expect(await node.command('INFO', 'keyspace')).toContain('used_disk_percent: 100%');
     await node.command('SIMULATOR', 'DISK', 'ok');
     expect(await written).toBe('OK');
     writer.close();

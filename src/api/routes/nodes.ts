@@ -7,7 +7,7 @@ import { isFormerMember, type Newcomer, type Standing, standingOfReplica } from 
 import { addNode, removeNode } from '../../topology/change-nodes.ts';
 import { findNode, masterOf } from '../../topology/cluster.ts';
 import { factsFor, openPromotion, UNSEEN_NODE, withNodeFacts } from '../../topology/facts.ts';
-import { newNodeId, parseAddress, parseNodeId, parseRole } from '../../topology/node.ts';
+import { newNodeId, parseNodeId, parseRole } from '../../topology/node.ts';
 import type { Cluster, Node, NodeId } from '../../topology/types.ts';
 import { admitReplica, seeNewcomers, waivesChecks } from '../admission/admit.ts';
 import { answer, answerChange } from '../answers.ts';
@@ -15,7 +15,7 @@ import { readBody, readNoBody } from '../body.ts';
 import { changed, changeRecord, readCluster } from '../change-cluster.ts';
 import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../dependencies.ts';
 import { ApiError, missing } from '../errors.ts';
-import { shardParam, valid } from '../parse.ts';
+import { nodeAddress, shardParam, valid } from '../parse.ts';
 import { storePassword } from '../passwords.ts';
 import type { NodeInspector } from '../ports.ts';
 import { renderNode } from '../render.ts';
@@ -59,7 +59,7 @@ async function create(dependencies: TakingDependencies, context: Context): Promi
   const { clusters, inspector, admissions, random } = dependencies;
   const index = shardParam(context);
   const body = await readBody(context, createNodeBody);
-  const address = valid(parseAddress(body.addr, 'addr'));
+  const address = nodeAddress(body.addr, 'addr');
   const role = valid(parseRole(body.role, 'role'));
   const password = new Secret(body.password);
   const { remake } = body;

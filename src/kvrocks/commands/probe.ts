@@ -23,7 +23,10 @@ export interface Place extends ClusterInfo {
   readonly id: NodeId | null;
 }
 
-export type Position = Omit<NodeReport, keyof Place | 'login' | 'emptiesBeforeFullSync' | 'isFenced'>;
+export type Position = Omit<
+  NodeReport,
+  keyof Place | 'login' | 'emptiesBeforeFullSync' | 'diskUsedPercent' | 'isFenced'
+>;
 
 /**
  * The first of the two that failed is the failure of the look, but that a server does not know CLUSTERX says more than

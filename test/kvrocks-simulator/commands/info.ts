@@ -163,8 +163,9 @@ function keyspace(node: SimulatedNode): readonly string[] {
     'max_db_size:0',
     'used_percent: 0%',
     'disk_capacity:270553174016',
-    'used_disk_size:191034527744',
-    'used_disk_percent: 70.6089%',
+    ...(node.faults.disk.isStuck
+      ? ['used_disk_size:270553174016', 'used_disk_percent: 100%']
+      : ['used_disk_size:191034527744', 'used_disk_percent: 70.6089%']),
   ];
 }
 

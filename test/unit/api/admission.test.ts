@@ -81,7 +81,7 @@ async function removed(api: TestApi, shardIndex: number, sequence: number): Prom
 }
 
 describe('a replica', () => {
-  test('of one shard is not taken into another, though nothing but numbers would ever tell', async () => {
+  test('KA1: of one shard is not taken into another, though nothing but numbers would ever tell', async () => {
     const api = await cluster();
     await removed(api, 0, 300);
     const answer = await add(api, 1, { addr: R0 });
@@ -93,7 +93,7 @@ describe('a replica', () => {
     expect(factsAt(api, R0)?.remake).toMatch(/to be made anew: .*another shard/);
   });
 
-  test('comes back to its own shard under its id, as the copy it is', async () => {
+  test('KA1: comes back to its own shard under its id, as the copy it is', async () => {
     const api = await cluster();
     const id = await removed(api, 0, 300);
     expect((await add(api, 0, { addr: R0 })).status).toBe(201);
@@ -102,7 +102,7 @@ describe('a replica', () => {
     expect(api.fleet.asked).toEqual([`inspect ${R0}`, `clusterNodes ${R0}`, `inspect ${M0}`]);
   });
 
-  test('that is ahead of its master, or whose master does not tell where it is, proves nothing', async () => {
+  test('KA1: that is ahead of its master, or whose master does not tell where it is, proves nothing', async () => {
     const api = await cluster();
     await removed(api, 0, 301);
     expect((await add(api, 0, { addr: R0 })).status).toBe(409);
@@ -110,23 +110,26 @@ describe('a replica', () => {
     expect((await add(api, 0, { addr: R0 })).status).toBe(409);
   });
 
-  test.each([60, 201])('without a topology but with sequence %i is not taken as it is', async (sequence) => {
-    const api = await cluster();
-    api.fleet.set(X, said({ sequence }));
-    const answer = await add(api, 0, { addr: X });
-    expect(answer.status).toBe(409);
-    expect(JSON.stringify(answer.body)).toContain(`it stands at sequence ${sequence}`);
-    expect((await add(api, 0, { addr: X, remake: true })).status).toBe(201);
-    expect(factsAt(api, X)?.remake).toContain(`sequence ${sequence}`);
-  });
+  test.each([60, 201])(
+    'KA2, KA2b: without a topology but with sequence %i is not taken as it is',
+    async (sequence) => {
+      const api = await cluster();
+      api.fleet.set(X, said({ sequence }));
+      const answer = await add(api, 0, { addr: X });
+      expect(answer.status).toBe(409);
+      expect(JSON.stringify(answer.body)).toContain(`it stands at sequence ${sequence}`);
+      expect((await add(api, 0, { addr: X, remake: true })).status).toBe(201);
+      expect(factsAt(api, X)?.remake).toContain(`sequence ${sequence}`);
+    },
+  );
 
-  test('that is empty needs no remaking, wished or not', async () => {
+  test('KA1: that is empty needs no remaking, wished or not', async () => {
     const api = await cluster();
     expect((await add(api, 0, { addr: X, remake: true })).status).toBe(201);
     expect(factsAt(api, X)).toMatchObject({ remake: null, sequence: null });
   });
 
-  test('that says what cannot be true, or belongs to somebody else, is never taken', async () => {
+  test('KB8: that says what cannot be true, or belongs to somebody else, is never taken', async () => {
     const api = await cluster();
     for (const words of [{ sequence: -5 }, { version: 0, sequence: 3 }, { version: 4 }]) {
       api.fleet.set(X, said(words));
@@ -142,7 +145,7 @@ describe('a replica', () => {
     expect(factsAt(api, X)?.remake).toBe('it was never looked at');
   });
 
-  test('with data is refused also where the checks are waived', async () => {
+  test('KA2: with data is refused also where the checks are waived', async () => {
     const api = await cluster();
     api.fleet.set(X, said({ sequence: 7 }));
     expect((await add(api, 0, { addr: X }, WAIVED)).status).toBe(409);
@@ -162,7 +165,7 @@ describe('new shards', () => {
     expect(factsAt(api, M1)?.sequence).toBe(0);
   });
 
-  test('take a master with data on request only', async () => {
+  test('KA2: take a master with data on request only', async () => {
     const api = await scene();
     api.fleet.set(M0, said({ sequence: 60 }));
     const refused = await create(api, { nodes: [M0, R0], replicas: 2 });
@@ -179,7 +182,7 @@ describe('new shards', () => {
     expect(factsAt(api, M1)?.sequence).toBe(5);
   });
 
-  test('take a replica with data on request only', async () => {
+  test('KA2: take a replica with data on request only', async () => {
     const api = await scene();
     api.fleet.set(R0, said({ sequence: 60 }));
     expect((await create(api, { nodes: [M0, R0], replicas: 2, with_data: true })).status).toBe(409);
@@ -190,7 +193,7 @@ describe('new shards', () => {
 });
 
 describe('one process', () => {
-  test('is one node, whatever names it has in one request', async () => {
+  test('KA5: is one node, whatever names it has in one request', async () => {
     const api = await scene();
     api.fleet.set('localhost:1', said({}), { process: M0 });
     const answer = await create(api, { nodes: [M0, 'localhost:1'], replicas: 2 });
@@ -200,7 +203,7 @@ describe('one process', () => {
     expect((await api.call('GET', CLUSTER)).status).toBe(404);
   });
 
-  test('is found among the nodes the cluster has, and among those that were just taken elsewhere', async () => {
+  test('KA5: is found among the nodes the cluster has, and among those that were just taken elsewhere', async () => {
     const api = await cluster();
     api.fleet.set('localhost:1', said({}), { process: M0 });
     expect((await add(api, 0, { addr: 'localhost:1' })).status).toBe(409);
@@ -209,7 +212,7 @@ describe('one process', () => {
     expect(other.status).toBe(409);
   });
 
-  test('with the id of a member is that member under another name', async () => {
+  test('KA5: with the id of a member is that member under another name', async () => {
     const api = await cluster();
     const { cluster: stored } = record(api);
     const [member] = stored.shards[1]?.nodes ?? [];
@@ -221,7 +224,7 @@ describe('one process', () => {
     expect(JSON.stringify(answer.body)).toContain(`which this cluster has at ${M1}`);
   });
 
-  test('is found in two requests at once: one is taken in before the next is looked at', async () => {
+  test('KA5: is found in two requests at once: one is taken in before the next is looked at', async () => {
     const api = await scene(new FakeClock());
     api.fleet.set('localhost:1', said({}), { process: M0 });
     const [asked, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -247,7 +250,22 @@ describe('one process', () => {
   });
 });
 
-test('a controller is no node, with the checks waived or not', async () => {
+test('KA5: a name that stands for every address of a machine is no node, with the checks waived or not', async () => {
+  const api = await cluster();
+  for (const host of ['0.0.0.0', '[::]', '[::ffff:0.0.0.0]']) {
+    api.fleet.add(`${host}:9`);
+    for (const headers of [{}, WAIVED]) {
+      const added = await add(api, 0, { addr: `${host}:9` }, headers);
+      expect(added.status).toBe(400);
+      expect(JSON.stringify(added.body)).toMatch(/addr: .* stands for every address of a machine; write/);
+      const created = await api.call('POST', `${CLUSTER}/shards`, { nodes: [`${host}:9`] }, headers);
+      expect(created.status).toBe(400);
+    }
+  }
+  expect(api.fleet.asked).toEqual([]);
+});
+
+test('KD3f: a controller is no node, with the checks waived or not', async () => {
   const api = await cluster();
   for (const headers of [{}, WAIVED]) {
     const answer = await add(api, 0, { addr: '127.0.0.1:9379' }, headers);
@@ -266,7 +284,7 @@ test('a controller is no node, with the checks waived or not', async () => {
   expect(api.fleet.asked).toEqual([]);
 });
 
-test('the first refusal ends the questions, and nothing is stored', async () => {
+test('KD3: the first refusal ends the questions, and nothing is stored', async () => {
   const api = await scene();
   api.fleet.set(M0, err({ kind: 'notKvrocks', message: 'no kvrocks_version' }));
   const many = Array.from({ length: 1000 }, (_, index) => `10.0.0.1:${index + 1}`);

@@ -278,7 +278,7 @@ describe('migrations', () => {
     expect(await getCluster(api)).toEqual(before);
   });
 
-  test('only changes of its two shards are refused while one runs', async () => {
+  test('KC4: only changes of its two shards are refused while one runs', async () => {
     const api = await withCluster(['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3']);
     api.fleet.add('127.0.0.1:4', '127.0.0.1:5');
     await api.call('POST', `${ROOT}/ns/clusters/c/migrate`, { target: 1, slot: 5 });
@@ -405,7 +405,7 @@ describe('the group', () => {
     expect(large.status).toBe(413);
   });
 
-  test('requests are counted under their route and never under a raw path', async () => {
+  test('KD3e: requests are counted under their route and never under a raw path', async () => {
     const api = testApi();
     await api.call('GET', `${ROOT}/some-name`);
     await api.call('GET', '/very/own/path');

@@ -94,28 +94,31 @@ const EVERY_CHANGE = [
 ] as const;
 
 describe('a body', () => {
-  test.each(EVERY_CHANGE)('of %s %s with an unknown key is refused', async (method, path, body, message) => {
-    const api = await scene();
-    let changes = 0;
-    api.failover = () => {
-      changes += 1;
-      return Promise.resolve({ ok: false, error: { kind: 'refused', reason: '' } });
-    };
-    const before = await api.call('GET', CLUSTER);
-    const answer = await api.call(method, path, body);
-    expect(answer).toMatchObject({ status: 400, body: { error: { message } } });
-    expect(changes).toBe(0);
-    expect((await api.call('GET', CLUSTER)).body).toEqual(before.body);
-  });
+  test.each(EVERY_CHANGE)(
+    'KB9: of %s %s with an unknown key is refused',
+    async (method, path, body, message) => {
+      const api = await scene();
+      let changes = 0;
+      api.failover = () => {
+        changes += 1;
+        return Promise.resolve({ ok: false, error: { kind: 'refused', reason: '' } });
+      };
+      const before = await api.call('GET', CLUSTER);
+      const answer = await api.call(method, path, body);
+      expect(answer).toMatchObject({ status: 400, body: { error: { message } } });
+      expect(changes).toBe(0);
+      expect((await api.call('GET', CLUSTER)).body).toEqual(before.body);
+    },
+  );
 
-  test('of every route that changes something is among those refused above', async () => {
+  test('KB9: of every route that changes something is among those refused above', async () => {
     const { app } = testApi();
     const changing = app.routes.filter(({ method }) => !['GET', 'ALL'].includes(method));
     const templates = new Set(changing.map(({ method, path }) => `${method} ${path}`));
     expect(templates.size).toBe(EVERY_CHANGE.length);
   });
 
-  test('is refused for a misspelt key before a field that is missing, and repeats little of a long one', async () => {
+  test('KB9, KD3g: is refused for a misspelt key before a field that is missing, and repeats little of a long one', async () => {
     const api = await scene();
     const misspelt = await api.call('POST', ROOT, { namesapce: 'x' });
     expect(messageOf(misspelt.body)).toBe('unknown key "namesapce"; did you mean "namespace"?');
@@ -127,7 +130,7 @@ describe('a body', () => {
     expect((await api.call('POST', ROOT, '{"__proto__":{"namespace":"x"}}')).status).toBe(400);
   });
 
-  test('with null for an optional field is one without it', async () => {
+  test('KD8: with null for an optional field is one without it', async () => {
     const api = await scene();
     const created = await api.call('POST', `${ROOT}/ns/clusters`, {
       name: 'd',
@@ -150,7 +153,7 @@ describe('a body', () => {
     expect(messageOf(failover.body)).toBe('no replica');
   });
 
-  test('with null for a field that is needed lacks it', async () => {
+  test('KD8: with null for a field that is needed lacks it', async () => {
     const api = await scene();
     expect(messageOf((await api.call('POST', ROOT, { namespace: null })).body)).toBe(
       'namespace: expected text',
@@ -179,7 +182,7 @@ describe('a body', () => {
     }
   });
 
-  test('names at most as many nodes as one request may, told before any of them is looked at', async () => {
+  test('KD3: names at most as many nodes as one request may, told before any of them is looked at', async () => {
     const api = await scene();
     const many = { name: 'd', nodes: Array.from({ length: NODES_MAX + 1 }, () => 7) };
     const message = `nodes: expected at most ${NODES_MAX} in one request`;
@@ -209,7 +212,7 @@ describe('a body', () => {
     expect((read as { data: { shards: unknown[] } }).data.shards).toHaveLength(1000);
   });
 
-  test('of the wrong kind is refused in our own words, whatever it holds', async () => {
+  test('KD8c: of the wrong kind is refused in our own words, whatever it holds', async () => {
     const api = await scene();
     const values = [true, 1.5, -1, 1e20, 'x', '', [], [1], [null], {}, { a: 1 }];
     const fields = [

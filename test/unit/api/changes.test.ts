@@ -36,7 +36,7 @@ function passwords(api: TestApi): readonly string[] {
 }
 
 describe('a password', () => {
-  test('is stored for all nodes or for one, once they accept it, under the same version', async () => {
+  test('KD6: is stored for all nodes or for one, once they accept it, under the same version', async () => {
     const api = await scene();
     for (const address of NODES) api.fleet.passwords.set(address, 'new');
     expect(await api.call('PATCH', CLUSTER, { password: 'new' })).toMatchObject({
@@ -52,7 +52,7 @@ describe('a password', () => {
     expect(passwords(api)).toEqual(['new', 'own', 'new', 'new']);
   });
 
-  test('that a node refuses is not stored, unless that is wished; a silent node is taken on trust', async () => {
+  test('KD6: that a node refuses is not stored, unless that is wished; a silent node is taken on trust', async () => {
     const api = await scene();
     api.fleet.passwords.set(NODES[0], 'old');
     api.fleet.passwords.set(NODES[2], 'old');
@@ -100,7 +100,7 @@ describe('a migration', () => {
     [{ slot: '8192-8200' }, [false, null, true, null]],
     [{ source: 2 }, [false, null, true, null]],
     [{ source: 0, slot: '9' }, [null, null, false, null]],
-  ])('is given up by %j', async (body, after) => {
+  ])('KC4: is given up by %j', async (body, after) => {
     const api = await moving();
     expect(await api.call('POST', `${CLUSTER}/migrate/cancel`, body)).toMatchObject({
       status: 200,
@@ -130,7 +130,7 @@ describe('a migration', () => {
 
   const job = { range: slotRange(0, 9), state: 'success', isInEffect: null } as const;
 
-  test('of slots that were handed over already is refused with the one right call', async () => {
+  test('KC1b: of slots that were handed over already is refused with the one right call', async () => {
     const api = await scene();
     const [destination] = record(api).cluster.shards[1]?.nodes ?? [];
     const sourceJob = { ...job, destination: destination?.id as NodeId };
@@ -146,7 +146,7 @@ describe('a migration', () => {
     expect((await api.call('POST', `${CLUSTER}/migrate`, recorded)).status).toBe(200);
   });
 
-  test('of slots that their node refuses to move again is refused with what ends that', async () => {
+  test('KC1b: of slots that their node refuses to move again is refused with what ends that', async () => {
     const api = await scene();
     const services = new Map([[3, { kind: 'writeForbidden' } as const]]);
     const sourceJob = {
@@ -172,7 +172,7 @@ describe('a migration', () => {
 });
 
 describe('a contested cluster', () => {
-  test('is confirmed as our own, once, and looked at at once', async () => {
+  test('KD8d: is confirmed as our own, once, and looked at at once', async () => {
     const api = await scene();
     const before = record(api);
     const facts = { ...before.facts, contestedVersion: before.cluster.version };
@@ -196,7 +196,7 @@ describe('a failover by hand', () => {
     [undefined, false],
     [{ force: false }, false],
     [{ force: true }, true],
-  ])('with the body %j is forced: %j', async (body, isForced) => {
+  ])('KB7: with the body %j is forced: %j', async (body, isForced) => {
     const api = await scene();
     api.failover = (request) =>
       Promise.resolve(
@@ -210,7 +210,7 @@ describe('a failover by hand', () => {
     expect(answer.body).toEqual({ data: { new_master_id: id, ...warning } });
   });
 
-  test('that was done is answered so, also when the lead is lost right after it', async () => {
+  test('KD5: that was done is answered so, also when the lead is lost right after it', async () => {
     const api = await scene();
     api.failover = () => {
       api.group.isLeader = false;

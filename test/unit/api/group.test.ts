@@ -73,7 +73,7 @@ describe('POST /api/v1/raft/peers', () => {
     expect(seen).toEqual([{ id: 4, address: OTHER }]);
   });
 
-  test('takes the address as a URL, too, and none that nobody can reach', async () => {
+  test('KD8: takes the address as a URL, too, and none that nobody can reach', async () => {
     const api = testApi();
     const seen: unknown[] = [];
     api.changes = {
@@ -143,7 +143,7 @@ describe('POST /api/v1/raft/peers', () => {
       'the outcome is not known (deadline passed); it may still take effect, see GET /api/v1/raft/peers before you retry',
       null,
     ],
-  ])('a refusal %j has its status and text', async (error, status, message, retryAfter) => {
+  ])('KD5: a refusal %j has its status and text', async (error, status, message, retryAfter) => {
     for (const operation of ['add', 'remove']) {
       const answer = await refusing(error).call('POST', PEERS, { id: 4, peer: OTHER, operation });
       expect(answer).toMatchObject({ status, body: failure(message) });

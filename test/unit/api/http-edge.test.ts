@@ -104,7 +104,7 @@ describe('bytes that are no request are answered in JSON, and their connection e
       /larger than/,
     ],
     ['CONNECT', head('CONNECT x:1 HTTP/1.1', 'Host: x'), 405, /no proxy/],
-  ])('%s', async (_what, bytes, status, message) => {
+  ])('KD3g, KD8b: %s', async (_what, bytes, status, message) => {
     const { connect, api } = await edge();
     const answers = await connect().send(bytes).closed();
     expect(answers).toHaveLength(1);
@@ -113,7 +113,7 @@ describe('bytes that are no request are answered in JSON, and their connection e
     expect([...api.registry.listNamespaces()]).toEqual([]);
   });
 
-  it('a request that does not come in time', async () => {
+  it('KD3g: a request that does not come in time', async () => {
     const { connect } = await edge({ requestTimeoutMs: 100 });
     const halves = ['GET /hea', head(CREATE, 'Host: x', 'Content-Length: 100') + BODY];
     for (const half of halves) {
@@ -164,7 +164,7 @@ describe('the head of a request', () => {
       /not "gzip, chunked"/,
     ],
     ['a long target', head(`OPTIONS http://${'a'.repeat(8000)}@b/ HTTP/1.1`, 'Host: x'), /a\.\.\."/],
-  ])('with %s is refused with 400 and closed', async (_what, bytes, message) => {
+  ])('KD3f, KD3g: with %s is refused with 400 and closed', async (_what, bytes, message) => {
     const { connect } = await edge();
     const answers = await connect().send(bytes).closed();
     expect(answers).toHaveLength(1);
@@ -214,7 +214,7 @@ describe('the head of a request', () => {
     ['an empty host', 'HTTP/1.1', ['Host:']],
     ['a host with spaces', 'HTTP/1.1', ['Host: a b']],
     ['a host that is no name', 'HTTP/1.1', ['Host: user@[::1:99999/?#']],
-  ])('with %s is good enough for health', async (_what, version, fields) => {
+  ])('KD8b: with %s is good enough for health', async (_what, version, fields) => {
     const { api, connect } = await edge();
     for (const path of ['/healthz', '/readyz', '/metrics']) {
       const [answer] = await connect()
@@ -229,7 +229,7 @@ describe('the head of a request', () => {
     expectFailure(unready, 503, /this member waits/);
   });
 
-  it('is repeated in answers up to 200 characters', async () => {
+  it('KD3g: is repeated in answers up to 200 characters', async () => {
     const { connect } = await edge();
     const path = `/${'a'.repeat(9000)}`;
     const [answer] = await connect()
@@ -246,7 +246,7 @@ describe('bodies', () => {
     return head(CREATE, 'Host: x', `Content-Length: ${length}`);
   }
 
-  it('that announce to be too large are refused before a byte of them is here', async () => {
+  it('KD3d: that announce to be too large are refused before a byte of them is here', async () => {
     const { api, connect } = await edge();
     const [answer] = await connect()
       .send(post(MIB + 1))
@@ -257,7 +257,7 @@ describe('bodies', () => {
     expectFailure(follower, 413, /larger than 1048576 bytes/);
   });
 
-  it('in chunks are refused as soon as they are too large, and heard out no further', async () => {
+  it('KD3d: in chunks are refused as soon as they are too large, and heard out no further', async () => {
     const { connect } = await edge();
     const connection = connect().send(head(CREATE, 'Host: x', 'Transfer-Encoding: chunked'));
     const chunk = `10000\r\n${' '.repeat(65_536)}\r\n`;
@@ -277,7 +277,7 @@ describe('bodies', () => {
     expect([...api.registry.listNamespaces()]).toEqual(['a']);
   });
 
-  it('that stand still give way when all of them together are too large, and nobody else notices', async () => {
+  it('KD3d: that stand still give way when all of them together are too large, and nobody else notices', async () => {
     const { connect } = await edge();
     const almost = Buffer.alloc(MIB - 1, ' ');
     const stuck = Array.from({ length: 100 }, () => connect().send(post(MIB)).send(almost));
@@ -297,7 +297,7 @@ describe('bodies', () => {
     expect(small).toMatchObject({ status: 201 });
   });
 
-  it('whose client leaves in the middle are no failure of ours', async () => {
+  it('KD3e: whose client leaves in the middle are no failure of ours', async () => {
     const { api, connect } = await edge();
     const middles = [
       post(100) + BODY,
@@ -322,7 +322,7 @@ describe('bodies', () => {
 describe('a wish to switch protocols that nobody grants', () => {
   const UPGRADE = ['Host: x', 'Connection: Upgrade', 'Upgrade: websocket'];
 
-  it('is passed over, and the request answered', async () => {
+  it('KD3g: is passed over, and the request answered', async () => {
     const { connect } = await edge();
     const requests = [
       [head('GET /healthz HTTP/1.1', ...UPGRADE), 200],
@@ -335,7 +335,7 @@ describe('a wish to switch protocols that nobody grants', () => {
     }
   });
 
-  it('holds no connection, whatever comes with it', async () => {
+  it('KD3g: holds no connection, whatever comes with it', async () => {
     const { connect } = await edge();
     const request = head('GET /healthz HTTP/1.1', ...UPGRADE);
     const answers = await connect()

@@ -28,12 +28,12 @@ function dataOf({ body }: Answer): Readonly<Record<string, unknown>> {
 }
 
 describe('pages', () => {
-  test('together are the whole list, in order and each name once', async () => {
+  test('KD3b: together are the whole list, in order and each name once', async () => {
     const api = await withNamespaces(25);
     const seen: unknown[] = [];
     let query = '?limit=10';
     const sizes: number[] = [];
-    for (;;) {
+    while (sizes.length < 5) {
       const { namespaces, next_cursor } = dataOf(await api.call('GET', ROOT + query));
       const page = namespaces as readonly string[];
       seen.push(...page);
@@ -115,10 +115,10 @@ describe('a long list', () => {
     expect(await response.json()).toEqual({ data: { namespaces: expected } });
   });
 
-  test('is made no faster than it is taken, and others have their turn between two slices', async () => {
+  test('KD3b: is made no faster than it is taken, and others have their turn between two slices', async () => {
     let made = 0;
     function* endless(): Generator<Name> {
-      for (;;) {
+      while (made < 100_000) {
         made += 1;
         yield nameOf(made % 1_000_000);
       }

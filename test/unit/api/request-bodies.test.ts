@@ -14,7 +14,7 @@ function whole(bytes: number): PassThrough {
   return source;
 }
 
-it('bodies whose requests are still being answered keep their room, and give it back', async () => {
+it('KD3d: bodies whose requests are still being answered keep their room, and give it back', async () => {
   const bodies = new RequestBodies();
   const held: HeldBody[] = [];
   for (let count = 0; count < 64; count += 1) held.push(await bodies.read(whole(MIB), MIB));
@@ -28,7 +28,7 @@ it('bodies whose requests are still being answered keep their room, and give it 
   await expect(bodies.read(whole(MIB), MIB)).rejects.toMatchObject({ code: 'overloaded' });
 });
 
-it('small ones that stand still by the thousand keep nobody out', async () => {
+it('KD3d: small ones that stand still by the thousand keep nobody out', async () => {
   const bodies = new RequestBodies();
   let given = 0;
   for (let count = 0; count < 1100; count += 1) {
@@ -43,7 +43,7 @@ it('small ones that stand still by the thousand keep nobody out', async () => {
   expect((await bodies.read(whole(MIB), MIB)).text).toHaveLength(MIB);
 });
 
-it('a source that ended early is a client that left, also when it had left before', async () => {
+it('KD3e: a source that ended early is a client that left, also when it had left before', async () => {
   const bodies = new RequestBodies();
   const source = new PassThrough();
   const reading = bodies.read(source, 100);

@@ -7,7 +7,7 @@ import { ByteCollector } from '../../../src/base/byte-collector.ts';
 import { SharedRoom, type RoomPlace } from '../../../src/base/shared-room.ts';
 
 describe('a shared room', () => {
-  it('never holds more than it has, whatever arrives, and everything comes back', () => {
+  it('KD3d: never holds more than it has, whatever arrives, and everything comes back', () => {
     const step = fc.record({
       who: fc.nat(9),
       what: fc.constantFrom('grow', 'grow', 'grow', 'settle', 'leave'),

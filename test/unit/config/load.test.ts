@@ -67,7 +67,7 @@ controller: {failover: {gc_interval_seconds: 3600, min_alive_size: 5, max_failur
     ['etcd', 'addrs: ["127.0.0.1:2379"]\n  username:\n  password:\n  tls: {enable: false, cert_file: }'],
     ['zookeeper', 'addrs: ["127.0.0.1:2181"]\n  scheme:\n  auth:'],
     ['consul', 'addrs: ["127.0.0.1:8500"]\n  elect_path:'],
-  ])('a file for %s is accepted, and what means nothing here is named', (store, section) => {
+  ])('KD8c: a file for %s is accepted, and what means nothing here is named', (store, section) => {
     const text = `addr: "127.0.0.1:9379"
 storage_type: ${store}
 ${store}:
@@ -95,7 +95,7 @@ log: {level: info, filename: /data/logs/kvctl.log, max_backups: 10}
     expect(result.ok && result.value.withoutEffect).toEqual([]);
   });
 
-  test('peers may be URLs, as tools of earlier controllers write them', () => {
+  test('KD8: peers may be URLs, as tools of earlier controllers write them', () => {
     const peers = '["http://127.0.0.1:9379", "http://127.0.0.1:9380/", "127.0.0.1:9381"]';
     const result = load(`addr: "127.0.0.1:9380"\nraft: {id: 2, peers: ${peers}}`);
     expect(result.ok && result.value.raft.peers).toEqual([
@@ -186,12 +186,12 @@ describe('refusing', () => {
     ['addr: "*:9379"', 'addr: expected host:port, got "*:9379"'],
     ['addr: "[0::0]:9379"', 'advertise_addr: others cannot reach "[0::0]:9379"'],
     ['"k\\n\\u001b[2J": 1', 'unknown key "k\\u{a}\\u{1b}[2J"'],
-  ])('%j says where and why', (text, expected) => {
+  ])('KD8, KD8c: %j says where and why', (text, expected) => {
     expect(problem(text)).toContain(expected);
     expect(problem(text)).not.toContain('\n');
   });
 
-  test('a file larger than any configuration is refused before it is read as YAML', () => {
+  test('KD3h: a file larger than any configuration is refused before it is read as YAML', () => {
     const keys = Array.from({ length: 100_000 }, (_, index) => `k${index}: 1\n`).join('');
     expect(problem(keys)).toBe('c.yaml: larger than 64 KiB, which no configuration is');
     expect(problem(`# ${'x'.repeat(64 * 1024)}`)).toContain('larger than 64 KiB');
@@ -201,7 +201,7 @@ describe('refusing', () => {
     expect(problem('['.repeat(20_000))).toMatch(/^c.yaml:1:\d+: not valid YAML: it is nested too deeply$/);
   });
 
-  test('values of the environment and of flags are quoted on one line, and not at any length', () => {
+  test('KD3h: values of the environment and of flags are quoted on one line, and not at any length', () => {
     const odd = `1\n2\u001b[31m${'x'.repeat(10_000)}`;
     const seen = [
       problem('', { environment: { KVROCKS_CONTROLLER_RAFT_ID: odd } }),

@@ -69,14 +69,14 @@ test('the preferred node is taken even if another is further, and never another'
   expect(refusal(ask(scene, { preferred: scene.id(0, 1) }))).toMatch(/its link to the master is down/);
 });
 
-test('with a living master a link that only says "up" is refused, with the age of its last word', () => {
+test('KB1: with a living master a link that only says "up" is refused, with the age of its last word', () => {
   const scene = withReplicas({ lastIoSeconds: 24 });
   expect(refusal(ask(scene))).toMatch(
     /it last heard from its master 24 s ago, and the master is alive.*With "force": true the best copy/,
   );
 });
 
-test('with a living master a replica that lacks anything it had is refused, and looked at again', () => {
+test('KB1: with a living master a replica that lacks anything it had is refused, and looked at again', () => {
   const scene = settled();
   scene.set(scene.id(0, 0), { sequence: 101 });
   expect(refusal(ask(scene))).toMatch(/it lacks 1 of the numbers that the living master had/);
@@ -87,6 +87,17 @@ test('with a living master a replica that lacks anything it had is refused, and 
   scene.round();
   expect(isCatchingUp(lookAt(scene), asked)).toBe(false);
   expect(ask(scene, { isForced: true }).ok).toBe(true);
+});
+
+test('KB1: where the living master stands counts by a look from after the request only', () => {
+  const scene = settled();
+  const floorNow = (askedAtMs: number) => floorOf(lookAt(scene), scene.cluster.shards[0]!, askedAtMs);
+  const askedAtMs = scene.nowMs;
+  scene.set(scene.id(0, 0), { sequence: 500 });
+  scene.probe(scene.id(0, 1));
+  expect(floorNow(askedAtMs)).toBeNull();
+  scene.probe(scene.id(0, 0));
+  expect(floorNow(askedAtMs)).toBe(500);
 });
 
 test('a node that did not answer since the request is no candidate, with or without force', () => {
@@ -120,7 +131,7 @@ test('unknown shards and nodes, nodes of other shards and the master itself are 
   }
 });
 
-test('a living master that cannot be told to step down is not failed over by hand without force', () => {
+test('KD6b: a living master that cannot be told to step down is not failed over by hand without force', () => {
   for (const kind of ['tooManyClients', 'passwordRequired', 'loading'] as const) {
     const scene = settled();
     scene.fail(scene.id(0, 0), kind);
@@ -133,7 +144,7 @@ test('a living master that cannot be told to step down is not failed over by han
   expect(ask(scene, { isForced: true }).ok).toBe(true);
 });
 
-test('a replica that cannot be told is not chosen', () => {
+test('KD6b: a replica that cannot be told is not chosen', () => {
   const scene = withReplicas({ login: 'refused' });
   expect(refusal(ask(scene))).toMatch(/refuses the password recorded for it/);
 });
@@ -151,7 +162,7 @@ test('while slots of the shard are being moved, a living master stays, even by f
   }
 });
 
-test('force promotes the best copy that answers and says what may be lost', () => {
+test('KB7: force promotes the best copy that answers and says what may be lost', () => {
   const scene = withReplicas({ link: 'down', lastIoSeconds: 500, sequence: 40 });
   scene.set(scene.id(0, 2), { sequence: 60 });
   scene.rounds(3);
@@ -162,6 +173,9 @@ test('force promotes the best copy that answers and says what may be lost', () =
   expect(choice.newMaster).toBe(scene.id(0, 2));
   expect(textOf(choice)).toMatch(
     /by force, although .*the master was last seen at 100\); what it lacks is lost/,
+  );
+  expect(choice.warning).toMatch(
+    /^forced: .* is not known to have everything \(it stands at sequence 60, the master was last seen at 100\); what it lacks is lost$/,
   );
 });
 

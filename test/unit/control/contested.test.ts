@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 
+import { ok } from '../../../src/base/result.ts';
 import { clusterWithVersion, masterOf } from '../../../src/topology/cluster.ts';
 import { valueOf } from '../topology/arbitrary.ts';
 import { Scene, actionsOf, only } from './scene.ts';
@@ -23,7 +24,7 @@ function contested(): Scene {
   return scene;
 }
 
-test('after five raises in a row nothing is raised or pushed any more, and that is told', () => {
+test('KD8d: after five raises in a row nothing is raised or pushed any more, and that is told', () => {
   const scene = contested();
   expect(scene.facts.contestedVersion).toBe(scene.cluster.version);
   scene.set(scene.id(1, 1), { version: scene.cluster.version + 5 });
@@ -36,7 +37,7 @@ test('after five raises in a row nothing is raised or pushed any more, and that 
   expect(scene.problems()).toContain('versionContested');
 });
 
-test('the next leader holds its pushes, too', () => {
+test('KD8d: the next leader holds its pushes, too', () => {
   const scene = contested();
   scene.changeLeader();
   scene.set(scene.id(0, 1), { version: 1 });
@@ -44,7 +45,7 @@ test('the next leader holds its pushes, too', () => {
   expect(scene.decide().actions).toEqual([]);
 });
 
-test('a dead master fails over all the same, and only the new one is told', () => {
+test('KD8d: a dead master fails over all the same, and only the new one is told', () => {
   const scene = contested();
   scene.cluster = valueOf(clusterWithVersion(scene.cluster, scene.cluster.version + 1));
   for (const shardIndex of [0, 1]) {
@@ -66,7 +67,7 @@ test('a dead master fails over all the same, and only the new one is told', () =
   expect(scene.decide().actions).toEqual([]);
 });
 
-test('once an operator confirmed that this group is alone, everybody is told', () => {
+test('KD8d: once an operator confirmed that this group is alone, everybody is told', () => {
   const scene = contested();
   scene.facts = { ...scene.facts, contestedVersion: null };
   scene.cluster = valueOf(clusterWithVersion(scene.cluster, scene.cluster.version + 10));
@@ -77,19 +78,26 @@ test('once an operator confirmed that this group is alone, everybody is told', (
   expect(scene.facts.contestedVersion).toBeNull();
 });
 
-test('a wrong role at our version on one broken replica never raises the version of the cluster', () => {
+test('KD9: a wrong role at our version on one broken replica never raises the version of the cluster', () => {
   const scene = new Scene();
   scene.rounds(2);
   scene.decide();
-  for (let minute = 0; minute < 20; minute += 1) {
-    scene.set(scene.id(1, 1), { role: 'master', master: null, link: null });
+  let forced = 0;
+  for (let minute = 0; minute < 40; minute += 1) {
+    scene.set(scene.id(1, 1), { master: masterOf(scene.cluster.shards[0]!).address });
     scene.nowMs += 60_000;
     scene.round();
-    for (const push of actionsOf(scene.decide(), 'push')) {
-      expect(push.node).toBe(scene.id(1, 1));
+    const decision = scene.decide();
+    for (const commit of actionsOf(decision, 'commit')) scene.endCommit(commit);
+    for (const push of actionsOf(decision, 'push')) {
+      expect(push).toMatchObject({ node: scene.id(1, 1), version: 1, isForced: true });
+      forced += 1;
       scene.endPush(push);
     }
+    for (const { node } of actionsOf(decision, 'outrun'))
+      scene.tell({ kind: 'outran', node, endedAtMs: scene.nowMs, result: ok(undefined) });
   }
+  expect(forced).toBeGreaterThan(5);
   expect(scene.cluster.version).toBe(1);
 });
 

@@ -85,7 +85,7 @@ test('an accepted push that changed nothing is told to people, too', () => {
   );
 });
 
-test('our version in the wrong role, with the wrong master or without an id is cured by FORCE at that node alone (facts section 2.2)', () => {
+test('KD9: our version in the wrong role, with the wrong master or without an id is cured by FORCE at that node alone (facts section 2.2)', () => {
   const cases = [
     [{ role: 'master', master: null, link: null }, 'isolation'],
     [{ master: null }, 'isolation'],
@@ -106,7 +106,7 @@ test('our version in the wrong role, with the wrong master or without an id is c
   }
 });
 
-test('a master in the wrong role at our version gets its role by FORCE', () => {
+test('KD9: a master in the wrong role at our version gets its role by FORCE', () => {
   const scene = new Scene();
   scene.set(scene.id(0, 0), { role: 'replica', master: masterOf(scene.cluster.shards[1]!).address });
   scene.round();
@@ -169,7 +169,7 @@ test('raises follow each other ever more slowly', () => {
   expect(quick.facts.contestedVersion).toBeNull();
 });
 
-test('another node with a topology, and a version beyond all bounds, are left alone and told', () => {
+test('KD4: another node with a topology, and a version beyond all bounds, are left alone and told', () => {
   const other = new Scene();
   other.set(other.id(1, 1), { id: other.id(0, 0), version: 1 });
   other.rounds(2);
@@ -227,6 +227,35 @@ test('events of nodes that left, moved or were never asked change nothing', () =
     },
   );
   expect(scene.memory).toEqual(NO_MEMORY);
+});
+
+test('KD6c, KD8e: a node that takes no more connections, and one that drops its data too early, are told with their remedies', () => {
+  const scene = new Scene(1, 3);
+  scene.rounds(2);
+  scene.decide();
+  scene.fail(scene.id(0, 1), 'tooManyClients');
+  scene.set(scene.id(0, 2), { emptiesBeforeFullSync: true });
+  scene.round();
+  expect(scene.problems()).toEqual(['tooManyClients', 'emptiesBeforeFullSync']);
+  expect(PROBLEMS.tooManyClients.remedy).toContain('CONFIG SET maxclients');
+  expect(PROBLEMS.emptiesBeforeFullSync.remedy).toContain('CONFIG SET slave-empty-db-before-fullsync no');
+});
+
+test('KD7: a disk that is nearly full is told, of a master and of a replica, and is no reason for a failover', () => {
+  const scene = new Scene(1, 2);
+  scene.rounds(2);
+  scene.decide();
+  scene.set(scene.id(0, 0), { diskUsedPercent: 100 });
+  scene.set(scene.id(0, 1), { diskUsedPercent: 94.9 });
+  scene.rounds(20);
+  const decision = scene.decide();
+  expect(decision.actions).toEqual([]);
+  expect(decision.problems).toMatchObject([
+    { kind: 'diskFull', node: scene.id(0, 0), detail: expect.stringContaining('100 % of its disk') },
+  ]);
+  scene.set(scene.id(0, 1), { diskUsedPercent: 95 });
+  scene.round();
+  expect(scene.problems()).toEqual(['diskFull', 'diskFull']);
 });
 
 test('every problem has words for people', () => {

@@ -12,7 +12,7 @@ import type { NodeErrorKind } from '../../../src/control/observation.ts';
 import { lookAt, viewOf } from '../../../src/control/situation.ts';
 import { parseNodeId } from '../../../src/topology/node.ts';
 import { valueOf } from '../topology/arbitrary.ts';
-import { INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
+import { FRESH, INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
 
 const SETTINGS = { pingIntervalMs: INTERVAL_MS, maxPingCount: 3, restartGraceMs: 800, lagMax: 1000 };
 
@@ -125,7 +125,7 @@ test('a replica that goes on hearing from its master speaks for its life, unless
   expect(verdict(evidence('stranger', 2), ['stranger'], { replicas: 'heard' })).toBe('gone');
 });
 
-test("a node of another cluster at a dead master's address: failed over on the second look, not after the window", () => {
+test("KA4: a node of another cluster at a dead master's address: failed over on the second look, not after the window", () => {
   const scene = settled();
   putStranger(scene);
   scene.round();
@@ -157,7 +157,7 @@ test('the stranger itself is never told anything', () => {
   expect(told).toEqual(new Set([scene.id(0, 1), scene.id(1, 0), scene.id(1, 1)]));
 });
 
-test('what is certainly no Kvrocks proves the same', () => {
+test('KA4: what is certainly no Kvrocks proves the same', () => {
   const scene = settled();
   scene.fail(scene.id(0, 0), 'notKvrocks');
   scene.set(scene.id(0, 1), { link: 'down' });
@@ -167,7 +167,7 @@ test('what is certainly no Kvrocks proves the same', () => {
   expect(scene.commit().reasons).toMatchObject([{ kind: 'failover' }]);
 });
 
-test('a replica that has a link to a stranger may have copied it: it is made anew and does not take over', () => {
+test('KA4: a replica that has a link to a stranger may have copied it: it is made anew and does not take over', () => {
   const scene = settled();
   scene.fail(scene.id(0, 0), 'notKvrocks');
   scene.rounds(2);
@@ -178,7 +178,7 @@ test('a replica that has a link to a stranger may have copied it: it is made ane
   expect(scene.problems()).toContain('masterUnreachable');
 });
 
-test('such a replica is cut off from the stranger, who may stay for ever', () => {
+test('KA4: such a replica is cut off from the stranger, who may stay for ever', () => {
   const scene = new Scene(1, 3);
   scene.rounds(2);
   scene.fail(scene.id(0, 0), 'notKvrocks');
@@ -196,6 +196,17 @@ test('such a replica is cut off from the stranger, who may stay for ever', () =>
     }
   }
   throw new Error(`it still follows the stranger: ${scene.problems().join(', ')}`);
+});
+
+test('KA4: nobody is told to follow an address at which a stranger answers', () => {
+  const scene = settled();
+  putStranger(scene);
+  scene.set(scene.id(0, 1), FRESH);
+  scene.round();
+  expect(scene.decide().actions).toEqual([]);
+  scene.answers.set(scene.id(0, 0), scene.converged(scene.id(0, 0)));
+  scene.round();
+  expect(only(scene.decide(), 'push')).toMatchObject({ node: scene.id(0, 1), purpose: 'role' });
 });
 
 test('the word of a stranger does not count as the word of the node', () => {
@@ -228,7 +239,7 @@ test('a stranger that gives way to the node in between is no failure, but a repl
   ]);
 });
 
-test('garbage, silence and an address that cannot be reached count for the window', () => {
+test('KA4: garbage, silence and an address that cannot be reached count for the window', () => {
   for (const kind of ['garbage', 'hang', 'unreachable', 'connectionRefused', 'connectionLost'] as const) {
     const scene = settled();
     scene.fail(scene.id(0, 0), kind);
@@ -239,7 +250,7 @@ test('garbage, silence and an address that cannot be reached count for the windo
   }
 });
 
-test('a node that answers with errors lives, however long', () => {
+test('KA4, KD6c: a node that answers with errors lives, however long', () => {
   const kinds: readonly NodeErrorKind[] = [
     'tooManyClients',
     'wrongPassword',
@@ -259,7 +270,7 @@ test('a node that answers with errors lives, however long', () => {
   }
 });
 
-test('a fault of our own is never counted against a node, and always told', () => {
+test('KD2: a fault of our own is never counted against a node, and always told', () => {
   const scene = settled();
   for (const id of scene.answers.keys()) scene.fail(id, 'ownFault');
   scene.rounds(20);
@@ -281,7 +292,7 @@ test('silence begins anew after a time in which this controller could not look',
   expect(only(scene.decide(), 'commit').reasons).toMatchObject([{ kind: 'failover' }]);
 });
 
-test('a node this controller cannot look at is no candidate', () => {
+test('KD2: a node this controller cannot look at is no candidate', () => {
   const scene = settled();
   scene.fail(scene.id(0, 0));
   scene.fail(scene.id(0, 1), 'ownFault');

@@ -133,7 +133,7 @@ test('a replica is asked after the failure before it is chosen', () => {
   only(scene.decide(), 'commit');
 });
 
-test('never a replica that loads, synchronises, is broken, unknown, fresh, a master or of another master', () => {
+test('KB8, KD6b: never a replica that loads, synchronises, is broken, unknown, fresh, a master or of another master', () => {
   const cases: [(scene: Scene) => void, RegExp][] = [
     [(scene) => scene.fail(scene.id(0, 1), 'loading'), /loading its data/],
     [(scene) => scene.fail(scene.id(0, 1), 'masterDown'), /answers with an error: masterDown/],
@@ -215,7 +215,7 @@ test('a new leader without memory refuses a replica that lost its master long ag
   }
 });
 
-test('sequence 0 is promoted only in a shard that its own master is known to have been empty, also after a change of leaders', () => {
+test('KA6: sequence 0 is promoted only in a shard that its own master is known to have been empty, also after a change of leaders', () => {
   const full = sceneWithDeadMaster(0);
   full.set(full.id(0, 1), { sequence: 0 });
   full.rounds(3);

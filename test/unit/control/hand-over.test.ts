@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 
+import { PROBLEMS } from '../../../src/control/problems.ts';
 import type { SourceJob, TargetJob } from '../../../src/control/observation.ts';
 import { cancelMigration, startMigration } from '../../../src/topology/change-slots.ts';
 import { clusterWithVersion, migrationsOf } from '../../../src/topology/cluster.ts';
@@ -61,7 +62,7 @@ function ends(scene: Scene): string[] {
   return [scene.id(0, 0), scene.id(1, 0)];
 }
 
-test('a hand-over by hand that both ends report is recorded, and the target is told first', () => {
+test('KC1: a hand-over by hand that both ends report is recorded, and the target is told first', () => {
   const scene = settled();
   tell(scene, 'success', 'success');
   expect(scene.commit().reasons).toMatchObject([
@@ -78,7 +79,7 @@ test('a hand-over by hand that both ends report is recorded, and the target is t
   expect(scene.problems()).toEqual([]);
 });
 
-test('it is recorded before any other change reaches an end', () => {
+test('KC1: it is recorded before any other change reaches an end', () => {
   const scene = settled();
   tell(scene, 'success', 'success');
   scene.cluster = valueOf(clusterWithVersion(scene.cluster, 5));
@@ -86,7 +87,8 @@ test('it is recorded before any other change reaches an end', () => {
   expect(slotsOf(scene)).toEqual(MOVED);
 });
 
-test('one that is not proven holds both ends and names the one call that is right', () => {
+test('KC1: one that is not proven holds both ends and names the one call that is right', () => {
+  expect(PROBLEMS.unrecordedHandOver.severity).toBe('critical');
   for (const target of [null, 'error', 'start'] as const) {
     const scene = settled();
     tell(scene, 'success', target);
@@ -158,7 +160,7 @@ test('a migration of other slots is not begun over a hand-over that is not recor
   expect(slotsOf(scene)).toEqual(MOVED);
 });
 
-test('a source that hangs is waited for, however long: it may still carry out what it was sent', () => {
+test('KC1: a source that hangs is waited for, however long: it may still carry out what it was sent', () => {
   const scene = running();
   scene.fail(scene.id(0, 0), 'hang');
   scene.fail(scene.id(0, 1));
@@ -167,7 +169,7 @@ test('a source that hangs is waited for, however long: it may still carry out wh
   expect(details(scene, 'migrationWaiting')[0]).toMatch(/may still carry the move out when it goes on/);
 });
 
-test('when it goes on and succeeds, that counts', () => {
+test('KC1: when it goes on and succeeds, that counts', () => {
   const scene = running();
   scene.fail(scene.id(0, 0), 'hang');
   scene.fail(scene.id(0, 1));
@@ -178,7 +180,7 @@ test('when it goes on and succeeds, that counts', () => {
   expect(slotsOf(scene)).toEqual(MOVED);
 });
 
-test('a source whose process is gone cannot carry anything out: given up once the target was asked', () => {
+test('KC1: a source whose process is gone cannot carry anything out: given up once the target was asked', () => {
   const scene = running();
   scene.fail(scene.id(0, 0), 'connectionRefused');
   scene.fail(scene.id(0, 1));
@@ -188,7 +190,7 @@ test('a source whose process is gone cannot carry anything out: given up once th
   expect(slotsOf(scene)).toEqual(UNMOVED);
 });
 
-test('what is said before the last MIGRATE ended is not taken for its outcome', () => {
+test('KC1: what is said before the last MIGRATE ended is not taken for its outcome', () => {
   const scene = settled();
   scene.cluster = valueOf(
     startMigration(scene.cluster, { range: RANGE, targetIndex: 1, nowSeconds: NOW_SECONDS }),
@@ -203,7 +205,7 @@ test('what is said before the last MIGRATE ended is not taken for its outcome', 
 });
 
 test.each(['success', 'error'] as const)(
-  'a target that says %s when the source says fail may serve the slots: it hears a higher version before each attempt and at the end',
+  'KC2: a target that says %s when the source says fail may serve the slots: it hears a higher version before each attempt and at the end',
   (targetState) => {
     const scene = running();
     for (let attempt = 1; attempt <= 2; attempt += 1) {
@@ -225,7 +227,7 @@ test.each(['success', 'error'] as const)(
   },
 );
 
-test('a target that knows of no import has nothing to be told: the next attempt follows at the same version', () => {
+test('KC2: a target that knows of no import has nothing to be told: the next attempt follows at the same version', () => {
   const scene = running();
   tell(scene, 'fail', 'start');
   scene.set(scene.id(1, 0), { targetJob: null });
@@ -235,7 +237,7 @@ test('a target that knows of no import has nothing to be told: the next attempt 
   only(scene.decide(), 'migrate');
 });
 
-test('the success of an attempt that failed counts no more, whatever becomes of the source, and that of the next one does', () => {
+test('KC2: the success of an attempt that failed counts no more, whatever becomes of the source, and that of the next one does', () => {
   const scene = running();
   tell(scene, 'fail', 'success');
   scene.commit();
@@ -264,6 +266,19 @@ test('a source that said fail and was restarted keeps the slots: its clients nev
   expect(slotsOf(scene)).toEqual(UNMOVED);
 });
 
+test('KC2: slots that came to a node although nobody moves them there are taken back from it', () => {
+  const scene = settled();
+  scene.set(scene.id(1, 0), { targetJob: { range: RANGE, state: 'success' } });
+  scene.round();
+  const push = only(scene.decide(), 'push');
+  expect(push).toMatchObject({ node: scene.id(1, 0), version: 1, isForced: true });
+  expect(push.why).toMatch(/slots came to it that nobody moves there/);
+  // The line of the success stays; the topology that it was told since has undone it.
+  scene.takePush(push);
+  scene.round();
+  expect(scene.decide().actions).toEqual([]);
+});
+
 test('a source that said its job failed took writes until it died: the target does not get the slots for an earlier success', () => {
   const replaced = running();
   tell(replaced, 'fail', 'success');
@@ -283,7 +298,7 @@ test('a source that said its job failed took writes until it died: the target do
   expect(slotsOf(alone)).toEqual(UNMOVED);
 });
 
-test('cancelled before anything was sent: it is gone at once, and nothing is told', () => {
+test('KC4: cancelled before anything was sent: it is gone at once, and nothing is told', () => {
   const scene = settled();
   scene.cluster = valueOf(
     startMigration(scene.cluster, { range: RANGE, targetIndex: 1, nowSeconds: NOW_SECONDS }),
@@ -293,7 +308,7 @@ test('cancelled before anything was sent: it is gone at once, and nothing is tol
   expect(scene.decide()).toMatchObject({ actions: [], problems: [] });
 });
 
-test('cancelled while it runs: the target alone hears the higher version, and the end of the job at the source ends it', () => {
+test('KC4: cancelled while it runs: the target alone hears the higher version, and the end of the job at the source ends it', () => {
   const scene = running();
   cancel(scene);
   const told = actionsOf(scene.decide(), 'push');
@@ -326,7 +341,7 @@ test('cancelled while its source was restarted: nobody has the job any more', ()
   expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp' }]);
 });
 
-test('cancelled with a source that is away for good and has no replica: given up once the target was asked since', () => {
+test('KC4: cancelled with a source that is away for good and has no replica: given up once the target was asked since', () => {
   const scene = running();
   scene.fail(scene.id(0, 0), 'hang');
   scene.fail(scene.id(0, 1));
@@ -338,7 +353,7 @@ test('cancelled with a source that is away for good and has no replica: given up
   expect(slotsOf(scene)).toEqual(UNMOVED);
 });
 
-test('cancelled with a target that is away for good and has no replica: given up when the source has noticed', () => {
+test('KC4: cancelled with a target that is away for good and has no replica: given up when the source has noticed', () => {
   const scene = running();
   scene.fail(scene.id(1, 0), 'connectionRefused');
   scene.fail(scene.id(1, 1));
@@ -350,7 +365,7 @@ test('cancelled with a target that is away for good and has no replica: given up
   expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp' }]);
 });
 
-test('a job that runs for minutes is told with its figures and the way out', () => {
+test('KC4: a job that runs for minutes is told with its figures and the way out', () => {
   const scene = running();
   for (let round = 0; round < 125; round += 1) {
     scene.set(scene.id(0, 0), { sequence: 1000 + round * 400 });
@@ -358,5 +373,7 @@ test('a job that runs for minutes is told with its figures and the way out', () 
     scene.round();
     scene.decide();
   }
-  expect(details(scene, 'migrationSlow')[0]).toMatch(/running for 12\d s, writes \d+\/s, copies \d+\/s/);
+  expect(details(scene, 'migrationSlow')[0]).toMatch(/running for 12\d s, writes 388\/s, copies 97\/s/);
+  expect(PROBLEMS.migrationSlow.severity).not.toBe('info');
+  expect(PROBLEMS.migrationSlow.remedy).toMatch(/migrate-speed.*\/migrate\/cancel/);
 });

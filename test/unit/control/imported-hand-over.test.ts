@@ -102,11 +102,14 @@ describe('the verdict', () => {
     [null, served, 'unclear'],
   ];
 
-  test.each(rows)('of a source that says %j and a target that says %j is %s', (source, target, kind) => {
-    expect(judgeHandOver(suspect, { source, target }).kind).toBe(kind);
-  });
+  test.each(rows)(
+    'KC1b: of a source that says %j and a target that says %j is %s',
+    (source, target, kind) => {
+      expect(judgeHandOver(suspect, { source, target }).kind).toBe(kind);
+    },
+  );
 
-  test('names the call that settles a slot with two owners', () => {
+  test('KC1b: names the call that settles a slot with two owners', () => {
     expect(judgeHandOver(suspect, { source: served, target: served })).toMatchObject({
       why: expect.stringContaining('CLUSTERX SETSLOT 10-20 NODE <id> <version + 1>'),
     });

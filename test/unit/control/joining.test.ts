@@ -65,7 +65,7 @@ const FRESH: Newcomer = {
 };
 
 describe('a node without a topology', () => {
-  test('is empty at sequence 0 only: one that was flushed and reset is not', () => {
+  test('KA2b: is empty at sequence 0 only: one that was flushed and reset is not', () => {
     expect(standingOfFresh(FRESH)).toEqual({ kind: 'empty' });
     expect(standingOfReplica(FRESH, joined())).toEqual({ kind: 'empty' });
     for (const sequence of [1, 201, null])
@@ -82,7 +82,7 @@ describe('a node with a topology', () => {
     expect(standingOfReplica({ ...node, topology: null }, joined()).kind).toBe('foreign');
   });
 
-  test('of this cluster and this shard is a copy up to where its master stands', () => {
+  test('KA1: of this cluster and this shard is a copy up to where its master stands', () => {
     expect(standingOfReplica(former(OLD, 0), joined())).toEqual({ kind: 'copy' });
     expect(standingOfReplica(former(OLD, 0, { sequence: 900 }), joined())).toEqual({ kind: 'copy' });
     expect(standingOfReplica(former(OLD, 0, { sequence: 901 }), joined())).toMatchObject({
@@ -92,7 +92,7 @@ describe('a node with a topology', () => {
     expect(standingOfReplica(former(OLD, 0), joined([], null)).kind).toBe('unproven');
   });
 
-  test('of another shard of this cluster is no copy, though its link would be up and its numbers equal', () => {
+  test('KA1: of another shard of this cluster is no copy, though its link would be up and its numbers equal', () => {
     expect(standingOfReplica(former(OLD, 1), joined())).toMatchObject({
       kind: 'unproven',
       why: expect.stringContaining('another shard'),

@@ -50,7 +50,7 @@ function seen(sequence: number, following: number | null): NodeFacts {
   return { ...UNSEEN_NODE, sequence, following: following === null ? null : ID(following), seenAtSeconds: 1 };
 }
 
-test('only a node at sequence 0 is empty: without keys and topology it still continues from its old number', () => {
+test('KA2b: only a node at sequence 0 is empty: without keys and topology it still continues from its old number', () => {
   expect(historyOf(master(-1, 0), placeOf(2, TAKEN_OVER))).toEqual({ kind: 'empty' });
   const used = historyOf(master(-1, 201), placeOf(2, TAKEN_OVER));
   expect(used).toMatchObject({ kind: 'unknown', why: expect.stringContaining('sequence 201') });
@@ -68,7 +68,7 @@ test('a replica of the present master at the present topology belongs to it', ()
   expect(historyOf(replica(7, 1, 0), placeOf(2, TAKEN_OVER))).toEqual({ kind: 'current' });
 });
 
-test('an old master is a prefix up to the position of its successor and has diverged above it', () => {
+test('KA7: an old master is a prefix up to the position of its successor and has diverged above it', () => {
   expect(historyOf(master(2, 100), placeOf(0, TAKEN_OVER))).toEqual({ kind: 'prefix' });
   expect(historyOf(master(2, 101), placeOf(0, TAKEN_OVER))).toMatchObject({
     kind: 'diverged',

@@ -4,6 +4,7 @@ import { err, ok } from '../../../src/base/result.ts';
 import { promote } from '../../../src/topology/change-nodes.ts';
 import { startMigration } from '../../../src/topology/change-slots.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
+import { PROBLEMS } from '../../../src/control/problems.ts';
 import { initialFacts } from '../../../src/topology/facts.ts';
 import { slotRange } from '../../../src/topology/slot.ts';
 import { NOW_SECONDS, valueOf } from '../topology/arbitrary.ts';
@@ -24,11 +25,12 @@ function dataLost(scene: Scene): string {
   return decision.problems.find(({ kind }) => kind === 'masterDataLost')?.detail ?? 'no problem';
 }
 
-test('a master that comes back on an empty disk is replaced at once and told nothing', () => {
+test('KA3: a master that comes back on an empty disk is replaced at once and told nothing', () => {
   const scene = settled();
   scene.set(scene.id(0, 0), FRESH);
   scene.round();
-  const action = scene.commit();
+  const decision = scene.decide();
+  const action = only(decision, 'commit');
   expect(action.reasons).toMatchObject([
     {
       kind: 'failover',
@@ -37,13 +39,18 @@ test('a master that comes back on an empty disk is replaced at once and told not
       text: expect.stringMatching(/has lost its data: it came back without a topology at sequence 0/),
     },
   ]);
+  const [problem] = decision.problems;
+  expect(problem).toMatchObject({ kind: 'masterDataLost', node: scene.id(0, 0), shardIndex: 0 });
+  expect(problem?.detail).toMatch(/sequence 0, it was seen at 100 before\. Replica .* takes over\./);
+  expect(PROBLEMS.masterDataLost.severity).toBe('critical');
+  scene.endCommit(action);
   expect(scene.commit().reasons).toMatchObject([
     { kind: 'copyRemade', node: scene.id(0, 0), text: expect.stringMatching(/new data directory/) },
   ]);
   expect(only(scene.decide(), 'push').node).toBe(scene.id(0, 1));
 });
 
-test('a replica that already synchronises from its emptied master takes over: that ends the synchronisation', () => {
+test('KA3: a replica that already synchronises from its emptied master takes over: that ends the synchronisation', () => {
   const scene = settled(3);
   scene.set(scene.id(0, 0), FRESH);
   scene.set(scene.id(0, 1), { syncInProgress: true });
@@ -64,7 +71,7 @@ test('a replica that was asked before its master was seen empty is asked again a
   expect(scene.commit().reasons).toMatchObject([{ kind: 'failover' }]);
 });
 
-test('the emptied master joins as a replica once its successor was seen', () => {
+test('KA3: the emptied master joins as a replica once its successor was seen', () => {
   const scene = settled();
   scene.set(scene.id(0, 0), FRESH);
   scene.round();
@@ -88,13 +95,26 @@ test('a restart that forgot only the topology is no loss: the master gets its ro
   });
 });
 
-test('a master that keeps its name but stands behind what was seen of it has lost its data, too', () => {
+test('KA3: a master that keeps its name but stands behind what was seen of it has lost its data, too', () => {
   const scene = settled();
   scene.set(scene.id(0, 0), { sequence: 60 });
   scene.round();
   expect(scene.commit().reasons).toMatchObject([
     { kind: 'failover', text: expect.stringMatching(/it goes on at sequence 60, it was seen at 100 before/) },
   ]);
+});
+
+test('a master that lost data and goes on beyond where it was seen has not got that back', () => {
+  const scene = settled(1);
+  scene.set(scene.id(0, 0), { sequence: 40 });
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([
+    { kind: 'copyCondemned', node: scene.id(0, 0), text: expect.stringMatching(/it was seen at 100 before/) },
+  ]);
+  scene.set(scene.id(0, 0), { sequence: 500 });
+  scene.changeLeader();
+  scene.round();
+  expect(dataLost(scene)).toMatch(/it goes on at sequence 40, it was seen at 100 before/);
 });
 
 test('a living master that a replica seems to be ahead of, because it is looked at later, has lost nothing', () => {
@@ -114,7 +134,7 @@ test('a node with data is not told to follow a master that nobody has looked at 
   expect(only(scene.decide(), 'push')).toMatchObject({ node: scene.id(0, 1), purpose: 'role' });
 });
 
-test('after an outage of everything the written positions tell which disk was exchanged', () => {
+test('KA3: after an outage of everything the written positions tell which disk was exchanged', () => {
   const scene = settled();
   scene.changeLeader();
   scene.set(scene.id(0, 0), FRESH);
@@ -127,7 +147,7 @@ test('after an outage of everything the written positions tell which disk was ex
   expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 1) }]);
 });
 
-test('without anything written down a replica that has more shows the loss', () => {
+test('KA3: without anything written down a replica that has more shows the loss', () => {
   const scene = new Scene();
   scene.set(scene.id(0, 0), FRESH);
   scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds: 3 });
@@ -137,7 +157,7 @@ test('without anything written down a replica that has more shows the loss', () 
   ]);
 });
 
-test('when every copy is gone, nobody is promoted and nobody is told to follow an empty master', () => {
+test('KA3: when every copy is gone, nobody is promoted and nobody is told to follow an empty master', () => {
   const scene = settled();
   scene.set(scene.id(0, 0), FRESH);
   scene.set(scene.id(0, 1), FRESH);
@@ -227,7 +247,7 @@ test('an emptied replica is no loss: it follows its master again', () => {
   expect(only(scene.decide(), 'push')).toMatchObject({ node: scene.id(0, 1), purpose: 'role' });
 });
 
-test('a target that lost its data before the hand-over was recorded is not given the slots; its replica takes over', () => {
+test('KA3: a target that lost its data before the hand-over was recorded is not given the slots; its replica takes over', () => {
   const scene = new Scene(2, 2);
   const range = slotRange(10, 19);
   scene.rounds(2);
@@ -245,7 +265,7 @@ test('a target that lost its data before the hand-over was recorded is not given
   expect(action.next.shards[0]!.slots).toEqual(scene.cluster.shards[0]!.slots);
 });
 
-test('the move to a target that lost its data and has no replica is given up: the source is not told to delete its copy', () => {
+test('KA3: the move to a target that lost its data and has no replica is given up: the source is not told to delete its copy', () => {
   const scene = new Scene(2, 1);
   const range = slotRange(10, 19);
   scene.rounds(2);
@@ -263,7 +283,7 @@ test('the move to a target that lost its data and has no replica is given up: th
   expect(scene.problems()).toContain('masterDataLost');
 });
 
-test('an emptied master is fenced as long as nobody takes over, and told its new place when somebody does', () => {
+test('KA3: an emptied master is fenced as long as nobody takes over, and told its new place when somebody does', () => {
   const scene = settled();
   scene.fail(scene.id(0, 1), 'connectionRefused');
   scene.rounds(4);

@@ -179,7 +179,7 @@ test('success the source remembers from an earlier move that was undone never co
   expect(scene.problems()).toEqual(['slotsWriteForbidden']);
 });
 
-test('success the target remembers from an earlier move counts only after it was seen without, which is committed', () => {
+test('KC3: success the target remembers from an earlier move counts only after it was seen without, which is committed', () => {
   const scene = planned();
   tellTarget(scene, 'success');
   look(scene);
@@ -241,7 +241,7 @@ test('success is not recorded while the target is silent', () => {
   finished(scene);
 });
 
-test('a failed job is tried again after a pause, three times in all, then given up with the reason', () => {
+test('KC2: a failed job is tried again after a pause, three times in all, then given up with the reason', () => {
   const scene = running();
   for (let failures = 1; failures <= 2; failures += 1) {
     tellSource(scene, 'fail');
@@ -309,7 +309,7 @@ test('a MIGRATE that timed out is looked for before it is repeated', () => {
   }
 });
 
-test('no higher version goes to either end while a job may run or its success is not recorded, others get it (facts sections 5.4, 11)', () => {
+test('KC1: no higher version goes to either end while a job may run or its success is not recorded, others get it (facts sections 5.4, 11)', () => {
   for (const state of ['start', 'success'] as const) {
     const scene = running();
     tellSource(scene, state);
@@ -694,7 +694,7 @@ function targetEmptied(scene: Scene): void {
   scene.set(target(scene), { ...FRESH, targetJob: null });
 }
 
-test('a hand-over is not recorded for a target that is back on a new disk: the copy at the source is kept', () => {
+test('KA3: a hand-over is not recorded for a target that is back on a new disk: the copy at the source is kept', () => {
   const scene = running();
   // What the target had by its import was not seen, so that nothing shows a fall of its sequence.
   scene.changeLeader();

@@ -23,7 +23,7 @@ function note(scene: Scene): CommitAction | null {
   return action;
 }
 
-test('positions and links are written down at once by a new leader, and nothing else changes', () => {
+test('KB7: positions and links are written down at once by a new leader, and nothing else changes', () => {
   const scene = new Scene();
   scene.round();
   expect(note(scene)).not.toBeNull();
@@ -66,7 +66,7 @@ test('what a new leader sees of a replica after the death of its master is no si
   expect(decide(scene).actions).toMatchObject([{ kind: 'commit', reasons: [{ kind: 'failover' }] }]);
 });
 
-test('positions that only move on are written down every 10 s at most', () => {
+test('KB7: positions that only move on are written down every 10 s at most', () => {
   const scene = new Scene();
   scene.round();
   note(scene);
@@ -80,7 +80,7 @@ test('positions that only move on are written down every 10 s at most', () => {
   expect(notes).toBeLessThanOrEqual(3);
 });
 
-test('a link that is lost while the master lives is written down within a moment, and so is its return', () => {
+test('KB7: a link that is lost while the master lives is written down within a moment, and so is its return', () => {
   const scene = new Scene();
   scene.round();
   note(scene);

@@ -91,7 +91,7 @@ function follow(scene: Scene, push: PushAction, sequence: number): void {
   scene.round();
 }
 
-test('a master that returns is first cut off from clients, by a topology of its own, before anything else', () => {
+test('KA7: a master that returns is first cut off from clients, by a topology of its own, before anything else', () => {
   const scene = takenOver();
   comeBack(scene, 100);
   const push = only(scene.decide(), 'push');
@@ -100,7 +100,7 @@ test('a master that returns is first cut off from clients, by a topology of its 
   expect(push.text).toContain(`${old(scene)} 127.0.0.1 7000 master -\n`);
 });
 
-test('a prefix of the new history rejoins at once', () => {
+test('KA7: a prefix of the new history rejoins at once', () => {
   const scene = isolated(100);
   const push = only(scene.decide(), 'push');
   expect(push).toMatchObject({ node: old(scene), purpose: 'role', isForced: true, version: 2 });
@@ -110,7 +110,7 @@ test('a prefix of the new history rejoins at once', () => {
   expect(scene.facts.nodes.get(old(scene))?.remake).toBeNull();
 });
 
-test('it is judged by where it stands once it is cut off, not by what it said before', () => {
+test('KA7: it is judged by where it stands once it is cut off, not by what it said before', () => {
   const scene = takenOver();
   comeBack(scene, 100);
   const push = pushTo(scene, old(scene));
@@ -132,7 +132,7 @@ test('nothing is concluded from an isolation that was not seen', () => {
   expect(actionsOf(scene.decide(), 'commit')).toEqual([]);
 });
 
-test('one that diverged is condemned first, and its status says how much is its own', () => {
+test('KA7: one that diverged is condemned first, and its status says how much is its own', () => {
   const scene = isolated(120);
   const action = scene.commit();
   expect(action.reasons).toMatchObject([
@@ -146,7 +146,7 @@ test('one that diverged is condemned first, and its status says how much is its 
   expect(scene.problems()).toEqual(['copyNotProven']);
 });
 
-test('a condemned copy is outrun in steps, rejoins, and counts as a copy after a full synchronisation only', () => {
+test('KA7: a condemned copy is outrun in steps, rejoins, and counts as a copy after a full synchronisation only', () => {
   const scene = condemned();
   const { push, count } = outrun(scene);
   expect(count).toBeGreaterThanOrEqual(50_000);
@@ -175,7 +175,7 @@ test('a full synchronisation nobody saw shows in a number that fell back', () =>
   expect(scene.commit().reasons).toMatchObject([{ kind: 'copyRemade' }]);
 });
 
-test('a node that got its numbers by a partial synchronisation is not taken for remade, and is outrun again', () => {
+test('KA7: a node that got its numbers by a partial synchronisation is not taken for remade, and is outrun again', () => {
   const scene = condemned();
   const { push } = outrun(scene);
   scene.set(scene.id(0, 1), { sequence: 300_000 });
@@ -206,7 +206,7 @@ test('it is outrun only while the position of its master is known', () => {
   expect(scene.decide().actions).toEqual([]);
 });
 
-test('a way that is too long is not gone: the node is kept aside, cut off, with the remedy', () => {
+test('KA7: a way that is too long is not gone: the node is kept aside, cut off, with the remedy', () => {
   const scene = condemned();
   scene.set(scene.id(0, 1), { sequence: 9_000_000 });
   scene.round();

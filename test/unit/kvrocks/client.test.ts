@@ -67,6 +67,7 @@ describe('probing', () => {
           targetJob: null,
           login: 'accepted',
           emptiesBeforeFullSync: false,
+          diskUsedPercent: 70.7938,
           isFenced: false,
         },
       });
@@ -102,7 +103,12 @@ describe('probing', () => {
 
   it('half a reply is a timeout, not a report', async () => {
     const half = HEALTHY['INFO replication']!.slice(0, -20);
-    await start(answering({ 'INFO replication': half }));
+    await start(
+      answering((command) => {
+        if (command === 'INFO replication') return half;
+        return command === 'INFO keyspace' ? null : undefined;
+      }),
+    );
     expect(await client.probe(node.endpoint, DEADLINE_MS)).toMatchObject({ error: { kind: 'timedOut' } });
   });
 
@@ -196,8 +202,7 @@ describe('passwords', () => {
   const AUTH = 'AUTH sesame';
   const WRONG = '-ERR Invalid password\r\n';
   const NOT_SET = '-ERR Client sent AUTH, but no password is set\r\n';
-  const [, , , , , POSITION] = FIRST_LOOK;
-  const CHECK = [...FIRST_LOOK.slice(0, 4), POSITION];
+  const CHECK = FIRST_LOOK.filter((command) => command !== 'CONFIG GET requirepass');
 
   it('AUTH goes first, once a connection, in the same write, and then at intervals', async () => {
     await start(answering({ [AUTH]: '+OK\r\n' }));
@@ -225,7 +230,7 @@ describe('passwords', () => {
     expect((await client.probe(endpoint, PATIENT_MS)).kind).toBe('answered');
   });
 
-  it('a password changed at the node shows in the report, while the connection that is open goes on', async () => {
+  it('KD6: a password changed at the node shows in the report, while the connection that is open goes on', async () => {
     let answer = '+OK\r\n';
     await start(answering((command) => (command === AUTH ? answer : undefined)));
     const endpoint = node.withPassword('sesame');
@@ -263,6 +268,23 @@ describe('passwords', () => {
     skippedMs = 62_000;
     expect(await client.probe(node.endpoint, PATIENT_MS)).toMatchObject({ report: { login: 'accepted' } });
     expect(node.chunks.join('')).not.toContain('AUTH');
+  });
+
+  it('KD7: how full the disk is is asked with the settings, and a node that does not tell is probed all the same', async () => {
+    let answer = bulk('# Keyspace\r\nused_disk_percent: 99.5%\r\n');
+    await start(answering((command) => (command === 'INFO keyspace' ? answer : undefined)));
+    const disk = async (atMs: number): Promise<unknown> => {
+      skippedMs = atMs;
+      const result = await client.probe(node.endpoint, PATIENT_MS);
+      return result.kind === 'answered' ? result.report.diskUsedPercent : result.error;
+    };
+    expect(await disk(0)).toBe(99.5);
+    answer = bulk('# Keyspace\r\nused_disk_percent: 100%\r\n');
+    expect(await disk(10_000)).toBe(99.5);
+    expect(await disk(31_000)).toBe(100);
+    answer = '-ERR admin permission required\r\n';
+    expect(await disk(62_000)).toBeUndefined();
+    expect(node.received[0]?.filter((command) => command === 'INFO keyspace')).toHaveLength(3);
   });
 
   it('a node that does not let its settings be read is probed all the same', async () => {
@@ -304,7 +326,7 @@ describe('passwords', () => {
 });
 
 describe('other commands', () => {
-  it('MIGRATE names the range and the target, on a connection of its own that no look can break', async () => {
+  it('KC5: MIGRATE names the range and the target, on a connection of its own that no look can break', async () => {
     await start(
       answering((command) => {
         if (command.startsWith('CLUSTERX MIGRATE')) return '+OK\r\n';
@@ -325,7 +347,7 @@ describe('other commands', () => {
     });
   });
 
-  it('a CLUSTER NODES text of a thousand shards is read, a longer one refused before it has arrived', async () => {
+  it('KD3b: a CLUSTER NODES text of a thousand shards is read, a longer one refused before it has arrived', async () => {
     const line = `${NODE_ID} 10.200.100.100:16122@26122 master - 1795418011478 1795418011479 1 connected 8192\n`;
     const texts = [line.repeat(5000), line.repeat(20_000)];
     await start(

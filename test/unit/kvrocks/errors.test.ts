@@ -55,7 +55,7 @@ describe('socket errors', () => {
     ['ENOMEM', 'ownFault'],
     ['EPERM', 'ownFault'],
     ['EACCES', 'ownFault'],
-  ])('%s before the connection stands is %s, and nothing was executed', (code, kind) => {
+  ])('KD2: %s before the connection stands is %s, and nothing was executed', (code, kind) => {
     expect(connectionFailed(systemError(code), false).kind).toBe(kind);
     expect(connectionFailed(systemError(code), true).kind).toBe('connectionLost');
   });
@@ -72,7 +72,7 @@ describe('socket errors', () => {
     [['ENETUNREACH', 'ECONNREFUSED'], 'connectionRefused'],
     [['ENETUNREACH', 'ETIMEDOUT'], 'unreachable'],
     [['ENETUNREACH', 'EADDRNOTAVAIL'], 'ownFault'],
-  ])('a name whose addresses fail with %j is %s, and all reasons are spelled out', (codes, kind) => {
+  ])('KD2: a name whose addresses fail with %j is %s, and all reasons are spelled out', (codes, kind) => {
     const failed = connectionFailed(new AggregateError(codes.map(systemError)), false);
     expect(failed.kind).toBe(kind);
     for (const code of codes) expect(failed.message).toContain(code);

@@ -93,14 +93,14 @@ const FRAGILE = {
 };
 
 describe('a replica that empties its data before a full sync', () => {
-  it('that its master lists is asked like any other, and says that it is of this kind', async () => {
+  it('KD8e: that its master lists is asked like any other, and says that it is of this kind', async () => {
     for (let round = 0; round < 3; round += 1) {
       expect(await probe()).toMatchObject({ report: { sequence: 40, emptiesBeforeFullSync: true } });
     }
     expect(master.received).toHaveLength(1);
   });
 
-  it('met in an unknown state without its master is not asked', async () => {
+  it('KD8e: met in an unknown state without its master is not asked', async () => {
     data = 'closed';
     await master.close();
     expect(await probe()).toMatchObject(FRAGILE);
@@ -117,7 +117,7 @@ describe('a replica that empties its data before a full sync', () => {
   });
 
   it.each(['syncing', 'loading'] as const)(
-    'seen %s is not asked again before its master lists it: the full sync may have failed',
+    'KD8e: seen %s is not asked again before its master lists it: the full sync may have failed',
     async (between) => {
       expect((await probe()).kind).toBe('answered');
       data = between;
@@ -146,7 +146,7 @@ describe('a replica that empties its data before a full sync', () => {
     });
   });
 
-  it('is recognised when the setting is changed at run time', async () => {
+  it('KD8e: is recognised when the setting is changed at run time', async () => {
     setting = 'no';
     expect(await probe()).toMatchObject({ report: { emptiesBeforeFullSync: false } });
     setting = 'yes';

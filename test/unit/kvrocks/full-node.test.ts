@@ -33,7 +33,7 @@ const ways: readonly [string, (socket: Socket) => void, (socket: Socket) => void
 ];
 
 describe('a node that takes no further client', () => {
-  it.each(ways)('is a living one: %s', async (_name, onConnection, onData) => {
+  it.each(ways)('KD6c: is a living one: %s', async (_name, onConnection, onData) => {
     node = await startScriptedNode((_chunk, socket) => onData(socket), { onConnection });
     client = openClient();
     for (const endpoint of [node.endpoint, node.withPassword('sesame')]) {
@@ -43,7 +43,7 @@ describe('a node that takes no further client', () => {
     await vi.waitFor(() => expect(node.openConnections()).toBe(0));
   });
 
-  it('goes on answering where it had room before', async () => {
+  it('KD6b: goes on answering where it had room before', async () => {
     node = await startScriptedNode(answering({}), {
       onConnection: (socket, connection) => {
         if (connection > 0) socket.end(REFUSAL);

@@ -54,7 +54,7 @@ function named(host: string, port = addressParts(node.endpoint.address).port): N
 }
 
 describe('a node named by host', () => {
-  it('is found, and found again when the name servers are gone', async () => {
+  it('KD1: is found, and found again when the name servers are gone', async () => {
     dns.records.set('node.example', { addresses: ['127.0.0.3'], ttlSeconds: 30 });
     expect((await client.probe(named('node.example'), PATIENT_MS)).kind).toBe('answered');
     await dns.close();
@@ -80,7 +80,7 @@ describe('a node named by host', () => {
   });
 
   it.each(['absent', 'broken'] as const)(
-    'that has no address (%s) is not silent: we are at fault',
+    'KD2: that has no address (%s) is not silent: we are at fault',
     async (record) => {
       dns.records.set('node.example', record);
       expect(await client.probe(named('node.example'), PATIENT_MS)).toMatchObject({
@@ -90,7 +90,7 @@ describe('a node named by host', () => {
     },
   );
 
-  it('whose name servers are silent is our own fault too, and costs nobody else anything', async () => {
+  it('KD1, KD2: whose name servers are silent is our own fault too, and costs nobody else anything', async () => {
     dns.records.set('dead.example', 'silent');
     const looks = Array.from({ length: 40 }, (_, index) =>
       client.probe(named('dead.example', 7000 + index), DEADLINE_MS),
@@ -100,7 +100,7 @@ describe('a node named by host', () => {
     expect(dns.questions.filter((question) => question === 'A dead.example')).toHaveLength(1);
   });
 
-  it('does not wait for the threads that the log writes with', async () => {
+  it('KD1: does not wait for the threads that the log writes with', async () => {
     dns.records.set('node.example', { addresses: ['127.0.0.3'], ttlSeconds: 30 });
     const pool = holdThreadPool();
     try {
@@ -112,7 +112,7 @@ describe('a node named by host', () => {
 });
 
 describe('our own faults', () => {
-  it('a process without file descriptors says so, and nothing of the node', async () => {
+  it('KD2: a process without file descriptors says so, and nothing of the node', async () => {
     const script = fileURLToPath(new URL('probe-without-descriptors.ts', import.meta.url));
     const { stdout } = await promisify(execFile)(process.execPath, [script, node.endpoint.address]);
     expect(JSON.parse(stdout)).toMatchObject({ kind: 'failed', error: { kind: 'ownFault' } });

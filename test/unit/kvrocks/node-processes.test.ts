@@ -121,7 +121,7 @@ describe('topologies', () => {
 });
 
 describe('outrunning', () => {
-  it('moves the sequence of a master without slots on', async () => {
+  it('KA2b: moves the sequence of a master without slots on', async () => {
     await push(1, { force: false, slots: ['', ' 0-16383'] });
     const endpoint = endpointOf(present(nodes[0]));
     for (let round = 0; round < 3; round += 1) {
@@ -133,7 +133,7 @@ describe('outrunning', () => {
 });
 
 describe('a fence', () => {
-  it('keeps everybody out who has the password of the node, controllers excepted, until a topology comes', async () => {
+  it('KA3: keeps everybody out who has the password of the node, controllers excepted, until a topology comes', async () => {
     const node = present(nodes[0]);
     const endpoint = endpointOf(node);
     const report = async (of: KvrocksClient): Promise<unknown> => {
@@ -166,9 +166,10 @@ describe('a fence', () => {
 });
 
 describe('processes', () => {
-  it('one process is recognised under all its names', async () => {
+  it('KA5: one process is recognised under all its names', async () => {
     const [one, two] = [present(nodes[0]), present(nodes[1])];
-    const names = ['127.0.0.1', 'localhost', '[::ffff:127.0.0.1]'].map((host) => endpointOf(one, host));
+    const hosts = ['127.0.0.1', 'localhost', '[::ffff:127.0.0.1]', '0.0.0.0'];
+    const names = hosts.map((host) => endpointOf(one, host));
     const other = endpointOf(two);
     const found = await client.sameProcess(
       [present(names[0]), other, ...names.slice(1)],

@@ -68,7 +68,7 @@ describe('pushing a topology', () => {
     expect(node.chunks[2]).toContain('SETNODES');
   });
 
-  it('a node that takes no further client is still told', async () => {
+  it('KD6b: a node that takes no further client is still told', async () => {
     node = await startScriptedNode(
       answering((command) => (command.includes('SETNODE') ? OK : undefined)),
       {

@@ -14,7 +14,7 @@ function addressOf(port: number): NodeAddress {
 }
 
 describe('addresses of one process', () => {
-  it('are those that see each other, in whatever order and however many see them', () => {
+  it('KA5: are those that see each other, in whatever order and however many see them', () => {
     fc.assert(
       fc.property(
         fc.array(fc.nat({ max: 4 }), { maxLength: 12 }),

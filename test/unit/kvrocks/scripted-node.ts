@@ -23,6 +23,7 @@ export const HEALTHY: Readonly<Record<string, string>> = {
   'CONFIG GET slave-empty-db-before-fullsync': pair('slave-empty-db-before-fullsync', 'no'),
   'CONFIG GET slaveof': pair('slaveof', ''),
   'CONFIG GET requirepass': pair('requirepass', ''),
+  'INFO keyspace': bulk('# Keyspace\r\nsequence:12\r\nused_percent: 0%\r\nused_disk_percent: 70.7938%\r\n'),
 };
 
 /** The commands of the first look on a connection, and of those when login and settings are due. */
@@ -33,6 +34,7 @@ export const FIRST_LOOK = [
   'CONFIG GET slaveof',
   'CONFIG GET requirepass',
   'INFO replication',
+  'INFO keyspace',
 ];
 
 /** The commands of every other look. */

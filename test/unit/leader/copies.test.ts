@@ -74,7 +74,7 @@ describe('a topology that is pushed with FORCE', () => {
 });
 
 describe('an old master that returns with writes of its own', () => {
-  it('is cut off, outrun and made anew, each told once', async () => {
+  it('KA7: is cut off, outrun and made anew, each told once', async () => {
     const scene = await takenOver();
     const old = scene.model(0, 0);
     old.sequence = 150;
@@ -148,7 +148,7 @@ describe('what is only written down', () => {
 });
 
 describe('an exception in the decision of one cluster', () => {
-  it('is told once, the others are decided on, and it is tried again', async () => {
+  it('KD4: is told once, the others are decided on, and it is tried again', async () => {
     const scene = new Scene(1, 2);
     await scene.settle();
     const addresses = [addressOf(7300), addressOf(7301)];

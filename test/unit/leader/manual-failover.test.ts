@@ -52,7 +52,7 @@ describe('a failover by hand', () => {
     await scene.stop();
   });
 
-  it('waits for what is on its way to the replica, and refuses what does not come', async () => {
+  it('KB1: waits for what is on its way to the replica, and refuses what does not come', async () => {
     const scene = new Scene(1, 2);
     await scene.settle();
     const version = scene.cluster.version;

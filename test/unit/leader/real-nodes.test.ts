@@ -86,7 +86,7 @@ async function start(shards: number, replicas: number): Promise<ModelRecords> {
   await until('the cluster has converged', () => leadership?.status(NAMESPACE, NAME)?.isConverged === true);
   await until('every replica has a link', () =>
     (leadership?.status(NAMESPACE, NAME)?.nodes ?? []).every(
-      (node) => node.wantedRole === 'master' || node.seen?.link === 'up',
+      ({ wantedRole, seen }) => seen?.role === wantedRole && seen.linkFault === null,
     ),
   );
   // The word of a replica counts as from before a failure once its master has answered after it: two more looks at all.

@@ -14,7 +14,7 @@ function scene() {
   return { signals, exits, send: (signal: NodeJS.Signals) => listeners.get(signal)?.(signal), listeners };
 }
 
-test('a process that has begun nothing ends at once, with code 0, when it is told to', () => {
+test('KD3h: a process that has begun nothing ends at once, with code 0, when it is told to', () => {
   const { send, exits } = scene();
   send('SIGHUP');
   send('SIGUSR1');
@@ -24,7 +24,7 @@ test('a process that has begun nothing ends at once, with code 0, when it is tol
   expect(exits).toEqual([0, 0]);
 });
 
-test('afterwards whoever has begun something decides, once for each signal', () => {
+test('KD3e: afterwards whoever has begun something decides, once for each signal', () => {
   const { signals, send, exits, listeners } = scene();
   const seen: string[] = [];
   signals.handle({

@@ -54,7 +54,7 @@ describe('names', () => {
     expect(dns.questions).toEqual([]);
   });
 
-  it('both families are asked for once, and the answer is remembered', async () => {
+  it('KD1: both families are asked for once, and the answer is remembered', async () => {
     await start({ 'node.example': record('10.0.0.2', 'fd00::2') });
     const both = await Promise.all(
       Array.from({ length: 20 }, () => names.addressesOf('Node.example', DEADLINE_MS)),
@@ -105,7 +105,7 @@ describe('names', () => {
     expect(dns.questions.join(' ')).not.toContain('second');
   });
 
-  it('a name that fails keeps its last good addresses, however long', async () => {
+  it('KD1: a name that fails keeps its last good addresses, however long', async () => {
     await start({ 'node.example': record('10.0.0.2') });
     await names.addressesOf('node.example', DEADLINE_MS);
     for (const failure of ['broken', 'absent'] as const) {
@@ -129,7 +129,7 @@ describe('names', () => {
     });
   });
 
-  it('dead name servers cost a name its deadline, no other name anything, and the name one look-up', async () => {
+  it('KD1: dead name servers cost a name its deadline, no other name anything, and the name one look-up', async () => {
     await start({ 'dead.example': 'silent', 'node.example': record('10.0.0.2') });
     const refused = await Promise.all(
       Array.from({ length: 50 }, () => names.addressesOf('dead.example', 20)),

@@ -8,7 +8,7 @@ function seriesOf(text: string): readonly string[] {
   return text.split('\n').filter((line) => line.startsWith('kvrocks_controller_http_code{'));
 }
 
-test('methods that no route takes are counted as one', async () => {
+test('KD3e: methods that no route takes are counted as one', async () => {
   const metrics = new Metrics('127.0.0.1:9379');
   const odd = ['PROPFIND', 'MKCALENDAR', 'M-SEARCH', 'TRACE', 'get', '__proto__', 'x'.repeat(1000)];
   for (const method of ['GET', 'POST', ...odd])

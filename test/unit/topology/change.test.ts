@@ -150,7 +150,7 @@ test('a migration keeps every slot at one owner: planning and starting move none
   expect(refusal(markMigrationStarted(finished, 0, false))).toMatch(/^noMigration/);
 });
 
-test('while a migration runs only changes of the two shards that take part in it are refused', () => {
+test('KC4: while a migration runs only changes of the two shards that take part in it are refused', () => {
   const planned = valueOf(
     startMigration(sampleCluster(5, 2), { range: slotRange(0, 0), targetIndex: 1, nowSeconds: NOW_SECONDS }),
   );
@@ -196,7 +196,7 @@ test('while a migration runs only changes of the two shards that take part in it
   expect(masterOf(valueOf(shardAt(valueOf(promote(planned, 0, replica(0))), 0))).id).toBe(replica(0));
 });
 
-test('a planned migration is cancelled at once, of a started one the wish is recorded', () => {
+test('KC4: a planned migration is cancelled at once, of a started one the wish is recorded', () => {
   const cluster = sampleCluster(2, 1);
   const planned = valueOf(
     startMigration(cluster, { range: slotRange(0, 5), targetIndex: 1, nowSeconds: NOW_SECONDS }),
@@ -361,7 +361,7 @@ test('look-ups go by index, id and slot', () => {
   for (const id of [0, -1, 1.5]) expect(parseShardId(id).ok).toBe(false);
 });
 
-test('a version is only ever raised, within its range', () => {
+test('KD4: a version is only ever raised, within its range', () => {
   const cluster = sampleCluster(1, 1);
   expect(valueOf(clusterWithVersion(cluster, 7)).version).toBe(7);
   for (const version of [1, 0, 1.5, CLUSTER_VERSION_MAX + 1])

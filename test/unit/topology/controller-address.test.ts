@@ -11,7 +11,7 @@ describe('the address of a controller', () => {
     ['http://127.0.0.1:9379/', '127.0.0.1:9379'],
     ['HTTP://Ctl-1.Example:9379/', 'ctl-1.example:9379'],
     ['http://[0:0::1]:9379', '[::1]:9379'],
-  ])('%s is %s', (text, address) => {
+  ])('KD8: %s is %s', (text, address) => {
     expect(parseControllerAddress(text)).toEqual({ ok: true, value: address });
   });
 
@@ -32,7 +32,7 @@ describe('the address of a controller', () => {
     ['http://', 'expected host:port'],
     ['', 'expected host:port'],
     ['127.0.0.1:9379\n', 'expected host:port, got "127.0.0.1:9379\\u{a}"'],
-  ])('is not %j', (text, reason) => {
+  ])('KD8: is not %j', (text, reason) => {
     expect(parseControllerAddress(text)).toEqual({ ok: false, error: expect.stringContaining(reason) });
   });
 });

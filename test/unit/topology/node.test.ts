@@ -108,7 +108,7 @@ test('no text crashes a parser', () => {
   );
 });
 
-test('node ids are 40 letters or digits; ours are hexadecimal', () => {
+test('KD3f: node ids are 40 letters or digits; ours are hexadecimal', () => {
   expect(newNodeId(createSeededRandom(1))).toMatch(/^[0-9a-f]{40}$/);
   expect(newNodeId(createSeededRandom(1))).not.toBe(newNodeId(createSeededRandom(2)));
   expect(parseNodeId('Z'.repeat(40)).ok).toBe(true);

@@ -79,7 +79,7 @@ test('states such as fail are read over', () => {
   expect(importText(`${A} h:1@2 myself,master,fail - 0 0 1 connected 0-16383`).version).toBe(1);
 });
 
-test('what is larger than any cluster is refused before it is worked on', () => {
+test('KD3b: what is larger than any cluster is refused before it is worked on', () => {
   const masterLine = (index: number, slots = '') =>
     `${String(index).padStart(40, 'a')} h:${index + 1}@2 master - 0 0 1 connected ${slots}`;
   const many = (count: number, line: (index: number) => string) =>

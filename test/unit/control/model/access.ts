@@ -14,9 +14,17 @@ export interface LastLook {
   readonly version: number;
 }
 
+/** Enough for some seconds. */
+const HISTORY_LOOKS = 60;
+
+/** Looks closer to each other than this count as one. */
+const QUICK_MS = 400;
+
 export class Access {
   readonly #world: World;
   readonly #looks = new Map<NodeAddress, LastLook>();
+  /** The looks of the present leader, oldest first. */
+  readonly #history = new Map<NodeAddress, LastLook[]>();
   readonly #connected = new Set<NodeAddress>();
 
   constructor(world: World) {
@@ -27,9 +35,20 @@ export class Access {
     return this.#looks.get(where) ?? { ms: 0, sequence: 0, version: 0 };
   }
 
-  /** The next leader has connections of its own to make. */
+  /** Where the present leader saw the node at least `ms` before it saw it last; null when it did not. */
+  sequenceBefore(where: NodeAddress, ms: number): number | null {
+    const history = this.#history.get(where) ?? [];
+    const last = history.at(-1);
+    const old = history.findLast((look) => last !== undefined && look.ms <= last.ms - ms);
+    // Of looks in quick succession one is remembered.
+    const remembered = history.findLast((look) => old !== undefined && look.ms <= old.ms - QUICK_MS);
+    return remembered?.sequence ?? null;
+  }
+
+  /** The next leader has connections of its own to make, and has seen nothing. */
   disconnect(): void {
     this.#connected.clear();
+    this.#history.clear();
   }
 
   look(where: NodeAddress): ProbeResult {
@@ -42,11 +61,9 @@ export class Access {
     (stranger ?? node).seenBy(this.#world.nowMs);
     if (stranger === null && result.kind === 'answered' && result.report.id !== null) {
       this.#world.ledger.sawHandOvers(node);
-      this.#looks.set(where, {
-        ms: this.#world.nowMs,
-        sequence: node.log.sequence,
-        version: node.version,
-      });
+      const look = { ms: this.#world.nowMs, sequence: node.log.sequence, version: node.version };
+      this.#looks.set(where, look);
+      this.#history.set(where, [...(this.#history.get(where) ?? []), look].slice(-HISTORY_LOOKS));
     }
     return result;
   }

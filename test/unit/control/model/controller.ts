@@ -29,7 +29,7 @@ import { NOW_SECONDS } from '../../topology/arbitrary.ts';
 import { Access } from './access.ts';
 import { migrate, setNodes } from './migration.ts';
 import { type Arrival, type ModelNode, failure } from './node.ts';
-import type { Change } from './ledger.ts';
+import { type Change, WINDOW_MS } from './ledger.ts';
 import { Records, checkCommit } from './records.ts';
 import type { World } from './world.ts';
 
@@ -57,6 +57,15 @@ interface ByHand {
   readonly preferred: NodeId | null;
   readonly isForced: boolean;
 }
+
+/** What allows a change of masters to lose something. */
+interface Licence {
+  readonly isForced: boolean;
+  /** Where the living master stood when a failover was asked for; null where it is dead, or nobody asked. */
+  readonly floor: number | null;
+}
+
+const BY_RULE: Licence = { isForced: false, floor: null };
 
 export class Controller {
   readonly records: Records;
@@ -158,9 +167,9 @@ export class Controller {
     const { action, newMaster, isAcceptance } = choice.value;
     if (isAcceptance) {
       this.#memory = forgetNode(this.#memory, newMaster);
-      this.#noteChange(shard, masterOf(shard), isForced);
+      this.#noteChange(shard, masterOf(shard), { isForced, floor });
     }
-    return this.#commit(action, isForced) ? null : 'the outcome is not known';
+    return this.#commit(action, { isForced, floor }) ? null : 'the outcome is not known';
   }
 
   /** Somebody confirms that nobody else pushes topologies. */
@@ -207,7 +216,7 @@ export class Controller {
   #carryOut(action: Decision['actions'][number], endedAtMs: number): ControlEvent {
     switch (action.kind) {
       case 'commit':
-        return { kind: 'commitEnded', endedAtMs, isCommitted: this.#commit(action, false) };
+        return { kind: 'commitEnded', endedAtMs, isCommitted: this.#commit(action, BY_RULE) };
       case 'push':
         return { kind: 'pushed', node: action.node, endedAtMs, result: this.#push(action) };
       case 'fence':
@@ -247,12 +256,27 @@ export class Controller {
         `${action.purpose} v${version}${isForced ? ' forced' : ''} to ${this.#name(action.address)}: ${action.why}`,
     );
     return this.#access.send(action.address, (node) => {
+      const before = node.handedOver.size === 0 ? new Set<number>() : node.log.writes();
       const result = setNodes(this.#world, node, { id, text, version, isForced });
       if (!result.ok) return result;
+      if (before.size > 0) this.#noteDeleted(node, before);
+      const mayGoOn = (target: ModelNode): boolean =>
+        target.hollow === null && this.records.placeAt(target.address)?.node.role === 'master';
+      if (before.size > 0 && this.#world.ledger.isUndone(node, mayGoOn)) {
+        throw new Error('a hand-over was undone that nobody gave up');
+      }
       node.isMisled = false;
       node.isFenced = false;
       return result;
     });
+  }
+
+  /** What a source had of slots that it handed over. */
+  #noteDeleted(node: ModelNode, before: ReadonlySet<number>): void {
+    const left = node.log.writes();
+    const deleted = new Set([...before].filter((write) => !left.has(write)));
+    const why = `${node.name} was told that it does not own their slots any more`;
+    this.#world.ledger.dropped(deleted, { why, isByFault: false });
   }
 
   #checkPush({ version, purpose, text, node, address, isForced }: PushAction): void {
@@ -295,7 +319,7 @@ export class Controller {
     return this.#access.send(action.sourceAddress, (node) => migrate(this.#world, node, { range, target }));
   }
 
-  #commit({ next, facts, reasons }: CommitAction, isForced: boolean): boolean {
+  #commit({ next, facts, reasons }: CommitAction, licence: Licence): boolean {
     const isRisky = this.#world.chance(this.#world.weather.commitFailurePercent);
     if (isRisky && this.#world.chance(50)) return false;
     checkCommit(this.records.cluster, next);
@@ -303,7 +327,7 @@ export class Controller {
       this.#world.note(
         () => `commit v${next.version}: ${reason.kind}: ${'text' in reason ? reason.text : ''}`,
       );
-    this.#noteChanges(next, isForced);
+    this.#noteChanges(next, licence);
     for (const reason of reasons) {
       if (reason.kind !== 'migrationGivenUp' && reason.kind !== 'migrationFinished') continue;
       const source = this.records.cluster.shards[reason.sourceIndex];
@@ -320,17 +344,20 @@ export class Controller {
     return !isRisky;
   }
 
-  #noteChanges(next: Cluster, isForced: boolean): void {
+  #noteChanges(next: Cluster, licence: Licence): void {
     for (const shard of next.shards) {
       const before = this.records.cluster.shards.find(({ id }) => id === shard.id);
       if (before === undefined) continue;
-      if (masterOf(before).id !== masterOf(shard).id) this.#noteChange(before, masterOf(shard), isForced);
+      if (masterOf(before).id !== masterOf(shard).id) this.#noteChange(before, masterOf(shard), licence);
     }
   }
 
-  #noteChange(before: Shard, to: Node, isForced: boolean): void {
+  #noteChange(before: Shard, to: Node, { isForced, floor }: Licence): void {
     const from = masterOf(before);
     const look = this.#access.lastLook(from.address);
+    // Of a new master that was never seen as one, the one before it counts.
+    const isOpen = openPromotion(this.records.facts, before.id) !== null;
+    const known = isOpen ? null : this.#access.sequenceBefore(from.address, WINDOW_MS);
     const change: Change = {
       shard: before.id,
       from: from.id,
@@ -338,6 +365,7 @@ export class Controller {
       atMs: this.#world.nowMs,
       lookMs: look.ms >= this.#leaderSinceMs ? look.ms : look.ms - WRITTEN_DOWN_MS,
       lookSequence: look.sequence,
+      keptSequence: floor ?? (known === null ? null : Math.max(known, look.sequence - LAG_MAX)),
       copy: this.#world.nodeAt(to.address).log.view,
       slots: new Set(before.slots.flatMap((range) => this.#world.slotsIn(range))),
       isForced,

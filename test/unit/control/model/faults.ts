@@ -57,15 +57,14 @@ export class Faults {
   constructor(world: World, controller: Controller) {
     this.#world = world;
     this.#controller = controller;
-    world.isCopy = (node, of) => {
+    world.isCopy = (node, of) => node.life === 'up' && this.#isInPlace(node, of);
+    world.isMember = (node) => controller.records.placeAt(node.address) !== null;
+    world.isFenceable = (master) => {
       const { records } = controller;
-      const place = records.placeAt(node.address);
-      if (place === null || of.isMisled || node.life !== 'up' || node.version < 0) return false;
-      if (node.isCutFromControl || node.isPasswordWrong || node.isFullOfClients) return false;
-      const isInPlace =
-        node.follows === (place.node.role === 'master' ? null : masterOf(place.shard).address);
-      const isOfShard = place.shard.id === records.placeAt(of.address)?.shard.id;
-      return isInPlace && isOfShard && !isCondemned(records.facts, place.node.id);
+      const place = records.placeAt(master.address);
+      if (place?.node.role !== 'master' || master.version >= 0 || master.isCutFromControl) return false;
+      if (controller.isOut || master.isFullOfClients || master.isPasswordWrong) return false;
+      return (records.facts.nodes.get(place.node.id)?.sequence ?? 0) > 0;
     };
     world.onMoment = (moment, node) => {
       if (this.#armed.delete(AMBUSHES[moment]) && node.life === 'up') {
@@ -92,6 +91,18 @@ export class Faults {
     if (this.lost !== null) this.lost.stranger = null;
     for (const node of this.#world.nodes) if (node.life !== 'up') this.#goOn(node);
     this.#controller.outageUntilMs = -Infinity;
+  }
+
+  /** Whether a node is where it should be, in the shard of another, with a disk that is known to be a copy and that a controller can ask about. */
+  #isInPlace(node: ModelNode, of: ModelNode): boolean {
+    const { records } = this.#controller;
+    const place = records.placeAt(node.address);
+    if (place === null || of.isMisled || node.version < 0) return false;
+    if (node.isCutFromControl || node.isPasswordWrong || node.isFullOfClients) return false;
+    const isFollowing =
+      node.follows === (place.node.role === 'master' ? null : masterOf(place.shard).address);
+    const isOfShard = place.shard.id === records.placeAt(of.address)?.shard.id;
+    return isFollowing && isOfShard && !isCondemned(records.facts, place.node.id);
   }
 
   /** A shard that has no other node has nothing to go on with. */
@@ -248,7 +259,14 @@ export class Faults {
     const before = node.log;
     node.wipe();
     const cause = { why: `the disk of ${node.name} was wiped`, isByFault: true };
-    this.#world.ledger.dropped(before.writes(), cause, (other) => this.#world.isCopy(other, node));
+    const { ledger } = this.#world;
+    // What it had of a move that is not recorded yet is still where it came from.
+    // Nor is anything lost that a replica has which is dead now: whoever comes back first, it must not copy what is empty.
+    const isLeft = (other: ModelNode): boolean =>
+      this.#world.isCopy(other, node) ||
+      ledger.isSourceOf(other, node) ||
+      (other.life === 'dead' && this.#isInPlace(other, node));
+    ledger.dropped(before.writes(), cause, isLeft);
   }
 
   /** What comes and goes while nobody can look leaves no trace that anybody could find (facts section 3.5). */

@@ -28,6 +28,8 @@ export interface Change {
   /** The last look at the old master that it answered: nobody can know what it took afterwards. */
   readonly lookMs: number;
   readonly lookSequence: number;
+  /** Up to where the new master has to have all that the old one had; null where the leader saw too little to tell. */
+  readonly keptSequence: number | null;
   /** What the new master had. */
   readonly copy: LogView;
   /** What the shard owned then. */
@@ -55,14 +57,25 @@ interface HandOver {
   isSeen: boolean;
 }
 
+/** What destroys copies. */
+interface Cause {
+  readonly why: string;
+  readonly isByFault: boolean;
+}
+
+interface Destruction extends Cause {
+  /** Changes of masters before it. */
+  readonly changesBefore: number;
+}
+
 /** Acknowledgements this long before the last answered look may not have reached any replica. */
-const WINDOW_MS = 1500;
+export const WINDOW_MS = 1500;
 
 export class Ledger {
   readonly writes: Write[] = [];
   readonly changes: Change[] = [];
   /** Writes whose last copy was destroyed, and how. */
-  readonly gone = new Map<number, { readonly why: string; readonly isByFault: boolean }>();
+  readonly gone = new Map<number, Destruction>();
   /** Nodes that somebody else told an older topology: what they copied meanwhile is not our doing. */
   readonly meddledWith = new Set<ModelNode>();
   /** Where writes went last, with their slots. */
@@ -149,10 +162,26 @@ export class Ledger {
     return this.#handOvers.some(({ source, slots }) => source === node && slots.has(slot));
   }
 
+  /** Whether a move of which the present leader had the word of `source` counts no more, although nobody gave it up and its target may go on. */
+  isUndone(source: ModelNode, mayGoOn: (target: ModelNode) => boolean): boolean {
+    return this.#handOvers.some(
+      ({ source: one, target, slots, isSeen }) =>
+        one === source &&
+        isSeen &&
+        mayGoOn(target) &&
+        [...slots].some((slot) => source.owners.get(slot) === source.id && !source.handedOver.has(slot)),
+    );
+  }
+
+  /** Whether `source` has handed slots over to `target` and that is neither recorded nor given up. */
+  isSourceOf(source: ModelNode, target: ModelNode): boolean {
+    return this.#handOvers.some((one) => one.source === source && one.target === target);
+  }
+
   /** A node's data was replaced or wiped. What nobody else has is gone; what only nodes have that are no copies is as good as gone. */
   dropped(
     writes: ReadonlySet<number>,
-    cause: { readonly why: string; readonly isByFault: boolean },
+    cause: Cause,
     isCopy: (node: ModelNode) => boolean = () => true,
   ): void {
     const missing = new Set(writes);
@@ -162,7 +191,7 @@ export class Ledger {
       for (const write of node.log.writes()) missing.delete(write);
     }
     for (const write of missing) {
-      if (!this.gone.has(write)) this.gone.set(write, cause);
+      if (!this.gone.has(write)) this.#destroyed(write, cause);
     }
     if (missing.size > 0) {
       this.#note(() => `the last copies of writes ${[...missing].join(' ')} are gone: ${cause.why}`);
@@ -175,8 +204,12 @@ export class Ledger {
     const kept = new Set(writesOf(copy));
     for (const node of this.#nodes.filter(isCopy)) for (const write of node.log.writes()) kept.add(write);
     for (const { id, slot } of this.writes) {
-      if (slots.has(slot) && !kept.has(id) && !this.gone.has(id)) this.gone.set(id, cause);
+      if (slots.has(slot) && !kept.has(id) && !this.gone.has(id)) this.#destroyed(id, cause);
     }
+  }
+
+  #destroyed(write: number, cause: Cause): void {
+    this.gone.set(write, { ...cause, changesBefore: this.changes.length });
   }
 
   /** Why the loss of the write is nobody's fault; null when it is. */
@@ -191,20 +224,23 @@ export class Ledger {
     );
     if (isUnheard) return 'taken by the source of a move whose failure nobody knows';
     if (this.gone.get(write.id)?.isByFault === true) return 'all its copies were destroyed by a fault';
-    if (
-      this.changes.some(
-        ({ isForced, slots, atMs }) => isForced && slots.has(write.slot) && atMs >= write.ackedAtMs,
-      )
-    ) {
-      return 'the loss was accepted by force';
-    }
+    // What was gone before is not what somebody accepted.
+    const changesBefore = this.gone.get(write.id)?.changesBefore ?? Infinity;
+    const isAccepted = this.changes.some(
+      ({ isForced, slots, atMs }, index) =>
+        isForced && slots.has(write.slot) && atMs >= write.ackedAtMs && index < changesBefore,
+    );
+    if (isAccepted) return 'the loss was accepted by force';
     const change = this.changes.find((one) => this.#loses(one, write, lagMax));
     return change === undefined ? null : `alone on a master that was replaced at ${change.atMs}`;
   }
 
   #loses(change: Change, write: Write, lagMax: number): boolean {
-    const isLate = (atMs: number, end: number): boolean =>
-      change.atMs >= atMs && (atMs >= change.lookMs - WINDOW_MS || end > change.lookSequence - lagMax);
+    const isLate = (atMs: number, end: number): boolean => {
+      if (change.atMs < atMs) return false;
+      if (change.keptSequence !== null) return end > change.keptSequence;
+      return atMs >= change.lookMs - WINDOW_MS || end > change.lookSequence - lagMax;
+    };
     const isMissing = !writesOf(change.copy).has(write.id);
     const arrival = this.#arrivals.get(write.id);
     if (arrival?.target === change.from && isLate(arrival.atMs, arrival.end) && isMissing) return true;

@@ -10,16 +10,16 @@ export interface Minimum {
   readonly verdict: RunVerdict;
 }
 
-export function minimise(seed: number): Minimum {
-  const kind = kindOf(runSeed({ seed }));
+export function minimise(run: Pick<RunOptions, 'seed' | 'kinds'>): Minimum {
+  const kind = kindOf(runSeed(run));
   const fails = (options: RunOptions): boolean => kindOf(runSeed(options)) === kind;
-  let keep = drawPlan(seed).happenings.map((_, index) => index);
-  const isCalm = fails({ seed, isCalm: true });
+  let keep = drawPlan(run.seed, run.kinds).happenings.map((_, index) => index);
+  const isCalm = fails({ ...run, isCalm: true });
   for (let index = keep.length - 1; index >= 0; index -= 1) {
     const fewer = keep.filter((one) => one !== index);
-    if (fails({ seed, isCalm, keep: new Set(fewer) })) keep = fewer;
+    if (fails({ ...run, isCalm, keep: new Set(fewer) })) keep = fewer;
   }
-  return { keep, isCalm, verdict: runSeed({ seed, isCalm, keep: new Set(keep), isTraced: true }) };
+  return { keep, isCalm, verdict: runSeed({ ...run, isCalm, keep: new Set(keep), isTraced: true }) };
 }
 
 /** The words of a fault without its numbers: what tells one way to fail from another. */

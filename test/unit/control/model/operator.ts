@@ -1,12 +1,14 @@
 // People: they move slots, add and remove nodes while all is well, and make the calls that problems name when it is not.
 
+import { present } from '../../../../src/base/assert.ts';
 import { Secret } from '../../../../src/base/secret.ts';
+import { type Standing, standingOfReplica } from '../../../../src/control/joining.ts';
 import { addNode, removeNode } from '../../../../src/topology/change-nodes.ts';
 import { cancelMigration, startMigration } from '../../../../src/topology/change-slots.ts';
-import { type NodePlace, allNodes, migrationsOf } from '../../../../src/topology/cluster.ts';
+import { type NodePlace, allNodes, masterOf, migrationsOf } from '../../../../src/topology/cluster.ts';
 import { UNSEEN_NODE, factsFor, openPromotion, withNodeFacts } from '../../../../src/topology/facts.ts';
 import { newNodeId } from '../../../../src/topology/node.ts';
-import { slotRange } from '../../../../src/topology/slot.ts';
+import { slotRange, slotSetOf } from '../../../../src/topology/slot.ts';
 import { NOW_SECONDS } from '../../topology/arbitrary.ts';
 import type { NodeAddress } from '../../../../src/topology/types.ts';
 import type { Controller } from './controller.ts';
@@ -127,23 +129,65 @@ export class Operator {
     this.#add(node, shardIndex, null);
   }
 
-  /** A node that was in the cluster before comes back, reset but with its data, and with the request to make that anew. */
+  /**
+   * A node that was in the cluster before comes back with its data, with the topology it had or reset: taken as a copy where it is proven to be
+   * one, else with the request to make it anew.
+   */
   #rejoin(): void {
     const isFree = (node: ModelNode): boolean =>
       node.life === 'up' && this.#controller.records.placeAt(node.address) === null;
     const node = this.#world.pickWhere(this.#world.nodes, isFree);
     if (node === null) return;
-    node.forgetTopology();
-    node.link = null;
-    this.#add(
-      node,
-      this.#world.below(this.#controller.records.cluster.shards.length),
-      'it had data when it joined',
-    );
+    const shardIndex = this.#world.below(this.#controller.records.cluster.shards.length);
+    if (this.#world.chance(70)) {
+      node.forgetTopology();
+      node.link = null;
+    }
+    const standing = this.#standingOf(node, shardIndex);
+    this.#world.note(() => `asked for: ${node.name} (v${node.version}) comes back: ${standing.kind}`);
+    switch (standing.kind) {
+      case 'empty':
+      case 'copy':
+        this.#add(node, shardIndex, null);
+        return;
+      case 'unproven':
+        this.#add(node, shardIndex, 'it had data when it joined');
+        return;
+      default:
+    }
   }
 
+  /** By the rules of the API, from what the node and the master of that shard say of themselves. */
+  #standingOf({ address, id, version, role, follows, log, rows }: ModelNode, shardIndex: number): Standing {
+    const { cluster, facts } = this.#controller.records;
+    const shard = present(cluster.shards[shardIndex], 'no such shard');
+    const topology = [...rows].map(([other, row]) => ({
+      id: other,
+      address: row.address,
+      role: row.role,
+      isMyself: other === id,
+      masterId: row.master,
+      version,
+      slots: slotSetOf([]),
+    }));
+    const newcomer = {
+      address,
+      id,
+      version,
+      role,
+      master: follows,
+      sequence: log.sequence,
+      topology: version < 0 ? null : topology,
+    };
+    const master = this.#world.nodeAt(masterOf(shard).address);
+    const masterSequence = master.life === 'up' && master.stranger === null ? master.log.sequence : null;
+    const record = { namespace: cluster.name, cluster, facts, revision: 1, factsRevision: 1 };
+    return standingOfReplica(newcomer, { record, shard, masterSequence });
+  }
+
+  /** One that has a topology is known by its id, and keeps it. */
   #add(node: ModelNode, shardIndex: number, remake: string | null): void {
-    const id = newNodeId(this.#world.random);
+    const id = (node.version >= 0 ? node.id : null) ?? newNodeId(this.#world.random);
     const next = addNode(this.#controller.records.cluster, shardIndex, {
       id,
       address: node.address,

@@ -12,7 +12,7 @@ export interface Happening {
   readonly step: number;
   /** `between`: in the middle of what the controller does, if it does anything in that step. */
   readonly place: 'before' | 'between';
-  readonly kind: FaultKind | ErrandKind;
+  readonly kind: HappeningKind;
   readonly seed: number;
 }
 
@@ -29,7 +29,9 @@ export const TROUBLE_STEPS = 40;
 /** Steps before the first trouble: the fleet is told its topology. */
 export const QUIET_STEPS = 4;
 
-const KINDS: readonly (FaultKind | ErrandKind)[] = [
+export type HappeningKind = FaultKind | ErrandKind;
+
+export const HAPPENING_KINDS: readonly HappeningKind[] = [
   'kill',
   'wipe',
   'forget',
@@ -55,8 +57,11 @@ const KINDS: readonly (FaultKind | ErrandKind)[] = [
   'failover',
 ];
 
-/** A run has about a third of the kinds, each seldom or often, so that each is also seen without the others. */
-export function drawPlan(seed: number): Plan {
+/**
+ * A run has about a third of the kinds, each seldom or often, so that each is also seen without the others. With `kinds` it has all of these
+ * and no others, also from the first step on: for what a few kinds together do.
+ */
+export function drawPlan(seed: number, kinds?: readonly HappeningKind[]): Plan {
   const random = createSeededRandom(Math.imul(seed, 0x9e3779b1));
   const cluster = sampleCluster(2 + randomBelow(random, 2), 1 + randomBelow(random, 3));
   const weather: Weather = {
@@ -66,14 +71,21 @@ export function drawPlan(seed: number): Plan {
     syncMsMax: randomBelow(random, 4) === 0 ? 8000 : 500,
   };
   const isOneLost = randomBelow(random, 100) < 15;
-  return { cluster, weather, happenings: KINDS.flatMap((kind) => drawHappenings(random, kind)), isOneLost };
+  if (kinds !== undefined) {
+    const fromStep = randomBelow(random, QUIET_STEPS + 1);
+    const happenings = kinds.flatMap((kind) => drawHappenings(random, kind, fromStep));
+    return { cluster, weather, happenings, isOneLost };
+  }
+  const happenings = HAPPENING_KINDS.flatMap((kind) =>
+    randomBelow(random, 100) < 35 ? drawHappenings(random, kind, QUIET_STEPS) : [],
+  );
+  return { cluster, weather, happenings, isOneLost };
 }
 
-function drawHappenings(random: Random, kind: FaultKind | ErrandKind): Happening[] {
-  if (randomBelow(random, 100) >= 35) return [];
+function drawHappenings(random: Random, kind: HappeningKind, fromStep: number): Happening[] {
   const percent = 1 + randomBelow(random, 12);
   const happenings: Happening[] = [];
-  for (let step = QUIET_STEPS; step < QUIET_STEPS + TROUBLE_STEPS; step += 1) {
+  for (let step = fromStep; step < QUIET_STEPS + TROUBLE_STEPS; step += 1) {
     const draw = randomBelow(random, 100);
     const seed = random.uint32();
     if (draw >= percent) continue;

@@ -103,10 +103,17 @@ function synchronise(world: World, node: ModelNode, { link, peer }: Connection):
 }
 
 /** Whether the node runs after one without its data, or whom others told it to follow, before any controller could have kept it from that. */
-function isByFault({ nowMs, weather, isContested }: World, node: ModelNode, { hollow }: ModelNode): boolean {
+function isByFault(world: World, node: ModelNode, peer: ModelNode): boolean {
+  const { nowMs, weather, isContested } = world;
+  const { hollow } = peer;
   if (node.isMisled && isContested) return true;
   const isHindered = weather.lossPercent > 0 || weather.commitFailurePercent > 0;
   const reactionMs = isHindered ? HINDERED_REACTION_MS : REACTION_MS;
   if (hollow === null && !node.isMisled) return false;
+  // Whoever was taken out of the cluster follows whom it followed before.
+  if (hollow !== null && !world.isMember(node)) return true;
+  // An emptied master is to be fenced as soon as it is seen since it started, whether or not anybody can tell its replicas.
+  if (hollow !== null && world.isFenceable(peer))
+    return nowMs <= Math.max(hollow.seenMs, peer.reachedMs) + reactionMs;
   return nowMs <= Math.max(hollow?.seenMs ?? 0, node.reachedMs) + reactionMs;
 }

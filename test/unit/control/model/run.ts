@@ -8,7 +8,7 @@ import { Controller, INTERVAL_MS } from './controller.ts';
 import { Faults } from './faults.ts';
 import { advanceJobs } from './migration.ts';
 import { Operator, isErrand } from './operator.ts';
-import { type Happening, QUIET_STEPS, TROUBLE_STEPS, drawPlan } from './plan.ts';
+import { type Happening, type HappeningKind, QUIET_STEPS, TROUBLE_STEPS, drawPlan } from './plan.ts';
 import { followRemedies } from './remedies.ts';
 import { replicate } from './replication.ts';
 import { faultOfData, unsettled } from './verdicts.ts';
@@ -16,6 +16,8 @@ import { type Weather, World } from './world.ts';
 
 export interface RunOptions {
   readonly seed: number;
+  /** Only these kinds of happenings, and all of them; a chosen third by default. */
+  readonly kinds?: readonly HappeningKind[];
   /** Which of the plan's happenings take place; all by default. */
   readonly keep?: ReadonlySet<number>;
   /** Nothing is lost on its way, and everything is quick. */
@@ -73,8 +75,8 @@ class Run {
   #stepCount = 0;
 
   constructor(options: RunOptions) {
-    const { seed, keep, isTraced = false } = options;
-    const { cluster, weather, happenings, isOneLost } = drawPlan(seed);
+    const { seed, kinds, keep, isTraced = false } = options;
+    const { cluster, weather, happenings, isOneLost } = drawPlan(seed, kinds);
     this.#seed = seed;
     this.#isOneLost = isOneLost;
     this.#happenings = keep === undefined ? happenings : happenings.filter((_, index) => keep.has(index));

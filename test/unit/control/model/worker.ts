@@ -2,11 +2,16 @@
 
 import { z } from 'zod';
 
+import { HAPPENING_KINDS } from './plan.ts';
 import { type RunVerdict, runSeed } from './run.ts';
 
-const taskSchema = z.object({ from: z.int().nonnegative(), count: z.int().positive() });
+const taskSchema = z.object({
+  from: z.int().nonnegative(),
+  count: z.int().positive(),
+  kinds: z.array(z.enum(HAPPENING_KINDS)).readonly().exactOptional(),
+});
 
-/** What the parent sends: the first seed and how many. */
+/** What the parent sends: the first seed and how many, and the kinds of happenings if it is not to be any. */
 export type Task = z.infer<typeof taskSchema>;
 
 /** What comes back, once a task. */
@@ -18,8 +23,8 @@ export interface Answer {
   readonly failures: readonly RunVerdict[];
 }
 
-export function runTask({ from, count }: Task): Answer {
-  const verdicts = Array.from({ length: count }, (_, index) => runSeed({ seed: from + index }));
+export function runTask({ from, count, ...share }: Task): Answer {
+  const verdicts = Array.from({ length: count }, (_, index) => runSeed({ seed: from + index, ...share }));
   const sum = (of: (verdict: RunVerdict) => number): number =>
     verdicts.reduce((total, verdict) => total + of(verdict), 0);
   return {

@@ -52,6 +52,10 @@ export class World {
    * tell whose it is, away, not to be asked, or to be made anew; nor what a replica has of a master that others told to follow.
    */
   isCopy: (node: ModelNode, of: ModelNode) => boolean = () => true;
+  /** Whether it belongs to the committed cluster. */
+  isMember: (node: ModelNode) => boolean = () => true;
+  /** Whether a leader is there that knows what this master had before a fault took it. */
+  isFenceable: (master: ModelNode) => boolean = () => false;
   /** What happened, for people; null while nobody reads it. */
   readonly notes: string[] | null;
   readonly #byAddress = new Map<NodeAddress, ModelNode>();

@@ -9,6 +9,7 @@ import { clusterInfo } from '../../../../src/kvrocks/commands/cluster-info.ts';
 import { clusterNodes } from '../../../../src/kvrocks/commands/cluster-nodes.ts';
 import { followed, followedAddress, hasPassword } from '../../../../src/kvrocks/commands/config-get.ts';
 import { followers } from '../../../../src/kvrocks/commands/followers.ts';
+import { diskUsed } from '../../../../src/kvrocks/commands/info-keyspace.ts';
 import { infoReplication } from '../../../../src/kvrocks/commands/info-replication.ts';
 import { infoServer } from '../../../../src/kvrocks/commands/info-server.ts';
 import { INSPECT_WORDS, parseInspection } from '../../../../src/kvrocks/commands/inspect.ts';
@@ -304,6 +305,16 @@ describe('other commands', () => {
         expect(Object.keys(parseSettings(any))).toHaveLength(7);
       }),
     );
+  });
+
+  it.each([
+    ['# Keyspace\r\nused_percent: 3%\r\nused_disk_percent: 70.7938%\r\n', 70.7938],
+    ['used_disk_percent:100%\r\n', 100],
+    ['used_disk_percent: nan%\r\n', null],
+    ['used_disk_percent: 1e9%\r\n', null],
+    ['sequence:1\r\n', null],
+  ])('KD7: %j says that a disk is used to %j percent', (text, percent) => {
+    expect(diskUsed.parse(ok(text))).toEqual(ok(percent));
   });
 
   it('who follows is read from the word that touches no data', () => {

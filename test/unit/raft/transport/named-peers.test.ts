@@ -46,7 +46,7 @@ describe('a peer named by host', () => {
     expect(inbox.snapshots).toEqual([{ from: 1, term: 4, chunks: ['abc', 'def'] }]);
   });
 
-  it('is reached while every thread of the pool is held', async () => {
+  it('KD1: is reached while every thread of the pool is held', async () => {
     const inbox = await listen(TWO);
     const { transport } = connect(named('peer.example', new URL(inbox.address)), { lookup: names.lookup });
     const pool = holdThreadPool();
@@ -58,7 +58,7 @@ describe('a peer named by host', () => {
     }
   });
 
-  it('is reached again after its name servers are gone', async () => {
+  it('KD1: is reached again after its name servers are gone', async () => {
     const inbox = await listen(TWO);
     const peer = named('peer.example', new URL(inbox.address));
     const asking = { clock: systemClock, lookup: names.lookup };

@@ -152,7 +152,7 @@ describe('a post of messages', () => {
     expect(inbox.messages).toEqual([]);
   });
 
-  it('that stands still gives way when all of them together are too large', async () => {
+  it('KD3d: that stands still gives way when all of them together are too large', async () => {
     const inbox = await listen(TWO);
     const most = Buffer.alloc(MESSAGES_BYTES_MAX - 1);
     const stuck = (): RawHttp => {

@@ -65,7 +65,7 @@ function open(streams: readonly RawStream[]): number {
 }
 
 describe('streams that say nothing', () => {
-  it('are ended after a second, and keep no member out meanwhile', async () => {
+  it('KD3c: are ended after a second, and keep no member out meanwhile', async () => {
     const inbox = await listen(TWO);
     const idle = await crowd(inbox, 100);
     const { transport } = connect(inbox.address);
@@ -77,7 +77,7 @@ describe('streams that say nothing', () => {
     expect(inbox.connections()).toBe(102);
   });
 
-  it('are 64 at most: one more ends the one that was silent longest, with the reason', async () => {
+  it('KD3c: are 64 at most: one more ends the one that was silent longest, with the reason', async () => {
     const inbox = await listen(TWO);
     inbox.timers = holdingClock(1000, 1000);
     const idle = await crowd(inbox, 65);
@@ -88,7 +88,7 @@ describe('streams that say nothing', () => {
     expect([open(idle), inbox.counters.refused.tooManyStreams]).toEqual([64, 1]);
   });
 
-  it('keep no member out either when they come back as soon as they are ended', async () => {
+  it('KD3c: keep no member out either when they come back as soon as they are ended', async () => {
     const inbox = await listen(TWO);
     const opened = flood(inbox, ELSEWHERE);
     await until(() => opened() > 200);
@@ -102,7 +102,7 @@ describe('streams that say nothing', () => {
 });
 
 describe('streams in the name of a member', () => {
-  it('that say no more than its name keep it out neither when they hang nor when they come back', async () => {
+  it('KD3c: that say no more than its name keep it out neither when they hang nor when they come back', async () => {
     const inbox = await listen(TWO);
     const opened = flood(inbox, ELSEWHERE, greeting().subarray(0, -1));
     await until(() => opened() > 200);
@@ -131,7 +131,7 @@ describe('streams in the name of a member', () => {
     expect([open(later), counters.postsFailed]).toEqual([2, 0]);
   });
 
-  it('take no place of another member, nor of one that is not known here', async () => {
+  it('KD3c: take no place of another member, nor of one that is not known here', async () => {
     const inbox = await listen(TWO);
     const guest = { from: GUEST, incarnation: incarnationOf(GUEST) };
     const [lagging] = await crowd(inbox, 1, { from: ELSEWHERE, first: greeting(guest) });

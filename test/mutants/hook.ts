@@ -1,17 +1,18 @@
-// Loaded before the simulator (`node --import './test/simulation/mutants/hook.ts?mutant=<name>'`): plants one bug into the
-// sources as they are loaded. Production code has no switch for it.
+// Loaded before a simulator (`node --import './test/mutants/hook.ts?mutant=<name>'`): plants one bug into the sources as they are
+// loaded, also by the processes it starts. Production code has no switch for it.
 
 import { readFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
-import { mutants } from './list.ts';
+import { CONTROL_MUTANTS } from './control.ts';
+import { RAFT_MUTANTS } from './raft.ts';
 
 const name = new URL(import.meta.url).searchParams.get('mutant') ?? '';
-const mutant = mutants[name];
+const mutant = RAFT_MUTANTS[name] ?? CONTROL_MUTANTS[name];
 if (mutant === undefined) throw new Error(`there is no mutant "${name}"`);
 
-const root = new URL('../../../', import.meta.url);
+const root = new URL('../../', import.meta.url);
 const edits = new Map<string, string>();
 for (const { file, find, replace } of mutant.edits) {
   const url = new URL(file, root).href;

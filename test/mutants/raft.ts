@@ -1,23 +1,12 @@
-// The planted bugs: each is one that a real implementation had, as a small edit of our sources.
+// The bugs that the simulator of a group has to find: each is one that a real implementation of Raft had.
 
-/** One replacement; `find` must occur exactly once in `file` (a path from the top of the project). */
-interface Edit {
-  readonly file: string;
-  readonly find: string;
-  readonly replace: string;
-}
-
-/** What is broken, in words, and how. */
-export interface Mutant {
-  readonly bug: string;
-  readonly edits: readonly Edit[];
-}
+import type { Mutant } from './mutant.ts';
 
 const ELECTION = 'src/raft/core/election.ts';
 const REPLICATION = 'src/raft/core/replication.ts';
 const READS = 'src/raft/core/reads.ts';
 
-export const mutants: Readonly<Record<string, Mutant>> = {
+export const RAFT_MUTANTS: Readonly<Record<string, Mutant>> = {
   'vote-before-fsync': {
     bug: 'a vote leaves before it is durable',
     edits: [
