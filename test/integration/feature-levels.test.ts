@@ -1,8 +1,8 @@
 // Members of different releases in one group: it works at the level that all of them understand, and rises when the last one does.
 
-import { FEATURE_LEVEL } from '../../src/base/feature-level.ts';
 import { afterEach, describe, expect, test } from 'vitest';
 
+import { FEATURE_LEVEL } from '../../src/base/feature-level.ts';
 import {
   type ControllerGroup,
   type ControllerProcess,
