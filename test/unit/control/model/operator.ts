@@ -151,6 +151,12 @@ export class Operator {
         this.#add(node, shardIndex, null);
         return;
       case 'unproven':
+        // Whoever asks for that gives up what only this node has.
+        this.#world.ledger.dropped(
+          node.log.writes(),
+          { why: `somebody had ${node.name} made anew`, isByFault: true },
+          (other) => other !== node,
+        );
         this.#add(node, shardIndex, 'it had data when it joined');
         return;
       default:
