@@ -115,10 +115,12 @@ export function masterView(situation: Situation, shard: Shard): NodeView {
   return viewOf(situation, masterOf(shard).id);
 }
 
-/** `missed 3 probes (connection refused)`, for people. */
+/** `missed 3 probes in 6.0 s (connection refused)`, for people. */
 export function silenceText({ memory: { absence, error } }: Sight): string {
   if (absence?.kind === 'stranger') return `is not there: ${absence.why}`;
-  return `missed ${absence?.looks ?? 0} probes (${absence?.why ?? errorText({ error })})`;
+  const lastedMs = absence === null ? 0 : absence.untilMs - absence.sinceMs;
+  const why = absence?.why ?? errorText({ error });
+  return `missed ${absence?.looks ?? 0} probes in ${(lastedMs / 1000).toFixed(1)} s (${why})`;
 }
 
 export function errorText({ error }: Pick<NodeMemory, 'error'>): string {

@@ -376,7 +376,7 @@ test('the same rules choose a replica while the master lives, for a failover by 
   const { cluster, facts, settings, nowMs, nowSeconds, term, panel } = scene;
   const known = { cluster, facts, settings, nowMs, nowSeconds, term, panel };
   const strangers = lookAt({ ...known, memory: NO_MEMORY });
-  expect(silenceText(viewOf(strangers, scene.id(0, 0)))).toBe('missed 0 probes (no error)');
+  expect(silenceText(viewOf(strangers, scene.id(0, 0)))).toBe('missed 0 probes in 0.0 s (no error)');
   expect(electCandidate(strangers, scene.cluster.shards[0]!).kind).toBe('wait');
   scene.changeLeader();
   scene.set(scene.id(0, 1), { lastIoSeconds: 16 });
