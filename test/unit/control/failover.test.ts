@@ -163,7 +163,7 @@ test('KB8, KD6b: never a replica that loads, synchronises, is broken, unknown, f
 
 test('a shard without replicas is told to people', () => {
   expect(whyNot(sceneWithDeadMaster(3, 1))).toMatch(
-    /missed 3 probes \(unreachable\)\. No eligible replica: the shard has no replica\./,
+    /missed 3 probes in 2.0 s \(unreachable\)\. No eligible replica: the shard has no replica\./,
   );
 });
 
