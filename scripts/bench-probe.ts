@@ -13,7 +13,7 @@ import type { Logger } from '../src/base/logger.ts';
 import { Secret } from '../src/base/secret.ts';
 import { KvrocksClient } from '../src/kvrocks/client.ts';
 import { Leadership } from '../src/leader/leadership.ts';
-import type { ClusterRecords } from '../src/leader/ports.ts';
+import type { ClusterRecords, Witnesses } from '../src/leader/ports.ts';
 import { initialFacts } from '../src/topology/facts.ts';
 import type { ClusterRecord } from '../src/topology/record.ts';
 import { NameResolver } from '../src/names/name-resolver.ts';
@@ -25,6 +25,13 @@ import { parseAddress } from '../src/topology/node.ts';
 import type { Cluster } from '../src/topology/types.ts';
 
 const REPLICAS = 2;
+
+/** A group of one: nobody else is asked. */
+const ALONE: Witnesses = {
+  panel: () => ({ self: 1, voters: [[1]] }),
+  ask: () => Promise.resolve(new Map()),
+  close: () => Promise.resolve(),
+};
 const CRLF = '\r\n';
 
 /** What one node of the child says about itself. */
@@ -216,6 +223,7 @@ async function measure(options: {
     {
       records: recordsOf(clusters),
       client: new KvrocksClient({ clock: systemClock, names: new NameResolver({ clock: systemClock }) }),
+      witnesses: ALONE,
       clock: systemClock,
       random: createSystemRandom(),
       logger: silent,
@@ -228,8 +236,9 @@ async function measure(options: {
         commit: () => undefined,
       },
       isCurrent: () => true,
+      giveLead: () => Promise.resolve(),
     },
-    { pingIntervalMs: intervalMs, maxPingCount: 5, lagMax: 10_000 },
+    { pingIntervalMs: intervalMs, maxPingCount: 5, restartGraceMs: 800, lagMax: 10_000 },
   );
   leadership.start();
   await delay(3 * intervalMs);

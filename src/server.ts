@@ -19,7 +19,7 @@ import { AppliedLevel } from './server/feature-level/applied-level.ts';
 import { LevelKeeper } from './server/feature-level/level-keeper.ts';
 import { FoundingWatch } from './server/founding.ts';
 import { Front, type Answering } from './server/front.ts';
-import { groupChanges } from './server/group-changes.ts';
+import { countedAs, groupChanges } from './server/group-changes.ts';
 import { groupView } from './server/group-view.ts';
 import { leaderSource, NextLeader } from './server/leader-wait.ts';
 import {
@@ -35,6 +35,7 @@ import { restoreBackup } from './server/restore.ts';
 import { countCampaigns, sampleCluster, sampleRaft } from './server/samples.ts';
 import { StartingView } from './server/starting-view.ts';
 import { openStorage, type Storage } from './server/storage.ts';
+import { serveWitness, witnessPanel } from './server/witnesses.ts';
 import { ReplicatedStore } from './store/replicated-store.ts';
 import { systemClock } from './system/clock.ts';
 import { createSystemRandom } from './system/random.ts';
@@ -249,16 +250,30 @@ function createMember(
         {
           records: registry,
           client: new KvrocksClient({ clock: systemClock, names }),
+          witnesses: witnessPanel(current, {
+            raft,
+            self,
+            lookup: names.lookup,
+            featureLevel: () => level.recorded.level,
+            pingIntervalMs: config.failover.pingIntervalMs,
+          }),
           clock: systemClock,
           random,
           logger,
           metrics: metrics.leader,
           isCurrent: (asked) => driver.role.established && driver.role.term === asked,
+          giveLead: async (to) => {
+            const outcome = await driver.transferLead(memberId(to));
+            metrics.lead.transfer(outcome.ok ? 'done' : countedAs(outcome.error));
+          },
         },
         config.failover,
       ),
   );
   closers.add(() => terms.close());
+  const observing = new KvrocksClient({ clock: systemClock, names });
+  closers.add(() => Promise.resolve(observing.close()));
+  serveWitness({ raft, registry, client: observing });
   metrics.watchRaft(() => sampleRaft(driver.status(), raft.counters));
   metrics.watchClusters(() => terms.statuses().map((status) => sampleCluster(status, registry)));
   driver.onRole((view) => terms.follow(view));

@@ -32,6 +32,7 @@ export interface Config {
   readonly failover: {
     readonly pingIntervalMs: number;
     readonly maxPingCount: number;
+    readonly restartGraceMs: number;
     readonly lagMax: number;
   };
   readonly logLevel: RawConfig['log']['level'];
@@ -71,6 +72,7 @@ export function checkConfig(raw: RawConfig): Result<Omit<Config, 'withoutEffect'
     failover: {
       pingIntervalMs: Math.round(raw.controller.failover.ping_interval_seconds * 1000),
       maxPingCount: raw.controller.failover.max_ping_count,
+      restartGraceMs: Math.round(raw.controller.failover.restart_grace_seconds * 1000),
       lagMax: raw.controller.failover.max_lag,
     },
     logLevel: raw.log.level,

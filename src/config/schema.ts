@@ -59,6 +59,9 @@ const failover = z.strictObject({
     .max(1000)
     .default(5)
     .meta({ note: 'consecutive failed probes before a node counts as down' }),
+  restart_grace_seconds: z.number().min(0).max(3600).default(0.8).meta({
+    note: 'a master whose process is proven to be gone is given this long to be back, instead of the whole window',
+  }),
   max_lag: z.int().min(0).max(1_000_000_000_000).default(10_000).meta({
     note: 'sequence numbers (about one a write) that a replica may lack and still take over by itself; more needs "force"',
   }),

@@ -30,6 +30,7 @@ export const SETTINGS = {
   'raft.feature_level_max': { parse: asNumber },
   'controller.failover.ping_interval_seconds': { parse: asNumber },
   'controller.failover.max_ping_count': { parse: asNumber },
+  'controller.failover.restart_grace_seconds': { parse: asNumber },
   'controller.failover.max_lag': { parse: asNumber },
   'log.level': { parse: asText },
 } as const satisfies Record<string, { readonly parse: TextParser }>;

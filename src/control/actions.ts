@@ -74,6 +74,12 @@ export interface FenceAction {
   readonly why: string;
 }
 
+/** Asks the other members what they see of nodes that this one does not find. */
+export interface InquireAction {
+  readonly kind: 'inquire';
+  readonly nodes: readonly NodeId[];
+}
+
 export interface CommitAction {
   readonly kind: 'commit';
   /** To be committed in place of exactly the cluster the decision was made from; the same object when only `facts` change. */
@@ -83,5 +89,5 @@ export interface CommitAction {
   readonly reasons: readonly CommitReason[];
 }
 
-/** Every action must be carried out, and its outcome given to `observe` (`pushed`, `migrateAnswered`, `outran`, `fenced`, `commitEnded`), exactly once. */
-export type Action = PushAction | MigrateAction | OutrunAction | FenceAction | CommitAction;
+/** Every action must be carried out, and its outcome given to `observe` (`pushed`, `migrateAnswered`, `outran`, `fenced`, `inquired`, `commitEnded`), exactly once. */
+export type Action = PushAction | MigrateAction | OutrunAction | FenceAction | InquireAction | CommitAction;

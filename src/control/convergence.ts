@@ -230,7 +230,8 @@ export function expectantNodes(situation: Situation): ReadonlySet<NodeId> {
     // A master that comes back from a restart may come back empty: every moment it is not looked at, its replicas may copy that.
     if (master.memory.absence !== null && master.memory.absence.kind !== 'silent')
       expectant.add(master.node.id);
-    if (!isAway(master) && master.loss === null) continue;
+    // A replica that is still linked to a master that we miss speaks for its life.
+    if (master.memory.absence === null && master.loss === null) continue;
     const { sinceMs } = vacancyOf(situation, shard);
     for (const { id } of shard.nodes) {
       if (id !== master.node.id && isAwaited(viewOf(situation, id), sinceMs)) expectant.add(id);

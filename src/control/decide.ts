@@ -13,11 +13,13 @@ import {
   returningMasters,
 } from './convergence.ts';
 import { diagnose } from './diagnosis.ts';
+import type { Observer } from './evidence.ts';
 import { type Draft, planFailovers } from './failover.ts';
 import { planAdoptions } from './hand-over.ts';
 import { type ControlMemory, NO_MEMORY, forgetOthers } from './memory.ts';
 import { planMigrations, reviewMigrations } from './migration.ts';
 import { NO_REMAKE, type NodeMemory } from './node-memory.ts';
+import { betterPlaced, planInquiry } from './inquiry.ts';
 import { planNotes } from './notes.ts';
 import { reviewPlaces } from './overruled.ts';
 import type { Problem } from './problems.ts';
@@ -36,6 +38,8 @@ export interface Decision {
   readonly expectant: ReadonlySet<NodeId>;
   /** Nodes to probe about every 20 ms: who comes back at their addresses decides about the data of others. */
   readonly returning: ReadonlySet<NodeId>;
+  /** Members that see masters which this one does not. */
+  readonly betterPlaced: ReadonlySet<Observer>;
   /** Decide again at this time even if nothing happens; Infinity when there is no such time. */
   readonly wakeAtMs: number;
 }
@@ -62,6 +66,7 @@ export function decide(input: ControlInput): Decision {
     problems,
     expectant: expectantNodes(situation),
     returning: returningMasters(situation),
+    betterPlaced: betterPlaced(situation),
   };
   if (memory.commit.isInFlight) return { actions: [], memory, ...rest, wakeAtMs: Infinity };
 
@@ -76,14 +81,16 @@ export function decide(input: ControlInput): Decision {
   const isCommitDue = nowMs >= memory.commit.nextAtMs;
   if (draft !== undefined && isCommitDue) return { ...commit(memory, draft, nowMs), ...rest };
   const pushes = planPushes(situation, held);
+  const inquiry = planInquiry(situation);
   const requests = draft === undefined ? migration.requests : [];
   const wakeAtMs = Math.min(
     pushes.wakeAtMs,
+    inquiry.wakeAtMs,
     migration.wakeAtMs,
     raise.wakeAtMs,
     draft === undefined ? Infinity : memory.commit.nextAtMs,
   );
-  const actions = [...pushes.pushes, ...requests];
+  const actions = [...pushes.pushes, ...requests, ...inquiry.inquiries];
   return { actions, memory: withActions(situation, actions), ...rest, wakeAtMs };
 }
 
@@ -158,6 +165,12 @@ function withActions(
         nodes.set(action.node, begun(before, action, situation.nowMs));
         break;
       }
+      case 'inquire':
+        for (const id of action.nodes) {
+          const before = present(nodes.get(id), 'every node of the cluster is remembered');
+          nodes.set(id, { ...before, inquiry: { ...before.inquiry, isInFlight: true } });
+        }
+        break;
       case 'migrate': {
         const before = present(migrations.get(action.shard), 'every migration of the cluster is remembered');
         migrations.set(action.shard, { ...before, request: { endedAtMs: null, error: null }, failed: null });

@@ -12,8 +12,11 @@ import {
 } from '../topology/slot.ts';
 import { handOverRemedy, unrecordedHandOvers } from './hand-over.ts';
 import { LINKING_MS, lagBehind, linkFault } from './link.ts';
+import type { Presence } from './evidence.ts';
 import type { NodeError, SourceJob } from './observation.ts';
+import { type NodeMemory, wordsOf } from './node-memory.ts';
 import type { Problem, ProblemKind } from './problems.ts';
+import { failureWindowMs } from './settings.ts';
 import { type NodeView, type Situation, errorText, masterView, nodeName, silenceText } from './situation.ts';
 
 /** Pushes of one version that end without convergence before people hear of it. */
@@ -68,8 +71,9 @@ function conditionProblem(situation: Situation, view: NodeView): Problem[] {
   const message = errorText(view.memory);
   switch (view.condition) {
     case 'unknown':
-    case 'suspect':
       return [];
+    case 'suspect':
+      return unconfirmedProblem(situation, view);
     case 'down':
       if (view.node.role === 'master') return [];
       return [nodeProblem('replicaUnreachable', view, silenceText(view))];
@@ -86,6 +90,31 @@ function conditionProblem(situation: Situation, view: NodeView): Problem[] {
     default:
       return unreachable(view.condition);
   }
+}
+
+/** A master that would count as down by this controller's word alone. */
+function unconfirmedProblem({ nowMs, settings }: Situation, view: NodeView): Problem[] {
+  const { node, memory, presence } = view;
+  const { absence } = memory;
+  if (node.role !== 'master' || absence === null) return [];
+  if (nowMs - absence.sinceMs < failureWindowMs(settings)) return [];
+  return [
+    nodeProblem(
+      'masterUnconfirmed',
+      view,
+      `${silenceText(view)}, but ${againstText(presence, memory, nowMs)}`,
+    ),
+  ];
+}
+
+/** What speaks against its death, for people. */
+function againstText(presence: Presence, memory: NodeMemory, nowMs: number): string {
+  if (presence === 'linked') return 'a replica of it still hears from it';
+  const words = wordsOf(memory, nowMs);
+  const answered = words.filter(({ kind }) => kind === 'answered').map(({ observer }) => observer);
+  if (answered.length > 0) return `it answers controller ${answered.join(', ')}`;
+  const said = words.map(({ observer, kind }) => `controller ${observer}: ${kind}`);
+  return `no majority of the controllers confirms that (${said.length === 0 ? 'none has said what it sees' : said.join(', ')})`;
 }
 
 function errorProblemKind(error: NodeError | null): ProblemKind {

@@ -1,6 +1,6 @@
 // Is a node there? What observers saw of it as data with an age, and the one verdict over it.
 
-import { type ControlSettings, failureWindowMs } from './settings.ts';
+import { type ControlSettings, failureWindowMs, wordAgeMsMax } from './settings.ts';
 
 /**
  * What one observer last saw of a node:
@@ -11,20 +11,61 @@ import { type ControlSettings, failureWindowMs } from './settings.ts';
  */
 export type EvidenceKind = 'answered' | 'refused' | 'silent' | 'stranger' | 'ownFault';
 
+/** A member of the group, by its number in the group. */
+export type Observer = number;
+
 export interface Evidence {
-  /** Who saw it. */
-  readonly observer: string;
   readonly kind: EvidenceKind;
-  /** Milliseconds since the end of the last look that saw it. */
-  readonly ageMs: number;
   /** Milliseconds from the beginning of the first look in a row that saw this kind, or another kind of absence, to the end of the last. */
   readonly lastedMs: number;
-  /** Looks in that row. */
+  /** The same of the looks in a row that saw just this kind. */
+  readonly ofKindMs: number;
+  /** Looks in that row; of a stranger, those that met one. */
   readonly looks: number;
 }
 
-/** `unseen`: nobody has looked yet. `blind`: nobody can look. `gone`: proven not to be there. `silent`: not heard for the whole window. */
-export type Presence = 'unseen' | 'blind' | 'present' | 'doubtful' | 'silent' | 'gone';
+/** What another observer saw in a look that began `ageMs` milliseconds ago at most. */
+export interface Word {
+  readonly observer: Observer;
+  readonly kind: EvidenceKind;
+  readonly ageMs: number;
+}
+
+/** Whose word decides. In a group of one, and while not all members know how to be asked, the leader's own. */
+export interface Panel {
+  /** The one that decides. */
+  readonly self: Observer;
+  /** A majority of each of these sets has to agree; two sets while the voters change (Raft, joint consensus). */
+  readonly voters: readonly (readonly Observer[])[];
+}
+
+/** What replicas that could be asked since the master is missed say of it: `heard` from it since then, still `linked` to it, or neither. `unasked`: some word is still to come. */
+export type ReplicasWord = 'heard' | 'linked' | 'unasked' | 'none';
+
+/** Everything the verdict is made of. */
+export interface Testimony {
+  /** The leader's own looks; null before the first. */
+  readonly own: Evidence | null;
+  readonly words: readonly Word[];
+  readonly replicas: ReplicasWord;
+  readonly panel: Panel;
+}
+
+/**
+ * - `unseen`: nobody has looked yet. `blind`: this controller cannot look. `present`: it answers.
+ * - `elsewhere`: it answers others in the group. `linked`: it is heard by a replica of its own. Neither answers here.
+ * - `doubtful`: not for long enough, or not by enough observers.
+ * - `gone`: proven not to be there. `silent`: not heard for the whole window, or nobody listens any more, by a majority's word.
+ */
+export type Presence =
+  | 'unseen'
+  | 'blind'
+  | 'present'
+  | 'elsewhere'
+  | 'linked'
+  | 'doubtful'
+  | 'silent'
+  | 'gone';
 
 /** A stranger is believed on the second look: the first may have met a connection that was just being handed over. */
 const STRANGER_LOOKS = 2;
@@ -33,17 +74,32 @@ const STRANGER_LOOKS = 2;
 const INTERVAL_TOLERANCE = 0.9;
 
 /**
- * Judges presence by elapsed time. A window of `n` intervals begins with the look that found nobody and ends with the n-th of such looks,
- * `n - 1` intervals later; looks made in between at a faster pace cannot shorten it, and fewer than two never suffice, because a stall of
- * the observer itself would look like one.
+ * Judges presence by elapsed time and by majority. A window of `n` intervals begins with the look that found nobody and ends with the n-th of
+ * such looks, `n - 1` intervals later; looks made in between at a faster pace cannot shorten it, and fewer than two never suffice, because a stall
+ * of the observer itself would look like one. That nobody listens, for a majority and without a replica that is still linked, is proof that the
+ * process is gone: it has only the time of a quick restart.
  */
-export function presenceOf(evidence: readonly Evidence[], settings: ControlSettings): Presence {
-  const seen = evidence.filter(({ kind }) => kind !== 'ownFault');
-  if (seen.length === 0) return evidence.length === 0 ? 'unseen' : 'blind';
-  if (seen.some(({ kind }) => kind === 'answered')) return 'present';
-  if (seen.every(({ kind, looks }) => kind === 'stranger' && looks >= STRANGER_LOOKS)) return 'gone';
+export function presenceOf(testimony: Testimony, settings: ControlSettings): Presence {
+  const { own, replicas } = testimony;
+  if (own === null) return 'unseen';
+  if (own.kind === 'answered') return 'present';
+  if (own.kind === 'ownFault') return 'blind';
+  const ageMsMax = wordAgeMsMax(settings);
+  const words = testimony.words.filter(({ kind, ageMs }) => kind !== 'ownFault' && ageMs <= ageMsMax);
+  if (words.some(({ kind }) => kind === 'answered')) return 'elsewhere';
+  if (!isMajority(testimony.panel, words)) return 'doubtful';
+  const isAll = (kind: EvidenceKind): boolean =>
+    own.kind === kind && words.every((word) => word.kind === kind);
+  if (isAll('stranger') && own.looks >= STRANGER_LOOKS) return 'gone';
+  if (replicas === 'heard') return 'linked';
+  if (isAll('refused') && replicas === 'none' && own.ofKindMs >= settings.restartGraceMs) return 'silent';
   const neededMs = (failureWindowMs(settings) - settings.pingIntervalMs) * INTERVAL_TOLERANCE;
   const looksMin = Math.min(2, settings.maxPingCount);
-  const isSilent = seen.every(({ lastedMs, looks }) => lastedMs >= neededMs && looks >= looksMin);
-  return isSilent ? 'silent' : 'doubtful';
+  return own.lastedMs >= neededMs && own.looks >= looksMin ? 'silent' : 'doubtful';
+}
+
+/** Whether those who gave their word, and the one that asked, are a majority. */
+function isMajority({ self, voters }: Panel, words: readonly Word[]): boolean {
+  const heard = new Set<Observer>([self, ...words.map(({ observer }) => observer)]);
+  return voters.every((set) => set.filter((voter) => heard.has(voter)).length * 2 > set.length);
 }

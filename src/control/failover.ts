@@ -18,6 +18,7 @@ import type { CommitReason } from './actions.ts';
 import { type Candidate, electCandidate } from './candidates.ts';
 import { type MigrationView, viewMigration } from './migration-status.ts';
 import type { Problem } from './problems.ts';
+import { wordsOf } from './node-memory.ts';
 import { failureWindowMs } from './settings.ts';
 import { isAway, isFresh, silentSinceMs } from './sight.ts';
 import { type NodeView, type Situation, errorText, masterView, nodeName, silenceText } from './situation.ts';
@@ -67,11 +68,18 @@ export function planFailovers(situation: Situation): FailoverPlan {
 /** Why the master of a shard has to be replaced, for people; null when it has not. */
 export function whyReplaced(situation: Situation, master: NodeView): string | null {
   const name = `master ${nodeName(master)}`;
-  if (isAway(master)) return `${name} ${silenceText(master)}`;
+  if (isAway(master)) return `${name} ${silenceText(master)}${confirmedText(situation, master)}`;
   if (master.loss !== null) return `${name} has lost its data: ${master.loss.why}`;
   const obstacle =
     openPromotion(situation.facts, master.shard.id) === null ? null : untoldBy(situation, master);
   return obstacle === null ? null : `${name} was never seen as master and cannot be told: ${obstacle}`;
+}
+
+/** Who else does not find it, for people. */
+function confirmedText({ nowMs }: Situation, { memory }: NodeView): string {
+  const others = wordsOf(memory, nowMs).filter(({ kind }) => kind !== 'answered' && kind !== 'ownFault');
+  if (others.length === 0) return '';
+  return `, as ${others.map(({ observer, kind }) => `controller ${observer} (${kind})`).join(' and ')} did`;
 }
 
 /** Pushes to a new master that may fail before another one is looked for. */

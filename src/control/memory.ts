@@ -6,7 +6,9 @@ import { allNodes, findNode } from '../topology/cluster.ts';
 import type { Cluster, ClusterVersion, NodeAddress, NodeId, ShardId } from '../topology/types.ts';
 import {
   type NodeMemory,
+  type WordMemory,
   afterFence,
+  afterInquiry,
   afterOutrun,
   afterProbe,
   afterPush,
@@ -14,7 +16,7 @@ import {
   unseenNode,
 } from './node-memory.ts';
 import type { NodeError, ProbeResult } from './observation.ts';
-import { type ControlSettings, retryDelayMs } from './settings.ts';
+import { ASKED_OFTEN_MS, ASK_PACE_MS, type ControlSettings, retryDelayMs } from './settings.ts';
 
 /** A MIGRATE that was sent. `endedAtMs` is null while its reply is awaited. */
 export interface MigrateRequest {
@@ -98,6 +100,12 @@ export type ControlEvent =
       readonly endedAtMs: number;
       readonly result: Result<void, NodeError>;
     }
+  | {
+      /** Members answered, or nobody did in time; `words` are those about each node that was asked about. */
+      readonly kind: 'inquired';
+      readonly endedAtMs: number;
+      readonly words: ReadonlyMap<NodeId, readonly WordMemory[]>;
+    }
   | { readonly kind: 'commitEnded'; readonly endedAtMs: number; readonly isCommitted: boolean };
 
 /**
@@ -131,6 +139,16 @@ export function observe(
         if (before !== undefined) nodes.set(event.node, AFTER[event.kind](before, event));
         break;
       }
+      case 'inquired':
+        for (const [id, words] of event.words) {
+          const before = nodes.get(id);
+          if (before !== undefined)
+            nodes.set(
+              id,
+              afterInquiry(before, { words, nextAtMs: nextInquiryMs(before, event.endedAtMs, settings) }),
+            );
+        }
+        break;
       case 'migrateAnswered':
         migrations = withMigrateAnswer(migrations, event);
         break;
@@ -185,6 +203,12 @@ export function forgetNode(memory: ControlMemory, id: NodeId): ControlMemory {
 
 type Event<K extends ControlEvent['kind']> = Extract<ControlEvent, { readonly kind: K }>;
 type Migrations = ReadonlyMap<ShardId, MigrationMemory>;
+
+/** Often while it is decided, then at the pace of the rounds: what is known to be away is known to others, too. */
+function nextInquiryMs({ absence }: NodeMemory, nowMs: number, { pingIntervalMs }: ControlSettings): number {
+  const isNew = absence !== null && nowMs - absence.sinceMs < ASKED_OFTEN_MS;
+  return nowMs + (isNew ? ASK_PACE_MS : Math.max(ASK_PACE_MS, pingIntervalMs));
+}
 
 function withMigrateAnswer(migrations: Migrations, event: Event<'migrateAnswered'>): Migrations {
   const before = migrations.get(event.shard);

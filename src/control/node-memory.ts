@@ -3,10 +3,11 @@
 import type { Result } from '../base/result.ts';
 import { equalRanges } from '../topology/slot.ts';
 import type { ClusterVersion, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
-import type { Evidence, EvidenceKind } from './evidence.ts';
+import type { Evidence, EvidenceKind, Observer, Word } from './evidence.ts';
 import { type Position, isLivingLink } from './link.ts';
 import type { NodeError, NodeReport, ProbeResult } from './observation.ts';
 import { type ControlSettings, retryDelayMs } from './settings.ts';
+import { type Sighting, sightingOf } from './sighting.ts';
 
 /** A probe that was answered. Times in milliseconds on the monotonic clock. */
 export interface Look {
@@ -43,10 +44,31 @@ export interface Absence {
   /** What the last of them saw, and how many in a row saw just that. */
   readonly kind: Exclude<EvidenceKind, 'answered' | 'ownFault'>;
   readonly looksOfKind: number;
+  /** When the first of those began. */
+  readonly kindSinceMs: number;
   /** Whether any of them met somebody else at its address. */
   readonly metStranger: boolean;
   /** What it saw, for people. */
   readonly why: string;
+}
+
+/** What another member of the group said of a node when it was asked. */
+export interface WordMemory {
+  readonly observer: Observer;
+  readonly kind: EvidenceKind;
+  /** What it saw, for people. */
+  readonly why: string;
+  /** When it was asked: its look began later. */
+  readonly askedAtMs: number;
+}
+
+/** The questions to the other members about one node. */
+export interface InquiryMemory {
+  readonly isInFlight: boolean;
+  /** Not again before this. */
+  readonly nextAtMs: number;
+  /** The last word of each that has one. */
+  readonly words: readonly WordMemory[];
 }
 
 /** The pushes of one version to one node. */
@@ -101,6 +123,7 @@ export interface NodeMemory {
   readonly lastReplyAtMs: number;
   /** Null when the last look that told anything found the node, and before the first one. */
   readonly absence: Absence | null;
+  readonly inquiry: InquiryMemory;
   /** Since when this controller cannot look at it; null when it can. */
   readonly blindSinceMs: number | null;
   /** Since when it gives error replies only; null when it does not. */
@@ -160,6 +183,8 @@ export const NO_REMAKE: RemakeMemory = {
   before: null,
 };
 
+const NO_INQUIRY: InquiryMemory = { isInFlight: false, nextAtMs: -Infinity, words: [] };
+
 const NO_FENCE: FenceMemory = { isInFlight: false, nextAtMs: -Infinity, error: null };
 
 /** Positions kept of a node: enough to tell where it was a few seconds before its last answer. */
@@ -167,9 +192,6 @@ const POSITIONS_MAX = 12;
 
 /** Positions are kept this far apart at least, so that quick looks do not push the older ones out. */
 const POSITION_GAP_MS = 400;
-
-/** The name under which this controller's own looks are evidence. */
-const SELF = 'self';
 
 /** A node nobody has looked at yet. */
 export function unseenNode(address: NodeAddress): NodeMemory {
@@ -180,6 +202,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
     error: null,
     lastReplyAtMs: -Infinity,
     absence: null,
+    inquiry: NO_INQUIRY,
     blindSinceMs: null,
     impairedSinceMs: null,
     linked: null,
@@ -196,19 +219,29 @@ export function unseenNode(address: NodeAddress): NodeMemory {
   };
 }
 
-/** This controller's own looks as evidence, by the clock `nowMs`. Empty before the first look. */
-export function evidenceOf(memory: NodeMemory, nowMs: number): readonly Evidence[] {
-  const { absence, blindSinceMs, lastReplyAtMs } = memory;
+/** This controller's own looks as evidence, by the clock `nowMs`; null before the first look. */
+export function evidenceOf(
+  { absence, blindSinceMs, lastReplyAtMs }: NodeMemory,
+  nowMs: number,
+): Evidence | null {
   if (absence !== null) {
-    const { kind, sinceMs, untilMs } = absence;
+    const { kind, sinceMs, kindSinceMs, untilMs } = absence;
     const looks = kind === 'stranger' ? absence.looksOfKind : absence.looks;
-    return [{ observer: SELF, kind, ageMs: nowMs - untilMs, lastedMs: untilMs - sinceMs, looks }];
+    return { kind, lastedMs: untilMs - sinceMs, ofKindMs: untilMs - kindSinceMs, looks };
   }
   if (blindSinceMs !== null) {
-    return [{ observer: SELF, kind: 'ownFault', ageMs: 0, lastedMs: nowMs - blindSinceMs, looks: 1 }];
+    const lastedMs = nowMs - blindSinceMs;
+    return { kind: 'ownFault', lastedMs, ofKindMs: lastedMs, looks: 1 };
   }
-  if (lastReplyAtMs === -Infinity) return [];
-  return [{ observer: SELF, kind: 'answered', ageMs: nowMs - lastReplyAtMs, lastedMs: 0, looks: 1 }];
+  return lastReplyAtMs === -Infinity ? null : { kind: 'answered', lastedMs: 0, ofKindMs: 0, looks: 1 };
+}
+
+/** What others saw of the node since it is missed here; what they saw before says nothing of that. */
+export function wordsOf({ absence, inquiry }: NodeMemory, nowMs: number): readonly Word[] {
+  if (absence === null) return [];
+  return inquiry.words
+    .filter(({ askedAtMs }) => askedAtMs >= absence.sinceMs)
+    .map(({ observer, kind, askedAtMs }) => ({ observer, kind, ageMs: nowMs - askedAtMs }));
 }
 
 /** What a finished probe is compared with. */
@@ -224,13 +257,12 @@ interface Wanted {
 export function afterProbe(before: NodeMemory, probe: Probe, wanted: Wanted): NodeMemory {
   const { id, settings } = wanted;
   const { result } = probe;
-  if (result.kind === 'failed') return afterFailure(before, result.error, probe);
+  const sighting = sightingOf(result, id);
+  if (result.kind === 'failed') return afterFailure(before, { error: result.error, sighting }, probe);
   const { report } = result;
   const look: Look = { report, startedAtMs: probe.startedAtMs, endedAtMs: probe.endedAtMs };
-  if (isAnotherNode(report, id)) {
-    const why = `another node answers, ${report.id ?? ''} with a topology of version ${report.version}`;
-    return { ...absent(before, { kind: 'stranger', why }, probe), error: null };
-  }
+  if (sighting.kind === 'stranger')
+    return { ...absent(before, { kind: 'stranger', why: sighting.why }, probe), error: null };
   const seen: NodeMemory = {
     ...before,
     look,
@@ -245,11 +277,6 @@ export function afterProbe(before: NodeMemory, probe: Probe, wanted: Wanted): No
     ...foreignTopologySeen(before, report, wanted.version),
   };
   return withLink(seen, look, settings);
-}
-
-/** A topology of somebody else's: what answers is not our node. One without a topology may be ours on a new disk. */
-export function isAnotherNode(report: NodeReport, id: NodeId): boolean {
-  return report.id !== null && report.id !== id && report.version >= 0;
 }
 
 function withPosition(positions: readonly Position[], look: Look): readonly Position[] {
@@ -329,20 +356,19 @@ function isOfItsOwn({ role, version }: NodeReport): boolean {
  * A failed probe counts as absence only when nothing of the node came back, and not when our own SETNODES was being executed, which stalls
  * the whole node for up to 10 s (facts section 3.6). A refused connection counts even then: a stalled process still accepts.
  */
-function afterFailure(before: NodeMemory, error: NodeError, probe: Probe): NodeMemory {
-  switch (error.kind) {
-    case 'connectionRefused':
-      return { ...absent(before, { kind: 'refused', why: error.message }, probe), error };
-    case 'unreachable':
-    case 'garbage':
-      return { ...absent(before, { kind: 'silent', why: error.message }, probe), error };
-    case 'timedOut':
-    case 'connectionLost': {
-      const isExcused = before.push.inFlightSinceMs !== null || before.push.endedAtMs > probe.startedAtMs;
-      return isExcused ? before : { ...absent(before, { kind: 'silent', why: error.message }, probe), error };
+function afterFailure(
+  before: NodeMemory,
+  { error, sighting: { kind, why } }: { readonly error: NodeError; readonly sighting: Sighting },
+  probe: Probe,
+): NodeMemory {
+  switch (kind) {
+    case 'refused':
+    case 'silent':
+    case 'stranger': {
+      const isStalled = before.push.inFlightSinceMs !== null || before.push.endedAtMs > probe.startedAtMs;
+      const isExcused = isStalled && (error.kind === 'timedOut' || error.kind === 'connectionLost');
+      return isExcused ? before : { ...absent(before, { kind, why }, probe), error };
     }
-    case 'notKvrocks':
-      return { ...absent(before, { kind: 'stranger', why: error.message }, probe), error };
     case 'ownFault':
       // Absence that spans a time in which nobody looked would be longer than anybody saw it.
       return { ...before, error, absence: null, blindSinceMs: before.blindSinceMs ?? probe.startedAtMs };
@@ -366,6 +392,7 @@ function absent(before: NodeMemory, { kind, why }: Pick<Absence, 'kind' | 'why'>
     why,
     looks: (known?.looks ?? 0) + 1,
     looksOfKind: known?.kind === kind ? known.looksOfKind + 1 : 1,
+    kindSinceMs: known?.kind === kind ? known.kindSinceMs : probe.startedAtMs,
     metStranger: kind === 'stranger' || known?.metStranger === true,
     sinceMs: known?.sinceMs ?? probe.startedAtMs,
     untilMs: probe.endedAtMs,
@@ -419,6 +446,16 @@ export function afterOutrun(
       sawFullSync: false,
     },
   };
+}
+
+/** Adds what other members answered, if any did; `nextAtMs`: not to be asked again before. */
+export function afterInquiry(
+  before: NodeMemory,
+  { words, nextAtMs }: Pick<InquiryMemory, 'words' | 'nextAtMs'>,
+): NodeMemory {
+  const heard = new Set(words.map(({ observer }) => observer));
+  const kept = before.inquiry.words.filter(({ observer }) => !heard.has(observer));
+  return { ...before, inquiry: { isInFlight: false, nextAtMs, words: [...kept, ...words] } };
 }
 
 /** Adds the end of an attempt to fence it; whether the fence stands is seen by the next look. */

@@ -23,6 +23,7 @@ export type ProblemKind =
   | 'foreignVersion'
   | 'versionContested'
   | 'notConverged'
+  | 'masterUnconfirmed'
   | 'replicaLinkDown'
   | 'slotsWriteForbidden'
   | 'unknownJob'
@@ -170,6 +171,13 @@ export const PROBLEMS = {
     title: 'Node does not take the topology',
     when: 'Several pushes did not bring the node to the committed version and role. They go on.',
     remedy: 'Read the detail and the log of the node.',
+  },
+  masterUnconfirmed: {
+    severity: 'critical',
+    title: 'Master is missed here, and that is not confirmed',
+    when: 'The leading controller has missed the master for the whole window; other controllers, or replicas of its own, hear from it, or fewer than a majority of the controllers have said what they see.',
+    remedy:
+      'Repair the network between this controller and the node, or bring the other controllers back. If the node is dead all the same: POST .../failover with "force": true.',
   },
   replicaLinkDown: {
     severity: 'warning',

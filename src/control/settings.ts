@@ -6,6 +6,8 @@ export interface ControlSettings {
   readonly pingIntervalMs: number;
   /** Probes in a row without any reply after which a node counts as down; at least 1. */
   readonly maxPingCount: number;
+  /** Milliseconds that a process that is proven to be gone is given to be back, at least 0; the window of silence ends it sooner. */
+  readonly restartGraceMs: number;
   /** Sequence numbers that a replica may be behind the last known position of its master and still take over by itself. */
   readonly lagMax: number;
 }
@@ -19,6 +21,23 @@ const LINK_SILENCE_MS_MIN = 10_000;
 /** Milliseconds of silence of its master after which a replica's link is dead although it says `up`. */
 export function linkSilenceMsMax(settings: ControlSettings): number {
   return Math.max(LINK_SILENCE_MS_MIN, 3 * settings.pingIntervalMs);
+}
+
+/** A replica of an idle master hears from it every 2 s, tells whole seconds, and is looked at every interval (facts section 8). */
+const IDLE_LINK_MS = 4_000;
+
+/** Milliseconds for which it counts that a replica heard from its master: after that the master may have died since. */
+export function heardMsMax(settings: ControlSettings): number {
+  return failureWindowMs(settings) + IDLE_LINK_MS;
+}
+
+/** Milliseconds between two questions to the other members about one node: at first, and after it was missed for `ASKED_OFTEN_MS`. */
+export const ASK_PACE_MS = 250;
+export const ASKED_OFTEN_MS = 30_000;
+
+/** Milliseconds for which what another member saw of a node counts: two rounds of questions, each with its look. */
+export function wordAgeMsMax(settings: ControlSettings): number {
+  return 2 * settings.pingIntervalMs + 2_000;
 }
 
 /** The first repetition waits this long. */

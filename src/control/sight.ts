@@ -3,6 +3,7 @@
 import type { NodePlace } from '../topology/cluster.ts';
 import type { ClusterFacts, NodeFacts } from '../topology/facts.ts';
 import type { Cluster } from '../topology/types.ts';
+import type { Panel, Presence } from './evidence.ts';
 import type { Loss } from './loss.ts';
 import type { ControlMemory } from './memory.ts';
 import type { NodeMemory } from './node-memory.ts';
@@ -14,7 +15,7 @@ import type { ControlSettings } from './settings.ts';
  * - `unknown`: no probe has ended yet. `blind`: this controller cannot look.
  * - `answering`: the last probe brought a report.
  * - `loading`, `impaired`: alive, but the last probe brought an error reply.
- * - `suspect`: not found by the last look. `down`: not found for the whole window.
+ * - `suspect`: not found by the last look. `down`: not found for the whole window, or gone as a process, by the word of a majority.
  * - `gone`: somebody else answers at its address, so that it is certainly not there.
  */
 export type Condition =
@@ -31,6 +32,8 @@ export type Condition =
 export interface Sight extends NodePlace {
   readonly memory: NodeMemory;
   readonly facts: NodeFacts;
+  /** Whether it is there, by the word of everybody who was asked. */
+  readonly presence: Presence;
   readonly condition: Condition;
   /** The last report, also when the node does not answer now. */
   readonly report: NodeReport | null;
@@ -50,6 +53,8 @@ export interface Circumstances {
   readonly nowSeconds: number;
   /** The Raft term of this leadership. */
   readonly term: number;
+  /** Whose word it takes to say that a node is not there. */
+  readonly panel: Panel;
 }
 
 /** Whether the node answers and its last report is from a probe that began at `sinceMs` or later. */

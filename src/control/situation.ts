@@ -5,9 +5,10 @@ import { assert } from '../base/assert.ts';
 import { type NodePlace, allNodes, masterOf, replicasOf } from '../topology/cluster.ts';
 import { UNSEEN_NODE } from '../topology/facts.ts';
 import type { NodeId, Shard } from '../topology/types.ts';
-import { presenceOf } from './evidence.ts';
+import { type Presence, type ReplicasWord, presenceOf } from './evidence.ts';
 import { type Loss, lossOf } from './loss.ts';
-import { type NodeMemory, evidenceOf, unseenNode } from './node-memory.ts';
+import { type Absence, type NodeMemory, evidenceOf, unseenNode, wordsOf } from './node-memory.ts';
+import { heardMsMax } from './settings.ts';
 import { type Need, needOf } from './target.ts';
 
 export interface NodeView extends Sight {
@@ -36,14 +37,55 @@ export function lookAt(parts: Circumstances): Situation {
 function sightOf(parts: Circumstances, place: NodePlace): Sight {
   const { id, address } = place.node;
   const memory = parts.memory.nodes.get(id) ?? unseenNode(address);
+  const presence = presenceAt(parts, place, memory);
   return {
     ...place,
     memory,
     facts: parts.facts.nodes.get(id) ?? UNSEEN_NODE,
-    condition: conditionOf(memory, parts),
+    presence,
+    condition: conditionOf(memory, presence),
     report: memory.look?.report ?? null,
     loss: null,
   };
+}
+
+function presenceAt(parts: Circumstances, place: NodePlace, memory: NodeMemory): Presence {
+  const { settings, nowMs, panel } = parts;
+  const own = evidenceOf(memory, nowMs);
+  const replicas = memory.absence === null ? 'none' : replicasWord(parts, place, memory.absence);
+  return presenceOf({ own, words: wordsOf(memory, nowMs), replicas, panel }, settings);
+}
+
+/**
+ * What the replicas of a missed master say of it. `last_io` counts whole seconds: a replica last heard from its master in the second before the
+ * number it tells. Behind a master that only hangs, and behind dropped packets, its link says `up` for ever, and that number grows (facts section 8);
+ * refused attempts to link renew it, so it counts with a link that is up only.
+ */
+function replicasWord(parts: Circumstances, { node, shard }: NodePlace, { sinceMs }: Absence): ReplicasWord {
+  const { settings, nowMs } = parts;
+  if (node.role !== 'master') return 'none';
+  let word: ReplicasWord = 'none';
+  for (const { id } of replicasOf(shard)) {
+    const memory = parts.memory.nodes.get(id);
+    if (
+      memory === undefined ||
+      memory.absence !== null ||
+      memory.blindSinceMs !== null ||
+      memory.look === null
+    )
+      continue;
+    if (memory.error !== null) continue;
+    const { report, startedAtMs } = memory.look;
+    if (startedAtMs < sinceMs) {
+      word = 'unasked';
+      continue;
+    }
+    if (report.link !== 'up' || report.syncInProgress || report.master !== node.address) continue;
+    const heardSinceMs = startedAtMs - ((report.lastIoSeconds ?? Infinity) + 1) * 1000;
+    if (heardSinceMs >= Math.max(sinceMs, nowMs - heardMsMax(settings))) return 'heard';
+    if (word === 'none') word = 'linked';
+  }
+  return word;
 }
 
 function lossAt(sights: ReadonlyMap<NodeId, Sight>, master: Sight): Loss | null {
@@ -73,10 +115,12 @@ export function masterView(situation: Situation, shard: Shard): NodeView {
   return viewOf(situation, masterOf(shard).id);
 }
 
-/** `missed 3 probes (connection refused)`, for people. */
+/** `missed 3 probes in 6.0 s (connection refused)`, for people. */
 export function silenceText({ memory: { absence, error } }: Sight): string {
   if (absence?.kind === 'stranger') return `is not there: ${absence.why}`;
-  return `missed ${absence?.looks ?? 0} probes (${absence?.why ?? errorText({ error })})`;
+  const lastedMs = absence === null ? 0 : absence.untilMs - absence.sinceMs;
+  const why = absence?.why ?? errorText({ error });
+  return `missed ${absence?.looks ?? 0} probes in ${(lastedMs / 1000).toFixed(1)} s (${why})`;
 }
 
 export function errorText({ error }: Pick<NodeMemory, 'error'>): string {
@@ -88,13 +132,15 @@ export function nodeName(view: NodePlace): string {
   return `${view.node.id.slice(0, 8)} at ${view.node.address}`;
 }
 
-function conditionOf(memory: NodeMemory, { settings, nowMs }: Circumstances): Condition {
-  switch (presenceOf(evidenceOf(memory, nowMs), settings)) {
+function conditionOf(memory: NodeMemory, presence: Presence): Condition {
+  switch (presence) {
     case 'unseen':
       return 'unknown';
     case 'blind':
       return 'blind';
     case 'doubtful':
+    case 'elsewhere':
+    case 'linked':
       return 'suspect';
     case 'silent':
       return 'down';

@@ -47,10 +47,17 @@ export class KvrocksClient {
   /** Connections made for one exchange, so that `close` ends them too. */
   readonly #brief = new Set<NodeConnection>();
   #isClosed = false;
+  #onLost: (address: NodeAddress) => void = () => undefined;
 
   constructor(parts: KvrocksClientParts) {
     this.#parts = parts;
-    this.#pool = new ConnectionPool({ ...parts, replyBytesMax: REPLY_BYTES_MAX });
+    const onLost = (address: NodeAddress): void => this.#onLost(address);
+    this.#pool = new ConnectionPool({ ...parts, replyBytesMax: REPLY_BYTES_MAX, onLost });
+  }
+
+  /** `listener` is told when a node ends its lasting connection: at once when its process ends. One listener. */
+  watchLost(listener: (address: NodeAddress) => void): void {
+    this.#onLost = listener;
   }
 
   /** One look at the node. While a topology is being pushed it waits, and is `timedOut` when its deadline passes first. */

@@ -6,6 +6,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { LoginState, NodeError } from '../control/observation.ts';
 import type { NodeEndpoint } from '../control/node-commands.ts';
+import type { NodeAddress } from '../topology/types.ts';
 import { classifyErrorReply, connectionFailed, deadlinePassed, malformedReply } from './errors.ts';
 import { FirstLine } from './first-line.ts';
 import type { Names } from './names.ts';
@@ -45,6 +46,8 @@ export interface LinkParts {
   readonly names: Names;
   /** Largest reply in bytes. */
   readonly replyBytesMax: number;
+  /** Told when the other end of an open connection ended it: at the end of a process, that is at once. */
+  readonly onLost?: (address: NodeAddress) => void;
 }
 
 /** Requests waiting on one connection, at most. Callers keep to two or three; more is a fault that must not grow. */
@@ -63,6 +66,7 @@ interface Request extends LinkRequest {
 export class Link {
   readonly #endpoint: NodeEndpoint;
   readonly #clock: Clock;
+  readonly #onLost: LinkParts['onLost'];
   readonly #socket: NodeSocket;
   readonly #redis: Redis;
   readonly #guard: ReplyGuard;
@@ -77,9 +81,10 @@ export class Link {
   #isLoginSent: boolean;
   #login: LoginState = 'accepted';
 
-  constructor(endpoint: NodeEndpoint, { clock, names, replyBytesMax }: LinkParts) {
+  constructor(endpoint: NodeEndpoint, { clock, names, replyBytesMax, onLost }: LinkParts) {
     this.#endpoint = endpoint;
     this.#clock = clock;
+    this.#onLost = onLost;
     this.#guard = new ReplyGuard(replyBytesMax);
     this.#isLoginSent = endpoint.password.isEmpty;
     this.#socket = new NodeSocket(endpoint.address, names, (bytes) => this.#onRead(bytes));
@@ -161,6 +166,7 @@ export class Link {
   #onClosed(error: Error | null): void {
     const wasOpen = this.#phase === 'open';
     this.#break(connectionFailed(error, wasOpen), wasOpen);
+    if (wasOpen) this.#onLost?.(this.#endpoint.address);
   }
 
   #onOpen(): void {

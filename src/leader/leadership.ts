@@ -4,13 +4,15 @@ import type { Clock, Timer } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { err, type Result } from '../base/result.ts';
+import type { Observer } from '../control/evidence.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import type { ControlSettings } from '../control/settings.ts';
 import type { ClusterRecord } from '../topology/record.ts';
 import type { Name } from '../topology/types.ts';
-import type { ClusterRecords, LeaderMetrics, NodeClient } from './ports.ts';
+import type { ClusterRecords, LeaderMetrics, NodeClient, Witnesses } from './ports.ts';
 import type { ClusterStatus } from './status.ts';
 import { Supervisor } from './supervisor.ts';
+import { Vantage } from './vantage.ts';
 
 /** The configuration's `controller.failover`. */
 export type LeadershipOptions = ControlSettings;
@@ -19,12 +21,16 @@ export interface LeadershipPorts {
   readonly records: ClusterRecords;
   /** Owned by this object from now on: `stop` closes it. */
   readonly client: NodeClient;
+  /** Closed by `stop`, too. */
+  readonly witnesses: Witnesses;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: LeaderMetrics;
   /** Whether this member still leads exactly this term, as far as it knows. Local and immediate; asked before every act. */
   readonly isCurrent: (term: number) => boolean;
+  /** Gives the lead to a member that sees more of the nodes; resolves when it has it, or not. */
+  readonly giveLead: (to: Observer) => Promise<void>;
 }
 
 /**
@@ -36,6 +42,7 @@ export class Leadership {
   readonly term: number;
   readonly #ports: LeadershipPorts;
   readonly #options: LeadershipOptions;
+  readonly #vantage: Vantage;
   readonly #supervisors = new Map<string, Supervisor>();
   /** Supervisors of deleted clusters that have not ended yet. */
   readonly #ending = new Set<Promise<void>>();
@@ -47,12 +54,19 @@ export class Leadership {
     this.term = term;
     this.#ports = { ...ports, logger: ports.logger.child({ term }) };
     this.#options = options;
+    this.#vantage = new Vantage({
+      ...this.#ports,
+      reach: () => [...this.#supervisors.values()].flatMap((supervisor) => supervisor.reach()),
+    });
   }
 
   /** Starts a supervisor a cluster and follows the records. Call once. */
   start(): void {
     this.#ports.logger.info('leadership.started', { clusters: this.#ports.records.allClusters().length });
     this.#unwatch = this.#ports.records.watch(() => this.#scheduleSync());
+    this.#ports.client.watchLost((address) => {
+      for (const supervisor of this.#supervisors.values()) supervisor.connectionLost(address);
+    });
     this.#sync();
   }
 
@@ -98,7 +112,8 @@ export class Leadership {
     const ending = [...this.#supervisors.values()].map((supervisor) => supervisor.stop());
     this.#supervisors.clear();
     this.#ports.client.close();
-    await Promise.all([...ending, ...this.#ending]);
+    await Promise.all([...ending, ...this.#ending, this.#ports.witnesses.close()]);
+    await this.#vantage.ended();
     this.#ports.logger.info('leadership.stopped');
   }
 
@@ -123,7 +138,9 @@ export class Leadership {
   }
 
   #begin(key: string, record: ClusterRecord): void {
-    const supervisor = new Supervisor(record, { ...this.#ports, term: this.term }, this.#options);
+    const onBetterPlaced = (observers: ReadonlySet<Observer>): void => this.#vantage.notice(observers);
+    const context = { ...this.#ports, term: this.term, onBetterPlaced };
+    const supervisor = new Supervisor(record, context, this.#options);
     this.#supervisors.set(key, supervisor);
     supervisor.start();
   }

@@ -91,7 +91,7 @@ export class NodeWatch {
   /**
    * Looks at these nodes as soon as possible: now, or right after the look under way, whose answer may be older than
    * the question. Such a look can only bring news: its silence is not reported, so that the window of silence
-   * is made of rounds alone, which keep their pace.
+   * is made of rounds alone, which keep their pace. That nobody listens is news.
    */
   lookNow(ids: readonly NodeId[]): void {
     for (const id of ids) {
@@ -165,15 +165,9 @@ function sameEndpoint(left: Node, right: Node): boolean {
   return left.address === right.address && left.password.equals(right.password);
 }
 
-const SILENT: ReadonlySet<NodeErrorKind> = new Set([
-  'connectionRefused',
-  'unreachable',
-  'timedOut',
-  'connectionLost',
-  'garbage',
-]);
+const SILENT: ReadonlySet<NodeErrorKind> = new Set(['unreachable', 'timedOut', 'connectionLost', 'garbage']);
 
-/** Whether nothing of the node came back. */
+/** Whether nothing came back at all. */
 function isSilence(result: ProbeResult): boolean {
   if (result.kind === 'answered') return false;
   return SILENT.has(result.error.kind);

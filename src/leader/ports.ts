@@ -1,10 +1,11 @@
 // What the supervisors need of the world. `server.ts` gives them the adapters.
 
 import type { Result } from '../base/result.ts';
+import type { EvidenceKind, Observer, Panel } from '../control/evidence.ts';
 import type { NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
-import type { ChangeError, ClusterRecord } from '../topology/record.ts';
+import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Name, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
 
 /** The commands a supervisor sends. Each has its own hard deadline in milliseconds, resolves always and never rejects. */
@@ -33,6 +34,8 @@ export interface NodeClient {
   outrun(endpoint: NodeEndpoint, count: number, deadlineMs: number): Promise<Result<void, NodeError>>;
   /** Turns away whoever wants to copy the node, until it is told a topology or starts again. */
   fence(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>>;
+  /** `listener` is told when a node ends its lasting connection: at once when its process ends. One listener. */
+  watchLost(listener: (address: NodeAddress) => void): void;
   /** Closes the lasting connection to a node that is not watched any more. */
   release(address: NodeAddress): void;
   /** Closes everything; what is under way resolves at once as `connectionLost`. */
@@ -59,6 +62,26 @@ export interface ClusterRecords {
   ): Promise<Result<void, ChangeError>>;
   /** Calls `listener` after every applied change of any cluster, but not of facts alone, synchronously. Returns the way to stop. */
   watch(listener: () => void): () => void;
+}
+
+/** The other members of the group as observers. */
+export interface Witnesses {
+  /** Whose word decides, as the membership is now. */
+  panel(): Panel;
+  /**
+   * Has every other voter look at nodes of one cluster. Resolves always, with what they said until the deadline of a look and half a second
+   * passed, which may be nothing; one list for each node asked about.
+   */
+  ask(cluster: ClusterPlace, nodes: readonly NodeId[]): Promise<ReadonlyMap<NodeId, readonly WitnessWord[]>>;
+  /** What is under way ends at once, without a word. */
+  close(): Promise<void>;
+}
+
+export interface WitnessWord {
+  readonly observer: Observer;
+  readonly kind: EvidenceKind;
+  /** What it saw, for people. */
+  readonly why: string;
 }
 
 /** Counts for `/metrics`; every label is a bounded set. */

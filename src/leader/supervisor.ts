@@ -10,6 +10,7 @@ import type {
   Action,
   CommitAction,
   FenceAction,
+  InquireAction,
   MigrateAction,
   OutrunAction,
   PushAction,
@@ -24,6 +25,7 @@ import {
   NO_MEMORY,
   observe,
 } from '../control/memory.ts';
+import type { Observer } from '../control/evidence.ts';
 import type { NodeEndpoint } from '../control/node-commands.ts';
 import type { NodeError } from '../control/observation.ts';
 import type { Problem } from '../control/problems.ts';
@@ -36,19 +38,23 @@ import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topo
 import { LookPacer } from './look-pacer.ts';
 import { type HandRequest, ManualFailover } from './manual-failover.ts';
 import { NodeWatch } from './node-watch.ts';
-import type { ClusterRecords, LeaderMetrics, NodeClient } from './ports.ts';
+import type { ClusterRecords, LeaderMetrics, NodeClient, Witnesses } from './ports.ts';
 import { Reporter } from './reporter.ts';
 import { type ClusterStatus, clusterStatus } from './status.ts';
+import type { Reach } from './vantage.ts';
 
 export interface SupervisorContext {
   readonly term: number;
   readonly isCurrent: (term: number) => boolean;
   readonly records: ClusterRecords;
   readonly client: NodeClient;
+  readonly witnesses: Witnesses;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: LeaderMetrics;
+  /** Told after every decision who sees masters that this member does not. */
+  readonly onBetterPlaced: (observers: ReadonlySet<Observer>) => void;
 }
 
 /** What happens within this time is decided about together: a round of looks at 1,000 nodes is a few decisions, not 1,000. */
@@ -186,8 +192,23 @@ export class Supervisor {
     this.#turnSoon();
   }
 
+  /** The node at `address`, if it is one of this cluster, ended its connection: it is looked at now, not at the next round. */
+  connectionLost(address: NodeAddress): void {
+    const node = nodesOf(this.#record.cluster).find((candidate) => candidate.address === address);
+    if (node !== undefined) this.#watch.lookNow([node.id]);
+  }
+
   status(): ClusterStatus {
     return clusterStatus(this.#record, this.#situation(), this.#problems);
+  }
+
+  /** Every master, and whether it is heard from here. */
+  reach(): readonly Reach[] {
+    const { namespace, cluster } = this.#record;
+    const place = { namespace, cluster: cluster.name };
+    return [...this.#situation().views.values()]
+      .filter(({ node }) => node.role === 'master')
+      .map(({ node, presence }) => ({ place, node: node.id, isReached: presence === 'present' }));
   }
 
   /** See `Leadership.failover`. One at a time. */
@@ -246,6 +267,7 @@ export class Supervisor {
     this.#wakeAt(decision.wakeAtMs);
     this.#expectant.follow(decision.expectant);
     this.#returning.follow(decision.returning);
+    this.#context.onBetterPlaced(decision.betterPlaced);
     this.#noteConvergence();
     this.#manual.turned();
   }
@@ -297,6 +319,8 @@ export class Supervisor {
         return this.#fence(action);
       case 'migrate':
         return this.#migrate(action);
+      case 'inquire':
+        return this.#inquire(action);
       case 'commit':
         return this.#commit(action);
       default:
@@ -381,6 +405,20 @@ export class Supervisor {
     return this.#context.client.migrate(endpoint, range, target, MIGRATE_DEADLINE_MS);
   }
 
+  async #inquire({ nodes }: InquireAction): Promise<void> {
+    const { witnesses, clock } = this.#context;
+    const { namespace, cluster } = this.#record;
+    const askedAtMs = clock.monotonicMs();
+    const said = await witnesses.ask({ namespace, cluster: cluster.name }, nodes);
+    const words = new Map(
+      nodes.map((id) => [
+        id,
+        (said.get(id) ?? []).map(({ observer, kind, why }) => ({ observer, kind, why, askedAtMs })),
+      ]),
+    );
+    this.#happened({ kind: 'inquired', endedAtMs: clock.monotonicMs(), words });
+  }
+
   async #commit(action: CommitAction): Promise<void> {
     const result = await this.#replace(this.#record, action);
     const endedAtMs = this.#context.clock.monotonicMs();
@@ -412,7 +450,7 @@ export class Supervisor {
   }
 
   #circumstances(): Circumstances {
-    const { clock, term } = this.#context;
+    const { clock, term, witnesses } = this.#context;
     return {
       cluster: this.#record.cluster,
       facts: this.#record.facts,
@@ -421,6 +459,7 @@ export class Supervisor {
       nowMs: clock.monotonicMs(),
       nowSeconds: Math.floor(clock.wallMs() / 1000),
       term,
+      panel: witnesses.panel(),
     };
   }
 }

@@ -230,7 +230,8 @@ function newLeader({ driver }: GroupChangesParts, leader: MemberId): Result<NewL
   return ok({ id: leader, address: address.value, term: driver.role.term });
 }
 
-function countedAs(failure: TransferFailure): 'refused' | 'aborted' | 'unknown' {
+/** As which outcome a transfer that failed is counted. */
+export function countedAs(failure: TransferFailure): 'refused' | 'aborted' | 'unknown' {
   return failure.kind === 'notLeader' ? 'refused' : failure.kind;
 }
 

@@ -14,7 +14,7 @@ import { eventLoopScheduler } from '../raft/scheduler.ts';
 import { createTransportCounters, type TransportCounters } from '../raft/transport/counters.ts';
 import { HttpTransport } from '../raft/transport/http-transport.ts';
 import { parsePeerAddress, type PeerOrigin } from '../raft/transport/peer-address.ts';
-import { PeerRequests } from '../raft/transport/peer-requests.ts';
+import { type PeerQuestion, PeerRequests } from '../raft/transport/peer-requests.ts';
 import type { Identity } from '../raft/wal/identity.ts';
 import { nodeFileSystem } from '../raft/wal/node-file-system.ts';
 import { openWal } from '../raft/wal/open.ts';
@@ -35,6 +35,8 @@ export interface Raft {
   /** Takes what peers send. */
   readonly peers: RequestTaker;
   readonly streams: StreamTaker;
+  /** Answers a further kind of question between members; see `PeerRequests`. */
+  serve(path: string, question: PeerQuestion): void;
   /** After the driver: drops what waits for peers. */
   close(): Promise<void>;
 }
@@ -136,6 +138,7 @@ export async function openRaft(config: Config, origin: Origin, parts: RaftParts)
     counters,
     peers: peers.take,
     streams: peers.streams,
+    serve: (path, question) => peers.serve(path, question),
     close: async () => {
       peers.close();
       await transport.close();

@@ -2,6 +2,7 @@
 
 import { afterEach, describe, expect, test } from 'vitest';
 
+import { FEATURE_LEVEL } from '../../src/base/feature-level.ts';
 import {
   type ControllerGroup,
   type ControllerProcess,
@@ -76,14 +77,14 @@ async function risen(group: ControllerGroup, level: number): Promise<void> {
 describe('a group', () => {
   test('stays at the level of its oldest member and rises once that one is upgraded, whoever leads meanwhile', async () => {
     const [group, old] = await startedMixed();
-    await told(group, { group: 1, members: [2, 2, 1] });
+    await told(group, { group: 1, members: [FEATURE_LEVEL, FEATURE_LEVEL, 1] });
     expect((await group.api.post('/api/v1/namespaces', { namespace: 'before' })).status).toBe(201);
     // The old one leads, and then another again: neither raises what not all understand.
     for (const to of [old.id, 1]) {
       const { url } = await group.leader();
       const leads = (await group.leader()).id === to;
       if (!leads) await group.api.sendTo(url, 'POST', '/api/v1/controller/leader/transfer', { body: { to } });
-      await told(group, { group: 1, members: [2, 2, 1] });
+      await told(group, { group: 1, members: [FEATURE_LEVEL, FEATURE_LEVEL, 1] });
     }
     expect(group.logged('raft.feature_level.held').map(({ reason }) => reason)).toContain(
       'member 3 supports level 1',
@@ -91,27 +92,29 @@ describe('a group', () => {
     expect(await old.stop()).toEqual({ code: 0, signal: null });
     old.start();
     await group.ready();
-    await told(group, { group: 2, members: [2, 2, 2] });
-    await risen(group, 2);
-    expect(group.logged('raft.feature_level.raised')).toEqual([expect.objectContaining({ from: 1, to: 2 })]);
+    await told(group, { group: FEATURE_LEVEL, members: [FEATURE_LEVEL, FEATURE_LEVEL, FEATURE_LEVEL] });
+    await risen(group, FEATURE_LEVEL);
+    expect(group.logged('raft.feature_level.raised')).toEqual([
+      expect.objectContaining({ from: 1, to: FEATURE_LEVEL }),
+    ]);
     expect((await group.api.post('/api/v1/namespaces', { namespace: 'after' })).status).toBe(201);
   });
 
   test('does not rise while a member is away, as it may come back as anything', async () => {
     const [group, old] = await startedMixed();
-    await told(group, { group: 1, members: [2, 2, 1] });
+    await told(group, { group: 1, members: [FEATURE_LEVEL, FEATURE_LEVEL, 1] });
     await old.stop();
-    await told(group, { group: 1, members: [2, 2, null] });
+    await told(group, { group: 1, members: [FEATURE_LEVEL, FEATURE_LEVEL, null] });
     // Removed, it does not count any more.
     await group.api.post(PEERS, { id: old.id, operation: 'remove' });
-    await told(group, { group: 2, members: [2, 2] });
+    await told(group, { group: FEATURE_LEVEL, members: [FEATURE_LEVEL, FEATURE_LEVEL] });
   });
 });
 
 describe('a member that does not support the level of its group', () => {
   test('does not start, says why in one line, and is well again with what it says', async () => {
     const group = await started();
-    await risen(group, 2);
+    await risen(group, FEATURE_LEVEL);
     const [follower] = await group.followers();
     if (follower === undefined) throw new Error('two members follow');
     await follower.stop();
@@ -120,7 +123,9 @@ describe('a member that does not support the level of its group', () => {
       { code: 1, signal: null },
       [
         expect.stringMatching(
-          /^kvrocks-controller: .*feature level 2, but raft.feature_level_max is 1 here; remove that setting/,
+          new RegExp(
+            `^kvrocks-controller: .*feature level ${FEATURE_LEVEL}, but raft.feature_level_max is 1 here; remove that setting`,
+          ),
         ),
       ],
     ]);
@@ -130,7 +135,7 @@ describe('a member that does not support the level of its group', () => {
 
   test('is not added when it is there to be asked, and stops by itself when it was not', async () => {
     const group = await started();
-    await risen(group, 2);
+    await risen(group, FEATURE_LEVEL);
     const old = await group.prepareJoiner(4);
     old.start(HELD);
     await waitUntil('the new member to know its group', async () => {
@@ -141,14 +146,14 @@ describe('a member that does not support the level of its group', () => {
     const refused = await group.api.post(PEERS, request);
     expect([refused.status, refused.body.error.message]).toEqual([
       409,
-      expect.stringContaining('supports feature level 1 and the group works at level 2'),
+      expect.stringContaining(`supports feature level 1 and the group works at level ${FEATURE_LEVEL}`),
     ]);
     await old.stop();
     expect((await group.api.post(PEERS, request)).status).toBe(200);
     old.start(HELD);
     const { exit, stderr } = await old.endsByItself();
     expect(exit).toEqual({ code: 1, signal: null });
-    expect(stderr).toContain('feature level 2, but raft.feature_level_max is 1 here');
+    expect(stderr).toContain(`feature level ${FEATURE_LEVEL}, but raft.feature_level_max is 1 here`);
     old.start();
     await group.ready();
   });

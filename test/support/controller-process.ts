@@ -11,6 +11,7 @@ import {
   type MemberConfig,
   writeMemberConfig,
 } from '../../scripts/lib/controller-child.ts';
+import type { NetworkNamespaces } from '../../scripts/lib/network-namespaces.ts';
 import { ApiClient } from './api-client.ts';
 import { freePort } from './free-port.ts';
 import { InVainError, notYet, waitUntil } from './wait-until.ts';
@@ -24,6 +25,8 @@ export interface TrioOptions {
   readonly main?: string;
   /** See `ControllerChildOptions.launcher`. */
   readonly launcher?: readonly string[];
+  /** Each member in a namespace of its own; all on the loopback interface when left out. */
+  readonly network?: NetworkNamespaces;
   /** The host name of the member with this number; all are called by the address they listen at when left out. */
   readonly nameOf?: (id: number) => string;
   /** Founding members; three when left out. */
@@ -213,8 +216,8 @@ export class ControllerGroup {
 
   /** A further member, not running yet, that joins this group when it is started. `peers` are those it asks. */
   async prepareJoiner(id: number, peers?: readonly string[]): Promise<ControllerProcess> {
-    const address = await freeAddress(id, this.#options);
-    const member = new ControllerProcess({ id, address, folder: this.folder, how: howOf(this.#options) });
+    const { address, how } = await freePlace(id, this.#options);
+    const member = new ControllerProcess({ id, address, folder: this.folder, how });
     const asked = peers ?? this.#members.map((other) => other.address);
     configure(member, { peers: asked, clusterState: 'existing' }, this.#options);
     this.#members.push(member);
@@ -309,8 +312,16 @@ function howOf(options: TrioOptions): How {
   };
 }
 
-async function freeAddress(id: number, { nameOf }: TrioOptions): Promise<string> {
-  return `${nameOf?.(id) ?? HOST}:${await freePort()}`;
+/** Where a member listens, and how its process gets there. */
+interface Place {
+  readonly address: string;
+  readonly how: How;
+}
+
+async function freePlace(id: number, options: TrioOptions): Promise<Place> {
+  const seat = await options.network?.add();
+  const how = { ...howOf(options), ...(seat === undefined ? {} : { launcher: seat.launcher }) };
+  return { address: `${options.nameOf?.(id) ?? seat?.host ?? HOST}:${await freePort()}`, how };
 }
 
 function configure(
@@ -335,11 +346,12 @@ function configure(
 /** Three members, or `count`, with configuration files, not running yet. */
 export async function prepareTrio(options: TrioOptions = {}): Promise<Trio> {
   const folder = mkdtempSync(join(tmpdir(), 'kvrocks-controller-'));
-  const addresses: string[] = [];
-  while (addresses.length < (options.count ?? MEMBER_COUNT))
-    addresses.push(await freeAddress(addresses.length + 1, options));
-  const members = addresses.map((address, index) => {
-    const member = new ControllerProcess({ id: index + 1, address, folder, how: howOf(options) });
+  const places: Place[] = [];
+  while (places.length < (options.count ?? MEMBER_COUNT))
+    places.push(await freePlace(places.length + 1, options));
+  const addresses = places.map(({ address }) => address);
+  const members = places.map(({ address, how }, index) => {
+    const member = new ControllerProcess({ id: index + 1, address, folder, how });
     configure(member, { peers: addresses, clusterState: 'new' }, options);
     return member;
   });

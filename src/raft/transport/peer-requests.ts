@@ -40,6 +40,14 @@ export interface PeerRequestsParts extends SnapshotReceiverParts {
   readonly onAddress: (member: MemberId, address: string) => void;
 }
 
+/** A kind of question between members, and who answers it. */
+export interface PeerQuestion {
+  /** Bytes of its body, at most. */
+  readonly bytesMax: number;
+  /** The status and the JSON to answer with. Never rejects. */
+  readonly answer: (body: Uint8Array) => Promise<{ readonly status: number; readonly body: string }>;
+}
+
 /**
  * `POST /raft/messages`: one frame of messages; 204, and each message went to the handler. `POST /raft/snapshot`: some
  * chunks of a snapshot; 200 with what is held now. `GET /raft/identity`: who this member is. Everything else under these
@@ -52,6 +60,7 @@ export class PeerRequests {
   readonly #receiver: SnapshotReceiver;
   /** Messages on connections that stay: how members really talk. */
   readonly streams: MessageStreams;
+  readonly #questions = new Map<string, PeerQuestion>();
   readonly #quietUntilMs = new Map<string, number>();
   readonly #room = new SharedRoom(POSTS_ROOM_BYTES);
 
@@ -82,12 +91,25 @@ export class PeerRequests {
       );
       return true;
     }
+    const question = method === 'POST' ? this.#questions.get(url ?? '') : undefined;
+    if (question !== undefined) {
+      this.#collect(request, response, question.bytesMax, async (body) => {
+        const { status, body: text } = await question.answer(body);
+        this.#answer(response, status, text);
+      });
+      return true;
+    }
     if (method === 'GET' && url === '/raft/identity') {
       this.#answer(response, 200, JSON.stringify(this.#parts.identity()));
       return true;
     }
     return false;
   };
+
+  /** Takes posts at a further path from now on: questions between members that are no business of Raft's. */
+  serve(path: string, question: PeerQuestion): void {
+    this.#questions.set(path, question);
+  }
 
   /** Drops what has arrived of a snapshot. The server stops the requests. */
   close(): void {

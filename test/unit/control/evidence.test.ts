@@ -1,17 +1,39 @@
 import { expect, test } from 'vitest';
 
-import { type Evidence, type EvidenceKind, presenceOf } from '../../../src/control/evidence.ts';
+import {
+  type Evidence,
+  type EvidenceKind,
+  type Presence,
+  type Testimony,
+  type Word,
+  presenceOf,
+} from '../../../src/control/evidence.ts';
 import type { NodeErrorKind } from '../../../src/control/observation.ts';
 import { lookAt, viewOf } from '../../../src/control/situation.ts';
 import { parseNodeId } from '../../../src/topology/node.ts';
 import { valueOf } from '../topology/arbitrary.ts';
 import { FRESH, INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
 
-const SETTINGS = { pingIntervalMs: INTERVAL_MS, maxPingCount: 3, lagMax: 1000 };
+const SETTINGS = { pingIntervalMs: INTERVAL_MS, maxPingCount: 3, restartGraceMs: 800, lagMax: 1000 };
 
 function evidence(kind: EvidenceKind, looks = 1, lastedMs = 0): Evidence {
-  return { observer: 'a', kind, ageMs: 0, lastedMs, looks };
+  return { kind, lastedMs, ofKindMs: lastedMs, looks };
 }
+
+/** The verdict in a group of three, of which this is the first; the others saw these, if anything. */
+function verdict(
+  own: Evidence | null,
+  others: readonly (EvidenceKind | null)[] = [],
+  change: Partial<Testimony> = {},
+): Presence {
+  const words = others.flatMap((kind, index): Word[] =>
+    kind === null ? [] : [{ observer: index + 2, kind, ageMs: 100 }],
+  );
+  const panel = { self: 1, voters: [[1, 2, 3]] };
+  return presenceOf({ own, words, replicas: 'none', panel, ...change }, SETTINGS);
+}
+
+const ALONE = { panel: { self: 1, voters: [[1]] } };
 
 function settled(groupSize = 2): Scene {
   const scene = new Scene(2, groupSize);
@@ -31,28 +53,76 @@ function putStranger(scene: Scene): void {
   scene.set(scene.id(0, 1), { link: 'down' });
 }
 
-test('the verdict: unseen, blind, present, doubtful, silent, gone', () => {
-  expect(presenceOf([], SETTINGS)).toBe('unseen');
-  expect(presenceOf([evidence('ownFault')], SETTINGS)).toBe('blind');
-  expect(presenceOf([evidence('answered')], SETTINGS)).toBe('present');
-  expect(presenceOf([evidence('silent', 2, 1799)], SETTINGS)).toBe('doubtful');
-  expect(presenceOf([evidence('silent', 2, 1800)], SETTINGS)).toBe('silent');
-  expect(presenceOf([evidence('refused', 2, 1800)], SETTINGS)).toBe('silent');
-  expect(presenceOf([evidence('stranger', 1)], SETTINGS)).toBe('doubtful');
-  expect(presenceOf([evidence('stranger', 2)], SETTINGS)).toBe('gone');
+test('the verdict of a group of one: unseen, blind, present, doubtful, silent, gone', () => {
+  const alone = (own: Evidence | null): Presence => verdict(own, [], ALONE);
+  expect(alone(null)).toBe('unseen');
+  expect(alone(evidence('ownFault'))).toBe('blind');
+  expect(alone(evidence('answered'))).toBe('present');
+  expect(alone(evidence('silent', 2, 1799))).toBe('doubtful');
+  expect(alone(evidence('silent', 2, 1800))).toBe('silent');
+  expect(alone(evidence('refused', 2, 799))).toBe('doubtful');
+  expect(alone(evidence('refused', 2, 800))).toBe('silent');
+  expect(alone(evidence('stranger', 1))).toBe('doubtful');
+  expect(alone(evidence('stranger', 2))).toBe('gone');
 });
 
 test('one look never suffices where several are configured, however long it took', () => {
-  expect(presenceOf([evidence('silent', 1, 60_000)], SETTINGS)).toBe('doubtful');
-  expect(presenceOf([evidence('silent', 1, 0)], { ...SETTINGS, maxPingCount: 1 })).toBe('silent');
+  expect(verdict(evidence('silent', 1, 60_000), ['silent'])).toBe('doubtful');
+  const testimony = { own: evidence('silent', 1, 0), words: [], replicas: 'none' as const, ...ALONE };
+  expect(presenceOf(testimony, { ...SETTINGS, maxPingCount: 1 })).toBe('silent');
 });
 
-test('of several observers one that was answered outweighs the others, and one that is blind has no voice', () => {
+test('a node is away by the word of a majority only, whatever the leader sees and for however long', () => {
   const silent = evidence('silent', 5, 60_000);
-  expect(presenceOf([silent, evidence('answered')], SETTINGS)).toBe('present');
-  expect(presenceOf([silent, evidence('ownFault')], SETTINGS)).toBe('silent');
-  expect(presenceOf([silent, evidence('silent', 1, 0)], SETTINGS)).toBe('doubtful');
-  expect(presenceOf([evidence('stranger', 9, 9000), silent], SETTINGS)).toBe('silent');
+  expect(verdict(silent)).toBe('doubtful');
+  expect(verdict(silent, [null, null])).toBe('doubtful');
+  expect(verdict(silent, ['silent'])).toBe('silent');
+  expect(verdict(silent, [null, 'refused'])).toBe('silent');
+  expect(verdict(evidence('refused', 5, 60_000), [])).toBe('doubtful');
+  expect(verdict(evidence('stranger', 5, 60_000), [])).toBe('doubtful');
+});
+
+test('one member that is answered outweighs all others, and one that cannot look has no voice', () => {
+  const silent = evidence('silent', 5, 60_000);
+  expect(verdict(silent, ['silent', 'answered'])).toBe('elsewhere');
+  expect(verdict(evidence('stranger', 5, 60_000), ['stranger', 'answered'])).toBe('elsewhere');
+  expect(verdict(silent, ['ownFault', 'ownFault'])).toBe('doubtful');
+  expect(verdict(silent, ['ownFault', 'silent'])).toBe('silent');
+});
+
+test('words grow old, and count only from members that vote; while the voters change, a majority of both sets is needed', () => {
+  const silent = evidence('silent', 5, 60_000);
+  const old = [{ observer: 2, kind: 'silent', ageMs: 2 * INTERVAL_MS + 2001 }] as const;
+  expect(verdict(silent, [], { words: old })).toBe('doubtful');
+  const learner = [{ observer: 9, kind: 'silent', ageMs: 0 }] as const;
+  expect(verdict(silent, [], { words: learner })).toBe('doubtful');
+  const joint = {
+    panel: {
+      self: 1,
+      voters: [
+        [1, 2, 3],
+        [1, 4, 5],
+      ],
+    },
+  };
+  expect(verdict(silent, ['silent', 'silent'], joint)).toBe('doubtful');
+  expect(verdict(silent, ['silent', null, 'silent'], joint)).toBe('silent');
+});
+
+test('that nobody listens is proof after a short grace: only if all say just that, and no replica is linked or still to be asked', () => {
+  const refused = evidence('refused', 9, 800);
+  expect(verdict(refused, ['refused'])).toBe('silent');
+  expect(verdict(refused, ['refused', 'silent'])).toBe('doubtful');
+  expect(verdict(refused, ['refused'], { replicas: 'linked' })).toBe('doubtful');
+  expect(verdict(refused, ['refused'], { replicas: 'unasked' })).toBe('doubtful');
+  expect(verdict({ ...refused, lastedMs: 900, ofKindMs: 700 }, ['refused'])).toBe('doubtful');
+});
+
+test('a replica that goes on hearing from its master speaks for its life, unless somebody else has its address', () => {
+  const silent = evidence('silent', 5, 60_000);
+  expect(verdict(silent, ['silent', 'silent'], { replicas: 'heard' })).toBe('linked');
+  expect(verdict(silent, ['silent', 'silent'], { replicas: 'linked' })).toBe('silent');
+  expect(verdict(evidence('stranger', 2), ['stranger'], { replicas: 'heard' })).toBe('gone');
 });
 
 test("KA4: a node of another cluster at a dead master's address: failed over on the second look, not after the window", () => {

@@ -7,10 +7,11 @@ import { err, ok } from '../../../src/base/result.ts';
 import type { Action, CommitAction, MigrateAction, PushAction } from '../../../src/control/actions.ts';
 import { type Decision, decide } from '../../../src/control/decide.ts';
 import { type ControlEvent, NO_MEMORY, observe } from '../../../src/control/memory.ts';
+import type { Panel } from '../../../src/control/evidence.ts';
 import type { NodeError, NodeErrorKind, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
 import { findNode, masterOf } from '../../../src/topology/cluster.ts';
 import { type ClusterFacts, factsFor, initialFacts } from '../../../src/topology/facts.ts';
-import type { Cluster, NodeId } from '../../../src/topology/types.ts';
+import type { Cluster, NodeAddress, NodeId } from '../../../src/topology/types.ts';
 import { nodeIdAt, sampleCluster } from '../topology/arbitrary.ts';
 
 export const INTERVAL_MS = 1000;
@@ -36,11 +37,16 @@ export class Scene {
   nowMs = 1_000_000;
   nowSeconds = 1_700_000_000;
   term = 1;
-  settings = { pingIntervalMs: INTERVAL_MS, maxPingCount: 3, lagMax: 1000 };
+  /** A process that is gone has the whole window, unless a test says otherwise. */
+  settings = { pingIntervalMs: INTERVAL_MS, maxPingCount: 3, restartGraceMs: 600_000, lagMax: 1000 };
+  /** A group of one: nobody else is asked. */
+  panel: Panel = { self: 1, voters: [[1]] };
   /** What was only written down, apart from what was decided. */
   notes = 0;
   /** What each node answers; null for no answer at all. */
   readonly answers = new Map<NodeId, NodeReport | NodeError | null>();
+  /** Since when a node brings no report. */
+  readonly #awaySinceMs = new Map<NodeAddress, number>();
 
   constructor(shardCount = 2, groupSize = 2) {
     this.cluster = sampleCluster(shardCount, groupSize);
@@ -92,14 +98,25 @@ export class Scene {
     const answer = this.answers.get(id) ?? null;
     const startedAtMs = this.nowMs;
     this.nowMs += 5;
+    if (answer !== null && 'version' in answer) this.#awaySinceMs.delete(node.address);
+    else if (!this.#awaySinceMs.has(node.address)) this.#awaySinceMs.set(node.address, startedAtMs);
     this.tell({
       kind: 'probed',
       node: id,
       address: node.address,
       startedAtMs,
       endedAtMs: this.nowMs,
-      result: toResult(answer),
+      result: toResult(this.#heard(answer, startedAtMs)),
     });
+  }
+
+  /** A replica hears no more of a master that does not answer, whatever its link says (facts section 8). */
+  #heard(answer: NodeReport | NodeError | null, nowMs: number): NodeReport | NodeError | null {
+    if (answer === null || !('version' in answer) || answer.master === null) return answer;
+    const sinceMs = this.#awaySinceMs.get(answer.master);
+    const { lastIoSeconds } = answer;
+    if (sinceMs === undefined || lastIoSeconds === null) return answer;
+    return { ...answer, lastIoSeconds: Math.max(lastIoSeconds, Math.floor((nowMs - sinceMs) / 1000) + 1) };
   }
 
   tell(...events: ControlEvent[]): void {

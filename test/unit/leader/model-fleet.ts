@@ -100,6 +100,8 @@ export class ModelFleet implements NodeClient {
   readonly nodes = new Map<NodeAddress, ModelNode>();
   readonly released: NodeAddress[] = [];
   readonly #clock: Clock;
+  /** Since when a replica was first seen to hear no more of a master. */
+  readonly #quietSinceMs = new Map<NodeAddress, number>();
   readonly #abort = new Set<(error: NodeError) => void>();
   /** Every push in the order in which they were sent. */
   readonly pushOrder: { readonly address: NodeAddress; readonly version: number }[] = [];
@@ -107,6 +109,8 @@ export class ModelFleet implements NodeClient {
   earlyPushes = 0;
   isCommitted: (push: TopologyPush, address: NodeAddress) => boolean = () => true;
   isClosed = false;
+  /** To be called when a process ends. */
+  onLost: (address: NodeAddress) => void = () => undefined;
 
   constructor(clock: Clock, addresses: readonly NodeAddress[]) {
     this.#clock = clock;
@@ -134,11 +138,26 @@ export class ModelFleet implements NodeClient {
   async probe(endpoint: NodeEndpoint, deadlineMs: number): Promise<ProbeResult> {
     const outcome = await this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
       node.probes += 1;
-      return ok(node.report());
+      return ok(this.#reportOf(node));
     });
     return outcome.ok
       ? { kind: 'answered', report: outcome.value }
       : { kind: 'failed', error: outcome.error };
+  }
+
+  /** A replica loses its link to a master that died, and only hears no more of one that hangs (facts section 8). */
+  #reportOf(node: ModelNode): NodeReport {
+    const report = node.report();
+    const master = report.master === null ? undefined : this.nodes.get(report.master);
+    if (master === undefined || master.state === 'up') {
+      if (master !== undefined) this.#quietSinceMs.delete(master.address);
+      return report;
+    }
+    if (master.state === 'dead') return { ...report, link: 'down' };
+    const nowMs = this.#clock.monotonicMs();
+    const sinceMs = this.#quietSinceMs.get(master.address) ?? nowMs;
+    this.#quietSinceMs.set(master.address, sinceMs);
+    return { ...report, lastIoSeconds: Math.floor((nowMs - sinceMs) / 1000) + 1 };
   }
 
   setTopology(
@@ -181,6 +200,10 @@ export class ModelFleet implements NodeClient {
       node.isFenced = true;
       return ok(undefined);
     });
+  }
+
+  watchLost(listener: (address: NodeAddress) => void): void {
+    this.onLost = listener;
   }
 
   release(address: NodeAddress): void {

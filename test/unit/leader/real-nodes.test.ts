@@ -16,6 +16,7 @@ import { createCluster } from '../../../src/topology/create-cluster.ts';
 import type { Cluster } from '../../../src/topology/types.ts';
 import { type KvrocksNode, startKvrocksNode } from '../../support/kvrocks-node.ts';
 import { notYet, waitUntil } from '../../support/wait-until.ts';
+import { ModelWitnesses } from './model-witnesses.ts';
 import { ModelRecords } from './model-records.ts';
 import { nameOf } from './scene.ts';
 
@@ -66,6 +67,7 @@ async function start(shards: number, replicas: number): Promise<ModelRecords> {
     {
       records,
       client: new KvrocksClient({ clock: systemClock, names: new NameResolver({ clock: systemClock }) }),
+      witnesses: new ModelWitnesses(),
       clock: systemClock,
       random,
       logger: silent,
@@ -76,8 +78,9 @@ async function start(shards: number, replicas: number): Promise<ModelRecords> {
         commit: () => undefined,
       },
       isCurrent: () => true,
+      giveLead: () => Promise.resolve(),
     },
-    { pingIntervalMs: 200, maxPingCount: 3, lagMax: 10_000 },
+    { pingIntervalMs: 200, maxPingCount: 3, restartGraceMs: 800, lagMax: 10_000 },
   );
   leadership.start();
   await until('the cluster has converged', () => leadership?.status(NAMESPACE, NAME)?.isConverged === true);

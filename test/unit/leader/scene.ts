@@ -13,11 +13,18 @@ import { parseAddress } from '../../../src/topology/node.ts';
 import { isolationText, setNodesText } from '../../../src/topology/setnodes-text.ts';
 import type { Cluster, Name, Node, NodeAddress } from '../../../src/topology/types.ts';
 import { FakeClock } from './fake-clock.ts';
+import { ModelWitnesses } from './model-witnesses.ts';
 import { ModelFleet, type ModelNode } from './model-fleet.ts';
 import { ModelRecords } from './model-records.ts';
 
 export const PING_INTERVAL_MS = 1000;
-export const OPTIONS: LeadershipOptions = { pingIntervalMs: PING_INTERVAL_MS, maxPingCount: 3, lagMax: 1000 };
+/** A process that is gone has the whole window, unless a test says otherwise. */
+export const OPTIONS: LeadershipOptions = {
+  pingIntervalMs: PING_INTERVAL_MS,
+  maxPingCount: 3,
+  restartGraceMs: 600_000,
+  lagMax: 1000,
+};
 
 export interface LogLine {
   readonly level: string;
@@ -33,12 +40,18 @@ export class Scene {
   readonly namespace = nameOf('ns');
   readonly name = nameOf('c');
   readonly fleet: ModelFleet;
+  /** The other members: a group of one, unless a test adds some. */
+  readonly witnesses = new ModelWitnesses();
+  readonly #options: LeadershipOptions;
+  /** Members to whom the lead was given. */
+  readonly givenTo: number[] = [];
   leadership: Leadership;
   /** The term this member believes to lead. */
   currentTerm = 1;
 
   /** One cluster of `shards` shards with `replicas` nodes each (the master included), stored and not yet pushed. */
-  constructor(shards: number, replicas: number) {
+  constructor(shards: number, replicas: number, options = OPTIONS) {
+    this.#options = options;
     const addresses = Array.from({ length: shards * replicas }, (_, index) => addressOf(7000 + index));
     this.fleet = new ModelFleet(this.clock, addresses);
     this.put(this.namespace, makeCluster(this.name, addresses, replicas));
@@ -53,13 +66,18 @@ export class Scene {
     const ports = {
       records: this.records,
       client,
+      witnesses: this.witnesses,
       clock: this.clock,
       random: createSeededRandom(term),
       logger: this.#logger({}),
       metrics: this.#metrics(),
       isCurrent: (asked: number) => asked === this.currentTerm,
+      giveLead: (to: number) => {
+        this.givenTo.push(to);
+        return Promise.resolve();
+      },
     };
-    return new Leadership(term, ports, OPTIONS);
+    return new Leadership(term, ports, this.#options);
   }
 
   get cluster(): Cluster {

@@ -1,6 +1,7 @@
 // The way from a leader to a node: what keeps requests from arriving, what a look shows, and which connections are open.
 
 import type { Result } from '../../../../src/base/result.ts';
+import type { EvidenceKind } from '../../../../src/control/evidence.ts';
 import type { NodeError, ProbeResult } from '../../../../src/control/observation.ts';
 import type { NodeAddress } from '../../../../src/topology/types.ts';
 import { type ModelNode, failure, probeFailure } from './node.ts';
@@ -65,6 +66,16 @@ export class Access {
       this.#history.set(where, [...(this.#history.get(where) ?? []), look].slice(-HISTORY_LOOKS));
     }
     return result;
+  }
+
+  /** What another member sees of the node; null when its word does not come. */
+  word(where: NodeAddress): EvidenceKind | null {
+    const node = this.#world.nodeAt(where);
+    if (this.#world.chance(this.#world.weather.lossPercent)) return null;
+    if (node.isCutFromControl && node.isCutFromAll) return 'silent';
+    if (node.stranger !== null) return node.stranger.kind === 'garbage' ? 'silent' : 'stranger';
+    if (node.life === 'up') return 'answered';
+    return node.life === 'dead' ? 'refused' : 'silent';
   }
 
   /** What keeps a request from being executed. */

@@ -6,6 +6,7 @@ import type {
   CommitAction,
   CommitReason,
   FenceAction,
+  InquireAction,
   MigrateAction,
   OutrunAction,
   PushAction,
@@ -13,11 +14,13 @@ import type {
 import { type Decision, decide } from '../../../../src/control/decide.ts';
 import { chooseByHand, floorOf } from '../../../../src/control/failover-by-hand.ts';
 import { type ControlEvent, NO_MEMORY, forgetNode, observe } from '../../../../src/control/memory.ts';
+import type { Panel } from '../../../../src/control/evidence.ts';
+import type { WordMemory } from '../../../../src/control/node-memory.ts';
 import type { NodeError } from '../../../../src/control/observation.ts';
 import type { ControlSettings } from '../../../../src/control/settings.ts';
 import type { Circumstances } from '../../../../src/control/sight.ts';
 import { lookAt } from '../../../../src/control/situation.ts';
-import { masterOf, migrationsOf } from '../../../../src/topology/cluster.ts';
+import { findNode, masterOf, migrationsOf } from '../../../../src/topology/cluster.ts';
 import { openPromotion } from '../../../../src/topology/facts.ts';
 import { containsSlot, slotSetOf } from '../../../../src/topology/slot.ts';
 import { isolationText } from '../../../../src/topology/setnodes-text.ts';
@@ -36,8 +39,12 @@ export const LAG_MAX = 8;
 const SETTINGS: ControlSettings = {
   pingIntervalMs: INTERVAL_MS,
   maxPingCount: MAX_PING_COUNT,
+  restartGraceMs: 800,
   lagMax: LAG_MAX,
 };
+
+/** The leader, whoever it is, is the first of three. */
+const PANEL: Panel = { self: 1, voters: [[1, 2, 3]] };
 
 /** What a leader sees is written down this much later at most; what it had no time for is lost with it. */
 const WRITTEN_DOWN_MS = 2000;
@@ -118,7 +125,11 @@ export class Controller {
     this.#leaderSinceMs = this.#world.nowMs;
     this.#access.disconnect();
     this.#world.ledger.forgotHandOvers();
-    for (const node of this.#world.nodes) node.reachedMs = Infinity;
+    for (const node of this.#world.nodes) {
+      node.reachedMs = Infinity;
+      // What kept the old leader from it may not keep the new one.
+      if (!node.isCutFromAll) node.isCutFromControl = false;
+    }
     this.term += 1;
   }
 
@@ -194,7 +205,8 @@ export class Controller {
     const { nowMs } = this.#world;
     const nowSeconds = NOW_SECONDS + Math.floor(nowMs / 1000);
     const { cluster, facts } = this.records;
-    return { cluster, facts, memory: this.#memory, settings: SETTINGS, nowMs, nowSeconds, term: this.term };
+    const known = { cluster, facts, memory: this.#memory };
+    return { ...known, settings: SETTINGS, nowMs, nowSeconds, term: this.term, panel: PANEL };
   }
 
   #observe(events: readonly ControlEvent[]): void {
@@ -209,11 +221,30 @@ export class Controller {
         return { kind: 'pushed', node: action.node, endedAtMs, result: this.#push(action) };
       case 'fence':
         return { kind: 'fenced', node: action.node, endedAtMs, result: this.#fence(action) };
+      case 'inquire':
+        return { kind: 'inquired', endedAtMs, words: this.#inquire(action) };
       case 'outrun':
         return { kind: 'outran', node: action.node, endedAtMs, result: this.#outrun(action) };
       default:
         return { kind: 'migrateAnswered', shard: action.shard, endedAtMs, result: this.#migrate(action) };
     }
+  }
+
+  #inquire({ nodes }: InquireAction): ReadonlyMap<NodeId, readonly WordMemory[]> {
+    const others = PANEL.voters.flat().filter((voter) => voter !== PANEL.self);
+    return new Map(
+      nodes.map((id) => {
+        const place = present(
+          findNode(this.records.cluster, id),
+          'asked about is only who is in the cluster',
+        );
+        const words = others.flatMap((observer): WordMemory[] => {
+          const kind = this.#access.word(place.node.address);
+          return kind === null ? [] : [{ observer, kind, why: kind, askedAtMs: this.#world.nowMs }];
+        });
+        return [id, words];
+      }),
+    );
   }
 
   #push(action: PushAction): Result<void, NodeError> {

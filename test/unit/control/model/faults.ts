@@ -179,6 +179,7 @@ export class Faults {
         return;
       case 'cutFromControl':
         this.#flag(node, 'isCutFromControl', 15);
+        node.isCutFromAll = this.#world.chance(50);
         return;
       case 'stranger':
         this.#replace(node);

@@ -88,6 +88,8 @@ export class ModelNode {
   isCutFromMaster = false;
   /** Packets between it and the controllers are dropped. */
   isCutFromControl = false;
+  /** The other members cannot reach it either, while the leader cannot. */
+  isCutFromAll = false;
   isPasswordWrong = false;
   /** Only controllers know its password, until it starts again. */
   isFenced = false;

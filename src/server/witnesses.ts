@@ -1,0 +1,76 @@
+// Joins the members' looks for each other to Raft: who is asked, and who answers.
+
+import type { LookupFunction } from 'node:net';
+
+import { WITNESS_LEVEL } from '../base/feature-level.ts';
+import type { Panel } from '../control/evidence.ts';
+import type { KvrocksClient } from '../kvrocks/client.ts';
+import { probeDeadlineMs } from '../leader/node-watch.ts';
+import { allVoters } from '../raft/core/membership.ts';
+import type { MemberId, Membership } from '../raft/core/types.ts';
+import { parsePeerAddress } from '../raft/transport/peer-address.ts';
+import type { Registry } from '../registry/registry.ts';
+import { systemClock } from '../system/clock.ts';
+import { parseName } from '../topology/name.ts';
+import { type Peer, WitnessPanel } from '../witness/panel.ts';
+import { BODY_BYTES_MAX, WITNESS_PATH } from '../witness/wire.ts';
+import { Witness } from '../witness/witness.ts';
+import type { Raft } from './raft.ts';
+
+export interface WitnessParts {
+  readonly raft: Raft;
+  readonly self: MemberId;
+  readonly lookup: LookupFunction;
+  readonly featureLevel: () => number;
+  readonly pingIntervalMs: number;
+}
+
+/** Answers from now on what other members ask; the client is for these looks alone. */
+export function serveWitness({
+  raft,
+  registry,
+  client,
+}: {
+  readonly raft: Raft;
+  readonly registry: Registry;
+  readonly client: KvrocksClient;
+}): void {
+  const witness = new Witness({
+    findCluster: (namespace, cluster) => {
+      const [inNamespace, name] = [parseName(namespace), parseName(cluster)];
+      return inNamespace.ok && name.ok ? registry.getCluster(inNamespace.value, name.value) : null;
+    },
+    probe: (endpoint, deadlineMs) => client.probe(endpoint, deadlineMs),
+    release: (address) => client.release(address),
+    term: () => raft.driver.role.term,
+    clusterId: raft.identity.clusterId,
+  });
+  raft.serve(WITNESS_PATH, { bytesMax: BODY_BYTES_MAX, answer: (body) => witness.answer(body) });
+}
+
+/** For the leadership of one term. */
+export function witnessPanel(term: number, parts: WitnessParts): WitnessPanel {
+  const { raft, self, lookup, featureLevel, pingIntervalMs } = parts;
+  const { driver, identity } = raft;
+  return new WitnessPanel({
+    clock: systemClock,
+    lookup,
+    clusterId: identity.clusterId,
+    term,
+    panel: () => panelOf(driver.membership, self, featureLevel()),
+    peers: () => peersOf(driver.membership, self),
+    lookMs: probeDeadlineMs(pingIntervalMs),
+  });
+}
+
+/** Members of earlier releases cannot be asked: as long as there are such, the leader's own word decides, as it does for them. */
+function panelOf({ voterSets }: Membership, self: MemberId, level: number): Panel {
+  return { self, voters: level >= WITNESS_LEVEL ? voterSets : [[self]] };
+}
+
+function peersOf(membership: Membership, self: MemberId): readonly Peer[] {
+  return allVoters(membership).flatMap((id): Peer[] => {
+    const origin = parsePeerAddress(membership.addresses.get(id) ?? '');
+    return id === self || !origin.ok ? [] : [{ id, origin: origin.value }];
+  });
+}
