@@ -324,6 +324,7 @@ function createMember(
     },
     failovers: terms,
     attention: terms,
+    insight: terms,
     metrics,
     clock: systemClock,
     random,

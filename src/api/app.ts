@@ -16,6 +16,7 @@ import { RouteIndex } from './route-table.ts';
 import { backupRoutes } from './routes/backup.ts';
 import { clusterRoutes } from './routes/clusters.ts';
 import { healthRoutes } from './routes/health.ts';
+import { insightRoutes, staleInsightRoutes } from './routes/insight.ts';
 import { migrationRoutes } from './routes/migrations.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
@@ -31,7 +32,10 @@ const CLIENT_LEFT = 499;
  * before it gets here.
  */
 export function createApp(dependencies: ApiDependencies): Hono {
-  const own = new Hono().route('/', healthRoutes(dependencies)).route(API, groupRoutes(dependencies));
+  const own = new Hono()
+    .route('/', healthRoutes(dependencies))
+    .route(API, groupRoutes(dependencies))
+    .route(API, staleInsightRoutes(dependencies));
   const taking = { ...dependencies, admissions: new AdmissionQueue(dependencies.clock) };
   const leaderOnly = new Hono()
     .route(API, namespaceRoutes(dependencies))
@@ -40,6 +44,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .route(API, nodeRoutes(taking))
     .route(API, migrationRoutes(dependencies))
     .route(API, groupChangeRoutes(dependencies))
+    .route(API, insightRoutes(dependencies))
     .route(API, backupRoutes(dependencies));
   const routes = new RouteIndex([...own.routes, ...leaderOnly.routes]);
   const known: Hono = new Hono()

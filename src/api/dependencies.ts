@@ -11,6 +11,7 @@ import type {
   Failovers,
   GroupChanges,
   GroupView,
+  Insight,
   LeaderWait,
   NodeInspector,
   RequestMetrics,
@@ -25,6 +26,7 @@ export interface ApiDependencies {
   readonly inspector: NodeInspector;
   readonly failovers: Failovers;
   readonly attention: Attention;
+  readonly insight: Insight;
   readonly metrics: RequestMetrics;
   readonly clock: Clock;
   readonly random: Random;

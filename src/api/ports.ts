@@ -1,10 +1,12 @@
 // What the routes need of the rest of the program. `server.ts` joins them with the registry, the leader and Raft.
 
 import type { Result } from '../base/result.ts';
+import type { Explanation } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import type { SlotService } from '../control/imported-hand-over.ts';
 import type { NodeEndpoint } from '../control/node-commands.ts';
 import type { NodeError, SourceJob, TargetJob } from '../control/observation.ts';
+import type { ClusterStatus } from '../control/status.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Name, NodeAddress, NodeId, NodeRole, Slot } from '../topology/types.ts';
@@ -170,6 +172,13 @@ export interface SameProcesses {
 export interface Attention {
   /** Has its nodes looked at now instead of at the next round; nothing where this member does not lead. */
   nudge(namespace: Name, cluster: Name): void;
+}
+
+/** What the leader sees and why it does, or does not, act; null where this member does not lead or has not looked yet. */
+export interface Insight {
+  status(place: ClusterPlace): ClusterStatus | null;
+  /** The shard has to be there. */
+  explain(place: ClusterPlace, shardIndex: number): Explanation | null;
 }
 
 /** Manual failover, run by the leader of the current term. */

@@ -80,26 +80,53 @@ const INTERVAL_TOLERANCE = 0.9;
  * process is gone: it has only the time of a quick restart.
  */
 export function presenceOf(testimony: Testimony, settings: ControlSettings): Presence {
-  const { own, replicas } = testimony;
+  const { own, replicas, panel } = testimony;
   if (own === null) return 'unseen';
   if (own.kind === 'answered') return 'present';
   if (own.kind === 'ownFault') return 'blind';
-  const ageMsMax = wordAgeMsMax(settings);
-  const words = testimony.words.filter(({ kind, ageMs }) => kind !== 'ownFault' && ageMs <= ageMsMax);
+  const words = validWords(testimony, settings);
   if (words.some(({ kind }) => kind === 'answered')) return 'elsewhere';
-  if (!isMajority(testimony.panel, words)) return 'doubtful';
-  const isAll = (kind: EvidenceKind): boolean =>
-    own.kind === kind && words.every((word) => word.kind === kind);
-  if (isAll('stranger') && own.looks >= STRANGER_LOOKS) return 'gone';
+  if (!isMajority(panel, words)) return 'doubtful';
+  if (isProvenElse(own, words)) return 'gone';
   if (replicas === 'heard') return 'linked';
-  if (isAll('refused') && replicas === 'none' && own.ofKindMs >= settings.restartGraceMs) return 'silent';
+  return leftMs(testimony, settings) <= 0 ? 'silent' : 'doubtful';
+}
+
+/** What others saw that counts still. */
+export function validWords({ words }: Pick<Testimony, 'words'>, settings: ControlSettings): readonly Word[] {
+  const ageMsMax = wordAgeMsMax(settings);
+  return words.filter(({ kind, ageMs }) => kind !== 'ownFault' && ageMs <= ageMsMax);
+}
+
+/** By everybody's word somebody else has its address. */
+function isProvenElse(own: Evidence, words: readonly Word[]): boolean {
+  return isUnanimous('stranger', own, words) && own.looks >= STRANGER_LOOKS;
+}
+
+/** By everybody's word nobody listens any more, and no replica says otherwise. */
+export function isProcessGone(testimony: Testimony, settings: ControlSettings): boolean {
+  const { own, replicas } = testimony;
+  return own !== null && replicas === 'none' && isUnanimous('refused', own, validWords(testimony, settings));
+}
+
+function isUnanimous(kind: EvidenceKind, own: Evidence, words: readonly Word[]): boolean {
+  return own.kind === kind && words.every((word) => word.kind === kind);
+}
+
+/** Milliseconds that it has to be missed for still, as seen by the last look; at most 0 when that is over. Infinity before the first look. */
+export function leftMs(testimony: Testimony, settings: ControlSettings): number {
+  const { own } = testimony;
+  if (own === null) return Infinity;
+  const graceMs = isProcessGone(testimony, settings) ? settings.restartGraceMs - own.ofKindMs : Infinity;
   const neededMs = (failureWindowMs(settings) - settings.pingIntervalMs) * INTERVAL_TOLERANCE;
   const looksMin = Math.min(2, settings.maxPingCount);
-  return own.lastedMs >= neededMs && own.looks >= looksMin ? 'silent' : 'doubtful';
+  // However long one look took, another has to follow.
+  const windowMs = Math.max(neededMs - own.lastedMs, own.looks >= looksMin ? -Infinity : 1);
+  return Math.min(graceMs, windowMs);
 }
 
 /** Whether those who gave their word, and the one that asked, are a majority. */
-function isMajority({ self, voters }: Panel, words: readonly Word[]): boolean {
+export function isMajority({ self, voters }: Panel, words: readonly Word[]): boolean {
   const heard = new Set<Observer>([self, ...words.map(({ observer }) => observer)]);
   return voters.every((set) => set.filter((voter) => heard.has(voter)).length * 2 > set.length);
 }

@@ -5,7 +5,7 @@ import { assert } from '../base/assert.ts';
 import { type NodePlace, allNodes, masterOf, replicasOf } from '../topology/cluster.ts';
 import { UNSEEN_NODE } from '../topology/facts.ts';
 import type { NodeId, Shard } from '../topology/types.ts';
-import { type Presence, type ReplicasWord, presenceOf } from './evidence.ts';
+import { type Presence, type ReplicasWord, type Testimony, presenceOf } from './evidence.ts';
 import { type Loss, lossOf } from './loss.ts';
 import { type Absence, type NodeMemory, evidenceOf, unseenNode, wordsOf } from './node-memory.ts';
 import { heardMsMax } from './settings.ts';
@@ -37,7 +37,7 @@ export function lookAt(parts: Circumstances): Situation {
 function sightOf(parts: Circumstances, place: NodePlace): Sight {
   const { id, address } = place.node;
   const memory = parts.memory.nodes.get(id) ?? unseenNode(address);
-  const presence = presenceAt(parts, place, memory);
+  const presence = presenceOf(testimonyOf(parts, place, memory), parts.settings);
   return {
     ...place,
     memory,
@@ -49,11 +49,12 @@ function sightOf(parts: Circumstances, place: NodePlace): Sight {
   };
 }
 
-function presenceAt(parts: Circumstances, place: NodePlace, memory: NodeMemory): Presence {
-  const { settings, nowMs, panel } = parts;
+/** All that speaks for and against the presence of a node. */
+export function testimonyOf(parts: Circumstances, place: NodePlace, memory: NodeMemory): Testimony {
+  const { nowMs, panel } = parts;
   const own = evidenceOf(memory, nowMs);
   const replicas = memory.absence === null ? 'none' : replicasWord(parts, place, memory.absence);
-  return presenceOf({ own, words: wordsOf(memory, nowMs), replicas, panel }, settings);
+  return { own, words: wordsOf(memory, nowMs), replicas, panel };
 }
 
 /**

@@ -5,12 +5,13 @@ import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { err, type Result } from '../base/result.ts';
 import type { Observer } from '../control/evidence.ts';
+import type { Explanation } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import type { ControlSettings } from '../control/settings.ts';
 import type { ClusterRecord } from '../topology/record.ts';
 import type { Name } from '../topology/types.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient, Witnesses } from './ports.ts';
-import type { ClusterStatus } from './status.ts';
+import type { ClusterStatus } from '../control/status.ts';
 import { Supervisor } from './supervisor.ts';
 import { Vantage } from './vantage.ts';
 
@@ -84,6 +85,11 @@ export class Leadership {
   /** What the supervisor of a cluster sees; null when there is none. */
   status(namespace: Name, cluster: Name): ClusterStatus | null {
     return this.#supervisors.get(keyOf(namespace, cluster))?.status() ?? null;
+  }
+
+  /** As `Supervisor.explain`; null also when there is no such cluster. */
+  explain(namespace: Name, cluster: Name, shardIndex: number): Explanation | null {
+    return this.#supervisors.get(keyOf(namespace, cluster))?.explain(shardIndex) ?? null;
   }
 
   /** The status of every cluster, for metrics. */

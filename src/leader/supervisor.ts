@@ -16,6 +16,7 @@ import type {
   PushAction,
 } from '../control/actions.ts';
 import { type Decision, decide } from '../control/decide.ts';
+import { type Explanation, explain } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal } from '../control/failover-request.ts';
 import {
   type ControlEvent,
@@ -40,7 +41,7 @@ import { type HandRequest, ManualFailover } from './manual-failover.ts';
 import { NodeWatch } from './node-watch.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient, Witnesses } from './ports.ts';
 import { Reporter } from './reporter.ts';
-import { type ClusterStatus, clusterStatus } from './status.ts';
+import { type ClusterStatus, clusterStatus } from '../control/status.ts';
 import type { Reach } from './vantage.ts';
 
 export interface SupervisorContext {
@@ -190,6 +191,13 @@ export class Supervisor {
   nudge(): void {
     this.#watch.lookNow(nodesOf(this.#record.cluster).map((node) => node.id));
     this.#turnSoon();
+  }
+
+  /** Why the master of the shard is replaced, or not; null when there is no such shard. */
+  explain(shardIndex: number): Explanation | null {
+    const situation = this.#situation();
+    const shard = situation.cluster.shards[shardIndex];
+    return shard === undefined ? null : explain(situation, shard);
   }
 
   /** The node at `address`, if it is one of this cluster, ended its connection: it is looked at now, not at the next round. */

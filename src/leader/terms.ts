@@ -1,10 +1,12 @@
 // Starts a leadership when the lead stands and stops it when it is lost.
 
 import { err, type Result } from '../base/result.ts';
+import type { Explanation } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
+import type { ClusterPlace } from '../topology/record.ts';
 import type { Name } from '../topology/types.ts';
 import type { Leadership } from './leadership.ts';
-import type { ClusterStatus } from './status.ts';
+import type { ClusterStatus } from '../control/status.ts';
 
 /** What is known of the own place in the group. */
 export interface LeadView {
@@ -37,6 +39,16 @@ export class LeadershipTerms {
   /** The status of every cluster; empty on a member that does not lead. */
   statuses(): readonly ClusterStatus[] {
     return this.#current?.statuses() ?? [];
+  }
+
+  /** What the leadership of the present term sees of a cluster; null where there is none. */
+  status({ namespace, cluster }: ClusterPlace): ClusterStatus | null {
+    return this.#current?.status(namespace, cluster) ?? null;
+  }
+
+  /** Why it replaces the master of a shard, or does not; null likewise. */
+  explain({ namespace, cluster }: ClusterPlace, shardIndex: number): Explanation | null {
+    return this.#current?.explain(namespace, cluster, shardIndex) ?? null;
   }
 
   /** Has the nodes of a cluster looked at at once by the leadership of the present term, if there is one. */

@@ -1,7 +1,7 @@
 // The numbers of this member at the moment of a scrape.
 
 import type { LeadCounts, ClusterSample, RaftSample } from '../telemetry/metrics.ts';
-import type { ClusterStatus } from '../leader/status.ts';
+import type { ClusterStatus } from '../control/status.ts';
 import type { RoleView } from '../raft/core/step.ts';
 import type { DriverStatus } from '../raft/status.ts';
 import type { TransportCounters } from '../raft/transport/counters.ts';

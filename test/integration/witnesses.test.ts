@@ -89,6 +89,18 @@ describe.runIf(missing === null)('in a network that is cut', () => {
       detail: /a replica of it still hears from it/,
     });
     await stage.untilWritable(master, 'while', 'nobody looks');
+    const { explain } = (await stage.api.get(stage.path('c', '/shards/0/explain'))).body.data;
+    expect(explain).toMatchObject({ verdict: 'waiting', next: null });
+    expect(explain.gates).toMatchObject([
+      { gate: 'missed', verdict: 'pass' },
+      { gate: 'confirmed', verdict: 'pass' },
+      { gate: 'replicas', verdict: 'wait' },
+      { gate: 'time', verdict: 'not_reached' },
+      { gate: 'candidate', verdict: 'not_reached' },
+    ]);
+    const { status } = (await stage.api.get(stage.path('c', '/status'))).body.data;
+    expect(status.problems.map(({ kind }: { readonly kind: string }) => kind)).toContain('masterUnconfirmed');
+    expect(status.nodes[0].witnesses.length).toBeGreaterThanOrEqual(2);
     await network().heal();
     await expectEqualCopies(stage, 'c');
     expect(failovers(found)).toBe(0);

@@ -13,6 +13,7 @@ import type {
   GroupMembers,
   GroupStatus,
   LeaderWait,
+  Insight,
   NodeInspection,
   NodeInspector,
   RequestLabels,
@@ -136,6 +137,8 @@ export interface TestApi {
   featureLevel: number;
   /** Backups opened so far. */
   backups: number;
+  /** What the leader sees; null while it has not looked. */
+  seen: Insight | null;
   /** Clusters that were to be looked at at once. */
   readonly nudged: string[];
   failover: (request: FailoverRequest) => Promise<Result<FailoverDone, FailoverRefusal>>;
@@ -184,6 +187,10 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
       clusters: registry,
       inspector: fleet,
       failovers: { failover: (request) => api.failover(request) },
+      insight: {
+        status: (place) => api.seen?.status(place) ?? null,
+        explain: (place, shardIndex) => api.seen?.explain(place, shardIndex) ?? null,
+      },
       attention: { nudge: (namespace, cluster) => api.nudged.push(`${namespace}/${cluster}`) },
       metrics: {
         observeRequest: (labels) => requests.push(labels),
@@ -212,6 +219,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
     untilKnown: () => Promise.resolve(),
     featureLevel: FEATURE_LEVEL,
     backups: 0,
+    seen: null,
     nudged: [],
     failover: () => Promise.resolve(err({ kind: 'refused', reason: 'no replica' })),
     async call(method, path, body, headers = {}) {

@@ -1,9 +1,10 @@
 // What a supervisor sees: what metrics are made of, and the words in which people can be told.
 
-import { linkFault } from '../control/link.ts';
-import { type Problem, PROBLEMS, type Severity } from '../control/problems.ts';
-import type { Condition } from '../control/sight.ts';
-import type { NodeView, Situation } from '../control/situation.ts';
+import { type WitnessView, witnessesOf } from './explain.ts';
+import { lagBehind, linkFault } from './link.ts';
+import { type Problem, PROBLEMS, type Severity } from './problems.ts';
+import type { Condition } from './sight.ts';
+import { type NodeView, type Situation, masterView, testimonyOf } from './situation.ts';
 import type { Cluster, ClusterVersion, Name, NodeAddress, NodeId, NodeRole } from '../topology/types.ts';
 
 /** A problem with its place in the table. */
@@ -20,6 +21,7 @@ export interface NodeStatus {
   readonly shardIndex: number;
   readonly condition: Condition;
   readonly wantedRole: NodeRole;
+  readonly wantedVersion: ClusterVersion;
   readonly seen: {
     readonly role: NodeRole;
     readonly version: number;
@@ -29,6 +31,10 @@ export interface NodeStatus {
     /** Milliseconds since that look began. */
     readonly ageMs: number;
   } | null;
+  /** Sequence numbers that a replica lacks of its master's last known position; null on a master and where that is not known. */
+  readonly behind: number | null;
+  /** What members of the group see of it, this one first; the others are asked only about a node that this one misses. */
+  readonly witnesses: readonly WitnessView[];
   /** Why the last look brought no report; null when it did. */
   readonly error: string | null;
   /** Answers, and has the committed version and role. */
@@ -65,7 +71,14 @@ export function clusterStatus(
   };
 }
 
-function nodeStatus(view: NodeView, { nowMs, settings }: Situation): NodeStatus {
+function behindOf(situation: Situation, { node, shard, report }: NodeView): number | null {
+  if (node.role === 'master' || report === null || report.sequence === null) return null;
+  const lag = lagBehind(masterView(situation, shard).memory.positions, report.sequence);
+  return lag.kind === 'known' ? lag.count : null;
+}
+
+function nodeStatus(view: NodeView, situation: Situation): NodeStatus {
+  const { nowMs, settings } = situation;
   const { look, error } = view.memory;
   return {
     id: view.node.id,
@@ -73,6 +86,9 @@ function nodeStatus(view: NodeView, { nowMs, settings }: Situation): NodeStatus 
     shardIndex: view.shardIndex,
     condition: view.condition,
     wantedRole: view.node.role,
+    wantedVersion: situation.cluster.version,
+    behind: behindOf(situation, view),
+    witnesses: witnessesOf(testimonyOf(situation, view, view.memory), settings),
     seen:
       look === null
         ? null

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 
 import { lookAt } from '../../../src/control/situation.ts';
-import { clusterStatus } from '../../../src/leader/status.ts';
+import { clusterStatus } from '../../../src/control/status.ts';
 import { Scene } from '../control/scene.ts';
 import { name } from '../topology/arbitrary.ts';
 

@@ -1,0 +1,135 @@
+// What the leader sees of a cluster and why it does, or does not, act: for people, and for whoever only wants to know the master.
+
+import { type Context, Hono } from 'hono';
+
+import type { Explanation } from '../../control/explain.ts';
+import type { ClusterStatus, NodeStatus } from '../../control/status.ts';
+import { masterOf } from '../../topology/cluster.ts';
+import { printRole } from '../../topology/node.ts';
+import type { Cluster } from '../../topology/types.ts';
+import { answer } from '../answers.ts';
+import { readCluster } from '../change-cluster.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { ApiError, missing } from '../errors.ts';
+import { shardParam } from '../parse.ts';
+import { clusterPath } from './clusters.ts';
+import { shardOf } from './shards.ts';
+
+const CLUSTER = '/namespaces/:namespace/clusters/:cluster';
+const MASTER = `${CLUSTER}/shards/:shard/master`;
+
+type Insights = Pick<ApiDependencies, 'clusters' | 'insight' | 'group'>;
+
+/** For the leader. */
+export function insightRoutes({ clusters, insight, group }: Insights): Hono {
+  return new Hono()
+    .get(`${CLUSTER}/status`, async (context) => {
+      const path = clusterPath(context);
+      await readCluster(clusters, path);
+      return answer(context, { status: renderStatus(looked(insight.status(path))) });
+    })
+    .get(`${CLUSTER}/shards/:shard/explain`, async (context) => {
+      const path = clusterPath(context);
+      const index = shardParam(context);
+      shardOf((await readCluster(clusters, path)).cluster, index);
+      return answer(context, { explain: renderExplanation(looked(insight.explain(path, index))) });
+    })
+    .get(MASTER, async (context) => {
+      const { cluster } = await readCluster(clusters, clusterPath(context));
+      return answerMaster(context, cluster, group.current().term);
+    });
+}
+
+/** `?stale=ok`: every member answers from what it has applied, without asking anybody. */
+export function staleInsightRoutes({ clusters, group }: Pick<Insights, 'clusters' | 'group'>): Hono {
+  return new Hono().get(MASTER, async (context, next) => {
+    if (context.req.query('stale') !== 'ok') return next();
+    const { namespace, cluster } = clusterPath(context);
+    const record = clusters.getCluster(namespace, cluster);
+    if (record === null) throw missing();
+    return answerMaster(context, record.cluster, group.current().term);
+  });
+}
+
+function answerMaster(context: Context, cluster: Cluster, term: number): Response {
+  const master = masterOf(shardOf(cluster, shardParam(context)));
+  return answer(context, { master: { id: master.id, addr: master.address }, version: cluster.version, term });
+}
+
+/** A leader that has just begun has seen nothing yet. */
+function looked<T>(seen: T | null): T {
+  if (seen !== null) return seen;
+  throw new ApiError('unavailable', 'this controller has just begun to look at the cluster, please retry');
+}
+
+function renderStatus(status: ClusterStatus): unknown {
+  return {
+    cluster: status.cluster,
+    version: status.version,
+    converged: status.isConverged,
+    nodes: status.nodes.map((node) => renderNodeStatus(node)),
+    problems: status.problems.map(({ kind, severity, title, detail, remedy, shardIndex, node, address }) => ({
+      kind,
+      severity,
+      title,
+      detail,
+      remedy,
+      shard: shardIndex,
+      node,
+      addr: address,
+    })),
+  };
+}
+
+function renderNodeStatus({
+  id,
+  address,
+  shardIndex,
+  condition,
+  wantedRole,
+  wantedVersion,
+  seen,
+  ...rest
+}: NodeStatus): unknown {
+  return {
+    id,
+    addr: address,
+    shard: shardIndex,
+    condition,
+    role: { wanted: printRole(wantedRole), seen: seen === null ? null : printRole(seen.role) },
+    version: { wanted: wantedVersion, seen: seen?.version ?? null },
+    link_fault: seen?.linkFault ?? null,
+    sequence: seen?.sequence ?? null,
+    behind: rest.behind,
+    last_look_age_ms: seen === null ? null : Math.round(seen.ageMs),
+    error: rest.error,
+    converged: rest.isConverged,
+    witnesses: rest.witnesses.map(({ by, saw, ageMs }) => ({ by, saw, age_ms: Math.round(ageMs) })),
+  };
+}
+
+function renderExplanation(explained: Explanation): unknown {
+  const { shardIndex, master, verdict, why, next, gates, candidates, witnesses } = explained;
+  return {
+    shard: shardIndex,
+    master,
+    verdict,
+    why,
+    next,
+    gates: gates.map(({ gate, verdict: passed, evidence, leftMs }) => ({
+      gate,
+      verdict: passed === 'notReached' ? 'not_reached' : passed,
+      evidence,
+      left_ms: leftMs === null ? null : Math.round(leftMs),
+    })),
+    candidates: candidates.map(({ node, address, behind, linkFault, verdict: fit, reason }) => ({
+      node,
+      addr: address,
+      behind,
+      link_fault: linkFault,
+      verdict: fit,
+      reason,
+    })),
+    witnesses: witnesses.map(({ by, saw, ageMs }) => ({ by, saw, age_ms: Math.round(ageMs) })),
+  };
+}
