@@ -2,7 +2,7 @@
 
 import { assert } from '../base/assert.ts';
 import { masterOf } from '../topology/cluster.ts';
-import { openPromotion, type Promotion } from '../topology/facts.ts';
+import { type ClusterFacts, openPromotion, type Promotion } from '../topology/facts.ts';
 import type { Node, Shard } from '../topology/types.ts';
 import type { NodeReport } from './observation.ts';
 import { isFresh, silentSinceMs } from './sight.ts';
@@ -39,9 +39,23 @@ export interface Vacancy {
   readonly sinceMs: number;
 }
 
+/**
+ * The last promotion of a shard if its new master was neither written down as seen in office nor is by the last look: what that look showed
+ * holds before it is committed, too.
+ */
+export function unseenPromotion(situation: Situation, facts: ClusterFacts, shard: Shard): Promotion | null {
+  const open = openPromotion(facts, shard.id);
+  if (open === null) return null;
+  const { node, report, loss, need } = masterView(situation, shard);
+  // One that lost its data meanwhile, or has no copy, is no successor yet: the old one may still have everything.
+  if (node.id !== open.to || report === null || loss !== null || need.kind === 'condemn') return open;
+  const isInOffice = report.role === 'master' && report.id === open.to && report.version >= open.version;
+  return isInOffice ? null : open;
+}
+
 export function vacancyOf(situation: Situation, shard: Shard): Vacancy {
   const master = masterView(situation, shard);
-  const open = openPromotion(situation.facts, shard.id);
+  const open = unseenPromotion(situation, situation.facts, shard);
   const from = open === null ? undefined : situation.views.get(open.from);
   const isFallen = master.loss !== null && master.memory.absence === null;
   const sinceMs = isFallen ? (master.memory.look?.startedAtMs ?? 0) : silentSinceMs(master);

@@ -8,14 +8,13 @@ import { printSlotRange } from '../topology/slot.ts';
 import {
   type ClusterFacts,
   UNSEEN_NODE,
-  openPromotion,
   withNodeFacts,
   withPromotion,
   withoutLastPromotion,
 } from '../topology/facts.ts';
 import type { Cluster, ClusterVersion, NodeId, Shard } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
-import { type Candidate, electCandidate } from './candidates.ts';
+import { type Candidate, electCandidate, unseenPromotion } from './candidates.ts';
 import { type MigrationView, viewMigration } from './migration-status.ts';
 import type { Problem } from './problems.ts';
 import { wordsOf } from './node-memory.ts';
@@ -71,7 +70,7 @@ export function whyReplaced(situation: Situation, master: NodeView): string | nu
   if (isAway(master)) return `${name} ${silenceText(master)}${confirmedText(situation, master)}`;
   if (master.loss !== null) return `${name} has lost its data: ${master.loss.why}`;
   const obstacle =
-    openPromotion(situation.facts, master.shard.id) === null ? null : untoldBy(situation, master);
+    unseenPromotion(situation, situation.facts, master.shard) === null ? null : untoldBy(situation, master);
   return obstacle === null ? null : `${name} was never seen as master and cannot be told: ${obstacle}`;
 }
 
@@ -169,7 +168,7 @@ function factsAfterPromotion(
   const { version } = base;
   const from = masterOf(shard).id;
   const to = candidate.view.node.id;
-  const open = openPromotion(base.facts, shard.id);
+  const open = unseenPromotion(situation, base.facts, shard);
   let { facts } = base;
   if (open !== null)
     facts = condemned(

@@ -10,6 +10,7 @@ import {
 } from '../topology/facts.ts';
 import type { NodeId, Shard } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
+import { unseenPromotion } from './candidates.ts';
 import { RAISES_CONTESTED } from './convergence.ts';
 import type { Draft } from './failover.ts';
 import { isLivingLink, lagBehind } from './link.ts';
@@ -48,12 +49,8 @@ function confirmed(situation: Situation, facts: ClusterFacts, { shard, reasons }
   const open = openPromotion(facts, shard.id);
   const shardFacts = facts.shards.get(shard.id);
   const view = masterView(situation, shard);
-  const { report, condition } = view;
-  if (open === null || shardFacts === undefined || condition !== 'answering' || report === null) return facts;
-  // One that lost its data meanwhile is no successor yet: the old one may still have everything.
-  if (view.loss !== null) return facts;
-  const isMaster = report.role === 'master' && report.id === open.to && report.version >= open.version;
-  if (!isMaster || view.node.id !== open.to) return facts;
+  if (open === null || shardFacts === undefined || view.condition !== 'answering') return facts;
+  if (unseenPromotion(situation, facts, shard) !== null) return facts;
   reasons.push({
     kind: 'promotionConfirmed',
     shardIndex: view.shardIndex,

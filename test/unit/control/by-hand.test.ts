@@ -331,3 +331,20 @@ test.each([
     expect(scene.problems()).not.toContain('unrecordedHandOver');
   },
 );
+
+test('what a new master took since it was seen in office is not given up by another failover at once: its history counts, not that before it', () => {
+  const scene = settled();
+  scene.endCommit(valueOf(ask(scene, { preferred: scene.id(0, 1) })).action);
+  for (const push of actionsOf(scene.decide(), 'push'))
+    if (push.node === scene.id(0, 1)) scene.takePush(push);
+  // It is in office, and the other replica still follows the old master, whose numbers have gone as far.
+  for (const index of [1, 2]) scene.set(scene.id(0, index), { sequence: 105 });
+  scene.set(scene.id(0, 2), {
+    version: 1,
+    role: 'replica',
+    master: scene.cluster.shards[0]!.nodes[0]!.address,
+  });
+  expect(refusal(ask(scene, { preferred: scene.id(0, 2) }))).toMatch(
+    /it follows 127.0.0.1:7000, not the failed master/,
+  );
+});

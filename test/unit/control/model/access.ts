@@ -63,7 +63,9 @@ export class Access {
       this.#world.ledger.sawHandOvers(node);
       const look = { ms: this.#world.nowMs, sequence: node.log.sequence, version: node.version };
       this.#looks.set(where, look);
-      this.#history.set(where, [...(this.#history.get(where) ?? []), look].slice(-HISTORY_LOOKS));
+      // What it had before it was made anew says nothing of what it has.
+      const known = (this.#history.get(where) ?? []).filter(({ sequence }) => sequence <= look.sequence);
+      this.#history.set(where, [...known, look].slice(-HISTORY_LOOKS));
     }
     return result;
   }

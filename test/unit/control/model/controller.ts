@@ -334,6 +334,7 @@ export class Controller {
       if (source === undefined) continue;
       const node = this.#world.nodeAt(masterOf(source).address);
       const isGivenUp = reason.kind === 'migrationGivenUp';
+      if (!isGivenUp) this.#noteUnheard(node);
       this.#world.ledger.ended(node, { isGivenUp, isAccepted: source.migration?.isCancelled === true });
     }
     const promoted = next.shards.filter(({ nodes }) => nodes.some((node) => this.records.isPromoted(node)));
@@ -374,6 +375,16 @@ export class Controller {
     const old = this.#world.nodeAt(from.address);
     if (old.hollow !== null)
       this.#world.ledger.replacedEmpty(change, (node) => this.#world.isCopy(node, old));
+  }
+
+  /** The target says success, and nobody could look at the source since, which may have said that the move failed. */
+  #noteUnheard(source: ModelNode): void {
+    const lookMs = this.#access.lastLook(source.address).ms;
+    for (const { imported } of this.#world.nodes) {
+      for (const [slot, { atMs, source: from, isUnheard }] of imported)
+        if (isUnheard && from === source.address && lookMs < atMs)
+          this.#world.ledger.forgotFailure({ node: source, slot, atMs });
+    }
   }
 
   #name(where: NodeAddress): string {
