@@ -7,6 +7,7 @@ import { containsRange, intersectionSlots, printSlotRange, slotSetOf } from '../
 import type { NodeId, SlotSet } from '../topology/types.ts';
 import { type CopyPlace, type History, historyOf } from './lineage.ts';
 import { lagBehind } from './link.ts';
+import { lossOf } from './loss.ts';
 import type { NodeReport } from './observation.ts';
 import type { Circumstances, Sight } from './sight.ts';
 
@@ -159,7 +160,10 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   if (sight.facts.remake !== null && isFollowing && isBeingRemade(sight, report)) {
     return isInPlace ? { kind: 'nothing' } : push(sight, { purpose: 'role', report, isForced: isAtVersion });
   }
-  if (openPromotion(facts, shard.id) !== null) {
+  const open = openPromotion(facts, shard.id);
+  if (open !== null) {
+    const lost = open.from === node.id ? emptiedWhy(sight, report) : null;
+    if (lost !== null && !report.isFenced) return { kind: 'fence', why: lost };
     return { kind: 'wait', why: 'the new master was not seen as master yet' };
   }
   const danger = dangerOfFollowing(found);
@@ -177,6 +181,12 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   return gap === null
     ? push(sight, { purpose: 'role', report, isForced: isAtVersion })
     : { kind: 'condemn', why: gap };
+}
+
+/** An old master that is back on an empty disk: until they are told otherwise, the replicas of its shard copy from its address. */
+function emptiedWhy({ memory, facts }: Sight, report: NodeReport): string | null {
+  const loss = lossOf(report, { memory, facts, replicaSequence: null });
+  return loss?.isIdentityLost === true ? loss.why : null;
 }
 
 /** A node that is cut off deletes the slots it had handed over (facts section 5.4): what looks like a prefix then has a gap. */

@@ -47,7 +47,11 @@ test('KA3: a master that comes back on an empty disk is replaced at once and tol
   expect(scene.commit().reasons).toMatchObject([
     { kind: 'copyRemade', node: scene.id(0, 0), text: expect.stringMatching(/new data directory/) },
   ]);
-  expect(only(scene.decide(), 'push').node).toBe(scene.id(0, 1));
+  // Until its successor is in office, those who know the old address only are kept from copying it.
+  expect(scene.decide().actions).toMatchObject([
+    { kind: 'push', node: scene.id(0, 1) },
+    { kind: 'fence', node: scene.id(0, 0) },
+  ]);
 });
 
 test('KA3: a replica that already synchronises from its emptied master takes over: that ends the synchronisation', () => {
@@ -78,7 +82,7 @@ test('KA3: the emptied master joins as a replica once its successor was seen', (
   const failover = scene.commit();
   expect(failover.facts.nodes.get(scene.id(0, 0))?.remake).toMatch(/at sequence 0/);
   scene.commit();
-  scene.takePush(only(scene.decide(), 'push'));
+  for (const push of actionsOf(scene.decide(), 'push')) scene.takePush(push);
   scene.probe(scene.id(0, 1));
   const joined = actionsOf(scene.decide(), 'push').find(({ node }) => node === scene.id(0, 0));
   expect(joined).toMatchObject({ purpose: 'role', id: scene.id(0, 0), version: 2 });
@@ -320,4 +324,23 @@ test('a master whose fence is left over is told its topology again, which takes 
     isForced: true,
     purpose: 'role',
   });
+});
+
+test('KA3: an old master that is back on an empty disk before its successor was seen in office is fenced, too, also by the next leader', () => {
+  const scene = settled(3);
+  scene.fail(scene.id(0, 0), 'connectionRefused');
+  for (const index of [1, 2]) scene.set(scene.id(0, index), { link: 'down' });
+  scene.rounds(3);
+  scene.commit();
+  // The successor dies before it hears of it, and so does the leader; the other replica still knows the old address only.
+  scene.changeLeader();
+  for (const index of [1, 2]) scene.fail(scene.id(0, index), 'connectionRefused');
+  scene.set(scene.id(0, 0), FRESH);
+  scene.round();
+  expect(actionsOf(scene.decide(), 'fence')).toMatchObject([
+    {
+      node: scene.id(0, 0),
+      why: expect.stringMatching(/came back without a topology at sequence 0, it was seen at 100 before/),
+    },
+  ]);
 });
