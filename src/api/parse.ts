@@ -62,6 +62,7 @@ const CODE_BY_TOPOLOGY_ERROR = {
   slotsOverlap: 'badRequest',
   masterCount: 'badRequest',
   invalidMigration: 'badRequest',
+  invalidDrain: 'badRequest',
   unknownShard: 'missing',
   unknownNode: 'missing',
   shardOwnsSlots: 'badRequest',
@@ -75,6 +76,8 @@ const CODE_BY_TOPOLOGY_ERROR = {
   sameShard: 'badRequest',
   migrationRunning: 'conflict',
   noMigration: 'badRequest',
+  drainRunning: 'conflict',
+  noDrain: 'badRequest',
   versionNotHigher: 'conflict',
 } as const satisfies Record<TopologyError['kind'], ApiErrorCode>;
 

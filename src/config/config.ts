@@ -33,6 +33,7 @@ export interface Config {
     readonly pingIntervalMs: number;
     readonly maxPingCount: number;
     readonly lagMax: number;
+    readonly switchoverTimeoutMs: number;
   };
   readonly logLevel: RawConfig['log']['level'];
   /** Settings of the file that are accepted and mean nothing here, by path. */
@@ -72,6 +73,7 @@ export function checkConfig(raw: RawConfig): Result<Omit<Config, 'withoutEffect'
       pingIntervalMs: Math.round(raw.controller.failover.ping_interval_seconds * 1000),
       maxPingCount: raw.controller.failover.max_ping_count,
       lagMax: raw.controller.failover.max_lag,
+      switchoverTimeoutMs: raw.controller.failover.switchover_timeout_ms,
     },
     logLevel: raw.log.level,
   });

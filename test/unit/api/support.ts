@@ -21,6 +21,7 @@ import type {
 import type { Clock } from '../../../src/base/clock.ts';
 import { createSeededRandom } from '../../../src/base/random.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
+import type { HandPlan } from '../../../src/control/plan-by-hand.ts';
 import type { SlotService } from '../../../src/control/imported-hand-over.ts';
 import type { NodeEndpoint } from '../../../src/control/node-commands.ts';
 import type { NodeError } from '../../../src/control/observation.ts';
@@ -139,6 +140,7 @@ export interface TestApi {
   /** Clusters that were to be looked at at once. */
   readonly nudged: string[];
   failover: (request: FailoverRequest) => Promise<Result<FailoverDone, FailoverRefusal>>;
+  planFailover: (request: FailoverRequest) => Promise<Result<HandPlan, FailoverRefusal>>;
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
 }
 
@@ -183,7 +185,10 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
       },
       clusters: registry,
       inspector: fleet,
-      failovers: { failover: (request) => api.failover(request) },
+      failovers: {
+        failover: (request) => api.failover(request),
+        planFailover: (request) => api.planFailover(request),
+      },
       attention: { nudge: (namespace, cluster) => api.nudged.push(`${namespace}/${cluster}`) },
       metrics: {
         observeRequest: (labels) => requests.push(labels),
@@ -214,6 +219,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
     backups: 0,
     nudged: [],
     failover: () => Promise.resolve(err({ kind: 'refused', reason: 'no replica' })),
+    planFailover: () => Promise.resolve(err({ kind: 'missing' })),
     async call(method, path, body, headers = {}) {
       const text = typeof body === 'string' ? body : JSON.stringify(body);
       // What a client on a socket would send along.

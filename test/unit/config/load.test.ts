@@ -43,7 +43,7 @@ describe('loading', () => {
     });
     expect(result.ok && [result.value.raft.dataDir, result.value.failover]).toEqual([
       '/flag',
-      { pingIntervalMs: 500, maxPingCount: 7, lagMax: 10_000 },
+      { pingIntervalMs: 500, maxPingCount: 7, lagMax: 10_000, switchoverTimeoutMs: 2000 },
     ]);
   });
 

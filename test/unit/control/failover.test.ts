@@ -122,7 +122,7 @@ test('the choice waits for a replica that has not answered yet, until it is down
 
 test('a replica is asked after the failure before it is chosen', () => {
   const scene = new Scene();
-  scene.settings = { pingIntervalMs: INTERVAL_MS, maxPingCount: 1, lagMax: 1000 };
+  scene.settings = { pingIntervalMs: INTERVAL_MS, maxPingCount: 1, lagMax: 1000, switchoverTimeoutMs: 2000 };
   scene.round();
   scene.fail(scene.id(0, 0));
   scene.nowMs += INTERVAL_MS;

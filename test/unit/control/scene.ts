@@ -36,7 +36,7 @@ export class Scene {
   nowMs = 1_000_000;
   nowSeconds = 1_700_000_000;
   term = 1;
-  settings = { pingIntervalMs: INTERVAL_MS, maxPingCount: 3, lagMax: 1000 };
+  settings = { pingIntervalMs: INTERVAL_MS, maxPingCount: 3, lagMax: 1000, switchoverTimeoutMs: 2000 };
   /** What was only written down, apart from what was decided. */
   notes = 0;
   /** What each node answers; null for no answer at all. */

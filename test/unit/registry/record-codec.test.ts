@@ -72,7 +72,7 @@ describe('cluster record', () => {
     const fields = fieldsOf();
     fields[0] = FEATURE_LEVEL + 1;
     expect(() => decodeCluster(stored(packr.pack(fields)))).toThrow(
-      'the stored record cluster/ns/c cannot be read: it is of version 3, this release reads versions up to 2; update this member',
+      'the stored record cluster/ns/c cannot be read: it is of version 4, this release reads versions up to 3; update this member',
     );
   });
 

@@ -20,7 +20,7 @@ import { lookAt } from '../../../../src/control/situation.ts';
 import { masterOf, migrationsOf } from '../../../../src/topology/cluster.ts';
 import { openPromotion } from '../../../../src/topology/facts.ts';
 import { containsSlot, slotSetOf } from '../../../../src/topology/slot.ts';
-import { isolationText } from '../../../../src/topology/setnodes-text.ts';
+import { drainText, isolationText } from '../../../../src/topology/setnodes-text.ts';
 import type { Cluster, Node, NodeAddress, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
 import { NOW_SECONDS } from '../../topology/arbitrary.ts';
 import { Access } from './access.ts';
@@ -37,6 +37,7 @@ const SETTINGS: ControlSettings = {
   pingIntervalMs: INTERVAL_MS,
   maxPingCount: MAX_PING_COUNT,
   lagMax: LAG_MAX,
+  switchoverTimeoutMs: 2 * INTERVAL_MS,
 };
 
 /** What a leader sees is written down this much later at most; what it had no time for is lost with it. */
@@ -44,6 +45,8 @@ const WRITTEN_DOWN_MS = 2000;
 
 /** What a look shows is acted upon within this time. */
 const SEEN_MS = 100;
+
+const TEXTS = { isolation: isolationText, drain: drainText } as const;
 
 interface ByHand {
   /** Null: the best there is. */
@@ -142,7 +145,14 @@ export class Controller {
     this.probe(shard.nodes.map((node) => node.address));
     const situation = lookAt(this.#circumstances());
     const floor = floorOf(situation, shard, askedAtMs);
-    const choice = chooseByHand(situation, { shardIndex, preferred, isForced, askedAtMs, floor });
+    const choice = chooseByHand(situation, {
+      shardIndex,
+      preferred,
+      isForced,
+      askedAtMs,
+      floor,
+      canDrain: true,
+    });
     if (!choice.ok) return choice.error;
     const { action, newMaster, isAcceptance } = choice.value;
     if (isAcceptance) {
@@ -172,8 +182,10 @@ export class Controller {
 
   /** Looks again at whom the next decision waits for. */
   lookAtExpectant(): void {
-    const { expectant } = this.#decide();
-    const wanted = [...this.records.places].filter(({ node }) => expectant.has(node.id));
+    const { expectant, urgent } = this.#decide();
+    const wanted = [...this.records.places].filter(
+      ({ node }) => expectant.has(node.id) || urgent.has(node.id),
+    );
     this.probe(wanted.map(({ node }) => node.address));
   }
 
@@ -227,7 +239,7 @@ export class Controller {
   #checkPush({ version, purpose, text, node, address, isForced }: PushAction): void {
     const cluster = this.records.committed.get(version);
     if (cluster === undefined) throw new Error(`version ${version} was pushed and never committed`);
-    const expected = purpose === 'role' ? this.records.textOf(cluster) : isolationText(cluster, node);
+    const expected = purpose === 'role' ? this.records.textOf(cluster) : TEXTS[purpose](cluster, node);
     if (expected !== text) throw new Error(`a ${purpose} was pushed that was not committed`);
     if (isForced && this.#access.lastLook(address).version !== version) {
       throw new Error('a version was forced upon a node that had another one when it was last looked at');
@@ -272,7 +284,10 @@ export class Controller {
       this.#world.note(
         () => `commit v${next.version}: ${reason.kind}: ${'text' in reason ? reason.text : ''}`,
       );
-    this.#noteChanges(next, isForced);
+    const planned = reasons.flatMap((reason) =>
+      reason.kind === 'failover' && reason.isDrained ? [reason.from] : [],
+    );
+    this.#noteChanges(next, isForced, new Set(planned));
     for (const reason of reasons) {
       if (reason.kind !== 'migrationGivenUp' && reason.kind !== 'migrationFinished') continue;
       const source = this.records.cluster.shards[reason.sourceIndex];
@@ -289,11 +304,14 @@ export class Controller {
     return !isRisky;
   }
 
-  #noteChanges(next: Cluster, isForced: boolean): void {
+  #noteChanges(next: Cluster, isForced: boolean, planned: ReadonlySet<NodeId>): void {
     for (const shard of next.shards) {
       const before = this.records.cluster.shards.find(({ id }) => id === shard.id);
       if (before === undefined) continue;
-      if (masterOf(before).id !== masterOf(shard).id) this.#noteChange(before, masterOf(shard), isForced);
+      const from = masterOf(before).id;
+      // One that was drained has given everything: what is lost by it has no excuse.
+      if (from !== masterOf(shard).id && !planned.has(from))
+        this.#noteChange(before, masterOf(shard), isForced);
     }
   }
 

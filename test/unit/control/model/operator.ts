@@ -35,7 +35,7 @@ const ERRANDS: ReadonlySet<string> = new Set<ErrandKind>([
 const NODES_MAX = 14;
 
 /** Decisions that follow a commit at once, at most. */
-const TURNS_MAX = 3;
+const TURNS_MAX = 8;
 
 export function isErrand(kind: string): kind is ErrandKind {
   return ERRANDS.has(kind);
@@ -94,9 +94,12 @@ export class Operator {
     const shardIndex = this.#world.below(shards.length);
     const refusal = this.#controller.failOver(shardIndex, { preferred: null, isForced: false });
     this.#world.note(() => `asked for: a failover of shard ${shardIndex}: ${refusal ?? 'done'}`);
-    // Whoever committed it tells the nodes at once.
+    // Whoever committed it tells the nodes at once; what has to be seen in between is seen now, or when other things have happened as well.
     if (refusal !== null) return;
-    for (let turn = 0; turn < TURNS_MAX && this.#controller.turn(); turn += 1);
+    const isSeen = this.#world.chance(50);
+    for (let turn = 0; turn < TURNS_MAX && this.#controller.turn(); turn += 1) {
+      if (isSeen) this.#controller.lookAtExpectant();
+    }
   }
 
   #migrate(): void {
