@@ -134,7 +134,9 @@ function hasStrayImport({ sights, sight: { memory, shard, node } }: NodeCase): b
     const { migration } = source;
     const isRecorded = migration?.target === shard.id && isPart(slotSetOf([migration.range]));
     const job = report?.sourceJob ?? null;
-    const isHandedOver = job?.destination === node.id && isPart(slotSetOf([job.range]));
+    // A source that says that its job failed has handed nothing over.
+    const isHandedOver =
+      job?.destination === node.id && job.state !== 'fail' && isPart(slotSetOf([job.range]));
     // Of one that came at an unknown time, only who owns the slots can say that they were not handed over.
     const isUntold = !imported.isNew && isPart(source.slots) && condition !== 'answering';
     return !isRecorded && !isHandedOver && !isUntold;

@@ -9,6 +9,8 @@ import {
   startTrio,
   type TrioOptions,
 } from '../support/controller-process.ts';
+import { FEATURE_LEVEL } from '../../src/base/feature-level.ts';
+import { expectStatus, masterOf, replicasOf, Scene } from '../support/scene.ts';
 import { notYet, waitUntil } from '../support/wait-until.ts';
 
 const PEERS = '/api/v1/raft/peers';
@@ -76,14 +78,14 @@ async function risen(group: ControllerGroup, level: number): Promise<void> {
 describe('a group', () => {
   test('stays at the level of its oldest member and rises once that one is upgraded, whoever leads meanwhile', async () => {
     const [group, old] = await startedMixed();
-    await told(group, { group: 1, members: [2, 2, 1] });
+    await told(group, { group: 1, members: [FEATURE_LEVEL, FEATURE_LEVEL, 1] });
     expect((await group.api.post('/api/v1/namespaces', { namespace: 'before' })).status).toBe(201);
     // The old one leads, and then another again: neither raises what not all understand.
     for (const to of [old.id, 1]) {
       const { url } = await group.leader();
       const leads = (await group.leader()).id === to;
       if (!leads) await group.api.sendTo(url, 'POST', '/api/v1/controller/leader/transfer', { body: { to } });
-      await told(group, { group: 1, members: [2, 2, 1] });
+      await told(group, { group: 1, members: [FEATURE_LEVEL, FEATURE_LEVEL, 1] });
     }
     expect(group.logged('raft.feature_level.held').map(({ reason }) => reason)).toContain(
       'member 3 supports level 1',
@@ -91,27 +93,65 @@ describe('a group', () => {
     expect(await old.stop()).toEqual({ code: 0, signal: null });
     old.start();
     await group.ready();
-    await told(group, { group: 2, members: [2, 2, 2] });
-    await risen(group, 2);
-    expect(group.logged('raft.feature_level.raised')).toEqual([expect.objectContaining({ from: 1, to: 2 })]);
+    await told(group, {
+      group: FEATURE_LEVEL,
+      members: [FEATURE_LEVEL, FEATURE_LEVEL, FEATURE_LEVEL],
+    });
+    await risen(group, FEATURE_LEVEL);
+    expect(group.logged('raft.feature_level.raised')).toEqual([
+      expect.objectContaining({ from: 1, to: FEATURE_LEVEL }),
+    ]);
     expect((await group.api.post('/api/v1/namespaces', { namespace: 'after' })).status).toBe(201);
   });
 
   test('does not rise while a member is away, as it may come back as anything', async () => {
     const [group, old] = await startedMixed();
-    await told(group, { group: 1, members: [2, 2, 1] });
+    await told(group, { group: 1, members: [FEATURE_LEVEL, FEATURE_LEVEL, 1] });
     await old.stop();
-    await told(group, { group: 1, members: [2, 2, null] });
+    await told(group, { group: 1, members: [FEATURE_LEVEL, FEATURE_LEVEL, null] });
     // Removed, it does not count any more.
     await group.api.post(PEERS, { id: old.id, operation: 'remove' });
-    await told(group, { group: 2, members: [2, 2] });
+    await told(group, { group: FEATURE_LEVEL, members: [FEATURE_LEVEL, FEATURE_LEVEL] });
   });
+});
+
+test('a group held below level 3 replaces a living master at once, and drains it first when it has risen', async () => {
+  const group = await started({ env: { KVROCKS_CONTROLLER_RAFT_FEATURE_LEVEL_MAX: '2' } });
+  await risen(group, 2);
+  const stage = new Scene(group.api);
+  try {
+    const [shard] = (await stage.cluster('c', await stage.nodes(2), { replicas: 2 })).shards;
+    if (shard === undefined) throw new Error('one shard');
+    await stage.ask(masterOf(shard).addr, 'SET', 'first', '1');
+    const failover = async (): Promise<void> => {
+      const [now] = (await stage.converged('c')).shards;
+      if (now === undefined) throw new Error('one shard');
+      await stage.inSync(masterOf(now).addr, replicasOf(now)[0]?.addr ?? '');
+      expectStatus(await stage.api.post(stage.path('c', '/shards/0/failover')), 200);
+    };
+    await failover();
+    expect(group.logged('failover.committed')).toMatchObject([{ isDrained: false }]);
+    expect(group.logged('switchover.drain.committed')).toEqual([]);
+    for (const member of group.members) {
+      await member.stop();
+      member.start(['--set', `raft.feature_level_max=${FEATURE_LEVEL}`]);
+      await group.ready();
+    }
+    await risen(group, FEATURE_LEVEL);
+    await failover();
+    expect(group.logged('switchover.drain.committed')).toHaveLength(1);
+    expect(group.logged('failover.committed').map(({ isDrained }) => isDrained)).toEqual(
+      expect.arrayContaining([false, true]),
+    );
+  } finally {
+    await stage.end();
+  }
 });
 
 describe('a member that does not support the level of its group', () => {
   test('does not start, says why in one line, and is well again with what it says', async () => {
     const group = await started();
-    await risen(group, 2);
+    await risen(group, FEATURE_LEVEL);
     const [follower] = await group.followers();
     if (follower === undefined) throw new Error('two members follow');
     await follower.stop();
@@ -119,8 +159,8 @@ describe('a member that does not support the level of its group', () => {
     expect([exit, stderr.trimEnd().split('\n')]).toEqual([
       { code: 1, signal: null },
       [
-        expect.stringMatching(
-          /^kvrocks-controller: .*feature level 2, but raft.feature_level_max is 1 here; remove that setting/,
+        expect.stringContaining(
+          `feature level ${FEATURE_LEVEL}, but raft.feature_level_max is 1 here; remove that setting`,
         ),
       ],
     ]);
@@ -130,7 +170,7 @@ describe('a member that does not support the level of its group', () => {
 
   test('is not added when it is there to be asked, and stops by itself when it was not', async () => {
     const group = await started();
-    await risen(group, 2);
+    await risen(group, FEATURE_LEVEL);
     const old = await group.prepareJoiner(4);
     old.start(HELD);
     await waitUntil('the new member to know its group', async () => {
@@ -141,14 +181,14 @@ describe('a member that does not support the level of its group', () => {
     const refused = await group.api.post(PEERS, request);
     expect([refused.status, refused.body.error.message]).toEqual([
       409,
-      expect.stringContaining('supports feature level 1 and the group works at level 2'),
+      expect.stringContaining(`supports feature level 1 and the group works at level ${FEATURE_LEVEL}`),
     ]);
     await old.stop();
     expect((await group.api.post(PEERS, request)).status).toBe(200);
     old.start(HELD);
     const { exit, stderr } = await old.endsByItself();
     expect(exit).toEqual({ code: 1, signal: null });
-    expect(stderr).toContain('feature level 2, but raft.feature_level_max is 1 here');
+    expect(stderr).toContain(`feature level ${FEATURE_LEVEL}, but raft.feature_level_max is 1 here`);
     old.start();
     await group.ready();
   });

@@ -2,12 +2,10 @@
 
 import { expect, test } from 'vitest';
 
-import { expectEqualCopies } from '../support/copies.ts';
-import { CountingWriter, type CountingWriterOptions } from '../support/counting-writer.ts';
 import { slowLinksMissing, useNetwork } from '../support/links.ts';
-import { expectStatus, masterOf, type NodeView, replicasOf, type Scene } from '../support/scene.ts';
+import { expectStatus, masterOf, replicasOf } from '../support/scene.ts';
+import { expectNothingLost, fallBehind, SLOW_WRITES, underLoad } from '../support/switchovers.ts';
 import { useScenes, useTrio } from '../support/use-trio.ts';
-import { notYet, waitUntil } from '../support/wait-until.ts';
 
 const trio = useTrio();
 const scene = useScenes(trio);
@@ -15,48 +13,10 @@ const network = useNetwork();
 
 const SWITCHOVERS = 10;
 
-/** Less than a slow link carries in the time for which a failover waits for what a replica lacks. */
-const BEHIND = 40;
-
-interface Written {
-  readonly master: NodeView;
-  readonly replicas: readonly NodeView[];
-  readonly writer: CountingWriter;
-}
-
-/** A cluster `c` of one shard under load, its replicas close behind. */
-async function underLoad(
-  stage: Scene,
-  count: number,
-  slow?: CountingWriterOptions['slow'],
-): Promise<Written> {
-  const view = await stage.cluster('c', await stage.nodes(count), { replicas: count });
-  const [shard] = view.shards;
-  if (shard === undefined) throw new Error('one shard');
-  const master = masterOf(shard);
-  await stage.ask(master.addr, 'SET', 'first', '1');
-  for (const { addr } of replicasOf(shard)) await stage.inSync(master.addr, addr);
-  const writer = new CountingWriter({
-    addresses: shard.nodes.map(({ addr }) => addr),
-    prefix: 'w',
-    ...(slow === undefined ? {} : { slow }),
-  });
-  await writer.progress(100);
-  return { master, replicas: replicasOf(shard), writer };
-}
-
-async function expectNothingLost(stage: Scene, writer: CountingWriter): Promise<void> {
-  await writer.stop();
-  const view = await stage.converged('c');
-  const [shard] = view.shards;
-  const lost = await writer.lostAt(shard === undefined ? '' : masterOf(shard).addr);
-  expect([lost.length, lost.slice(0, 5)]).toEqual([0, []]);
-  await expectEqualCopies(stage, 'c');
-}
-
 test('ten failovers of a living master in a row under load lose no acknowledged write', async () => {
   const stage = scene();
-  const { writer, master } = await underLoad(stage, 3);
+  const loaded = await underLoad(stage, 3);
+  const { writer, master } = loaded;
   const gapsMs: number[] = [];
   let last = master.id;
   for (let turn = 0; turn < SWITCHOVERS; turn += 1) {
@@ -70,7 +30,7 @@ test('ten failovers of a living master in a row under load lose no acknowledged 
     gapsMs.push(Math.round(writer.takeLongestGapMs()));
   }
   console.log(`${writer.count} writes; longest gaps of a client, ms: ${gapsMs.join(' ')}`);
-  await expectNothingLost(stage, writer);
+  await expectNothingLost(stage, loaded);
 });
 
 test('what a failover would do is told without doing it', async () => {
@@ -110,16 +70,9 @@ test.skipIf(slowLinksMissing !== null)(
   'a drained master that its replica does not reach in time takes writes again, and the answer says how far it was behind',
   async () => {
     const stage = scene({ network: network() });
-    const { writer, master, replicas } = await underLoad(stage, 2, { pauseMs: 20, valueBytes: 1000 });
-    const [replica] = replicas;
-    if (replica === undefined) throw new Error('a replica');
-    const link = { master, replica };
-    await stage.slowDown(link);
-    // Near enough to be let begin, too far to be there in time: what comes while it catches up with that is more than the link carries.
-    await waitUntil('the replica to be behind', async () => {
-      const both = [await stage.position(master.addr), await stage.position(replica.addr)] as const;
-      return both[0] - both[1] >= BEHIND ? true : notYet(both);
-    });
+    const loaded = await underLoad(stage, 2, SLOW_WRITES);
+    const { writer, master, replica } = loaded;
+    await fallBehind(stage, loaded);
     const answer = await stage.api.post(stage.path('c', '/shards/0/failover'));
     expectStatus(answer, 409);
     expect(answer.body.error.message).toMatch(
@@ -128,11 +81,11 @@ test.skipIf(slowLinksMissing !== null)(
     await writer.progress(200);
     const [shard] = (await stage.view('c')).shards;
     expect(shard === undefined ? '' : masterOf(shard).addr).toBe(master.addr);
-    await stage.speedUp(link);
+    await stage.speedUp(loaded);
     await writer.stop();
     await stage.inSync(master.addr, replica.addr);
     const again = await stage.api.post(stage.path('c', '/shards/0/failover'));
     expectStatus(again, 200);
-    await expectNothingLost(stage, writer);
+    await expectNothingLost(stage, loaded);
   },
 );
