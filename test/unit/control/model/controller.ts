@@ -219,19 +219,20 @@ export class Controller {
     }
   }
 
-  #push(action: PushAction): Result<void, NodeError> {
-    this.#checkPush(action);
-    const { version, id, isForced } = action;
-    const text = this.#world.reader.read(action.text);
+  #push(push: PushAction): Result<void, NodeError> {
+    this.#checkPush(push);
+    const { version, id, isForced } = push;
+    const text = this.#world.reader.read(push.text);
     this.#world.note(
       () =>
-        `${action.purpose} v${version}${isForced ? ' forced' : ''} to ${this.#name(action.address)}: ${action.why}`,
+        `${push.purpose} v${version}${isForced ? ' forced' : ''} to ${this.#name(push.address)}: ${push.why}`,
     );
-    return this.#access.send(action.address, (node) => {
+    return this.#access.send(push.address, (node) => {
       const result = setNodes(this.#world, node, { id, text, version, isForced });
       if (!result.ok) return result;
       node.isMisled = false;
       node.isFenced = false;
+      if (push.purpose === 'drain' && this.#world.chance(50)) this.#ambushAt(push.node);
       return result;
     });
   }
@@ -301,7 +302,21 @@ export class Controller {
     this.reasons.push(...reasons);
     for (const shard of promoted)
       this.#world.onMoment('promotion', this.#world.nodeAt(masterOf(shard).address));
+    for (const reason of reasons)
+      if (reason.kind === 'drainStarted' && this.#world.chance(50)) this.#ambush(reason);
     return !isRisky;
+  }
+
+  #ambushAt(master: NodeId): void {
+    const drain = [...this.records.places].find(({ node }) => node.id === master)?.shard.drain ?? null;
+    if (drain !== null) this.#ambush({ from: master, to: drain.to });
+  }
+
+  /** A drain has begun: something may happen to either end, or to the leader, before the old master is told, or after. */
+  #ambush({ from, to }: { readonly from: NodeId; readonly to: NodeId }): void {
+    const victim = this.#world.chance(50) ? from : to;
+    const place = [...this.records.places].find(({ node }) => node.id === victim);
+    if (place !== undefined) this.#world.onMoment('drain', this.#world.nodeAt(place.node.address));
   }
 
   #noteChanges(next: Cluster, isForced: boolean, planned: ReadonlySet<NodeId>): void {

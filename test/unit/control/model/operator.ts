@@ -9,6 +9,7 @@ import { newNodeId } from '../../../../src/topology/node.ts';
 import { slotRange } from '../../../../src/topology/slot.ts';
 import { NOW_SECONDS } from '../../topology/arbitrary.ts';
 import type { NodeAddress } from '../../../../src/topology/types.ts';
+import { writeAll } from './clients.ts';
 import type { Controller } from './controller.ts';
 import type { ModelNode } from './node.ts';
 import type { World } from './world.ts';
@@ -96,6 +97,8 @@ export class Operator {
     this.#world.note(() => `asked for: a failover of shard ${shardIndex}: ${refusal ?? 'done'}`);
     // Whoever committed it tells the nodes at once; what has to be seen in between is seen now, or when other things have happened as well.
     if (refusal !== null) return;
+    // Clients write on until the old master is told.
+    if (this.#world.chance(50)) writeAll(this.#world, this.#controller);
     const isSeen = this.#world.chance(50);
     for (let turn = 0; turn < TURNS_MAX && this.#controller.turn(); turn += 1) {
       if (isSeen) this.#controller.lookAtExpectant();

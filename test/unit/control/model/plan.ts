@@ -53,6 +53,7 @@ const KINDS: readonly (FaultKind | ErrandKind)[] = [
   'replaceReplica',
   'rejoin',
   'failover',
+  'ambushDrain',
 ];
 
 /** A run has about a third of the kinds, each seldom or often, so that each is also seen without the others. */
