@@ -11,6 +11,9 @@ import type { DrainMemory } from './memory.ts';
 import { isAway } from './sight.ts';
 import { type NodeView, type Situation, errorText, masterView, nodeName, viewOf } from './situation.ts';
 
+/** Milliseconds for which the sight of a drained master counts: it is looked at many times as often. */
+const FROZEN_SIGHT_MS = 500;
+
 export interface DrainPlan extends Draft {
   /** When the next drain is given up if nothing happens; Infinity without one. */
   readonly wakeAtMs: number;
@@ -77,7 +80,8 @@ function nextStep(
   if (isHeld) return { kind: 'undo', why: `slots of ${nodeName(master)} are being moved` };
   const frozen = frozenAt(situation, master);
   const { verdict } = judged(situation, vacancyOf(situation, shard), successor.node);
-  if (frozen !== null && verdict.kind === 'eligible' && verdict.sequence >= frozen) {
+  const hasAll = frozen !== null && verdict.kind === 'eligible' && verdict.sequence >= frozen;
+  if (hasAll && isStillFrozen(situation, master)) {
     const { sequence, why } = verdict;
     return { kind: 'finish', frozen, candidate: { view: successor, sequence, isProven: true, why } };
   }
@@ -87,6 +91,7 @@ function nextStep(
   const time = `within ${situation.settings.switchoverTimeoutMs} ms`;
   if (frozen === null)
     return { kind: 'undo', why: `${nodeName(master)} was not seen to turn its clients away ${time}` };
+  if (hasAll) return { kind: 'undo', why: `${nodeName(master)} does not answer any more` };
   const missing = frozen - (successor.report?.sequence ?? 0);
   const what =
     verdict.kind === 'eligible' || missing > 0
@@ -103,6 +108,11 @@ function frozenAt({ cluster }: Situation, { report, memory, loss }: NodeView): n
   if (report === null || loss !== null || !isLookCurrent(memory)) return null;
   const isTold = report.version === cluster.version && memory.foreignVersion !== report.version;
   return isTold && report.role === 'master' ? report.sequence : null;
+}
+
+/** A process that is gone takes nothing. One that is only silent may have been told something else by somebody else. */
+function isStillFrozen({ nowMs }: Situation, { memory: { look, absence } }: NodeView): boolean {
+  return absence?.kind === 'refused' || (look !== null && nowMs - look.endedAtMs <= FROZEN_SIGHT_MS);
 }
 
 /** Why the one that is to take over certainly cannot now; null when it may. What is only late is left to the time that a drain has. */

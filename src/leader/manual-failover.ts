@@ -76,6 +76,8 @@ export class ManualFailover {
   #isStopped = false;
   /** Why the last drain was undone; null while one is under way. */
   #undoneWhy: string | null = null;
+  /** By whom a dead master was replaced meanwhile, and why; null while none was. */
+  #died: { readonly to: NodeId; readonly text: string } | null = null;
 
   constructor(ports: ManualFailoverPorts) {
     this.#ports = ports;
@@ -111,9 +113,12 @@ export class ManualFailover {
     }
   }
 
-  /** Reasons of a commit that the automatic side has made: whoever waits for a drain is told why it was undone. */
+  /** Reasons of a commit that the automatic side has made: whoever waits for a drain is told why it was undone, or not needed any more. */
   committed(reasons: readonly CommitReason[]): void {
-    for (const reason of reasons) if (reason.kind === 'drainUndone') this.#undoneWhy = reason.text;
+    for (const reason of reasons) {
+      if (reason.kind === 'drainUndone') this.#undoneWhy = reason.text;
+      if (reason.kind === 'failover' && !reason.isDrained) this.#died = reason;
+    }
   }
 
   /** To be called after every decision: what is waited for may have come true. */
@@ -137,6 +142,7 @@ export class ManualFailover {
       if (!chosen.ok) return chosen;
       const { record, action, newMaster, isDrain, isAcceptance, warning } = chosen.value;
       this.#undoneWhy = null;
+      this.#died = null;
       const shard = present(record.cluster.shards[request.shardIndex], 'the shard of a choice is there');
       const outcome = await this.#ports.commit(record, action);
       if (outcome.ok) {
@@ -165,10 +171,17 @@ export class ManualFailover {
     if (this.#isDraining(shard.id, version)) return err({ kind: 'unknown', reason: DRAIN_LEFT });
     const master = masterOf(now).id;
     await this.#untilTold(cluster, master, old);
-    if (master === newMaster) return ok({ newMaster, warning: null });
+    if (master === newMaster) return ok({ newMaster, warning: this.#warningOf(newMaster) });
     if (master === old)
       return refused(this.#undoneWhy ?? 'the planned change of masters was undone by another change');
     return refused(`the master died before ${newMaster} had everything, and ${master} took over`);
+  }
+
+  /** A master that dies in the midst of it is replaced like any other that dies. */
+  #warningOf(newMaster: NodeId): string | null {
+    return this.#died?.to === newMaster
+      ? `the master died before it was known that all was handed over: ${this.#died.text}; what it lacks is lost`
+      : null;
   }
 
   #isDraining(id: ShardId, version: ClusterVersion): boolean {

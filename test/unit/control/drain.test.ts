@@ -184,6 +184,34 @@ test.each([
   expect(reasonOf(scene.commit())).toMatch(why);
 });
 
+test('a drain toward a copy that turns out to be none is undone at once', () => {
+  const scene = drained(500);
+  const known = scene.facts.nodes.get(scene.id(0, 1))!;
+  const nodes = new Map(scene.facts.nodes).set(scene.id(0, 1), { ...known, remake: 'it diverged' });
+  scene.facts = { ...scene.facts, nodes };
+  scene.probe(scene.id(0, 1));
+  expect(reasonOf(scene.commit())).toMatch(/is to be made anew: it diverged/);
+});
+
+test('a drain of a master whose slots begin to move is undone at once', () => {
+  const scene = drained(500);
+  scene.set(scene.id(0, 0), {
+    sourceJob: { range: slotRange(0, 9), destination: scene.id(1, 0), state: 'start', isInEffect: null },
+  });
+  scene.probe(scene.id(0, 0));
+  expect(reasonOf(scene.commit())).toMatch(/slots of .* are being moved/);
+});
+
+test('a replica that has everything and lost its link is told to be what keeps the drain from its end', () => {
+  const scene = drained(130);
+  scene.probe(scene.id(0, 0));
+  scene.set(scene.id(0, 1), { sequence: 130, syncInProgress: true });
+  scene.probe(scene.id(0, 1));
+  expect(scene.decide().actions).toEqual([]);
+  scene.nowMs += scene.settings.switchoverTimeoutMs;
+  expect(reasonOf(scene.commit())).toMatch(/within 2000 ms: a full synchronisation is going on/);
+});
+
 test('the next leader finishes what the last one began: the version that the old master has says what it was told', () => {
   const scene = drained(130);
   scene.changeLeader();
@@ -255,6 +283,25 @@ test('an old master that was seen drained and then died loses nothing either', (
   scene.set(scene.id(0, 1), { sequence: 130, link: 'down' });
   scene.probe(scene.id(0, 1));
   expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', isDrained: true }]);
+});
+
+test('an old master that was seen drained some time ago and is silent may have been told something else since', () => {
+  const scene = drained(130);
+  scene.probe(scene.id(0, 0));
+  scene.nowMs += 600;
+  scene.set(scene.id(0, 1), { sequence: 130 });
+  scene.probe(scene.id(0, 1));
+  expect(scene.decide().actions).toEqual([]);
+  scene.probe(scene.id(0, 0));
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', isDrained: true }]);
+
+  const undone = drained(130);
+  undone.probe(undone.id(0, 0));
+  undone.set(undone.id(0, 1), { sequence: 130 });
+  undone.decide();
+  undone.nowMs += undone.settings.switchoverTimeoutMs;
+  undone.probe(undone.id(0, 1));
+  expect(reasonOf(undone.commit())).toMatch(/does not answer any more/);
 });
 
 test('another shard whose master dies meanwhile fails over, and its nodes hear of it at once', () => {
