@@ -193,6 +193,7 @@ function recordsOf(clusters: readonly Cluster[]): ClusterRecords {
     factsRevision: 0,
   }));
   return {
+    storesDrains: true,
     allClusters: () => records,
     getCluster: (_, name) => records.find((record) => record.cluster.name === name) ?? null,
     linearize: () => Promise.resolve({ ok: true, value: undefined }),
@@ -238,7 +239,13 @@ async function measure(options: {
       isCurrent: () => true,
       giveLead: () => Promise.resolve(),
     },
-    { pingIntervalMs: intervalMs, maxPingCount: 5, restartGraceMs: 800, lagMax: 10_000 },
+    {
+      pingIntervalMs: intervalMs,
+      maxPingCount: 5,
+      restartGraceMs: 800,
+      lagMax: 10_000,
+      switchoverTimeoutMs: 2000,
+    },
   );
   leadership.start();
   await delay(3 * intervalMs);

@@ -72,6 +72,7 @@ const CODE_BY_TOPOLOGY_ERROR = {
   slotsOverlap: 'badRequest',
   masterCount: 'badRequest',
   invalidMigration: 'badRequest',
+  invalidDrain: 'badRequest',
   unknownShard: 'missing',
   unknownNode: 'missing',
   shardOwnsSlots: 'badRequest',
@@ -85,6 +86,8 @@ const CODE_BY_TOPOLOGY_ERROR = {
   sameShard: 'badRequest',
   migrationRunning: 'conflict',
   noMigration: 'badRequest',
+  drainRunning: 'conflict',
+  noDrain: 'badRequest',
   versionNotHigher: 'conflict',
 } as const satisfies Record<TopologyError['kind'], ApiErrorCode>;
 

@@ -3,6 +3,7 @@
 import type { Result } from '../base/result.ts';
 import type { Explanation } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
+import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { SlotService } from '../control/imported-hand-over.ts';
 import type { NodeEndpoint } from '../control/node-commands.ts';
 import type { NodeError, SourceJob, TargetJob } from '../control/observation.ts';
@@ -188,6 +189,8 @@ export interface Failovers {
    * told or a bounded time has passed. Another node than `preferred` is never taken.
    */
   failover(request: FailoverRequest): Promise<Result<FailoverDone, FailoverRefusal>>;
+  /** What that would do now and what it would cost. Nothing is changed. */
+  planFailover(request: FailoverRequest): Promise<Result<HandPlan, FailoverRefusal>>;
 }
 
 /** Counts and times of requests; `telemetry/metrics.ts`. */

@@ -1,5 +1,6 @@
 // Domain values as the documented JSON. Passwords never get out.
 
+import type { HandPlan } from '../control/plan-by-hand.ts';
 import { printRole } from '../topology/node.ts';
 import { printSlotRange, printSlotSet } from '../topology/slot.ts';
 import type { Cluster, Node, Shard, ShardId } from '../topology/types.ts';
@@ -27,6 +28,28 @@ export interface ClusterBody {
   readonly name: string;
   readonly version: number;
   readonly shards: readonly ShardBody[];
+}
+
+/** What a failover would do, as `dry_run` answers it. Sequence numbers, about one a write; null where they are not known. */
+export interface PlanBody {
+  readonly kind: HandPlan['kind'];
+  readonly new_master_id: string | null;
+  readonly reason: string;
+  readonly may_be_lost: string | null;
+  readonly master: {
+    readonly id: string;
+    readonly addr: string;
+    readonly answers: boolean;
+    readonly sequence: number | null;
+  };
+  readonly candidates: readonly {
+    readonly id: string;
+    readonly addr: string;
+    readonly sequence: number | null;
+    readonly behind: number | null;
+    readonly eligible: boolean;
+    readonly reason: string;
+  }[];
 }
 
 const IDLE = -1;
@@ -92,4 +115,23 @@ function renderMoving(source: Shard): number | string {
   if (migration === null) return IDLE;
   const { start, stop } = migration.range;
   return start === stop ? start : printSlotRange(migration.range);
+}
+
+export function renderPlan({ kind, newMaster, why, mayBeLost, master, candidates }: HandPlan): PlanBody {
+  const { id, address, isAnswering, sequence } = master;
+  return {
+    kind,
+    new_master_id: newMaster,
+    reason: why,
+    may_be_lost: mayBeLost,
+    master: { id, addr: address, answers: isAnswering, sequence },
+    candidates: candidates.map((candidate) => ({
+      id: candidate.id,
+      addr: candidate.address,
+      sequence: candidate.sequence,
+      behind: candidate.behind,
+      eligible: candidate.isEligible,
+      reason: candidate.why,
+    })),
+  };
 }

@@ -8,7 +8,8 @@ export const FIRST_FEATURE_LEVEL = 1;
  * messages. Such a thing is written only while the group's own level, which all members support, is at least the one it came with.
  *  1  records of version 1
  *  2  cluster records of version 2, whose migrations can be cancelled; facts about copies beside them
- *  3  members look at nodes for their leader when it asks
+ *  3  cluster records of version 3, whose shards can be drained: planned changes of masters that lose nothing; members look at nodes for
+ *     their leader when it asks
  */
 export const FEATURE_LEVEL = 3;
 

@@ -34,6 +34,7 @@ export interface Config {
     readonly maxPingCount: number;
     readonly restartGraceMs: number;
     readonly lagMax: number;
+    readonly switchoverTimeoutMs: number;
   };
   readonly logLevel: RawConfig['log']['level'];
   /** Settings of the file that are accepted and mean nothing here, by path. */
@@ -74,6 +75,7 @@ export function checkConfig(raw: RawConfig): Result<Omit<Config, 'withoutEffect'
       maxPingCount: raw.controller.failover.max_ping_count,
       restartGraceMs: Math.round(raw.controller.failover.restart_grace_seconds * 1000),
       lagMax: raw.controller.failover.max_lag,
+      switchoverTimeoutMs: raw.controller.failover.switchover_timeout_ms,
     },
     logLevel: raw.log.level,
   });

@@ -65,6 +65,9 @@ const failover = z.strictObject({
   max_lag: z.int().min(0).max(1_000_000_000_000).default(10_000).meta({
     note: 'sequence numbers (about one a write) that a replica may lack and still take over by itself; more needs "force"',
   }),
+  switchover_timeout_ms: z.int().min(100).max(60_000).default(2000).meta({
+    note: 'a planned failover turns clients away this long at most, until the replica has everything; else it is undone',
+  }),
   gc_interval_seconds: ignored,
   min_alive_size: ignored,
   max_failure_ratio: ignored,

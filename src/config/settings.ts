@@ -32,6 +32,7 @@ export const SETTINGS = {
   'controller.failover.max_ping_count': { parse: asNumber },
   'controller.failover.restart_grace_seconds': { parse: asNumber },
   'controller.failover.max_lag': { parse: asNumber },
+  'controller.failover.switchover_timeout_ms': { parse: asNumber },
   'log.level': { parse: asText },
 } as const satisfies Record<string, { readonly parse: TextParser }>;
 

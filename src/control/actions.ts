@@ -10,6 +10,16 @@ export type CommitReason =
       readonly shardIndex: number;
       readonly from: NodeId;
       readonly to: NodeId;
+      /** The old master was drained, and the new one has all it had: nothing is lost. */
+      readonly isDrained: boolean;
+      readonly text: string;
+    }
+  /** A planned change of masters begins, or is given up. */
+  | {
+      readonly kind: 'drainStarted' | 'drainUndone';
+      readonly shardIndex: number;
+      readonly from: NodeId;
+      readonly to: NodeId;
       readonly text: string;
     }
   | {
@@ -30,14 +40,21 @@ export type CommitReason =
   /** Positions and links were written down, and nothing else. No news for people. */
   | { readonly kind: 'noted' };
 
+/**
+ * What a node is told a topology for:
+ * - `role`: the committed topology.
+ * - `isolation`: the same, but this node a master without slots, which turns clients away (facts section 13).
+ * - `drain`: the same, but the slots of this master are those of the replica that takes over, to which clients are turned away (facts section 10).
+ */
+export type PushPurpose = 'role' | 'isolation' | 'drain';
+
 export interface PushAction {
   readonly kind: 'push';
   readonly node: NodeId;
   readonly address: NodeAddress;
   /** Given to the node by SETNODEID first; null when it has it already. */
   readonly id: NodeId | null;
-  /** `role`: the committed topology. `isolation`: the same, but this node a master without slots, which turns clients away (facts section 13). */
-  readonly purpose: 'role' | 'isolation';
+  readonly purpose: PushPurpose;
   readonly text: string;
   readonly version: ClusterVersion;
   /** With FORCE, for a node that holds this version already: an equal one is ignored (facts section 2.2). */

@@ -3,7 +3,7 @@
 import { assert } from '../base/assert.ts';
 import { clusterWithVersion, migrationsOf } from '../topology/cluster.ts';
 import { openPromotion } from '../topology/facts.ts';
-import { isolationText, setNodesText } from '../topology/setnodes-text.ts';
+import { drainText, isolationText, setNodesText } from '../topology/setnodes-text.ts';
 import { containsRange } from '../topology/slot.ts';
 import type { NodeId } from '../topology/types.ts';
 import type { FenceAction, OutrunAction, PushAction } from './actions.ts';
@@ -116,7 +116,7 @@ export function planPushes(situation: Situation, held: ReadonlySet<NodeId>): Pus
       else wakeAtMs = Math.min(wakeAtMs, other.atMs);
     }
     if (isHeld) continue;
-    if (view.need.kind !== 'push' || remake.isOutrunInFlight) continue;
+    if (view.need.kind !== 'push' || remake.isOutrunInFlight || waitsForDrain(situation, view)) continue;
     if (push.inFlightSinceMs !== null) {
       const patienceEndMs = push.inFlightSinceMs + WAVE_PATIENCE_MS;
       if (situation.nowMs >= patienceEndMs) continue;
@@ -139,6 +139,16 @@ export function planPushes(situation: Situation, held: ReadonlySet<NodeId>): Pus
   return { pushes: [...now.map(({ view }) => pushAction(situation, view, text)), ...others], wakeAtMs };
 }
 
+/**
+ * A version that only begins a drain is for the drained master alone: to everybody else it would say what they know already, and the next one
+ * follows at once.
+ */
+function waitsForDrain({ cluster }: Situation, { node, shard, report }: NodeView): boolean {
+  const isOfDrain = cluster.shards.some(({ drain }) => drain?.version === cluster.version);
+  const isDrained = node.role === 'master' && shard.drain !== null;
+  return isOfDrain && !isDrained && report?.version === cluster.version - 1;
+}
+
 /** What is to be done about a node besides telling it a topology, and when; null when there is nothing, or it is being done. */
 function otherAct({
   need,
@@ -155,8 +165,11 @@ function otherAct({
 }
 
 /** Taken from the node's own words, so that a new leader keeps the order, too. */
-function waveOf({ node, shard, report, need }: NodeView): number {
+function waveOf({ node, shard, report, need, memory }: NodeView): number {
   if (report === null) return 2;
+  // Clients of a master that was drained, or is to be, wait for what it is told.
+  const purposes = [memory.push.purpose, need.kind === 'push' ? need.purpose : null];
+  if (node.role === 'master' && purposes.includes('drain')) return 0;
   if (node.role !== 'master')
     return need.kind === 'push' && need.purpose === 'isolation' && report.role === 'master' ? 1 : 2;
   const imported = report.targetJob;
@@ -166,6 +179,8 @@ function waveOf({ node, shard, report, need }: NodeView): number {
   if (exported?.state === 'success' && !containsRange(shard.slots, exported.range)) return 1;
   return 2;
 }
+
+const TEXTS = { isolation: isolationText, drain: drainText } as const;
 
 function pushAction(situation: Situation, view: NodeView, text: string): PushAction {
   const { node, need } = view;
@@ -177,7 +192,7 @@ function pushAction(situation: Situation, view: NodeView, text: string): PushAct
     address: node.address,
     id,
     purpose,
-    text: purpose === 'role' ? text : isolationText(situation.cluster, node.id),
+    text: purpose === 'role' ? text : TEXTS[purpose](situation.cluster, node.id),
     version: situation.cluster.version,
     isForced,
     why: `${nodeName(view)}: ${why}`,

@@ -13,6 +13,7 @@ import {
   returningMasters,
 } from './convergence.ts';
 import { diagnose } from './diagnosis.ts';
+import { drainEnds, planDrains, reviewDrains } from './drain.ts';
 import type { Observer } from './evidence.ts';
 import { type Draft, planFailovers } from './failover.ts';
 import { planAdoptions } from './hand-over.ts';
@@ -36,8 +37,8 @@ export interface Decision {
   readonly problems: readonly Problem[];
   /** Nodes to probe again soon (about every 100 ms) instead of at the interval: their next word moves something on. */
   readonly expectant: ReadonlySet<NodeId>;
-  /** Nodes to probe about every 20 ms: who comes back at their addresses decides about the data of others. */
-  readonly returning: ReadonlySet<NodeId>;
+  /** Nodes to probe about every 20 ms: who comes back at their addresses decides about the data of others, or clients wait for their word. */
+  readonly urgent: ReadonlySet<NodeId>;
   /** Members that see masters which this one does not. */
   readonly betterPlaced: ReadonlySet<Observer>;
   /** Decide again at this time even if nothing happens; Infinity when there is no such time. */
@@ -55,23 +56,25 @@ export function decide(input: ControlInput): Decision {
   const seen = lookAt({ ...input, facts, memory: known });
   const settled = settledNodes(seen);
   const places = reviewPlaces({ ...seen, memory: settled });
-  const memory = { ...settled, ...places, migrations: reviewMigrations(seen) };
+  const memory = { ...settled, ...places, migrations: reviewMigrations(seen), drains: reviewDrains(seen) };
   const situation = lookAt({ ...input, facts, memory });
   const failover = planFailovers(situation);
   const migration = planMigrations(situation, failover);
   const held = heldNodes(situation);
+  const drain = planDrains(situation, held);
   const raise = planRaise(situation, held);
   const problems = [...diagnose(situation), ...failover.problems, ...migration.problems];
   const rest = {
     problems,
     expectant: expectantNodes(situation),
-    returning: returningMasters(situation),
+    urgent: new Set([...returningMasters(situation), ...drainEnds(situation)]),
     betterPlaced: betterPlaced(situation),
   };
   if (memory.commit.isInFlight) return { actions: [], memory, ...rest, wakeAtMs: Infinity };
 
   const drafts = [
     failover,
+    drain,
     migration,
     planAdoptions(situation, noChange(situation)),
     planNotes(situation),
@@ -86,6 +89,7 @@ export function decide(input: ControlInput): Decision {
   const wakeAtMs = Math.min(
     pushes.wakeAtMs,
     inquiry.wakeAtMs,
+    drain.wakeAtMs,
     migration.wakeAtMs,
     raise.wakeAtMs,
     draft === undefined ? Infinity : memory.commit.nextAtMs,

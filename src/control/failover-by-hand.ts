@@ -1,13 +1,22 @@
 // The failover that a person asks for: the rules of the automatic one, what a living master adds to them, and what force overrides.
 
 import { err, ok, type Result } from '../base/result.ts';
+import { startDrain } from '../topology/change-nodes.ts';
 import { endMigration } from '../topology/change-slots.ts';
-import { clusterWithVersion, masterOf, migrationOfShard, replicasOf } from '../topology/cluster.ts';
-import { UNSEEN_NODE, withNodeFacts } from '../topology/facts.ts';
+import {
+  clusterWithVersion,
+  masterOf,
+  migrationOfShard,
+  replicasOf,
+  shardIndexOf,
+} from '../topology/cluster.ts';
+import { describe } from '../topology/errors.ts';
+import { UNSEEN_NODE, openPromotion, withNodeFacts } from '../topology/facts.ts';
 import { printSlotRange } from '../topology/slot.ts';
 import type { Node, NodeId, Shard, SlotRange } from '../topology/types.ts';
 import type { CommitAction, CommitReason } from './actions.ts';
 import { type Candidate, type Judged, elect, judged, vacancyOf } from './candidates.ts';
+import { heldNodes } from './convergence.ts';
 import { type Draft, replaceMaster } from './failover.ts';
 import { type HandOver, lostHandOver, unrecordedHandOvers } from './hand-over.ts';
 import { linkFault } from './link.ts';
@@ -24,11 +33,15 @@ export interface HandChoice {
   readonly askedAtMs: number;
   /** Where the master stood when this was asked, if it lives: whoever is to take over from it must have that much. Null when it does not answer. */
   readonly floor: number | null;
+  /** Whether a drain can be recorded by this group. */
+  readonly canDrain: boolean;
 }
 
 export interface Choice {
+  /** For a drain its first step: whether the new master takes over is decided by what is seen of both afterwards (`drain.ts`). */
   readonly action: CommitAction;
   readonly newMaster: NodeId;
+  readonly isDrain: boolean;
   /** The new master's data is accepted as it is: what was remembered of it counts no more. */
   readonly isAcceptance: boolean;
   /** What may be lost, for people; null where nothing is forced. */
@@ -50,6 +63,7 @@ export function chooseByHand(situation: Situation, choice: HandChoice): Result<C
     ? forcedCandidate(situation, shard, choice)
     : properCandidate(situation, shard, choice);
   if (!candidate.ok) return candidate;
+  if (isDrained(choice)) return drained(situation, { shard, master, candidate: candidate.value });
   return promoted(situation, { shard, master, candidate: candidate.value, choice });
 }
 
@@ -66,17 +80,22 @@ export function unfitReason(
     : null;
 }
 
+/** Whether the master lives and can be asked to let its clients go first. By force nobody is asked. */
+export function isDrained({ isForced, floor, canDrain }: HandChoice): boolean {
+  return canDrain && !isForced && floor !== null;
+}
+
 /** What speaks against any failover of this shard now; null when nothing does. */
-function obstacleOf(
-  situation: Situation,
-  master: NodeView,
-  { isForced, askedAtMs }: HandChoice,
-): string | null {
+function obstacleOf(situation: Situation, master: NodeView, choice: HandChoice): string | null {
+  const { isForced, askedAtMs } = choice;
   const place = migrationOfShard(situation.cluster, master.shard.id);
   if (place?.migration.stage.kind === 'started' && !isAway(master)) {
     return 'slots of this shard are being moved; wait for the end or give the move up: POST .../migrate/cancel';
   }
   if (isForced) return null;
+  if (master.shard.drain !== null) {
+    return 'another planned change of masters of this shard is under way; it takes seconds at most: please retry';
+  }
   if (master.condition === 'impaired' || master.condition === 'loading') {
     const why = master.memory.error?.message ?? 'it does not report';
     return (
@@ -85,8 +104,26 @@ function obstacleOf(
     );
   }
   const isUntellable = isFresh(master, askedAtMs) && master.report?.login === 'refused';
+  if (!isUntellable && isDrained(choice)) return obstacleOfDrain(situation, master);
   return isUntellable
     ? `the master ${nodeName(master)} refuses the password recorded for it; record the right one (PATCH .../nodes/{id}), or ask with "force": true`
+    : null;
+}
+
+/** Why the master could not be drained, or what it had would not be what its shard has; null when nothing is known against it. */
+function obstacleOfDrain(situation: Situation, master: NodeView): string | null {
+  const name = nodeName(master);
+  if (openPromotion(situation.facts, master.shard.id) !== null) {
+    return `the master ${name} was just chosen and not seen as master yet: please retry, or ask with "force": true`;
+  }
+  if (situation.facts.contestedVersion !== null) {
+    return (
+      `nothing is pushed to this cluster, so ${name} cannot be told to let its clients go: confirm first that this group alone manages it ` +
+      '(POST .../sync), or ask with "force": true'
+    );
+  }
+  return heldNodes(situation).has(master.node.id)
+    ? `slots of the master ${name} are being moved; wait for the end, or ask with "force": true`
     : null;
 }
 
@@ -121,7 +158,7 @@ function properCandidate(situation: Situation, shard: Shard, choice: HandChoice)
  * What a request adds to the rules for dead masters: a replica has to answer now, and while the master answers too, its link has to live now and
  * it must have what the master had when this was asked. Nobody dies, so nothing that is known of has to be lost.
  */
-function unusableReason(
+export function unusableReason(
   situation: Situation,
   view: NodeView,
   { askedAtMs, floor }: HandChoice,
@@ -182,6 +219,33 @@ function ownSequence({ view, sequence }: Candidate): number {
   return view.facts.remake === null ? sequence : Math.min(sequence, view.facts.sequence ?? 0);
 }
 
+/** The first step of a planned change of masters: the old one is to let its clients go. */
+function drained(
+  situation: Situation,
+  found: { readonly shard: Shard; readonly master: NodeView; readonly candidate: Candidate },
+): Result<Choice, string> {
+  const { shard, master, candidate } = found;
+  const newMaster = candidate.view.node.id;
+  const next = startDrain(situation.cluster, master.shardIndex, newMaster);
+  if (!next.ok) return err(describe(next.error));
+  const reason: CommitReason = {
+    kind: 'drainStarted',
+    shardIndex: shardIndexOf(next.value, shard.id),
+    from: master.node.id,
+    to: newMaster,
+    text:
+      `asked for by hand; ${nodeName(master)} is told to turn its clients away to ${nodeName(candidate.view)}, ` +
+      `which takes over once it has everything: ${candidate.why}`,
+  };
+  const action: CommitAction = {
+    kind: 'commit',
+    next: next.value,
+    facts: situation.facts,
+    reasons: [reason],
+  };
+  return ok({ action, newMaster, isDrain: true, isAcceptance: false, warning: null });
+}
+
 function promoted(
   situation: Situation,
   found: {
@@ -206,6 +270,7 @@ function promoted(
     shardIndex: choice.shardIndex,
     from: master.node.id,
     to: newMaster,
+    isDrained: false,
     text: `asked for by hand; replica ${nodeName(candidate.view)} takes over: ${candidate.why}${warning === null ? '' : `; ${warning}`}`,
   };
   const action: CommitAction = {
@@ -214,7 +279,7 @@ function promoted(
     facts: replaced.facts,
     reasons: [...replaced.reasons, reason],
   };
-  return ok({ action, newMaster, isAcceptance: !candidate.isProven, warning });
+  return ok({ action, newMaster, isDrain: false, isAcceptance: !candidate.isProven, warning });
 }
 
 /** Why the data of a master does not count as that of its shard, unless somebody accepts it; null when it does. */
@@ -258,7 +323,7 @@ function acceptLoss(
     reasons: [...settled.reasons, reason],
   };
   const warning = `forced: ${nodeName(master)} stays master without the data it had (${why})`;
-  return ok({ action, newMaster: node.id, isAcceptance: true, warning });
+  return ok({ action, newMaster: node.id, isDrain: false, isAcceptance: true, warning });
 }
 
 /**

@@ -128,6 +128,7 @@ function failOver(
     shardIndex: shardIndexOf(replaced.cluster, shard.id),
     from: masterOf(shard).id,
     to: candidate.view.node.id,
+    isDrained: false,
     text: `${why}; replica ${nodeName(candidate.view)} takes over: ${candidate.why}`,
   };
   return {

@@ -43,6 +43,14 @@ export interface MigrationMemory {
   readonly lastError: string;
 }
 
+/** One drain as this leadership has watched it, under the id of its shard. */
+export interface DrainMemory {
+  /** Tells this drain from an earlier one of the same shard. */
+  readonly version: ClusterVersion;
+  /** Since when this leadership has it before it, milliseconds on the monotonic clock: each has the whole time for it. */
+  readonly sinceMs: number;
+}
+
 export interface CommitMemory {
   readonly isInFlight: boolean;
   readonly failures: number;
@@ -63,6 +71,7 @@ export interface RaiseMemory {
 export interface ControlMemory {
   readonly nodes: ReadonlyMap<NodeId, NodeMemory>;
   readonly migrations: ReadonlyMap<ShardId, MigrationMemory>;
+  readonly drains: ReadonlyMap<ShardId, DrainMemory>;
   readonly commit: CommitMemory;
   readonly raise: RaiseMemory;
   /** When positions were last written down; -Infinity when never by this leadership. */
@@ -72,6 +81,7 @@ export interface ControlMemory {
 export const NO_MEMORY: ControlMemory = {
   nodes: new Map(),
   migrations: new Map(),
+  drains: new Map(),
   commit: { isInFlight: false, failures: 0, nextAtMs: -Infinity },
   raise: { count: 0, lastAtMs: -Infinity, nextAtMs: -Infinity },
   notedAtMs: -Infinity,

@@ -209,6 +209,8 @@ function stepOfPlanned(situation: Situation, view: MigrationView): MigrationStep
   if (dead !== undefined) return { kind: 'giveUp', why: `${nodeName(dead)} does not answer` };
   const obstacle = unreadyText(source) ?? unreadyText(target);
   if (obstacle !== null) return wait(obstacle);
+  if (source.shard.drain !== null || target.shard.drain !== null)
+    return wait('a master of the two is being changed');
   switch (view.sourceState) {
     case 'succeeded':
       return {

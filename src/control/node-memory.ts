@@ -3,6 +3,7 @@
 import type { Result } from '../base/result.ts';
 import { equalRanges } from '../topology/slot.ts';
 import type { ClusterVersion, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
+import type { PushPurpose } from './actions.ts';
 import type { Evidence, EvidenceKind, Observer, Word } from './evidence.ts';
 import { type Position, isLivingLink } from './link.ts';
 import type { NodeError, NodeReport, ProbeResult } from './observation.ts';
@@ -86,7 +87,7 @@ export interface PushMemory {
   /** What the last push ended with; null for success and when there was none. */
   readonly error: NodeError | null;
   /** What the push under way, or the last one, was for. */
-  readonly purpose: 'role' | 'isolation';
+  readonly purpose: PushPurpose;
 }
 
 /** How far a node that is made anew was taken. */
@@ -133,6 +134,8 @@ export interface NodeMemory {
   /** The first look since then at which it had none; null while it has one, and before the first look. */
   readonly unlinked: Unlinked | null;
   readonly push: PushMemory;
+  /** The version under which it was drained as a master by this leadership, and told nothing since; null when it was not. */
+  readonly drainedAt: ClusterVersion | null;
   /** The version at which it was seen in its place since the last push; null when it was not. */
   readonly placedAt: ClusterVersion | null;
   /** The version it has from somebody else: this leadership saw it with another one before, and has not told it. Null when there is none. */
@@ -208,6 +211,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
     linked: null,
     unlinked: null,
     push: NO_PUSH,
+    drainedAt: null,
     placedAt: null,
     foreignVersion: null,
     foreignBefore: null,
@@ -425,9 +429,10 @@ export function afterPush(
   };
   const isIsolated = purpose === 'isolation' && result.ok;
   const isolatedAt = isIsolated ? version : null;
+  const drainedAt = purpose === 'drain' && result.ok ? version : null;
   const imported = result.ok ? null : before.imported;
   const foreign = result.ok ? { foreignVersion: null, foreignBefore: null } : {};
-  return { ...before, ...foreign, push, imported, remake: { ...before.remake, isolatedAt } };
+  return { ...before, ...foreign, push, imported, drainedAt, remake: { ...before.remake, isolatedAt } };
 }
 
 /** Adds the end of a step of outrunning; where it led is seen by the next look. */

@@ -10,6 +10,8 @@ export interface ControlSettings {
   readonly restartGraceMs: number;
   /** Sequence numbers that a replica may be behind the last known position of its master and still take over by itself. */
   readonly lagMax: number;
+  /** Milliseconds in which a drained master has to be reached by the replica that takes over; then the drain is undone. */
+  readonly switchoverTimeoutMs: number;
 }
 
 /** Milliseconds before the last sight of a master up to which its successor must have everything that is known of it. */

@@ -5,6 +5,7 @@ import { masterOf } from '../topology/cluster.ts';
 import { isCondemned, openPromotion } from '../topology/facts.ts';
 import { containsRange, intersectionSlots, printSlotRange, slotSetOf } from '../topology/slot.ts';
 import type { NodeId, SlotSet } from '../topology/types.ts';
+import type { PushPurpose } from './actions.ts';
 import { type CopyPlace, type History, historyOf } from './lineage.ts';
 import { lagBehind } from './link.ts';
 import { lossOf } from './loss.ts';
@@ -19,7 +20,7 @@ export type Need =
   | { readonly kind: 'wait'; readonly why: string }
   | {
       readonly kind: 'push';
-      readonly purpose: 'role' | 'isolation';
+      readonly purpose: PushPurpose;
       readonly id: NodeId | null;
       /** It has this version already and ignores an equal one (facts section 2.2). */
       readonly isForced: boolean;
@@ -94,6 +95,7 @@ function needOfMaster({ cluster, facts }: Circumstances, found: NodeCase): Need 
   // Chosen and not told yet, it still follows the old address.
   const taint = openPromotion(facts, shard.id) === null ? null : taintOf(found);
   if (taint !== null) return { kind: 'condemn', why: taint };
+  const purpose = shard.drain === null ? 'role' : 'drain';
   const isAtVersion = report.version === cluster.version;
   const isMaster = report.role === 'master' && report.id === node.id;
   const isInPlace = isAtVersion && isMaster && !isForeign(sight) && !report.isFenced;
@@ -101,9 +103,9 @@ function needOfMaster({ cluster, facts }: Circumstances, found: NodeCase): Need 
     const stray = strayMoveOf(found);
     return stray === null
       ? { kind: 'nothing' }
-      : { kind: 'push', purpose: 'role', id: null, isForced: true, why: stray };
+      : { kind: 'push', purpose, id: null, isForced: true, why: stray };
   }
-  return push(sight, { purpose: 'role', report, isForced: isAtVersion });
+  return push(sight, { purpose, report, isForced: isAtVersion });
 }
 
 /** What a move that nobody asked for any more has left at a master; the topology it has undoes it when it is told again. */
@@ -133,7 +135,9 @@ function hasStrayImport({ sights, sight: { memory, shard, node } }: NodeCase): b
     const { migration } = source;
     const isRecorded = migration?.target === shard.id && isPart(slotSetOf([migration.range]));
     const job = report?.sourceJob ?? null;
-    const isHandedOver = job?.destination === node.id && isPart(slotSetOf([job.range]));
+    // A source that says that its job failed has handed nothing over.
+    const isHandedOver =
+      job?.destination === node.id && job.state !== 'fail' && isPart(slotSetOf([job.range]));
     // Of one that came at an unknown time, only who owns the slots can say that they were not handed over.
     const isUntold = !imported.isNew && isPart(source.slots) && condition !== 'answering';
     return !isRecorded && !isHandedOver && !isUntold;
@@ -169,7 +173,7 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   const danger = dangerOfFollowing(found);
   if (danger !== null) return { kind: 'wait', why: danger };
   if (sight.facts.remake !== null) return needOfCondemned(circumstances, found);
-  const isCutOff = isIsolated(circumstances, sight, report);
+  const isCutOff = isIsolated(circumstances, sight, report) || isDrained(sight);
   const history = historyAt(circumstances, found, isCutOff);
   if (history.kind === 'empty' || history.kind === 'current') {
     return push(sight, { purpose: 'role', report, isForced: isAtVersion });
@@ -309,13 +313,23 @@ function isIsolated({ cluster }: Circumstances, { memory }: Sight, report: NodeR
   );
 }
 
+/** A master that was drained by this leadership, and seen so since: it takes no writes until it is told something else. */
+function isDrained(sight: Sight): boolean {
+  const { memory, report } = sight;
+  const { drainedAt, look, push: last } = memory;
+  if (drainedAt === null || report?.version !== drainedAt || report.role !== 'master') return false;
+  return look !== null && look.startedAtMs >= last.endedAtMs && !isForeign(sight);
+}
+
 /**
- * Whether its data can grow no more although it was not cut off: a node that serves nobody, or a replica of an address at which nobody listens.
+ * Whether its data can grow no more although it was not cut off: a node that serves nobody, a replica of an address at which nobody listens, or
+ * one of a drained master, which has nothing that its successor lacks.
  * That a master is silent to us does not mean that it is silent to its replicas, and a link that is down may be up in a moment: to a stranger, too.
  */
 function isFinal({ sights, report }: NodeCase): boolean {
   if (report.role === 'master') return report.version < 0;
   const source = [...sights.values()].find(({ node }) => node.address === report.master);
+  if (source !== undefined && isDrained(source)) return true;
   return source?.condition === 'down' && source.memory.absence?.kind === 'refused';
 }
 
@@ -349,7 +363,7 @@ function isForeign({ memory, report }: Sight): boolean {
 }
 
 interface Push {
-  readonly purpose: 'role' | 'isolation';
+  readonly purpose: PushPurpose;
   readonly report: NodeReport;
   readonly isForced: boolean;
 }

@@ -3,15 +3,17 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
-import { err, type Result } from '../base/result.ts';
+import { err, ok, type Result } from '../base/result.ts';
 import type { Observer } from '../control/evidence.ts';
 import type { Explanation } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
+import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { ControlSettings } from '../control/settings.ts';
 import type { ClusterRecord } from '../topology/record.ts';
 import type { Name } from '../topology/types.ts';
-import type { ClusterRecords, LeaderMetrics, NodeClient, Witnesses } from './ports.ts';
 import type { ClusterStatus } from '../control/status.ts';
+import type { HandRequest } from './manual-failover.ts';
+import type { ClusterRecords, LeaderMetrics, NodeClient, Witnesses } from './ports.ts';
 import { Supervisor } from './supervisor.ts';
 import { Vantage } from './vantage.ts';
 
@@ -101,14 +103,23 @@ export class Leadership {
    * Promotes `preferred`, or the best replica, after fresh looks at the shard. Resolves when the change is committed
    * and the new master was told, or a bounded time has passed. Never takes another node than `preferred`.
    */
-  failover(request: FailoverRequest): Promise<Result<FailoverDone, FailoverRefusal>> {
-    if (this.#stopped !== null) return Promise.resolve(err({ kind: 'notLeader' }));
+  async failover(request: FailoverRequest): Promise<Result<FailoverDone, FailoverRefusal>> {
+    const supervisor = this.#supervisorOf(request);
+    return supervisor.ok ? supervisor.value.failover(handRequest(request)) : supervisor;
+  }
+
+  /** What `failover` would do now and what it would cost, after the same looks; nothing is changed. */
+  async planFailover(request: FailoverRequest): Promise<Result<HandPlan, FailoverRefusal>> {
+    const supervisor = this.#supervisorOf(request);
+    return supervisor.ok ? supervisor.value.planFailover(handRequest(request)) : supervisor;
+  }
+
+  #supervisorOf({ namespace, cluster }: FailoverRequest): Result<Supervisor, FailoverRefusal> {
+    if (this.#stopped !== null) return err({ kind: 'notLeader' });
     // The watcher may be a moment behind a route that just created the cluster.
     this.#sync();
-    const supervisor = this.#supervisors.get(keyOf(request.namespace, request.cluster));
-    if (supervisor === undefined) return Promise.resolve(err({ kind: 'missing' }));
-    const { shardIndex, preferred, isForced } = request;
-    return supervisor.failover({ shardIndex, preferred, isForced });
+    const supervisor = this.#supervisors.get(keyOf(namespace, cluster));
+    return supervisor === undefined ? err({ kind: 'missing' }) : ok(supervisor);
   }
 
   async #stop(): Promise<void> {
@@ -159,6 +170,10 @@ export class Leadership {
     this.#ending.add(ended);
     void ended.then(() => this.#ending.delete(ended));
   }
+}
+
+function handRequest({ shardIndex, preferred, isForced }: FailoverRequest): HandRequest {
+  return { shardIndex, preferred, isForced };
 }
 
 /** Names contain no slash, so one text is one cluster. */

@@ -3,20 +3,22 @@
 import { present } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import type { CommitAction } from '../control/actions.ts';
+import type { CommitAction, CommitReason } from '../control/actions.ts';
 import {
   type Choice,
+  type HandChoice,
   chooseByHand,
   floorOf,
   isCatchingUp,
   unfitReason,
 } from '../control/failover-by-hand.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
+import { type HandPlan, planByHand } from '../control/plan-by-hand.ts';
 import { isFresh } from '../control/sight.ts';
 import type { Situation } from '../control/situation.ts';
 import { masterOf } from '../topology/cluster.ts';
 import type { ChangeError, ClusterRecord } from '../topology/record.ts';
-import type { Cluster, Node, NodeId, Shard } from '../topology/types.ts';
+import type { Cluster, ClusterVersion, Node, NodeId, Shard, ShardId } from '../topology/types.ts';
 
 /** What is asked of one cluster. */
 export type HandRequest = Pick<FailoverRequest, 'shardIndex' | 'preferred' | 'isForced'>;
@@ -30,6 +32,10 @@ export interface ManualFailoverPorts {
   readonly commit: (from: ClusterRecord, action: CommitAction) => Promise<Result<void, ChangeError>>;
   /** Drops what is remembered of a node, whose data counts from now on as it is. */
   readonly forget: (id: NodeId) => void;
+  /** Whether a drain can be recorded now. */
+  readonly canDrain: () => boolean;
+  /** Milliseconds after which a drain that did not come to its end is undone. */
+  readonly switchoverTimeoutMs: number;
 }
 
 /** Replicas that were not heard within this time after the request are not candidates; longer than any probe's deadline. */
@@ -41,8 +47,20 @@ const CATCH_UP_PAUSE_MS = 20;
 /** How long the answer waits for the new master to take its role and for the old one to be told; the change is committed either way. */
 const TOLD_WAIT_MS = 5_000;
 
+/** A drain is finished or undone by then, but for a store that does not answer. */
+const DRAIN_MARGIN_MS = 5_000;
+
 /** The automatic side may commit in between; then the choice is made anew. */
 const ATTEMPTS_MAX = 3;
+
+const DRAIN_LEFT =
+  'the planned change of masters is still under way: whoever leads finishes it, or undoes it within seconds; look at the shard';
+
+/** A drain that was committed: to whom, and at which version. */
+interface BegunDrain {
+  readonly newMaster: NodeId;
+  readonly version: ClusterVersion;
+}
 
 interface Wait {
   readonly isOver: () => boolean;
@@ -56,21 +74,50 @@ export class ManualFailover {
   #running: Promise<unknown> | null = null;
   #wait: Wait | null = null;
   #isStopped = false;
+  /** Why the last drain was undone; null while one is under way. */
+  #undoneWhy: string | null = null;
+  /** By whom a dead master was replaced meanwhile, and why; null while none was. */
+  #died: { readonly to: NodeId; readonly text: string } | null = null;
 
   constructor(ports: ManualFailoverPorts) {
     this.#ports = ports;
   }
 
   /** Resolves with the new master's id when it was told, or after a bounded time. Never takes another node than `preferred`. */
-  async run(request: HandRequest): Promise<Result<FailoverDone, FailoverRefusal>> {
+  run(request: HandRequest): Promise<Result<FailoverDone, FailoverRefusal>> {
+    return this.#alone(() => this.#run(request));
+  }
+
+  /** What `run` would do now, and what it would cost. Looks at the shard as `run` does, and changes nothing. */
+  plan(request: HandRequest): Promise<Result<HandPlan, FailoverRefusal>> {
+    return this.#alone(async () => {
+      const asked = await this.#asked(request);
+      if (!asked.ok) return asked;
+      const { record, situation } = this.#ports.current();
+      const shard = record.cluster.shards[request.shardIndex];
+      return shard === undefined
+        ? err({ kind: 'missing' })
+        : ok(planByHand(situation, { shard, choice: asked.value }));
+    });
+  }
+
+  async #alone<T>(act: () => Promise<Result<T, FailoverRefusal>>): Promise<Result<T, FailoverRefusal>> {
     if (this.#isStopped) return err({ kind: 'notLeader' });
     if (this.#running !== null) return refused('another failover of this cluster is under way, please retry');
-    const run = this.#run(request);
+    const run = act();
     this.#running = run;
     try {
       return await run;
     } finally {
       this.#running = null;
+    }
+  }
+
+  /** Reasons of a commit that the automatic side has made: whoever waits for a drain is told why it was undone, or not needed any more. */
+  committed(reasons: readonly CommitReason[]): void {
+    for (const reason of reasons) {
+      if (reason.kind === 'drainUndone') this.#undoneWhy = reason.text;
+      if (reason.kind === 'failover' && !reason.isDrained) this.#died = reason;
     }
   }
 
@@ -93,10 +140,13 @@ export class ManualFailover {
     for (let attempt = 1; ; attempt += 1) {
       const chosen = await this.#choose(request);
       if (!chosen.ok) return chosen;
-      const { record, action, newMaster, isAcceptance, warning } = chosen.value;
+      const { record, action, newMaster, isDrain, isAcceptance, warning } = chosen.value;
+      this.#undoneWhy = null;
+      this.#died = null;
       const shard = present(record.cluster.shards[request.shardIndex], 'the shard of a choice is there');
       const outcome = await this.#ports.commit(record, action);
       if (outcome.ok) {
+        if (isDrain) return this.#untilDrained(shard, { newMaster, version: action.next.version });
         if (isAcceptance) this.#ports.forget(newMaster);
         await this.#untilTold(action.next, newMaster, masterOf(shard).id);
         return ok({ newMaster, warning });
@@ -107,9 +157,51 @@ export class ManualFailover {
     }
   }
 
+  /** The decision finishes or undoes what was begun; whatever becomes of it is told here. */
+  async #untilDrained(shard: Shard, drain: BegunDrain): Promise<Result<FailoverDone, FailoverRefusal>> {
+    const { newMaster, version } = drain;
+    const old = masterOf(shard).id;
+    await this.#until(
+      this.#ports.switchoverTimeoutMs + DRAIN_MARGIN_MS,
+      () => !this.#isDraining(shard.id, version),
+    );
+    const { cluster } = this.#ports.current().record;
+    const now = cluster.shards.find(({ id }) => id === shard.id);
+    if (now === undefined) return err({ kind: 'missing' });
+    if (this.#isDraining(shard.id, version)) return err({ kind: 'unknown', reason: DRAIN_LEFT });
+    const master = masterOf(now).id;
+    await this.#untilTold(cluster, master, old);
+    if (master === newMaster) return ok({ newMaster, warning: this.#warningOf(newMaster) });
+    if (master === old)
+      return refused(this.#undoneWhy ?? 'the planned change of masters was undone by another change');
+    return refused(`the master died before ${newMaster} had everything, and ${master} took over`);
+  }
+
+  /** A master that dies in the midst of it is replaced like any other that dies. */
+  #warningOf(newMaster: NodeId): string | null {
+    return this.#died?.to === newMaster
+      ? `the master died before it was known that all was handed over: ${this.#died.text}; what it lacks is lost`
+      : null;
+  }
+
+  #isDraining(id: ShardId, version: ClusterVersion): boolean {
+    const { shards } = this.#ports.current().record.cluster;
+    return shards.find((shard) => shard.id === id)?.drain?.version === version;
+  }
+
   async #choose(
     request: HandRequest,
   ): Promise<Result<Choice & { readonly record: ClusterRecord }, FailoverRefusal>> {
+    const asked = await this.#asked(request);
+    if (!asked.ok) return asked;
+    // The record may have changed while the nodes were asked: everything below is about one and the same record.
+    const { record, situation } = this.#ports.current();
+    const choice = chooseByHand(situation, asked.value);
+    return choice.ok ? ok({ ...choice.value, record }) : refused(choice.error);
+  }
+
+  /** The request once the nodes were heard, and as long as that is worth it, once a candidate has what it lacked. */
+  async #asked(request: HandRequest): Promise<Result<HandChoice, FailoverRefusal>> {
     const shard = this.#ports.current().record.cluster.shards[request.shardIndex];
     if (shard === undefined) return err({ kind: 'missing' });
     const unfit = request.preferred === null ? null : unfitReason(shard, true, request);
@@ -119,14 +211,12 @@ export class ManualFailover {
     const floor = floorOf(this.#ports.current().situation, shard, askedAtMs);
     for (;;) {
       if (this.#isStopped) return err({ kind: 'notLeader' });
-      // The record may have changed while the nodes were asked: everything below is about one and the same record.
       const { record, situation } = this.#ports.current();
       if (record.cluster.shards[request.shardIndex] === undefined) return err({ kind: 'missing' });
-      const asked = { ...request, askedAtMs, floor };
-      const choice = chooseByHand(situation, asked);
-      if (choice.ok) return ok({ ...choice.value, record });
+      const asked = { ...request, askedAtMs, floor, canDrain: this.#ports.canDrain() };
+      if (chooseByHand(situation, asked).ok) return ok(asked);
       const nowMs = this.#ports.clock.monotonicMs();
-      if (nowMs >= askedAtMs + LOOKS_WAIT_MS || !isCatchingUp(situation, asked)) return refused(choice.error);
+      if (nowMs >= askedAtMs + LOOKS_WAIT_MS || !isCatchingUp(situation, asked)) return ok(asked);
       await this.#until(CATCH_UP_PAUSE_MS, () => false);
       await this.#untilLooked(shard.nodes, nowMs);
     }

@@ -49,6 +49,8 @@ export interface NodeClient {
 export interface ClusterRecords {
   allClusters(): readonly ClusterRecord[];
   getCluster(namespace: Name, cluster: Name): ClusterRecord | null;
+  /** Whether a planned change of masters can be recorded: not while members of an earlier release take part. */
+  readonly storesDrains: boolean;
   /** Resolves once a majority has confirmed that this member still leads. Never rejects. */
   linearize(): Promise<Result<void, ChangeError>>;
   /**

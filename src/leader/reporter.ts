@@ -21,6 +21,8 @@ import type { LeaderMetrics } from './ports.ts';
 
 const REASON_EVENTS = {
   failover: 'failover',
+  drainStarted: 'switchover.drain',
+  drainUndone: 'switchover.undo',
   migrationStarted: 'migration.start',
   migrationCleared: 'migration.clear',
   migrationFinished: 'migration.finish',
@@ -174,7 +176,7 @@ function tellingReasons(action: CommitAction): readonly TellingReason[] {
   return action.reasons.filter((reason) => reason.kind !== 'noted');
 }
 
-function fieldsOf(reason: TellingReason): Record<string, string | number | null> {
+function fieldsOf(reason: TellingReason): Record<string, string | number | boolean | null> {
   const { kind: _kind, text, ...fields } = reason;
   return { ...fields, why: text };
 }

@@ -29,6 +29,7 @@ import {
 import type { Observer } from '../control/evidence.ts';
 import type { NodeEndpoint } from '../control/node-commands.ts';
 import type { NodeError } from '../control/observation.ts';
+import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { Problem } from '../control/problems.ts';
 import type { ControlSettings } from '../control/settings.ts';
 import type { Circumstances } from '../control/sight.ts';
@@ -64,8 +65,8 @@ const GATHER_MS = 5;
 /** How often nodes are looked at of which something is expected. */
 const EXPECTANT_LOOK_MS = 100;
 
-/** A replica asks for its master again about once a second: an emptied one has to be seen and fenced before that. */
-const RETURNING_LOOK_MS = 20;
+/** A replica asks for its master again about once a second: an emptied one has to be seen and fenced before that. And clients wait for a drain. */
+const URGENT_LOOK_MS = 20;
 
 /** A look that has to come first holds decisions back no longer than this. */
 const LOOK_FIRST_MS = 500;
@@ -96,7 +97,7 @@ export class Supervisor {
   readonly #reporter: Reporter;
   readonly #watch: NodeWatch;
   readonly #expectant: LookPacer;
-  readonly #returning: LookPacer;
+  readonly #urgent: LookPacer;
   readonly #manual: ManualFailover;
   /** Pushes, steps of outrunning, commits and migrations that have not ended. */
   readonly #acts = new Set<Promise<void>>();
@@ -133,7 +134,7 @@ export class Supervisor {
     });
     const lookNow = (ids: readonly NodeId[]): void => this.#watch.lookNow(ids);
     this.#expectant = new LookPacer({ clock, lookNow }, EXPECTANT_LOOK_MS);
-    this.#returning = new LookPacer({ clock, lookNow }, RETURNING_LOOK_MS);
+    this.#urgent = new LookPacer({ clock, lookNow }, URGENT_LOOK_MS);
     this.#manual = new ManualFailover({
       clock,
       lookNow,
@@ -142,6 +143,8 @@ export class Supervisor {
       forget: (id) => {
         this.#memory = forgetNode(this.#memory, id);
       },
+      canDrain: () => this.#context.records.storesDrains,
+      switchoverTimeoutMs: settings.switchoverTimeoutMs,
     });
   }
 
@@ -226,13 +229,18 @@ export class Supervisor {
     return answer;
   }
 
+  /** See `Leadership.planFailover`. */
+  planFailover(request: HandRequest): Promise<Result<HandPlan, FailoverRefusal>> {
+    return this.#manual.plan(request);
+  }
+
   /** Nothing starts after this. Resolves when all that is under way has ended; closing the client ends it at once. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#turnTimer?.cancel();
     this.#wakeTimer?.cancel();
     this.#expectant.stop();
-    this.#returning.stop();
+    this.#urgent.stop();
     this.#watch.follow([]);
     this.#manual.stop();
     await Promise.all([this.#watch.stop(), this.#manual.ended(), ...this.#acts]);
@@ -274,7 +282,7 @@ export class Supervisor {
     for (const action of decision.actions) this.#act(action);
     this.#wakeAt(decision.wakeAtMs);
     this.#expectant.follow(decision.expectant);
-    this.#returning.follow(decision.returning);
+    this.#urgent.follow(decision.urgent);
     this.#context.onBetterPlaced(decision.betterPlaced);
     this.#noteConvergence();
     this.#manual.turned();
@@ -429,6 +437,7 @@ export class Supervisor {
 
   async #commit(action: CommitAction): Promise<void> {
     const result = await this.#replace(this.#record, action);
+    if (result.ok) this.#manual.committed(action.reasons);
     const endedAtMs = this.#context.clock.monotonicMs();
     this.#happened({ kind: 'commitEnded', endedAtMs, isCommitted: result.ok });
   }

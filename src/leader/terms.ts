@@ -3,6 +3,7 @@
 import { err, type Result } from '../base/result.ts';
 import type { Explanation } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
+import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { ClusterPlace } from '../topology/record.ts';
 import type { Name } from '../topology/types.ts';
 import type { Leadership } from './leadership.ts';
@@ -60,6 +61,12 @@ export class LeadershipTerms {
   failover(request: FailoverRequest): Promise<Result<FailoverDone, FailoverRefusal>> {
     if (this.#current === null) return Promise.resolve(err({ kind: 'notLeader' }));
     return this.#current.failover(request);
+  }
+
+  /** What a manual failover would do now; `notLeader` where there is no leadership. */
+  planFailover(request: FailoverRequest): Promise<Result<HandPlan, FailoverRefusal>> {
+    if (this.#current === null) return Promise.resolve(err({ kind: 'notLeader' }));
+    return this.#current.planFailover(request);
   }
 
   /** Stops what runs and resolves when everything has ended. */

@@ -8,7 +8,7 @@ import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/recor
 import type { Cluster, NodeAddress, NodeId } from '../topology/types.ts';
 import type { Planned, TransactionPlan } from './committer.ts';
 import { encodeFacts } from './facts-codec.ts';
-import { levelNeededBy, STORED_FACTS_LEVEL } from './feature-level.ts';
+import { DRAIN_LEVEL, levelNeededBy, STORED_FACTS_LEVEL } from './feature-level.ts';
 import type { JoinedRecords } from './joined-records.ts';
 import { addressKey, clusterKey, factsKey, namespaceKey } from './keys.ts';
 import { decodeClaim, encodeClaim, encodeCluster } from './record-codec.ts';
@@ -110,6 +110,10 @@ export class ClusterPlans {
   /** Whether the group is at a level at which facts are stored. */
   get storesFacts(): boolean {
     return this.#featureLevel() >= STORED_FACTS_LEVEL;
+  }
+
+  get storesDrains(): boolean {
+    return this.#featureLevel() >= DRAIN_LEVEL;
   }
 
   /** The comparison that lets only the reader of `record` change it. */

@@ -4,20 +4,28 @@ import { migrationsOf } from '../topology/cluster.ts';
 import type { Cluster } from '../topology/types.ts';
 
 // A group works at the lowest level of its members (base/feature-level.ts): at level 1 cluster records are of version 1 and facts are kept
-// in memory; from level 2 on cluster records are of version 2, whose migrations can be cancelled, and facts are stored.
+// in memory; from level 2 on cluster records are of version 2, whose migrations can be cancelled, and facts are stored; from level 3 on cluster
+// records are of version 3, whose shards can be drained.
 
 /** The level from which on facts are stored. */
 export const STORED_FACTS_LEVEL = 2;
 
 const CANCELLED_MIGRATION_LEVEL = 2;
 
+/** The level from which on a planned change of masters can be recorded. */
+export const DRAIN_LEVEL = 3;
+
 /** The level without which `cluster` cannot be written. */
 export function levelNeededBy(cluster: Cluster): number {
+  if (cluster.shards.some(({ drain }) => drain !== null)) return DRAIN_LEVEL;
   const isAnyCancelled = migrationsOf(cluster).some(({ migration }) => migration.isCancelled);
   return isAnyCancelled ? CANCELLED_MIGRATION_LEVEL : 1;
 }
 
+export type ClusterRecordVersion = 1 | 2 | 3;
+
 /** The version in which the record of a cluster is written at `level`. */
-export function clusterRecordVersion(level: number): 1 | 2 {
-  return level < CANCELLED_MIGRATION_LEVEL ? 1 : 2;
+export function clusterRecordVersion(level: number): ClusterRecordVersion {
+  if (level < CANCELLED_MIGRATION_LEVEL) return 1;
+  return level < DRAIN_LEVEL ? 2 : 3;
 }

@@ -3,13 +3,13 @@
 import { assert } from '../base/assert.ts';
 import { Secret } from '../base/secret.ts';
 import type { StoredValue } from '../store/types.ts';
-import { type ClusterFields, makeCluster, parseShardId } from '../topology/cluster.ts';
+import { type ClusterFields, makeCluster, parseClusterVersion, parseShardId } from '../topology/cluster.ts';
 import { parseName } from '../topology/name.ts';
 import { parseAddress, parseRecordedNodeId } from '../topology/node.ts';
 import type { ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import { parseSlot, slotSetOf } from '../topology/slot.ts';
-import type { Cluster, Migration, MigrationStage, Node, Shard, SlotRange } from '../topology/types.ts';
-import { clusterRecordVersion, levelNeededBy } from './feature-level.ts';
+import type { Cluster, Drain, Migration, MigrationStage, Node, Shard, SlotRange } from '../topology/types.ts';
+import { type ClusterRecordVersion, clusterRecordVersion, levelNeededBy } from './feature-level.ts';
 import { clusterKey, placeOf } from './keys.ts';
 import { type Fields, packRecord, readRecord } from './record-fields.ts';
 import { UnreadableRecordError, readable } from './unreadable-record.ts';
@@ -18,7 +18,7 @@ import { UnreadableRecordError, readable } from './unreadable-record.ts';
 const PLAIN_VERSION = 1;
 
 /** The highest version of a cluster's record that this release reads; at which level which is written: `feature-level.ts`. */
-const CLUSTER_VERSION_READ_MAX = 2;
+const CLUSTER_VERSION_READ_MAX = 3;
 
 /** A cluster as its own key has it, without its facts. */
 export type StoredCluster = Omit<ClusterRecord, 'facts' | 'factsRevision'>;
@@ -54,6 +54,7 @@ export function encodeCluster(place: ClusterPlace, cluster: Cluster, level: numb
     shard.slots.flatMap(({ start, stop }) => [start, stop]),
     shard.nodes.map(encodeNode),
     shard.migration === null ? null : encodeMigration(shard.migration, version),
+    ...(version < 3 ? [] : [shard.drain === null ? null : [shard.drain.to, shard.drain.version]]),
   ]);
   const value = packRecord(version, [cluster.name, cluster.version, cluster.nextShardId, shards]);
   decodeCluster({ key: clusterKey(place), value, revision: 0 });
@@ -82,7 +83,7 @@ function encodeNode(node: Node): readonly unknown[] {
   return [id, address, role, password.reveal(), masterAuth.reveal(), createdAtSeconds];
 }
 
-function encodeMigration(migration: Migration, version: 1 | 2): readonly unknown[] {
+function encodeMigration(migration: Migration, version: ClusterRecordVersion): readonly unknown[] {
   const { range, target, stage, startedAtSeconds, isCancelled } = migration;
   const isTargetMarked = stage.kind === 'started' ? stage.isTargetMarked : null;
   const first = [range.start, range.stop, target, stage.kind, isTargetMarked, startedAtSeconds];
@@ -95,7 +96,15 @@ function decodeShard(fields: Fields): Shard {
   const slots = slotSetOf(fields.list(decodeRanges));
   const nodes = fields.each(decodeNode);
   const migration = fields.optional(decodeMigration);
-  return { id, slots, nodes, migration };
+  const drain = fields.version < 3 ? null : fields.optional(decodeDrain);
+  return { id, slots, nodes, migration, drain };
+}
+
+function decodeDrain(fields: Fields): Drain {
+  return {
+    to: readable(fields.key, parseRecordedNodeId(fields.text())),
+    version: readable(fields.key, parseClusterVersion(fields.number())),
+  };
 }
 
 function decodeRanges(fields: Fields): readonly SlotRange[] {

@@ -167,6 +167,11 @@ export class Registry {
       : this.#replaceAlone(change, term ?? null);
   }
 
+  /** Whether the group is at a level at which a planned change of masters can be recorded. */
+  get storesDrains(): boolean {
+    return this.#plans.storesDrains;
+  }
+
   /** Fails with `missing` or `conflict`. */
   deleteCluster(record: ClusterRecord): Promise<Result<void, ChangeError>> {
     return this.#commit(() => this.#plans.delete(record));

@@ -5,11 +5,12 @@ import { type Result, err } from '../base/result.ts';
 import type { Secret } from '../base/secret.ts';
 import {
   allNodes,
-  busyWithMigration,
+  whyBusy,
   makeCluster,
   masterOf,
   migrationOfShard,
   nextVersion,
+  parseClusterVersion,
   shardAt,
   withShard,
 } from './cluster.ts';
@@ -17,7 +18,7 @@ import { makeShardNodes } from './create-cluster.ts';
 import type { TopologyError } from './errors.ts';
 import { type NewNode, makeNode } from './node.ts';
 import { NO_SLOTS, countSlots } from './slot.ts';
-import type { Cluster, Node, NodeAddress, NodeId, NodeRole, Shard } from './types.ts';
+import type { Cluster, Drain, Node, NodeAddress, NodeId, NodeRole, Shard } from './types.ts';
 
 export interface ShardPlan {
   /** The first becomes the master. */
@@ -43,6 +44,7 @@ export function addShard(cluster: Cluster, plan: ShardPlan): Result<Cluster, Top
     nodes: makeShardNodes(plan.addresses, plan),
     slots: NO_SLOTS,
     migration: null,
+    drain: null,
   };
   return nextVersion(cluster, [...cluster.shards, shard], cluster.nextShardId + 1);
 }
@@ -51,7 +53,7 @@ export function addShard(cluster: Cluster, plan: ShardPlan): Result<Cluster, Top
 export function removeShard(cluster: Cluster, shardIndex: number): Result<Cluster, TopologyError> {
   const shard = shardAt(cluster, shardIndex);
   if (!shard.ok) return shard;
-  const running = busyWithMigration(cluster, [shard.value]);
+  const running = whyBusy(cluster, [shard.value]);
   if (running !== null) return err(running);
   const slotCount = countSlots(shard.value.slots);
   if (slotCount > 0) return err({ kind: 'shardOwnsSlots', shardIndex, slotCount });
@@ -70,7 +72,7 @@ export function addNode(
 ): Result<Cluster, TopologyError> {
   const shard = shardAt(cluster, shardIndex);
   if (!shard.ok) return shard;
-  const running = busyWithMigration(cluster, [shard.value]);
+  const running = whyBusy(cluster, [shard.value]);
   if (running !== null) return err(running);
   const { role, ...node } = fresh;
   if (role === 'master') return err({ kind: 'masterExists', shardIndex, id: masterOf(shard.value).id });
@@ -86,7 +88,7 @@ export function removeNode(cluster: Cluster, shardIndex: number, id: NodeId): Re
   const found = nodeIn(cluster, shardIndex, id);
   if (!found.ok) return found;
   const { shard, node } = found.value;
-  const running = busyWithMigration(cluster, [shard]);
+  const running = whyBusy(cluster, [shard]);
   if (running !== null) return err(running);
   if (node.role === 'master') return err({ kind: 'masterRemoval', id });
   const nodes = shard.nodes.filter((other) => other.id !== id);
@@ -96,7 +98,7 @@ export function removeNode(cluster: Cluster, shardIndex: number, id: NodeId): Re
 /**
  * Makes the replica `id` the master of its shard and the old master a replica. Possible while *other* shards migrate; a
  * started migration of this shard must be ended or finished first (in the same commit if need be), so that no slot is left between two
- * nodes. A planned one goes on with the new master.
+ * nodes. A planned one goes on with the new master. A drain of the shard is over with it, wherever it was to lead.
  */
 export function promote(cluster: Cluster, shardIndex: number, id: NodeId): Result<Cluster, TopologyError> {
   const found = nodeIn(cluster, shardIndex, id);
@@ -104,13 +106,36 @@ export function promote(cluster: Cluster, shardIndex: number, id: NodeId): Resul
   const { shard, node } = found.value;
   if (node.role === 'master') return err({ kind: 'alreadyMaster', id });
   const isStarted = migrationOfShard(cluster, shard.id)?.migration.stage.kind === 'started';
-  const running = isStarted ? busyWithMigration(cluster, [shard]) : null;
+  const running = isStarted ? whyBusy(cluster, [shard]) : null;
   if (running !== null) return err(running);
   const nodes = shard.nodes.map((other): Node => ({
     ...other,
     role: other.id === id ? 'master' : 'replica',
   }));
-  return nextVersion(cluster, withShard(cluster.shards, { ...shard, nodes }));
+  return nextVersion(cluster, withShard(cluster.shards, { ...shard, nodes, drain: null }));
+}
+
+/** Begins a planned change of masters: from the next version on the master turns its clients away to the replica `id`. */
+export function startDrain(cluster: Cluster, shardIndex: number, id: NodeId): Result<Cluster, TopologyError> {
+  const found = nodeIn(cluster, shardIndex, id);
+  if (!found.ok) return found;
+  const { shard, node } = found.value;
+  if (node.role === 'master') return err({ kind: 'alreadyMaster', id });
+  const isMoving = migrationOfShard(cluster, shard.id)?.migration.stage.kind === 'started';
+  const running = isMoving || shard.drain !== null ? whyBusy(cluster, [shard]) : null;
+  if (running !== null) return err(running);
+  const version = parseClusterVersion(cluster.version + 1);
+  if (!version.ok) return version;
+  const drain: Drain = { to: id, version: version.value };
+  return nextVersion(cluster, withShard(cluster.shards, { ...shard, drain }));
+}
+
+/** Gives a planned change of masters up: from the next version on the master serves its slots again. */
+export function undoDrain(cluster: Cluster, shardIndex: number): Result<Cluster, TopologyError> {
+  const shard = shardAt(cluster, shardIndex);
+  if (!shard.ok) return shard;
+  if (shard.value.drain === null) return err({ kind: 'noDrain', shardIndex });
+  return nextVersion(cluster, withShard(cluster.shards, { ...shard.value, drain: null }));
 }
 
 /** Stores the password by which the nodes named in `ids` are reached from now on. The version stays: no node has to be told. */

@@ -2,7 +2,7 @@
 
 import { type Result, err } from '../base/result.ts';
 import {
-  busyWithMigration,
+  whyBusy,
   makeCluster,
   migrationsOf,
   missingSlots,
@@ -33,7 +33,7 @@ interface MoveEnds {
 export function moveSlots(cluster: Cluster, move: SlotMove): Result<Cluster, TopologyError> {
   const ends = findEnds(cluster, move);
   if (!ends.ok) return ends;
-  const running = busyWithMigration(cluster, [ends.value.source, ends.value.target]);
+  const running = whyBusy(cluster, [ends.value.source, ends.value.target]);
   if (running !== null) return err(running);
   return nextVersion(cluster, shardsAfterMove(cluster, move.range, ends.value));
 }
@@ -46,7 +46,7 @@ export function addSlots(
 ): Result<Cluster, TopologyError> {
   const shard = shardAt(cluster, shardIndex);
   if (!shard.ok) return shard;
-  const running = busyWithMigration(cluster, [shard.value]);
+  const running = whyBusy(cluster, [shard.value]);
   if (running !== null) return err(running);
   const owner = ownerOfAny(cluster, slots);
   if (owner !== null) return err({ kind: 'slotsOwned', ...owner });
@@ -67,7 +67,7 @@ export function removeSlots(
 ): Result<Cluster, TopologyError> {
   const shard = shardAt(cluster, shardIndex);
   if (!shard.ok) return shard;
-  const running = busyWithMigration(cluster, [shard.value]);
+  const running = whyBusy(cluster, [shard.value]);
   if (running !== null) return err(running);
   const missing = missingSlots(shard.value, slots);
   if (missing !== null) return err({ kind: 'slotsNotOwned', shardIndex, slots: missing });
@@ -86,7 +86,7 @@ export function startMigration(
   const ends = findEnds(cluster, move);
   if (!ends.ok) return ends;
   const { source, target } = ends.value;
-  const running = busyWithMigration(cluster, [source, target]);
+  const running = whyBusy(cluster, [source, target]);
   if (running !== null) return err(running);
   const migration: Migration = {
     range: move.range,

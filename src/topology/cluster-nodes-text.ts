@@ -252,6 +252,7 @@ export function clusterFromNodes(
       nodes: members.map((line) => nodeFromLine(line, plan)),
       slots: master.slots,
       migration: null,
+      drain: null,
     };
   });
   return makeCluster({

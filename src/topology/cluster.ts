@@ -63,7 +63,8 @@ export interface MigrationPlace {
 
 /**
  * A cluster in which everything fits together: one master a shard, no slot, address, node id or shard id twice, every migration
- * within its shard's slots and toward another shard, no shard in two migrations. The only way to make a `Cluster`.
+ * within its shard's slots and toward another shard, no shard in two migrations, every drain toward a replica of its shard and none beside a
+ * migration that was started. The only way to make a `Cluster`.
  */
 export function makeCluster(fields: ClusterFields): Result<Cluster, TopologyError> {
   const { name, version, shards, nextShardId } = fields;
@@ -71,7 +72,11 @@ export function makeCluster(fields: ClusterFields): Result<Cluster, TopologyErro
   if (!parsed.ok) return parsed;
   if (!isShardId(nextShardId)) return err(notAShardId(nextShardId, 'nextShardId'));
   const problem =
-    checkShardIds(shards, nextShardId) ?? checkNodes(shards) ?? checkSlots(shards) ?? checkMigrations(shards);
+    checkShardIds(shards, nextShardId) ??
+    checkNodes(shards) ??
+    checkSlots(shards) ??
+    checkMigrations(shards) ??
+    checkDrains(shards, version);
   if (problem !== null) return err(problem);
   return ok({ name, version: parsed.value, shards, nextShardId });
 }
@@ -176,6 +181,29 @@ function migrationFault(
   return null;
 }
 
+function checkDrains(shards: readonly Shard[], version: number): TopologyError | null {
+  for (const [shardIndex, shard] of shards.entries()) {
+    const { drain } = shard;
+    if (drain === null) continue;
+    if (!replicasOf(shard).some(({ id }) => id === drain.to)) {
+      return { kind: 'invalidDrain', shardIndex, why: `is toward ${drain.to}, which is no replica of it` };
+    }
+    if (drain.version > version) {
+      return {
+        kind: 'invalidDrain',
+        shardIndex,
+        why: `is of version ${drain.version}, which is still to come`,
+      };
+    }
+    const isMoving = shards.some(
+      ({ id, migration }) =>
+        migration?.stage.kind === 'started' && (id === shard.id || migration.target === shard.id),
+    );
+    if (isMoving) return { kind: 'invalidDrain', shardIndex, why: 'is beside a migration that was started' };
+  }
+  return null;
+}
+
 /** The next version of `cluster` with `shards`: what every change of the pushed topology ends with. */
 export function nextVersion(
   cluster: Cluster,
@@ -264,11 +292,12 @@ export function ownedSlots(cluster: Cluster): SlotSet {
 }
 
 /**
- * Why none of `shards` can be changed now: one of them is an end of a running migration. Null when none is. All other shards may change
- * meanwhile: both ends hear of no higher version before the migration is settled (facts sections 5.4, 11).
+ * Why none of `shards` can be changed now: one of them is an end of a running migration, or changes its master. Null when none does. All other
+ * shards may change meanwhile: both ends of a migration hear of no higher version before it is settled (facts sections 5.4, 11).
  */
-export function busyWithMigration(cluster: Cluster, shards: readonly Shard[]): TopologyError | null {
-  for (const { id } of shards) {
+export function whyBusy(cluster: Cluster, shards: readonly Shard[]): TopologyError | null {
+  for (const { id, drain } of shards) {
+    if (drain !== null) return { kind: 'drainRunning', shardIndex: shardIndexOf(cluster, id) };
     const place = migrationOfShard(cluster, id);
     if (place === null) continue;
     const slots = printSlotRange(place.migration.range);

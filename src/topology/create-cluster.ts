@@ -76,6 +76,7 @@ export function createCluster(plan: ClusterPlan): Result<Cluster, TopologyError>
     nodes: makeShardNodes(addresses.slice(index * groupSize, (index + 1) * groupSize), plan),
     slots: slotSetOf([range]),
     migration: null,
+    drain: null,
   }));
   return makeCluster({
     name: plan.name,

@@ -21,6 +21,7 @@ export type TopologyError =
       readonly shardIndex: number;
       readonly shardCount: number;
     }
+  | { readonly kind: 'invalidDrain'; readonly shardIndex: number; readonly why: string }
   | { readonly kind: 'unknownNode'; readonly id: string }
   | { readonly kind: 'shardOwnsSlots'; readonly shardIndex: number; readonly slotCount: number }
   | { readonly kind: 'lastShard' }
@@ -38,6 +39,7 @@ export type TopologyError =
       readonly targetIndex: number;
     }
   | { readonly kind: 'noMigration'; readonly shardIndex: number }
+  | { readonly kind: 'drainRunning' | 'noDrain'; readonly shardIndex: number }
   | { readonly kind: 'versionNotHigher'; readonly version: number; readonly wanted: number };
 
 /** The longest piece of foreign text a message repeats, in UTF-16 code units. */
@@ -68,6 +70,8 @@ export function describe(error: TopologyError): string {
       return `shard ${error.shardIndex} has ${error.masterCount} masters, exactly one is needed`;
     case 'invalidMigration':
       return `the migration out of shard ${error.shardIndex} ${error.why}`;
+    case 'invalidDrain':
+      return `the planned change of masters in shard ${error.shardIndex} ${error.why}`;
     case 'unknownShard':
       return `${error.field}: there is no shard ${error.shardIndex}, the cluster has ${error.shardCount} (counted from 0)`;
     case 'unknownNode':
@@ -102,6 +106,10 @@ function describeChange(error: SecondHalf): string {
       return `slots ${error.slots} are moving from shard ${error.sourceIndex} to shard ${error.targetIndex}, please retry when that has ended, or cancel it`;
     case 'noMigration':
       return `no slots are moving out of shard ${error.shardIndex}`;
+    case 'drainRunning':
+      return `shard ${error.shardIndex} is changing its master as planned, which takes seconds at most: please retry`;
+    case 'noDrain':
+      return `shard ${error.shardIndex} is not changing its master as planned`;
     case 'versionNotHigher':
       return `version ${error.wanted} is not an integer above ${error.version} within the allowed range`;
     default:
@@ -122,6 +130,8 @@ type SecondHalf = Extract<
       | 'sameShard'
       | 'migrationRunning'
       | 'noMigration'
+      | 'drainRunning'
+      | 'noDrain'
       | 'versionNotHigher';
   }
 >;

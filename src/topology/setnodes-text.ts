@@ -11,7 +11,7 @@ import type { Cluster, Node, NodeId } from './types.ts';
  * order, the master before its replicas.
  */
 export function setNodesText(cluster: Cluster): string {
-  return textOf(cluster, null);
+  return textOf(cluster, {});
 }
 
 /**
@@ -19,17 +19,33 @@ export function setNodesText(cluster: Cluster): string {
  * masters (facts section 13.2). Not for the master of a shard with slots.
  */
 export function isolationText(cluster: Cluster, isolated: NodeId): string {
-  return textOf(cluster, isolated);
+  return textOf(cluster, { isolated });
 }
 
-function textOf(cluster: Cluster, isolated: NodeId | null): string {
+/**
+ * The same for the eyes of a master alone whose shard is drained: its slots are shown at the replica that is to take over. It turns all clients
+ * away to that one and goes on as the source of its replicas (facts section 10). Without a drain the plain text.
+ */
+export function drainText(cluster: Cluster, drained: NodeId): string {
+  return textOf(cluster, { drained });
+}
+
+/** The node that is told something of its own, if any. */
+interface Eyes {
+  readonly isolated?: NodeId;
+  readonly drained?: NodeId;
+}
+
+function textOf(cluster: Cluster, { isolated, drained }: Eyes): string {
   return cluster.shards
     .flatMap((shard) => {
       const master = masterOf(shard);
-      const masterLine = masterFields(master, printSlotSet(shard.slots));
+      const slots = printSlotSet(shard.slots);
+      const successor = master.id === drained ? (shard.drain?.to ?? null) : null;
+      const masterLine = masterFields(master, successor === null ? slots : []);
       const replicaLines = replicasOf(shard).map((node) =>
-        node.id === isolated
-          ? masterFields(node, [])
+        node.id === isolated || node.id === successor
+          ? masterFields(node, node.id === successor ? slots : [])
           : [node.id, printAddressForSetNodes(node.address), 'slave', master.id],
       );
       return [masterLine, ...replicaLines].map((fields) => fields.join(' '));

@@ -70,6 +70,17 @@ export interface Migration {
   readonly isCancelled: boolean;
 }
 
+/**
+ * A planned change of masters under way: the master, and nobody else, is told that its slots are already those of `to`. It turns clients away and
+ * goes on as the source of its replicas, so that its sequence stands still until `to` has reached it (facts section 10).
+ */
+export interface Drain {
+  /** The replica that is to take over. */
+  readonly to: NodeId;
+  /** The version of the cluster that began it. */
+  readonly version: ClusterVersion;
+}
+
 /** Exactly one master, any number of replicas. `nodes` keeps the order in which they were added. */
 export interface Shard {
   readonly id: ShardId;
@@ -77,6 +88,8 @@ export interface Shard {
   readonly slots: SlotSet;
   /** The move out of this shard, if one is under way. */
   readonly migration: Migration | null;
+  /** The planned change of masters, if one is under way. */
+  readonly drain: Drain | null;
 }
 
 /**

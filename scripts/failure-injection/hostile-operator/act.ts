@@ -35,9 +35,9 @@ export async function act(action: Action, around: Surroundings): Promise<string 
     case 'hang-replica':
       return hang(action, around);
     case 'failover':
-      return failOver(action, null, around);
+      return failOver(action.shard, null, around);
     case 'failover-preferred':
-      return failOver(action, action.preferred.id, around);
+      return failOver(action.shard, action.preferred.id, around);
     case 'migrate':
       return migrate(action, around);
     case 'move-replica':
@@ -65,7 +65,7 @@ async function cut(
   const { shard, master, replica, cutMs } = action;
   await around.fleet.cut(replica.address);
   await around.wait(cutMs);
-  if (action.ending === 'failover') await failOver({ shard, address: master }, replica.id, around);
+  if (action.ending === 'failover') await failOver(shard, replica.id, around);
   if (action.ending === 'kill-master') {
     await killMaster(master, 'death', around);
     await around.wait(REFUSED_FAILOVER_MS);

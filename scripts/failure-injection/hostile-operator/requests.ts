@@ -4,21 +4,13 @@ import type { SlotRange } from './fleet-seen.ts';
 import type { Told } from './operator-api.ts';
 import type { Action } from './plan.ts';
 import { POLL_MS, type Surroundings, tell } from './surroundings.ts';
-import { excuseBefore } from './verdicts.ts';
 
 const MIGRATION_DEADLINE_MS = 120_000;
 const DEFAULT_SPEED = '4096';
 
-/** Asks for a failover by hand of the shard whose master is at `address`. */
-export async function failOver(
-  { shard, address }: { readonly shard: number; readonly address: string },
-  preferred: string | null,
-  around: Surroundings,
-): Promise<null> {
-  const fromMs = around.now();
+/** Asks for a failover by hand of a shard whose master lives, which is drained first: nothing may be lost by it, whatever the answer. */
+export async function failOver(shard: number, preferred: string | null, around: Surroundings): Promise<null> {
   const told = await around.api.failover(shard, preferred);
-  // The old master was told when the answer came. Also where the outcome is unknown; a refusal deposes nobody and excuses nothing.
-  if (!told.isRefused) around.excuse(excuseBefore('failover', address, { fromMs, toMs: around.now() }));
   tell(`failover of shard ${shard} by hand`, told, around);
   return null;
 }

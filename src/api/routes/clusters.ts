@@ -7,7 +7,7 @@ import { allNodes } from '../../topology/cluster.ts';
 import { createCluster } from '../../topology/create-cluster.ts';
 import { initialFacts } from '../../topology/facts.ts';
 import { parseName } from '../../topology/name.ts';
-import type { Name } from '../../topology/types.ts';
+import type { Cluster, Name } from '../../topology/types.ts';
 import { seeNewcomers, waivesChecks } from '../admission/admit.ts';
 import { checkNoController, checkUnclaimed } from '../admission/identity.ts';
 import { factsOfNewShards } from '../admission/taken.ts';
@@ -18,7 +18,7 @@ import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../d
 import { exists, missing } from '../errors.ts';
 import { importCluster, type ImportedCluster } from '../import/import-cluster.ts';
 import { NameLists } from '../name-lists.ts';
-import { addressList, confirmed, nameParam, settled, valid } from '../parse.ts';
+import { addressList, confirmed, nameParam, settled, topologyRefusal, valid } from '../parse.ts';
 import { storePassword } from '../passwords.ts';
 import type { Clusters } from '../ports.ts';
 import { renderCluster } from '../render.ts';
@@ -45,9 +45,17 @@ export function clusterRoutes(dependencies: TakingDependencies): Hono {
     .post(`${CLUSTER}/sync`, (context) => sync(dependencies, context))
     .delete(CLUSTER, async (context) => {
       await readNoBody(context);
-      settled(await clusters.deleteCluster(await readCluster(clusters, clusterPath(context))));
+      const record = await readCluster(clusters, clusterPath(context));
+      refuseWhileDrained(record.cluster);
+      settled(await clusters.deleteCluster(record));
       return answer(context, 'ok');
     });
+}
+
+/** Nodes stay as they are when their cluster is forgotten: a master that turns its clients away would do so for ever. */
+function refuseWhileDrained({ shards }: Cluster): void {
+  const shardIndex = shards.findIndex(({ drain }) => drain !== null);
+  if (shardIndex !== -1) throw topologyRefusal({ kind: 'drainRunning', shardIndex });
 }
 
 /** The namespace and cluster the path names. */

@@ -21,7 +21,7 @@ import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../d
 import { ApiError, missing } from '../errors.ts';
 import { addressList, clustersRefusal, shardParam, valid } from '../parse.ts';
 import type { Clusters } from '../ports.ts';
-import { renderCluster, renderShard, renderShards, type ShardBody } from '../render.ts';
+import { renderCluster, renderPlan, renderShard, renderShards, type ShardBody } from '../render.ts';
 import { createShardBody, failoverBody, slotsBody } from '../schemas/bodies.ts';
 import { clusterPath } from './clusters.ts';
 
@@ -109,7 +109,13 @@ async function failover({ clusters, failovers }: ApiDependencies, context: Conte
   const path = clusterPath(context);
   const { cluster } = await readCluster(clusters, path);
   shardOf(cluster, shardIndex);
-  const outcome = await failovers.failover({ ...path, shardIndex, preferred, isForced: body.force });
+  const request = { ...path, shardIndex, preferred, isForced: body.force };
+  if (body.dry_run) {
+    const plan = await failovers.planFailover(request);
+    if (!plan.ok) throw failoverRefusal(plan.error);
+    return answer(context, { plan: renderPlan(plan.value) });
+  }
+  const outcome = await failovers.failover(request);
   if (!outcome.ok) throw failoverRefusal(outcome.error);
   const { newMaster, warning } = outcome.value;
   return answerChange(context, {

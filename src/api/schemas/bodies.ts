@@ -78,7 +78,7 @@ export const createNodeBody = z.object({ addr: text, role: text.default('slave')
 export const passwordBody = z.object({ password: text, force: wish }, OBJECT);
 
 export const failoverBody = z.object(
-  { preferred_node_id: z.string('expected a node id').optional(), force: wish },
+  { preferred_node_id: z.string('expected a node id').optional(), force: wish, dry_run: wish },
   OBJECT,
 );
 

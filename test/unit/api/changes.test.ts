@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { err, ok } from '../../../src/base/result.ts';
+import { startDrain } from '../../../src/topology/change-nodes.ts';
 import { markMigrationStarted } from '../../../src/topology/change-slots.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
 import { slotRange } from '../../../src/topology/slot.ts';
@@ -223,4 +224,59 @@ describe('a failover by hand', () => {
       expect((await api.call('POST', path, {}, headers)).status).toBe(200);
     }
   });
+
+  test('that is only asked about is answered with the plan, and nothing is done', async () => {
+    const api = await scene();
+    const address = '127.0.0.1:1' as never;
+    api.planFailover = (request) =>
+      Promise.resolve(
+        ok({
+          kind: request.isForced ? 'failover' : 'drain',
+          newMaster: id,
+          why: 'it has everything',
+          mayBeLost: request.isForced ? 'what it lacks' : null,
+          master: { id, address, isAnswering: true, sequence: 7 },
+          candidates: [{ id, address, sequence: 5, behind: 2, isEligible: true, why: 'sequence 5' }],
+        }),
+      );
+    const plan = {
+      kind: 'drain',
+      new_master_id: id,
+      reason: 'it has everything',
+      may_be_lost: null,
+      master: { id, addr: address, answers: true, sequence: 7 },
+      candidates: [{ id, addr: address, sequence: 5, behind: 2, eligible: true, reason: 'sequence 5' }],
+    };
+    expect((await api.call('POST', path, { dry_run: true })).body).toEqual({ data: { plan } });
+    const forced = await api.call('POST', path, { dry_run: true, force: true });
+    expect(forced.body).toEqual({
+      data: { plan: { ...plan, kind: 'failover', may_be_lost: 'what it lacks' } },
+    });
+    api.planFailover = () =>
+      Promise.resolve(err({ kind: 'refused', reason: 'another failover is under way' }));
+    expect((await api.call('POST', path, { dry_run: true })).status).toBe(409);
+    expect((await api.call('POST', path, { dry_rn: true })).status).toBe(400);
+    expect((await api.call('POST', path, { dry_run: 'yes' })).status).toBe(400);
+  });
+});
+
+test('while a master is changed as planned, its cluster is not forgotten and its shard is not changed', async () => {
+  const api = testApi();
+  api.fleet.add(...NODES);
+  await api.call('POST', ROOT, { namespace: 'ns' });
+  const body = { name: 'c', nodes: NODES, replicas: 2 };
+  expect((await api.call('POST', `${ROOT}/ns/clusters`, body)).status).toBe(201);
+  const read = record(api);
+  const replica = read.cluster.shards[0]?.nodes[1]?.id ?? ('' as NodeId);
+  await api.registry.replaceCluster(read, valueOf(startDrain(read.cluster, 0, replica)));
+  const answers = [
+    await api.call('DELETE', CLUSTER),
+    await api.call('DELETE', `${CLUSTER}/shards/0/nodes/${replica}`),
+    await api.call('DELETE', `${CLUSTER}/shards/0/slots`, { slots: ['1'] }),
+    await api.call('POST', `${CLUSTER}/migrate`, { slot: 1, target: 1, slot_only: true }),
+  ];
+  for (const answer of answers) {
+    expect(answer.status).toBe(409);
+    expect(JSON.stringify(answer.body)).toMatch(/shard 0 is changing its master as planned.*please retry/);
+  }
 });

@@ -22,6 +22,7 @@ import type {
 import type { Clock } from '../../../src/base/clock.ts';
 import { createSeededRandom } from '../../../src/base/random.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
+import type { HandPlan } from '../../../src/control/plan-by-hand.ts';
 import type { SlotService } from '../../../src/control/imported-hand-over.ts';
 import type { NodeEndpoint } from '../../../src/control/node-commands.ts';
 import type { NodeError } from '../../../src/control/observation.ts';
@@ -142,6 +143,7 @@ export interface TestApi {
   /** Clusters that were to be looked at at once. */
   readonly nudged: string[];
   failover: (request: FailoverRequest) => Promise<Result<FailoverDone, FailoverRefusal>>;
+  planFailover: (request: FailoverRequest) => Promise<Result<HandPlan, FailoverRefusal>>;
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
 }
 
@@ -186,7 +188,10 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
       },
       clusters: registry,
       inspector: fleet,
-      failovers: { failover: (request) => api.failover(request) },
+      failovers: {
+        failover: (request) => api.failover(request),
+        planFailover: (request) => api.planFailover(request),
+      },
       insight: {
         status: (place) => api.seen?.status(place) ?? null,
         explain: (place, shardIndex) => api.seen?.explain(place, shardIndex) ?? null,
@@ -222,6 +227,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
     seen: null,
     nudged: [],
     failover: () => Promise.resolve(err({ kind: 'refused', reason: 'no replica' })),
+    planFailover: () => Promise.resolve(err({ kind: 'missing' })),
     async call(method, path, body, headers = {}) {
       const text = typeof body === 'string' ? body : JSON.stringify(body);
       // What a client on a socket would send along.

@@ -43,7 +43,13 @@ describe('loading', () => {
     });
     expect(result.ok && [result.value.raft.dataDir, result.value.failover]).toEqual([
       '/flag',
-      { pingIntervalMs: 500, maxPingCount: 7, restartGraceMs: 800, lagMax: 10_000 },
+      {
+        pingIntervalMs: 500,
+        maxPingCount: 7,
+        restartGraceMs: 800,
+        lagMax: 10_000,
+        switchoverTimeoutMs: 2000,
+      },
     ]);
   });
 

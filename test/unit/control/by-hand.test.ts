@@ -19,7 +19,7 @@ function settled(groupSize = 3): Scene {
   return scene;
 }
 
-/** Everybody is looked at, then a person asks about shard 0. */
+/** Everybody is looked at, then a person asks about shard 0, in a group that cannot record a drain yet. */
 function ask(
   scene: Scene,
   { preferred = null, isForced = false }: { preferred?: NodeId | null; isForced?: boolean } = {},
@@ -29,7 +29,7 @@ function ask(
   const situation = lookAt(scene);
   const [shard] = scene.cluster.shards;
   const floor = shard === undefined ? null : floorOf(situation, shard, askedAtMs);
-  return chooseByHand(situation, { shardIndex: 0, preferred, isForced, askedAtMs, floor });
+  return chooseByHand(situation, { shardIndex: 0, preferred, isForced, askedAtMs, floor, canDrain: false });
 }
 
 function refusal(answer: Result<Choice, string>): string {
@@ -80,7 +80,14 @@ test('KB1: with a living master a replica that lacks anything it had is refused,
   const scene = settled();
   scene.set(scene.id(0, 0), { sequence: 101 });
   expect(refusal(ask(scene))).toMatch(/it lacks 1 of the numbers that the living master had/);
-  const asked = { shardIndex: 0, preferred: null, isForced: false, askedAtMs: 0, floor: 101 };
+  const asked = {
+    shardIndex: 0,
+    preferred: null,
+    isForced: false,
+    askedAtMs: 0,
+    floor: 101,
+    canDrain: false,
+  };
   expect(isCatchingUp(lookAt(scene), asked)).toBe(true);
   expect(isCatchingUp(lookAt(scene), { ...asked, floor: 100 })).toBe(false);
   for (const nodeIndex of [1, 2]) scene.set(scene.id(0, nodeIndex), { link: 'down' });
@@ -120,7 +127,7 @@ test('while the master does not answer, the word of its replicas and what is kno
 test('unknown shards and nodes, nodes of other shards and the master itself are refused', () => {
   const scene = settled();
   const situation = lookAt(scene);
-  const choice = { preferred: null, isForced: false, askedAtMs: 0, floor: null };
+  const choice = { preferred: null, isForced: false, askedAtMs: 0, floor: null, canDrain: false };
   expect(refusal(chooseByHand(situation, { ...choice, shardIndex: 7 }))).toMatch(/there is no shard 7/);
   const stranger = nodeIdAt(sampleCluster(4, 4), 3, 3);
   for (const preferred of [stranger, scene.id(1, 1)]) {

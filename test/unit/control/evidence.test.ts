@@ -14,7 +14,13 @@ import { parseNodeId } from '../../../src/topology/node.ts';
 import { valueOf } from '../topology/arbitrary.ts';
 import { FRESH, INTERVAL_MS, Scene, actionsOf, only } from './scene.ts';
 
-const SETTINGS = { pingIntervalMs: INTERVAL_MS, maxPingCount: 3, restartGraceMs: 800, lagMax: 1000 };
+const SETTINGS = {
+  pingIntervalMs: INTERVAL_MS,
+  maxPingCount: 3,
+  restartGraceMs: 800,
+  lagMax: 1000,
+  switchoverTimeoutMs: 2000,
+};
 
 function evidence(kind: EvidenceKind, looks = 1, lastedMs = 0): Evidence {
   return { kind, lastedMs, ofKindMs: lastedMs, looks };

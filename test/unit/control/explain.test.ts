@@ -110,7 +110,13 @@ test('one without anybody to take over is blocked, with the reason that the prob
 
 test('the gates are those of the verdict: a majority, no word of a replica, and time, or a stranger', () => {
   const kinds = fc.constantFrom<EvidenceKind>('answered', 'refused', 'silent', 'stranger', 'ownFault');
-  const settings = { pingIntervalMs: INTERVAL_MS, maxPingCount: 3, restartGraceMs: 800, lagMax: 1000 };
+  const settings = {
+    pingIntervalMs: INTERVAL_MS,
+    maxPingCount: 3,
+    restartGraceMs: 800,
+    lagMax: 1000,
+    switchoverTimeoutMs: 2000,
+  };
   const testimonies: fc.Arbitrary<Testimony> = fc.record({
     own: fc.record({
       kind: fc.constantFrom<EvidenceKind>('refused', 'silent', 'stranger'),

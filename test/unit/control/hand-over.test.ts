@@ -115,6 +115,16 @@ test('a target that answers only later is believed then', () => {
   expect(slotsOf(scene)).toEqual(MOVED);
 });
 
+test('what came to a target by a move that nobody records, and whose source says that it failed, is not left with it', () => {
+  const scene = settled();
+  tell(scene, 'fail', 'success');
+  expect(only(scene.decide(), 'push')).toMatchObject({
+    node: scene.id(1, 0),
+    isForced: true,
+    why: expect.stringContaining('slots came to it that nobody moves there'),
+  });
+});
+
 test('an import of other slots proves nothing', () => {
   const scene = settled();
   tellSource(scene, 'success', true);

@@ -6,7 +6,13 @@ import { isLivingLink, linkFault } from '../../../src/control/link.ts';
 import type { NodeReport } from '../../../src/control/observation.ts';
 import { Scene } from './scene.ts';
 
-const SETTINGS = { pingIntervalMs: 1000, maxPingCount: 3, restartGraceMs: 800, lagMax: 1000 };
+const SETTINGS = {
+  pingIntervalMs: 1000,
+  maxPingCount: 3,
+  restartGraceMs: 800,
+  lagMax: 1000,
+  switchoverTimeoutMs: 2000,
+};
 
 function replica(change: Partial<NodeReport>): NodeReport {
   const scene = new Scene(1, 2);

@@ -38,7 +38,13 @@ export class Scene {
   nowSeconds = 1_700_000_000;
   term = 1;
   /** A process that is gone has the whole window, unless a test says otherwise. */
-  settings = { pingIntervalMs: INTERVAL_MS, maxPingCount: 3, restartGraceMs: 600_000, lagMax: 1000 };
+  settings = {
+    pingIntervalMs: INTERVAL_MS,
+    maxPingCount: 3,
+    restartGraceMs: 600_000,
+    lagMax: 1000,
+    switchoverTimeoutMs: 2000,
+  };
   /** A group of one: nobody else is asked. */
   panel: Panel = { self: 1, voters: [[1]] };
   /** What was only written down, apart from what was decided. */

@@ -243,4 +243,102 @@ describe('a failover by hand', () => {
     expect((await ask(scene, added.id)).answer).toEqual({ ok: true, value: added.id });
     await scene.stop();
   });
+
+  it('drains a living master first: that one alone is told, then the new one, then everybody', async () => {
+    const scene = new Scene(2, 3);
+    await scene.settle();
+    scene.fleet.isCommitted = (push, address) => scene.isCommitted(push, address);
+    const [old, next] = [scene.node(0, 0), scene.node(0, 1)];
+    const before = scene.fleet.pushOrder.length;
+    expect((await ask(scene, next.id)).answer).toEqual({ ok: true, value: next.id });
+    await scene.clock.until(() => scene.isConverged(), 1000);
+    const order = scene.fleet.pushOrder.slice(before);
+    expect(order.slice(0, 2)).toEqual([
+      { address: old.address, version: 2 },
+      { address: next.address, version: 3 },
+    ]);
+    expect(new Set(order.slice(2).map(({ version }) => version))).toEqual(new Set([3]));
+    expect(order).toHaveLength(7);
+    expect(scene.fleet.earlyPushes).toBe(0);
+    expect(scene.events('switchover.drain.committed')).toHaveLength(1);
+    expect(scene.events('failover.committed')[0]?.fields).toMatchObject({ isDrained: true });
+    await scene.stop();
+  });
+
+  it('undoes a drain that does not come to its end, says how far the replica was, and has the master serve again', async () => {
+    const scene = new Scene(1, 2);
+    await scene.settle();
+    const old = scene.model(0, 0);
+    scene.clock.setTimer(5, () => (old.sequence += 500));
+    const { answer, tookMs } = await ask(scene, null);
+    expect(answer).toMatchObject({
+      error: {
+        kind: 'refused',
+        reason: expect.stringMatching(/within 2000 ms: it lacks 500 of the 600 numbers of its master/),
+      },
+    });
+    expect(tookMs).toBeLessThan(2500);
+    expect([old.version, scene.cluster.version, scene.cluster.shards[0]?.drain]).toEqual([3, 3, null]);
+    expect(old.text).toContain(`${old.id} 127.0.0.1 7000 master - 0-16383`);
+    await scene.stop();
+  });
+
+  it('does not drain while the group cannot record it', async () => {
+    const scene = new Scene(1, 2);
+    await scene.settle();
+    scene.records.storesDrains = false;
+    expect((await ask(scene, null)).answer.ok).toBe(true);
+    expect(scene.cluster.version).toBe(2);
+    expect(scene.events('switchover.drain.committed')).toEqual([]);
+    await scene.stop();
+  });
+
+  it('whose lead is lost in its midst has an unknown outcome, and the next leader finishes it', async () => {
+    const scene = new Scene(1, 2);
+    await scene.settle();
+    const next = scene.node(0, 1);
+    scene.clock.setTimer(5, () => (scene.model(0, 0).sequence += 5));
+    const asked = scene.leadership.failover({
+      namespace: scene.namespace,
+      cluster: scene.name,
+      shardIndex: 0,
+      preferred: next.id,
+      isForced: false,
+    });
+    await scene.clock.until(() => scene.model(0, 0).version === 2, 1000);
+    const successor = scene.fleet.successor();
+    await scene.stop();
+    expect(await asked).toMatchObject({
+      error: { kind: 'unknown', reason: expect.stringContaining('look') },
+    });
+    scene.model(0, 1).sequence = 105;
+    scene.currentTerm = 2;
+    scene.records.term = 2;
+    scene.leadership = scene.lead(2, successor);
+    scene.leadership.start();
+    await scene.clock.until(() => masterOf(scene.cluster.shards[0]!).id === next.id, 3000);
+    expect(scene.cluster.shards[0]?.drain).toBeNull();
+    await scene.stop();
+  });
+
+  it('is told without being done: who would take over, and nothing is committed', async () => {
+    const scene = new Scene(1, 2);
+    await scene.settle();
+    const request = {
+      namespace: scene.namespace,
+      cluster: scene.name,
+      shardIndex: 0,
+      preferred: null,
+      isForced: false,
+    };
+    const told = scene.leadership.planFailover(request);
+    await scene.clock.advance(2000);
+    expect(await told).toMatchObject({ value: { kind: 'drain', newMaster: scene.node(0, 1).id } });
+    const missing = scene.leadership.planFailover({ ...request, shardIndex: 3 });
+    await scene.clock.advance(2000);
+    expect(await missing).toMatchObject({ error: { kind: 'missing' } });
+    expect(scene.cluster.version).toBe(1);
+    await scene.stop();
+    expect(await scene.leadership.planFailover(request)).toMatchObject({ error: { kind: 'notLeader' } });
+  });
 });

@@ -16,6 +16,7 @@ interface Change {
 
 export class ModelRecords implements ClusterRecords {
   term = 1;
+  storesDrains = true;
   /** The next commits end like this instead, oldest first; `unknown` ones are applied all the same. */
   readonly nextErrors: ChangeError[] = [];
   readonly history: Cluster[] = [];

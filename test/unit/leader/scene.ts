@@ -10,7 +10,7 @@ import { allNodes } from '../../../src/topology/cluster.ts';
 import { createCluster } from '../../../src/topology/create-cluster.ts';
 import { parseName } from '../../../src/topology/name.ts';
 import { parseAddress } from '../../../src/topology/node.ts';
-import { isolationText, setNodesText } from '../../../src/topology/setnodes-text.ts';
+import { drainText, isolationText, setNodesText } from '../../../src/topology/setnodes-text.ts';
 import type { Cluster, Name, Node, NodeAddress } from '../../../src/topology/types.ts';
 import { FakeClock } from './fake-clock.ts';
 import { ModelWitnesses } from './model-witnesses.ts';
@@ -24,6 +24,7 @@ export const OPTIONS: LeadershipOptions = {
   maxPingCount: 3,
   restartGraceMs: 600_000,
   lagMax: 1000,
+  switchoverTimeoutMs: 2000,
 };
 
 export interface LogLine {
@@ -94,13 +95,16 @@ export class Scene {
     return this.fleet.node(this.node(shardIndex, nodeIndex).address);
   }
 
-  /** Whether this is a committed topology, or the one that cuts the node at `address` off under the same version. */
+  /** Whether this is a committed topology, or the one that cuts the node at `address` off, or drains it, under the same version. */
   isCommitted(push: TopologyPush, address: NodeAddress): boolean {
     return this.records.history.some((cluster) => {
       if (cluster.version !== push.version) return false;
       if (push.text === setNodesText(cluster)) return true;
       const place = allNodes(cluster).find(({ node }) => node.address === address);
-      return place?.node.role === 'replica' && push.text === isolationText(cluster, place.node.id);
+      if (place === undefined) return false;
+      return place.node.role === 'replica'
+        ? push.text === isolationText(cluster, place.node.id)
+        : place.shard.drain !== null && push.text === drainText(cluster, place.node.id);
     });
   }
 

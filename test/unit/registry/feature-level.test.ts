@@ -17,7 +17,7 @@ import {
 } from '../../../src/registry/record-codec.ts';
 import { UnreadableRecordError } from '../../../src/registry/unreadable-record.ts';
 import type { StoredValue } from '../../../src/store/types.ts';
-import { addNode, addShard } from '../../../src/topology/change-nodes.ts';
+import { addNode, addShard, startDrain, undoDrain } from '../../../src/topology/change-nodes.ts';
 import {
   cancelMigration,
   finishMigration,
@@ -149,7 +149,9 @@ describe('a cluster record of any level', () => {
   it('that is damaged in any way is refused or is another cluster, and nothing else is ever thrown', () => {
     const damaged = clusterArbitrary.chain((one) => {
       const place = { namespace: ns, cluster: one.name };
-      const bytes = fc.constantFrom(1, FEATURE_LEVEL).map((level) => encodeCluster(place, one, level));
+      const bytes = fc
+        .constantFrom(levelNeededBy(one), FEATURE_LEVEL)
+        .map((level) => encodeCluster(place, one, level));
       return bytes.chain(corruptedArbitrary).map((value) => ({ key: `cluster/ns/${one.name}`, value }));
     });
     fc.assert(
@@ -324,5 +326,26 @@ describe('a cancelled migration', () => {
     expect(() => encodeCluster({ namespace: ns, cluster: c }, cancelled, 1)).toThrow(
       'nothing is written that the group cannot read',
     );
+  });
+});
+
+describe('a drained shard', () => {
+  it('needs level 3, and only while it lasts', async () => {
+    const two = withReplica(cluster('c', [7001]), 7002);
+    const drained = valueOf(startDrain(two, 0, two.shards[0]!.nodes[1]!.id));
+    expect([levelNeededBy(two), levelNeededBy(drained)]).toEqual([1, 3]);
+    expect(levelNeededBy(valueOf(undoDrain(drained, 0)))).toBe(1);
+    const { registry, level } = scene();
+    await registry.createNamespace(ns);
+    expect(await registry.createCluster(ns, two)).toEqual(DONE);
+    const read = registry.getCluster(ns, c)!;
+    level.current = 2;
+    expect(registry.storesDrains).toBe(false);
+    const refusal = { ok: false, error: { kind: 'featureLevel', needed: 3, current: 2 } };
+    expect(await registry.replaceCluster(read, drained)).toEqual(refusal);
+    level.current = 3;
+    expect(registry.storesDrains).toBe(true);
+    expect(await registry.replaceCluster(read, drained)).toEqual(DONE);
+    expect(registry.getCluster(ns, c)!.cluster.shards[0]!.drain).toEqual(drained.shards[0]!.drain);
   });
 });

@@ -12,6 +12,8 @@ import {
   promote,
   removeNode,
   removeShard,
+  startDrain,
+  undoDrain,
   withPassword,
 } from '../../../src/topology/change-nodes.ts';
 import {
@@ -75,7 +77,7 @@ export interface Change {
 }
 
 const WISHES =
-  'addShard removeShard addNode removeNode promote moveSlots addSlots removeSlots start mark cancel end finish password raise'.split(
+  'addShard removeShard addNode removeNode promote drain undrain moveSlots addSlots removeSlots start mark cancel end finish password raise'.split(
     ' ',
   );
 
@@ -131,6 +133,10 @@ function applyWish(cluster: Cluster, wish: Wish): Result<Cluster, TopologyError>
       return removeNode(cluster, wish.shardIndex, id);
     case 'promote':
       return promote(cluster, wish.shardIndex, id);
+    case 'drain':
+      return startDrain(cluster, wish.shardIndex, id);
+    case 'undrain':
+      return undoDrain(cluster, wish.shardIndex);
     case 'moveSlots':
       return moveSlots(cluster, { range, targetIndex: wish.targetIndex });
     case 'addSlots':

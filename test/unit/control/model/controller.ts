@@ -23,7 +23,7 @@ import { lookAt } from '../../../../src/control/situation.ts';
 import { findNode, masterOf, migrationsOf } from '../../../../src/topology/cluster.ts';
 import { openPromotion } from '../../../../src/topology/facts.ts';
 import { containsSlot, slotSetOf } from '../../../../src/topology/slot.ts';
-import { isolationText } from '../../../../src/topology/setnodes-text.ts';
+import { drainText, isolationText } from '../../../../src/topology/setnodes-text.ts';
 import type { Cluster, Node, NodeAddress, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
 import { NOW_SECONDS } from '../../topology/arbitrary.ts';
 import { Access } from './access.ts';
@@ -41,6 +41,7 @@ const SETTINGS: ControlSettings = {
   maxPingCount: MAX_PING_COUNT,
   restartGraceMs: 800,
   lagMax: LAG_MAX,
+  switchoverTimeoutMs: 2 * INTERVAL_MS,
 };
 
 /** The leader, whoever it is, is the first of three. */
@@ -51,6 +52,8 @@ const WRITTEN_DOWN_MS = 2000;
 
 /** What a look shows is acted upon within this time. */
 const SEEN_MS = 100;
+
+const TEXTS = { isolation: isolationText, drain: drainText } as const;
 
 interface ByHand {
   /** Null: the best there is. */
@@ -162,7 +165,14 @@ export class Controller {
     this.probe(shard.nodes.map((node) => node.address));
     const situation = lookAt(this.#circumstances());
     const floor = floorOf(situation, shard, askedAtMs);
-    const choice = chooseByHand(situation, { shardIndex, preferred, isForced, askedAtMs, floor });
+    const choice = chooseByHand(situation, {
+      shardIndex,
+      preferred,
+      isForced,
+      askedAtMs,
+      floor,
+      canDrain: true,
+    });
     if (!choice.ok) return choice.error;
     const { action, newMaster, isAcceptance } = choice.value;
     if (isAcceptance) {
@@ -192,8 +202,10 @@ export class Controller {
 
   /** Looks again at whom the next decision waits for. */
   lookAtExpectant(): void {
-    const { expectant } = this.#decide();
-    const wanted = [...this.records.places].filter(({ node }) => expectant.has(node.id));
+    const { expectant, urgent } = this.#decide();
+    const wanted = [...this.records.places].filter(
+      ({ node }) => expectant.has(node.id) || urgent.has(node.id),
+    );
     this.probe(wanted.map(({ node }) => node.address));
   }
 
@@ -247,15 +259,15 @@ export class Controller {
     );
   }
 
-  #push(action: PushAction): Result<void, NodeError> {
-    this.#checkPush(action);
-    const { version, id, isForced } = action;
-    const text = this.#world.reader.read(action.text);
+  #push(push: PushAction): Result<void, NodeError> {
+    this.#checkPush(push);
+    const { version, id, isForced } = push;
+    const text = this.#world.reader.read(push.text);
     this.#world.note(
       () =>
-        `${action.purpose} v${version}${isForced ? ' forced' : ''} to ${this.#name(action.address)}: ${action.why}`,
+        `${push.purpose} v${version}${isForced ? ' forced' : ''} to ${this.#name(push.address)}: ${push.why}`,
     );
-    return this.#access.send(action.address, (node) => {
+    return this.#access.send(push.address, (node) => {
       const before = node.handedOver.size === 0 ? new Set<number>() : node.log.writes();
       const result = setNodes(this.#world, node, { id, text, version, isForced });
       if (!result.ok) return result;
@@ -267,6 +279,7 @@ export class Controller {
       }
       node.isMisled = false;
       node.isFenced = false;
+      if (push.purpose === 'drain' && this.#world.chance(50)) this.#ambushAt(push.node);
       return result;
     });
   }
@@ -282,7 +295,7 @@ export class Controller {
   #checkPush({ version, purpose, text, node, address, isForced }: PushAction): void {
     const cluster = this.records.committed.get(version);
     if (cluster === undefined) throw new Error(`version ${version} was pushed and never committed`);
-    const expected = purpose === 'role' ? this.records.textOf(cluster) : isolationText(cluster, node);
+    const expected = purpose === 'role' ? this.records.textOf(cluster) : TEXTS[purpose](cluster, node);
     if (expected !== text) throw new Error(`a ${purpose} was pushed that was not committed`);
     if (isForced && this.#access.lastLook(address).version !== version) {
       throw new Error('a version was forced upon a node that had another one when it was last looked at');
@@ -327,7 +340,10 @@ export class Controller {
       this.#world.note(
         () => `commit v${next.version}: ${reason.kind}: ${'text' in reason ? reason.text : ''}`,
       );
-    this.#noteChanges(next, licence);
+    const planned = reasons.flatMap((reason) =>
+      reason.kind === 'failover' && reason.isDrained ? [reason.from] : [],
+    );
+    this.#noteChanges(next, licence, new Set(planned));
     for (const reason of reasons) {
       if (reason.kind !== 'migrationGivenUp' && reason.kind !== 'migrationFinished') continue;
       const source = this.records.cluster.shards[reason.sourceIndex];
@@ -342,14 +358,31 @@ export class Controller {
     this.reasons.push(...reasons);
     for (const shard of promoted)
       this.#world.onMoment('promotion', this.#world.nodeAt(masterOf(shard).address));
+    for (const reason of reasons)
+      if (reason.kind === 'drainStarted' && this.#world.chance(50)) this.#ambush(reason);
     return !isRisky;
   }
 
-  #noteChanges(next: Cluster, licence: Licence): void {
+  #ambushAt(master: NodeId): void {
+    const drain = [...this.records.places].find(({ node }) => node.id === master)?.shard.drain ?? null;
+    if (drain !== null) this.#ambush({ from: master, to: drain.to });
+  }
+
+  /** A drain has begun: something may happen to either end, or to the leader, before the old master is told, or after. */
+  #ambush({ from, to }: { readonly from: NodeId; readonly to: NodeId }): void {
+    const victim = this.#world.chance(50) ? from : to;
+    const place = [...this.records.places].find(({ node }) => node.id === victim);
+    if (place !== undefined) this.#world.onMoment('drain', this.#world.nodeAt(place.node.address));
+  }
+
+  #noteChanges(next: Cluster, licence: Licence, planned: ReadonlySet<NodeId>): void {
     for (const shard of next.shards) {
       const before = this.records.cluster.shards.find(({ id }) => id === shard.id);
       if (before === undefined) continue;
-      if (masterOf(before).id !== masterOf(shard).id) this.#noteChange(before, masterOf(shard), licence);
+      const from = masterOf(before).id;
+      // One that was drained has given everything: what is lost by it has no excuse.
+      if (from !== masterOf(shard).id && !planned.has(from))
+        this.#noteChange(before, masterOf(shard), licence);
     }
   }
 

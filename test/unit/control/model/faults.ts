@@ -27,18 +27,26 @@ export type FaultKind =
   | AmbushKind;
 
 /** A fault that waits for its moment. */
-type AmbushKind = 'ambushMigrate' | 'ambushHandOver' | 'ambushPromotion';
+type AmbushKind = 'ambushMigrate' | 'ambushHandOver' | 'ambushPromotion' | 'ambushDrain';
 
 const AMBUSHES: Record<Moment, AmbushKind> = {
   migrate: 'ambushMigrate',
   handOver: 'ambushHandOver',
   promotion: 'ambushPromotion',
+  drain: 'ambushDrain',
 };
 
 /** A stranger stays for this long after it was first seen, at least. */
 const STRANGER_MS = 3000;
 
 const AMBUSHING = ['kill', 'hang', 'hang', 'wipe', 'forget', 'cutFromControl', 'leaderChange'] as const;
+
+/** In the midst of a drain also what keeps the replica from coming. */
+const AMBUSHING_DRAINS = [...AMBUSHING, 'leaderChange', 'stuck', 'cutFromMaster', 'outage'] as const;
+
+function isAmbush(kind: FaultKind): kind is AmbushKind {
+  return Object.values<FaultKind>(AMBUSHES).includes(kind);
+}
 
 /** What ends a fault, and when. */
 interface Healing {
@@ -68,7 +76,7 @@ export class Faults {
     };
     world.onMoment = (moment, node) => {
       if (this.#armed.delete(AMBUSHES[moment]) && node.life === 'up') {
-        this.#strike(world.pick(AMBUSHING), node);
+        this.#strike(world.pick(moment === 'drain' ? AMBUSHING_DRAINS : AMBUSHING), node);
       }
     };
   }
@@ -121,7 +129,7 @@ export class Faults {
   }
 
   begin(kind: FaultKind): void {
-    if (kind === 'ambushMigrate' || kind === 'ambushHandOver' || kind === 'ambushPromotion') {
+    if (isAmbush(kind)) {
       this.#armed.add(kind);
       return;
     }

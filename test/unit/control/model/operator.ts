@@ -11,6 +11,7 @@ import { newNodeId } from '../../../../src/topology/node.ts';
 import { slotRange, slotSetOf } from '../../../../src/topology/slot.ts';
 import { NOW_SECONDS } from '../../topology/arbitrary.ts';
 import type { NodeAddress } from '../../../../src/topology/types.ts';
+import { writeAll } from './clients.ts';
 import type { Controller } from './controller.ts';
 import type { ModelNode } from './node.ts';
 import type { World } from './world.ts';
@@ -37,7 +38,7 @@ const ERRANDS: ReadonlySet<string> = new Set<ErrandKind>([
 const NODES_MAX = 14;
 
 /** Decisions that follow a commit at once, at most. */
-const TURNS_MAX = 3;
+const TURNS_MAX = 8;
 
 export function isErrand(kind: string): kind is ErrandKind {
   return ERRANDS.has(kind);
@@ -96,9 +97,14 @@ export class Operator {
     const shardIndex = this.#world.below(shards.length);
     const refusal = this.#controller.failOver(shardIndex, { preferred: null, isForced: false });
     this.#world.note(() => `asked for: a failover of shard ${shardIndex}: ${refusal ?? 'done'}`);
-    // Whoever committed it tells the nodes at once.
+    // Whoever committed it tells the nodes at once; what has to be seen in between is seen now, or when other things have happened as well.
     if (refusal !== null) return;
-    for (let turn = 0; turn < TURNS_MAX && this.#controller.turn(); turn += 1);
+    // Clients write on until the old master is told.
+    if (this.#world.chance(50)) writeAll(this.#world, this.#controller);
+    const isSeen = this.#world.chance(50);
+    for (let turn = 0; turn < TURNS_MAX && this.#controller.turn(); turn += 1) {
+      if (isSeen) this.#controller.lookAtExpectant();
+    }
   }
 
   #migrate(): void {

@@ -55,6 +55,7 @@ export const HAPPENING_KINDS: readonly HappeningKind[] = [
   'replaceReplica',
   'rejoin',
   'failover',
+  'ambushDrain',
 ];
 
 /**

@@ -30,7 +30,7 @@ export interface Weather {
 }
 
 /** A MIGRATE is about to reach its source, slots were just handed over by it, a new master was committed and not told yet. */
-export type Moment = 'migrate' | 'handOver' | 'promotion';
+export type Moment = 'migrate' | 'handOver' | 'promotion' | 'drain';
 
 const FIRST_PORT = 7000;
 
