@@ -71,6 +71,9 @@ const URGENT_LOOK_MS = 20;
 /** A look that has to come first holds decisions back no longer than this. */
 const LOOK_FIRST_MS = 500;
 
+/** Between two looks at the same node because it ended a connection. */
+const LOST_LOOK_PAUSE_MS = 1_000;
+
 /** SETNODES may wait 10 s for a sleeping replication thread (facts section 3.6). */
 const PUSH_DEADLINE_MS = 15_000;
 
@@ -101,6 +104,8 @@ export class Supervisor {
   readonly #manual: ManualFailover;
   /** Pushes, steps of outrunning, commits and migrations that have not ended. */
   readonly #acts = new Set<Promise<void>>();
+  /** When a connection of a node was last found ended, and looked into. */
+  readonly #lostAtMs = new Map<NodeId, number>();
   #record: ClusterRecord;
   #memory: ControlMemory = NO_MEMORY;
   #events: ControlEvent[] = [];
@@ -165,6 +170,8 @@ export class Supervisor {
     if (isClusterSame) return;
     if (isHigher && !this.#isCommitting) this.#lookFirst();
     this.#memory = forgetOthers(this.#memory, record.cluster);
+    for (const id of this.#lostAtMs.keys())
+      if (findNode(record.cluster, id) === null) this.#lostAtMs.delete(id);
     this.#watch.follow(nodesOf(record.cluster));
     this.#reporter.follow(record.cluster);
     this.#turnSoon();
@@ -206,7 +213,11 @@ export class Supervisor {
   /** The node at `address`, if it is one of this cluster, ended its connection: it is looked at now, not at the next round. */
   connectionLost(address: NodeAddress): void {
     const node = nodesOf(this.#record.cluster).find((candidate) => candidate.address === address);
-    if (node !== undefined) this.#watch.lookNow([node.id]);
+    const nowMs = this.#context.clock.monotonicMs();
+    // Whatever takes every connection and ends it must not be asked without end.
+    if (node === undefined || nowMs < (this.#lostAtMs.get(node.id) ?? -Infinity) + LOST_LOOK_PAUSE_MS) return;
+    this.#lostAtMs.set(node.id, nowMs);
+    this.#watch.lookNow([node.id]);
   }
 
   status(): ClusterStatus {

@@ -59,6 +59,18 @@ describe('a master that the leader does not find', () => {
     await scene.stop();
   });
 
+  it('that ends every connection at once is not asked without end', async () => {
+    const scene = await settled();
+    const model = scene.model(0, 0);
+    const before = model.probes;
+    for (let count = 0; count < 100; count += 1) {
+      scene.fleet.onLost(model.address);
+      await scene.clock.advance(10);
+    }
+    expect(model.probes - before).toBeLessThan(6);
+    await scene.stop();
+  });
+
   it('and that is back within the grace stays master', async () => {
     const scene = new Scene(1, 2, { ...OPTIONS, pingIntervalMs: 3000, restartGraceMs: 800 });
     for (const member of [2, 3]) scene.witnesses.sees.set(member, 'refused');
