@@ -29,7 +29,7 @@ const REPLICAS = 2;
 /** A group of one: nobody else is asked. */
 const ALONE: Witnesses = {
   panel: () => ({ self: 1, voters: [[1]] }),
-  ask: () => Promise.resolve(new Map()),
+  ask: () => [],
   close: () => Promise.resolve(),
 };
 const CRLF = '\r\n';

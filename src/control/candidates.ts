@@ -6,7 +6,16 @@ import { type ClusterFacts, openPromotion, type Promotion } from '../topology/fa
 import type { Node, Shard } from '../topology/types.ts';
 import type { NodeReport } from './observation.ts';
 import { isFresh, silentSinceMs } from './sight.ts';
-import { type NodeView, type Situation, errorText, masterView, nodeName, viewOf } from './situation.ts';
+import { unreachedSinceMs } from './inquiry.ts';
+import {
+  type NodeView,
+  type Situation,
+  errorText,
+  masterView,
+  nodeName,
+  silenceText,
+  viewOf,
+} from './situation.ts';
 import { standingOf } from './standing.ts';
 
 export interface Candidate {
@@ -115,8 +124,12 @@ function judge(situation: Situation, vacancy: Vacancy, view: NodeView): Verdict 
     case 'impaired':
       return refused(`it answers with an error: ${errorText(view.memory)}`);
     case 'unknown':
-    case 'suspect':
       return { kind: 'wait', why: 'its answer is still to come' };
+    case 'suspect':
+      // Whatever others see of it: from here it could not be told, and nobody waits for it for ever.
+      return unreachedSinceMs(situation, view) === null
+        ? { kind: 'wait', why: 'its answer is still to come' }
+        : refused(`this controller does not reach it: ${silenceText(view)}`);
     default:
       break;
   }

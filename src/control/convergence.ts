@@ -249,7 +249,9 @@ export function expectantNodes(situation: Situation): ReadonlySet<NodeId> {
     if (master.memory.absence === null && master.loss === null) continue;
     const { sinceMs } = vacancyOf(situation, shard);
     for (const { id } of shard.nodes) {
-      if (id !== master.node.id && isAwaited(viewOf(situation, id), sinceMs)) expectant.add(id);
+      const replica = viewOf(situation, id);
+      if (id !== master.node.id && (isAwaited(replica, sinceMs) || mayHear(master, replica)))
+        expectant.add(id);
     }
   }
   for (const { source, target } of migrationsOf(situation.cluster)) {
@@ -259,6 +261,9 @@ export function expectantNodes(situation: Situation): ReadonlySet<NodeId> {
   }
   return expectant;
 }
+
+/** Quick restarts are over by then: whoever is back that soon was replaced a moment ago. */
+const JUST_REPLACED_MS = 10_000;
 
 /** Most restarts are over by then; a look at a port where nobody listens costs next to nothing. */
 const RETURN_WATCH_MS = 120_000;
@@ -274,6 +279,12 @@ export function returningMasters(situation: Situation): ReadonlySet<NodeId> {
     const { absence } = memory;
     const isRecent = absence?.kind === 'refused' && absence.untilMs - absence.sinceMs < RETURN_WATCH_MS;
     if (isRecent && shard.nodes.length > 1) returning.add(node.id);
+  }
+  // One that was just replaced takes writes from its start until it is told.
+  for (const view of situation.views.values()) {
+    const { absence } = view.memory;
+    const isJustGone = absence !== null && absence.untilMs - absence.sinceMs < JUST_REPLACED_MS;
+    if (mayReturnAsMaster(view) && isJustGone) returning.add(view.node.id);
   }
   return returning;
 }
@@ -308,6 +319,11 @@ function isConverging({ need, memory }: NodeView): boolean {
 function isLinking({ nowMs }: Situation, { look, push }: NodeMemory): boolean {
   if (look === null || look.report.role !== 'replica' || push.inFlightSinceMs !== null) return false;
   return look.report.link !== 'up' && nowMs - push.endedAtMs < LINKING_MS;
+}
+
+/** It is linked to a master that is missed here, and may hear from it any moment. */
+function mayHear({ condition }: NodeView, { report, ...replica }: NodeView): boolean {
+  return condition === 'suspect' && replica.condition === 'answering' && report?.link === 'up';
 }
 
 /** The election waits for the node (see `candidates.ts`). */

@@ -11,12 +11,12 @@ import {
   slotSetOf,
 } from '../topology/slot.ts';
 import { handOverRemedy, unrecordedHandOvers } from './hand-over.ts';
+import { unreachedSinceMs } from './inquiry.ts';
 import { LINKING_MS, lagBehind, linkFault } from './link.ts';
 import type { Presence } from './evidence.ts';
 import type { NodeError, SourceJob } from './observation.ts';
 import { type NodeMemory, wordsOf } from './node-memory.ts';
 import type { Problem, ProblemKind } from './problems.ts';
-import { failureWindowMs } from './settings.ts';
 import { type NodeView, type Situation, errorText, masterView, nodeName, silenceText } from './situation.ts';
 
 /** Pushes of one version that end without convergence before people hear of it. */
@@ -92,19 +92,13 @@ function conditionProblem(situation: Situation, view: NodeView): Problem[] {
   }
 }
 
-/** A master that would count as down by this controller's word alone. */
-function unconfirmedProblem({ nowMs, settings }: Situation, view: NodeView): Problem[] {
+/** A node that would count as down by this controller's word alone. */
+function unconfirmedProblem(situation: Situation, view: NodeView): Problem[] {
   const { node, memory, presence } = view;
-  const { absence } = memory;
-  if (node.role !== 'master' || absence === null) return [];
-  if (nowMs - absence.sinceMs < failureWindowMs(settings)) return [];
-  return [
-    nodeProblem(
-      'masterUnconfirmed',
-      view,
-      `${silenceText(view)}, but ${againstText(presence, memory, nowMs)}`,
-    ),
-  ];
+  const { nowMs } = situation;
+  if (unreachedSinceMs(situation, view) === null) return [];
+  const kind = node.role === 'master' ? 'masterUnconfirmed' : 'replicaUnreachable';
+  return [nodeProblem(kind, view, `${silenceText(view)}, but ${againstText(presence, memory, nowMs)}`)];
 }
 
 /** What speaks against its death, for people. */

@@ -1,6 +1,6 @@
 // Is a node there? What observers saw of it as data with an age, and the one verdict over it.
 
-import { type ControlSettings, failureWindowMs, wordAgeMsMax } from './settings.ts';
+import { type ControlSettings, failureWindowMs, linkedMsMin, wordAgeMsMax } from './settings.ts';
 
 /**
  * What one observer last saw of a node:
@@ -18,7 +18,7 @@ export interface Evidence {
   readonly kind: EvidenceKind;
   /** Milliseconds from the beginning of the first look in a row that saw this kind, or another kind of absence, to the end of the last. */
   readonly lastedMs: number;
-  /** The same of the looks in a row that saw just this kind. */
+  /** From the beginning of the first look in a row that saw just this kind to the beginning of the last: a stall in the midst of a look adds nothing. */
   readonly ofKindMs: number;
   /** Looks in that row; of a stranger, those that met one. */
   readonly looks: number;
@@ -120,8 +120,12 @@ export function leftMs(testimony: Testimony, settings: ControlSettings): number 
   const graceMs = isProcessGone(testimony, settings) ? settings.restartGraceMs - own.ofKindMs : Infinity;
   const neededMs = (failureWindowMs(settings) - settings.pingIntervalMs) * INTERVAL_TOLERANCE;
   const looksMin = Math.min(2, settings.maxPingCount);
-  // However long one look took, another has to follow.
-  const windowMs = Math.max(neededMs - own.lastedMs, own.looks >= looksMin ? -Infinity : 1);
+  // However long one look took, another has to follow; and a replica that is linked may only not have heard from an idle master yet.
+  const windowMs = Math.max(
+    neededMs - own.lastedMs,
+    own.looks >= looksMin ? -Infinity : 1,
+    testimony.replicas === 'linked' ? linkedMsMin(settings) - own.lastedMs : -Infinity,
+  );
   return Math.min(graceMs, windowMs);
 }
 

@@ -103,6 +103,14 @@ function obstacleOf(situation: Situation, master: NodeView, choice: HandChoice):
       'repair that first, or ask with "force": true'
     );
   }
+  if (master.presence === 'elsewhere' || master.presence === 'linked') {
+    const who =
+      master.presence === 'linked' ? 'a replica still hears from it' : 'it answers another controller';
+    return (
+      `the master ${nodeName(master)} lives (${who}) but cannot be reached from here and told to step down: it would go on taking writes that are lost; ` +
+      'repair that first, or ask with "force": true'
+    );
+  }
   const isUntellable = isFresh(master, askedAtMs) && master.report?.login === 'refused';
   if (!isUntellable && isDrained(choice)) return obstacleOfDrain(situation, master);
   return isUntellable

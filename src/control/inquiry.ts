@@ -5,7 +5,7 @@ import type { InquireAction } from './actions.ts';
 import type { Observer, Panel } from './evidence.ts';
 import { wordsOf } from './node-memory.ts';
 import { failureWindowMs } from './settings.ts';
-import type { Situation } from './situation.ts';
+import type { NodeView, Situation } from './situation.ts';
 
 export interface InquiryPlan {
   readonly inquiries: readonly InquireAction[];
@@ -13,14 +13,14 @@ export interface InquiryPlan {
   readonly wakeAtMs: number;
 }
 
-/** Asks at once about a node that is missed, then again and again for as long as it is. A group of one has nobody to ask. */
+/** Asks at once about a node that is missed, or cannot be looked at, then again and again for as long as that lasts. A group of one has nobody to ask. */
 export function planInquiry({ views, panel, nowMs }: Situation): InquiryPlan {
   const due: NodeId[] = [];
   let wakeAtMs = Infinity;
   if (isAlone(panel)) return { inquiries: [], wakeAtMs };
   for (const { node, memory } of views.values()) {
-    const { absence, inquiry } = memory;
-    if (absence === null || inquiry.isInFlight) continue;
+    const { absence, blindSinceMs, inquiry } = memory;
+    if ((absence === null && blindSinceMs === null) || inquiry.isInFlight) continue;
     if (inquiry.nextAtMs <= nowMs) due.push(node.id);
     else wakeAtMs = Math.min(wakeAtMs, inquiry.nextAtMs);
   }
@@ -31,14 +31,24 @@ function isAlone({ self, voters }: Panel): boolean {
   return voters.every((set) => set.every((voter) => voter === self));
 }
 
-/** The members that are answered by masters which this one has missed for a whole window: they see what it does not. */
-export function betterPlaced({ views, nowMs, settings }: Situation): ReadonlySet<Observer> {
+/** Since when, if for a whole window already, this controller does not reach a node, or cannot look at it; null when it does, or not for so long. */
+export function unreachedSinceMs({ nowMs, settings }: Situation, { memory }: NodeView): number | null {
+  const sinceMs = memory.absence?.sinceMs ?? memory.blindSinceMs;
+  return sinceMs !== null && nowMs - sinceMs >= failureWindowMs(settings) ? sinceMs : null;
+}
+
+/**
+ * The members that see what this one has not for a whole window: they are answered by a node that is missed here, or can look at one that cannot
+ * be looked at from here.
+ */
+export function betterPlaced(situation: Situation): ReadonlySet<Observer> {
   const observers = new Set<Observer>();
-  for (const { node, memory, presence } of views.values()) {
-    const { absence } = memory;
-    if (presence !== 'elsewhere' || node.role !== 'master' || absence === null) continue;
-    if (nowMs - absence.sinceMs < failureWindowMs(settings)) continue;
-    for (const { observer, kind } of wordsOf(memory, nowMs)) if (kind === 'answered') observers.add(observer);
+  for (const view of situation.views.values()) {
+    if (unreachedSinceMs(situation, view) === null) continue;
+    const isBlind = view.presence === 'blind';
+    for (const { observer, kind } of wordsOf(view.memory, situation.nowMs)) {
+      if (kind === 'answered' || (isBlind && kind !== 'ownFault')) observers.add(observer);
+    }
   }
   return observers;
 }

@@ -115,6 +115,8 @@ export type ControlEvent =
       readonly kind: 'inquired';
       readonly endedAtMs: number;
       readonly words: ReadonlyMap<NodeId, readonly WordMemory[]>;
+      /** Everybody who was asked has answered, or will not. */
+      readonly isOver: boolean;
     }
   | { readonly kind: 'commitEnded'; readonly endedAtMs: number; readonly isCommitted: boolean };
 
@@ -155,7 +157,11 @@ export function observe(
           if (before !== undefined)
             nodes.set(
               id,
-              afterInquiry(before, { words, nextAtMs: nextInquiryMs(before, event.endedAtMs, settings) }),
+              afterInquiry(before, {
+                isOver: event.isOver,
+                words,
+                nextAtMs: nextInquiryMs(before, event.endedAtMs, settings),
+              }),
             );
         }
         break;
@@ -215,8 +221,13 @@ type Event<K extends ControlEvent['kind']> = Extract<ControlEvent, { readonly ki
 type Migrations = ReadonlyMap<ShardId, MigrationMemory>;
 
 /** Often while it is decided, then at the pace of the rounds: what is known to be away is known to others, too. */
-function nextInquiryMs({ absence }: NodeMemory, nowMs: number, { pingIntervalMs }: ControlSettings): number {
-  const isNew = absence !== null && nowMs - absence.sinceMs < ASKED_OFTEN_MS;
+function nextInquiryMs(
+  { absence, blindSinceMs }: NodeMemory,
+  nowMs: number,
+  { pingIntervalMs }: ControlSettings,
+): number {
+  const sinceMs = absence?.sinceMs ?? blindSinceMs;
+  const isNew = sinceMs !== null && nowMs - sinceMs < ASKED_OFTEN_MS;
   return nowMs + (isNew ? ASK_PACE_MS : Math.max(ASK_PACE_MS, pingIntervalMs));
 }
 

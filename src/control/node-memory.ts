@@ -45,8 +45,9 @@ export interface Absence {
   /** What the last of them saw, and how many in a row saw just that. */
   readonly kind: Exclude<EvidenceKind, 'answered' | 'ownFault'>;
   readonly looksOfKind: number;
-  /** When the first of those began. */
+  /** When the first of those began, and the last. */
   readonly kindSinceMs: number;
+  readonly kindLastMs: number;
   /** Whether any of them met somebody else at its address. */
   readonly metStranger: boolean;
   /** What it saw, for people. */
@@ -229,9 +230,9 @@ export function evidenceOf(
   nowMs: number,
 ): Evidence | null {
   if (absence !== null) {
-    const { kind, sinceMs, kindSinceMs, untilMs } = absence;
+    const { kind, sinceMs, kindSinceMs, kindLastMs, untilMs } = absence;
     const looks = kind === 'stranger' ? absence.looksOfKind : absence.looks;
-    return { kind, lastedMs: untilMs - sinceMs, ofKindMs: untilMs - kindSinceMs, looks };
+    return { kind, lastedMs: untilMs - sinceMs, ofKindMs: kindLastMs - kindSinceMs, looks };
   }
   if (blindSinceMs !== null) {
     const lastedMs = nowMs - blindSinceMs;
@@ -240,11 +241,12 @@ export function evidenceOf(
   return lastReplyAtMs === -Infinity ? null : { kind: 'answered', lastedMs: 0, ofKindMs: 0, looks: 1 };
 }
 
-/** What others saw of the node since it is missed here; what they saw before says nothing of that. */
-export function wordsOf({ absence, inquiry }: NodeMemory, nowMs: number): readonly Word[] {
-  if (absence === null) return [];
+/** What others saw of the node since it is missed here, or cannot be looked at; what they saw before says nothing of that. */
+export function wordsOf({ absence, blindSinceMs, inquiry }: NodeMemory, nowMs: number): readonly Word[] {
+  const sinceMs = absence?.sinceMs ?? blindSinceMs;
+  if (sinceMs === null) return [];
   return inquiry.words
-    .filter(({ askedAtMs }) => askedAtMs >= absence.sinceMs)
+    .filter(({ askedAtMs }) => askedAtMs >= sinceMs)
     .map(({ observer, kind, askedAtMs }) => ({ observer, kind, ageMs: nowMs - askedAtMs }));
 }
 
@@ -397,6 +399,7 @@ function absent(before: NodeMemory, { kind, why }: Pick<Absence, 'kind' | 'why'>
     looks: (known?.looks ?? 0) + 1,
     looksOfKind: known?.kind === kind ? known.looksOfKind + 1 : 1,
     kindSinceMs: known?.kind === kind ? known.kindSinceMs : probe.startedAtMs,
+    kindLastMs: probe.startedAtMs,
     metStranger: kind === 'stranger' || known?.metStranger === true,
     sinceMs: known?.sinceMs ?? probe.startedAtMs,
     untilMs: probe.endedAtMs,
@@ -453,14 +456,14 @@ export function afterOutrun(
   };
 }
 
-/** Adds what other members answered, if any did; `nextAtMs`: not to be asked again before. */
+/** Adds what some members answered; `isOver`: no more will, and nobody is to be asked again before `nextAtMs`. */
 export function afterInquiry(
   before: NodeMemory,
-  { words, nextAtMs }: Pick<InquiryMemory, 'words' | 'nextAtMs'>,
+  { words, nextAtMs, isOver }: Pick<InquiryMemory, 'words' | 'nextAtMs'> & { readonly isOver: boolean },
 ): NodeMemory {
   const heard = new Set(words.map(({ observer }) => observer));
   const kept = before.inquiry.words.filter(({ observer }) => !heard.has(observer));
-  return { ...before, inquiry: { isInFlight: false, nextAtMs, words: [...kept, ...words] } };
+  return { ...before, inquiry: { isInFlight: !isOver, nextAtMs, words: [...kept, ...words] } };
 }
 
 /** Adds the end of an attempt to fence it; whether the fence stands is seen by the next look. */

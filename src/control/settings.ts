@@ -33,6 +33,11 @@ export function heardMsMax(settings: ControlSettings): number {
   return failureWindowMs(settings) + IDLE_LINK_MS;
 }
 
+/** Milliseconds of silence before which a replica that is linked still may only not have heard from an idle master; a shorter window ends without it. */
+export function linkedMsMin(settings: ControlSettings): number {
+  return failureWindowMs(settings) >= IDLE_LINK_MS ? IDLE_LINK_MS : 0;
+}
+
 /** Milliseconds between two questions to the other members about one node: at first, and after it was missed for `ASKED_OFTEN_MS`. */
 export const ASK_PACE_MS = 250;
 export const ASKED_OFTEN_MS = 30_000;

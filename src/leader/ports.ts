@@ -71,10 +71,10 @@ export interface Witnesses {
   /** Whose word decides, as the membership is now. */
   panel(): Panel;
   /**
-   * Has every other voter look at nodes of one cluster. Resolves always, with what they said until the deadline of a look and half a second
-   * passed, which may be nothing; one list for each node asked about.
+   * Has every other voter look at nodes of one cluster. One promise a voter, which resolves always: with its words, or with none when it does not
+   * answer within the deadline of a look and half a second from when it was asked.
    */
-  ask(cluster: ClusterPlace, nodes: readonly NodeId[]): Promise<ReadonlyMap<NodeId, readonly WitnessWord[]>>;
+  ask(cluster: ClusterPlace, nodes: readonly NodeId[]): readonly Promise<ReadonlyMap<NodeId, WitnessWord>>[];
   /** What is under way ends at once, without a word. */
   close(): Promise<void>;
 }
@@ -84,6 +84,8 @@ export interface WitnessWord {
   readonly kind: EvidenceKind;
   /** What it saw, for people. */
   readonly why: string;
+  /** When it was asked, monotonic milliseconds: its look began later. */
+  readonly askedAtMs: number;
 }
 
 /** Counts for `/metrics`; every label is a bounded set. */

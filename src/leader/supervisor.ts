@@ -28,6 +28,7 @@ import {
 } from '../control/memory.ts';
 import type { Observer } from '../control/evidence.ts';
 import type { NodeEndpoint } from '../control/node-commands.ts';
+import type { WordMemory } from '../control/node-memory.ts';
 import type { NodeError } from '../control/observation.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { Problem } from '../control/problems.ts';
@@ -224,13 +225,16 @@ export class Supervisor {
     return clusterStatus(this.#record, this.#situation(), this.#problems);
   }
 
-  /** Every master, and whether it is heard from here. */
+  /** Every node, and whether it is heard from here. */
   reach(): readonly Reach[] {
     const { namespace, cluster } = this.#record;
     const place = { namespace, cluster: cluster.name };
-    return [...this.#situation().views.values()]
-      .filter(({ node }) => node.role === 'master')
-      .map(({ node, presence }) => ({ place, node: node.id, isReached: presence === 'present' }));
+    return [...this.#situation().views.values()].map(({ node, presence }) => ({
+      place,
+      node: node.id,
+      isReached: presence === 'present',
+      isBlind: presence === 'blind',
+    }));
   }
 
   /** See `Leadership.failover`. One at a time. */
@@ -432,18 +436,24 @@ export class Supervisor {
     return this.#context.client.migrate(endpoint, range, target, MIGRATE_DEADLINE_MS);
   }
 
+  /** The words of each member count as soon as they are there: a majority may have spoken while one hangs. */
   async #inquire({ nodes }: InquireAction): Promise<void> {
-    const { witnesses, clock } = this.#context;
+    const { witnesses } = this.#context;
     const { namespace, cluster } = this.#record;
-    const askedAtMs = clock.monotonicMs();
-    const said = await witnesses.ask({ namespace, cluster: cluster.name }, nodes);
+    const asked = witnesses.ask({ namespace, cluster: cluster.name }, nodes);
+    await Promise.all(asked.map(async (words) => this.#heard(nodes, await words, false)));
+    this.#heard(nodes, new Map(), true);
+  }
+
+  #heard(nodes: readonly NodeId[], said: ReadonlyMap<NodeId, WordMemory>, isOver: boolean): void {
+    const endedAtMs = this.#context.clock.monotonicMs();
     const words = new Map(
-      nodes.map((id) => [
-        id,
-        (said.get(id) ?? []).map(({ observer, kind, why }) => ({ observer, kind, why, askedAtMs })),
-      ]),
+      nodes.map((id) => {
+        const word = said.get(id);
+        return [id, word === undefined ? [] : [word]];
+      }),
     );
-    this.#happened({ kind: 'inquired', endedAtMs: clock.monotonicMs(), words });
+    this.#happened({ kind: 'inquired', endedAtMs, words, isOver });
   }
 
   async #commit(action: CommitAction): Promise<void> {

@@ -7,18 +7,19 @@ import type { ClusterPlace } from '../topology/record.ts';
 import type { NodeId } from '../topology/types.ts';
 import type { Witnesses } from './ports.ts';
 
-/** A master, and whether the leader hears from it. */
+/** A node, and whether the leader hears from it, or cannot even look. */
 export interface Reach {
   readonly place: ClusterPlace;
   readonly node: NodeId;
   readonly isReached: boolean;
+  readonly isBlind: boolean;
 }
 
 export interface VantagePorts {
   readonly witnesses: Pick<Witnesses, 'ask'>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Every master of every cluster. */
+  /** Every node of every cluster. */
   readonly reach: () => readonly Reach[];
   /** Gives the lead to this member; what becomes of that shows in the lead itself. */
   readonly giveLead: (to: Observer) => Promise<void>;
@@ -36,7 +37,7 @@ export class Vantage {
     this.#ports = ports;
   }
 
-  /** These members are answered by masters that the leader has missed for a whole window. */
+  /** These members see nodes that the leader has not seen for a whole window. */
   notice(observers: ReadonlySet<Observer>): void {
     const { clock } = this.#ports;
     if (observers.size === 0 || this.#comparing !== null || clock.monotonicMs() < this.#nextAtMs) return;
@@ -50,12 +51,12 @@ export class Vantage {
     await this.#comparing;
   }
 
-  /** Who is asked about all masters, and is answered by more of them than answer here, is better placed. */
+  /** Who is asked about all nodes, and sees more of them than the leader does, is better placed. */
   async #compare(observers: ReadonlySet<Observer>): Promise<void> {
     const { logger, reach, giveLead } = this.#ports;
     const all = reach();
     const own = all.filter(({ isReached }) => isReached).length;
-    const counts = await this.#countAnswered(all);
+    const counts = await this.#countSeen(all);
     let best: { readonly observer: Observer; readonly count: number } | null = null;
     for (const observer of observers) {
       const count = counts.get(observer) ?? 0;
@@ -66,23 +67,25 @@ export class Vantage {
       to: best.observer,
       reached: own,
       reachedThere: best.count,
-      masters: all.length,
+      nodes: all.length,
     });
     await giveLead(best.observer);
   }
 
-  async #countAnswered(all: readonly Reach[]): Promise<ReadonlyMap<Observer, number>> {
+  /** Whether a node that the leader cannot look at answers does not matter: that it can be looked at does. */
+  async #countSeen(all: readonly Reach[]): Promise<ReadonlyMap<Observer, number>> {
+    const blind = new Set(all.flatMap(({ node, isBlind }) => (isBlind ? [node] : [])));
     const clusters = Map.groupBy(all, ({ place }) => `${place.namespace}/${place.cluster}`);
     const counts = new Map<Observer, number>();
-    const asked = [...clusters.values()].map(async (masters) => {
-      const [first] = masters;
+    const asked = [...clusters.values()].map(async (nodes) => {
+      const [first] = nodes;
       if (first === undefined) return;
-      const said = await this.#ports.witnesses.ask(
-        first.place,
-        masters.map(({ node }) => node),
-      );
-      for (const { observer, kind } of [...said.values()].flat()) {
-        if (kind === 'answered') counts.set(observer, (counts.get(observer) ?? 0) + 1);
+      const ids = nodes.map(({ node }) => node);
+      for (const words of await Promise.all(this.#ports.witnesses.ask(first.place, ids))) {
+        for (const [id, { observer, kind }] of words) {
+          const isSeen = kind === 'answered' || (blind.has(id) && kind !== 'ownFault');
+          if (isSeen) counts.set(observer, (counts.get(observer) ?? 0) + 1);
+        }
       }
     });
     await Promise.all(asked);

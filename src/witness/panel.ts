@@ -40,30 +40,40 @@ export interface WitnessPanelPorts {
   readonly lookMs: number;
 }
 
+/** Questions under way to one member; what comes meanwhile goes out together with the next. */
+const QUESTIONS_MAX = 4;
 /** Questions within this time go out together. */
 const GATHER_MS = 5;
 /** What an answer may take beside the looks, milliseconds. */
 const ANSWER_MARGIN_MS = 500;
 
-type Words = ReadonlyMap<NodeId, readonly WitnessWord[]>;
+type Words = ReadonlyMap<NodeId, WitnessWord>;
 
+/** Asked of one member, and not sent yet. */
 interface Waiting {
   readonly place: ClusterPlace;
   readonly nodes: readonly NodeId[];
   readonly resolve: (words: Words) => void;
 }
 
+/** What waits for one member, and what is under way to it. */
+interface Desk {
+  readonly peer: Peer;
+  readonly waiting: Waiting[];
+  underWay: number;
+}
+
 /** Lives as long as one leadership. */
 export class WitnessPanel {
   readonly #ports: WitnessPanelPorts;
   readonly #agent: Agent;
-  #waiting: Waiting[] = [];
+  readonly #desks = new Map<number, Desk>();
   #timer: Timer | null = null;
   #isClosed = false;
 
   constructor(ports: WitnessPanelPorts) {
     this.#ports = ports;
-    this.#agent = new Agent({ connect: { lookup: ports.lookup }, connections: 2 });
+    this.#agent = new Agent({ connect: { lookup: ports.lookup }, connections: QUESTIONS_MAX });
   }
 
   panel(): Panel {
@@ -71,49 +81,75 @@ export class WitnessPanel {
   }
 
   /** See `leader/ports.ts`. */
-  ask(place: ClusterPlace, nodes: readonly NodeId[]): Promise<Words> {
-    if (this.#isClosed) return Promise.resolve(new Map());
-    return new Promise((resolve) => {
-      this.#waiting.push({ place, nodes, resolve });
-      this.#timer ??= this.#ports.clock.setTimer(GATHER_MS, () => void this.#send());
+  ask(place: ClusterPlace, nodes: readonly NodeId[]): readonly Promise<Words>[] {
+    if (this.#isClosed) return [];
+    this.#timer ??= this.#ports.clock.setTimer(GATHER_MS, () => {
+      this.#timer = null;
+      for (const desk of this.#desks.values()) this.#send(desk);
     });
+    return this.#ports
+      .peers()
+      .map((peer) => new Promise((resolve) => this.#deskOf(peer).waiting.push({ place, nodes, resolve })));
   }
 
   /** What is under way ends at once, without a word. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#timer?.cancel();
-    for (const { resolve } of this.#waiting.splice(0)) resolve(new Map());
+    for (const { waiting } of this.#desks.values()) {
+      for (const { resolve } of waiting.splice(0)) resolve(new Map());
+    }
     await this.#agent.destroy();
   }
 
-  async #send(): Promise<void> {
-    this.#timer = null;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    const asked = waiting.flatMap(({ place, nodes }) => nodes.map((id) => ({ ...place, id })));
-    const peers = this.#ports.peers();
-    const spoken = await Promise.all(peers.map((peer) => this.#askPeer(peer, asked)));
+  /** One whose address changed is asked there from now on. */
+  #deskOf(peer: Peer): Desk {
+    const known = this.#desks.get(peer.id);
+    if (known?.peer.origin === peer.origin) return known;
+    const desk: Desk = { peer, waiting: known?.waiting ?? [], underWay: 0 };
+    this.#desks.set(peer.id, desk);
+    return desk;
+  }
+
+  /** Everything that waits goes out in one question, if not too many are under way: the time of each begins when it is sent. */
+  #send(desk: Desk): void {
+    if (this.#isClosed || desk.waiting.length === 0 || desk.underWay >= QUESTIONS_MAX) return;
+    const taken: Waiting[] = [];
+    let count = 0;
+    for (const next of desk.waiting) {
+      if (taken.length > 0 && count + next.nodes.length > NODES_MAX) break;
+      taken.push(next);
+      count += next.nodes.length;
+    }
+    desk.waiting.splice(0, taken.length);
+    desk.underWay += 1;
+    void this.#ask(desk.peer, taken).then(() => {
+      desk.underWay -= 1;
+      this.#send(desk);
+    });
+    this.#send(desk);
+  }
+
+  async #ask(peer: Peer, taken: readonly Waiting[]): Promise<void> {
+    const asked = taken.flatMap(({ place, nodes }) => nodes.map((id) => ({ ...place, id })));
+    const askedAtMs = this.#ports.clock.monotonicMs();
+    // One cluster alone may have more nodes than a question.
+    const spoken: Spoken[] = [];
+    for (let from = 0; from < asked.length; from += NODES_MAX) {
+      const part = asked.slice(from, from + NODES_MAX);
+      const words = await this.#post(peer.origin, part);
+      spoken.push(...part.map((_, index) => words[index] ?? null));
+    }
     let position = 0;
-    for (const { nodes, resolve } of waiting) {
-      const words = new Map<NodeId, readonly WitnessWord[]>();
+    for (const { nodes, resolve } of taken) {
+      const words = new Map<NodeId, WitnessWord>();
       for (const id of nodes) {
-        words.set(id, wordsAt(peers, spoken, position));
+        const word = spoken[position] ?? null;
+        if (word !== null) words.set(id, { observer: peer.id, ...word, askedAtMs });
         position += 1;
       }
       resolve(words);
     }
-  }
-
-  /** One for each node asked about; null where nothing was said. */
-  async #askPeer({ origin }: Peer, asked: readonly QuestionedNode[]): Promise<readonly Spoken[]> {
-    const spoken: Spoken[] = [];
-    for (let from = 0; from < asked.length; from += NODES_MAX) {
-      const part = asked.slice(from, from + NODES_MAX);
-      const words = await this.#post(origin, part);
-      spoken.push(...part.map((_, index) => words[index] ?? null));
-    }
-    return spoken;
   }
 
   /** Nothing for every kind of failure: a member that says nothing is no witness. */
@@ -121,9 +157,7 @@ export class WitnessPanel {
     const { clock, clusterId, term, lookMs } = this.#ports;
     const question: Question = { clusterId, term, deadlineMs: lookMs, nodes };
     const abort = new AbortController();
-    // Looks of one answer come in waves of a hundred.
-    const deadlineMs = lookMs * Math.ceil(nodes.length / 100) + ANSWER_MARGIN_MS;
-    const timer = clock.setTimer(deadlineMs, () => abort.abort());
+    const timer = clock.setTimer(lookMs + ANSWER_MARGIN_MS, () => abort.abort());
     try {
       const { statusCode, body } = await request(`${origin}${WITNESS_PATH}`, {
         method: 'POST',
@@ -146,15 +180,4 @@ export class WitnessPanel {
       timer.cancel();
     }
   }
-}
-
-function wordsAt(
-  peers: readonly Peer[],
-  spoken: readonly (readonly Spoken[])[],
-  position: number,
-): readonly WitnessWord[] {
-  return peers.flatMap(({ id }, index) => {
-    const word = spoken[index]?.[position] ?? null;
-    return word === null ? [] : [{ observer: id, ...word }];
-  });
 }

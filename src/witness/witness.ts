@@ -34,9 +34,6 @@ export interface Response {
   readonly body: string;
 }
 
-/** Looks under way at once; the rest of a question waits. */
-const LOOKS_MAX = 100;
-
 interface Looking {
   readonly now: Promise<ProbeResult>;
   /** Whoever asks while a look is under way shares the one that begins after it. */
@@ -56,13 +53,9 @@ export class Witness {
     const question = parseQuestion(body);
     if (question === null) return refusal(400, 'the question cannot be read');
     const { clusterId, term } = this.#ports;
-    if (question.clusterId !== clusterId) return refusal(421, `here is a member of cluster ${clusterId}`);
+    if (question.clusterId !== clusterId) return refusal(421, 'here is a member of another group');
     if (question.term < term()) return refusal(409, `term ${term()} has begun`);
-    const words: Spoken[] = [];
-    for (let from = 0; from < question.nodes.length; from += LOOKS_MAX) {
-      const part = question.nodes.slice(from, from + LOOKS_MAX);
-      words.push(...(await Promise.all(part.map((node) => this.#wordOf(node, question)))));
-    }
+    const words = await Promise.all(question.nodes.map((node) => this.#wordOf(node, question)));
     const answer: Answer = { words };
     return { status: 200, body: JSON.stringify(answer) };
   }

@@ -41,7 +41,12 @@ function hear(scene: Scene, kind: EvidenceKind | null): void {
   scene.round();
   const askedAtMs = scene.nowMs;
   const words = kind === null ? [] : [{ observer: 2, kind, why: kind, askedAtMs }];
-  scene.tell({ kind: 'inquired', endedAtMs: scene.nowMs, words: new Map([[scene.id(0, 0), words]]) });
+  scene.tell({
+    kind: 'inquired',
+    endedAtMs: scene.nowMs,
+    words: new Map([[scene.id(0, 0), words]]),
+    isOver: true,
+  });
 }
 
 test('a master that answers is healthy, and no gate behind that is reached', () => {

@@ -116,6 +116,16 @@ export class Scene {
     });
   }
 
+  /** The replica is looked at now, and heard from its master just before, although that does not answer here. */
+  hears(id: NodeId): void {
+    const startedAtMs = this.nowMs;
+    this.nowMs += 5;
+    const { node } = present(findNode(this.cluster, id), 'no such node');
+    const report = { ...this.converged(id), lastIoSeconds: 0 };
+    const probed = { node: id, address: node.address, startedAtMs, endedAtMs: this.nowMs };
+    this.tell({ kind: 'probed', ...probed, result: toResult(report) });
+  }
+
   /** A replica hears no more of a master that does not answer, whatever its link says (facts section 8). */
   #heard(answer: NodeReport | NodeError | null, nowMs: number): NodeReport | NodeError | null {
     if (answer === null || !('version' in answer) || answer.master === null) return answer;

@@ -11,16 +11,24 @@ export class ModelWitnesses implements Witnesses {
   /** Questions that were asked, oldest first. */
   readonly asked: (readonly NodeId[])[] = [];
 
+  readonly #nowMs: () => number;
+
+  constructor(nowMs: () => number = () => 0) {
+    this.#nowMs = nowMs;
+  }
+
   panel(): Panel {
     return { self: 1, voters: [[1, ...this.sees.keys()]] };
   }
 
-  ask(_: ClusterPlace, nodes: readonly NodeId[]): Promise<ReadonlyMap<NodeId, readonly WitnessWord[]>> {
+  ask(_: ClusterPlace, nodes: readonly NodeId[]): readonly Promise<ReadonlyMap<NodeId, WitnessWord>>[] {
     this.asked.push(nodes);
-    const words = [...this.sees].flatMap(([observer, kind]): WitnessWord[] =>
-      kind === null ? [] : [{ observer, kind, why: kind }],
-    );
-    return Promise.resolve(new Map(nodes.map((id) => [id, words])));
+    const askedAtMs = this.#nowMs();
+    return [...this.sees].map(([observer, kind]) => {
+      const words =
+        kind === null ? [] : nodes.map((id) => [id, { observer, kind, why: kind, askedAtMs }] as const);
+      return Promise.resolve(new Map(words));
+    });
   }
 
   close(): Promise<void> {

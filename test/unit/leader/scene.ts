@@ -42,7 +42,7 @@ export class Scene {
   readonly name = nameOf('c');
   readonly fleet: ModelFleet;
   /** The other members: a group of one, unless a test adds some. */
-  readonly witnesses = new ModelWitnesses();
+  readonly witnesses = new ModelWitnesses(() => this.clock.monotonicMs());
   readonly #options: LeadershipOptions;
   /** Members to whom the lead was given. */
   readonly givenTo: number[] = [];

@@ -234,7 +234,7 @@ export class Controller {
       case 'fence':
         return { kind: 'fenced', node: action.node, endedAtMs, result: this.#fence(action) };
       case 'inquire':
-        return { kind: 'inquired', endedAtMs, words: this.#inquire(action) };
+        return { kind: 'inquired', endedAtMs, words: this.#inquire(action), isOver: true };
       case 'outrun':
         return { kind: 'outran', node: action.node, endedAtMs, result: this.#outrun(action) };
       default:
