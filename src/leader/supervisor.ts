@@ -72,7 +72,10 @@ const URGENT_LOOK_MS = 20;
 /** A look that has to come first holds decisions back no longer than this. */
 const LOOK_FIRST_MS = 500;
 
-/** Between two looks at the same node because it ended a connection. */
+/** When a node is looked at after it ended a connection: a process that ends may still take the first of the next ones, and end it, too. */
+const LOST_LOOKS_MS: readonly number[] = [0, 30, 150];
+
+/** No more such looks for this long. */
 const LOST_LOOK_PAUSE_MS = 1_000;
 
 /** SETNODES may wait 10 s for a sleeping replication thread (facts section 3.6). */
@@ -107,6 +110,7 @@ export class Supervisor {
   readonly #acts = new Set<Promise<void>>();
   /** When a connection of a node was last found ended, and looked into. */
   readonly #lostAtMs = new Map<NodeId, number>();
+  readonly #lostTimers = new Set<Timer>();
   #record: ClusterRecord;
   #memory: ControlMemory = NO_MEMORY;
   #events: ControlEvent[] = [];
@@ -218,7 +222,13 @@ export class Supervisor {
     // Whatever takes every connection and ends it must not be asked without end.
     if (node === undefined || nowMs < (this.#lostAtMs.get(node.id) ?? -Infinity) + LOST_LOOK_PAUSE_MS) return;
     this.#lostAtMs.set(node.id, nowMs);
-    this.#watch.lookNow([node.id]);
+    for (const delayMs of LOST_LOOKS_MS) {
+      const timer = this.#context.clock.setTimer(delayMs, () => {
+        this.#lostTimers.delete(timer);
+        this.#watch.lookNow([node.id]);
+      });
+      this.#lostTimers.add(timer);
+    }
   }
 
   status(): ClusterStatus {
@@ -254,6 +264,7 @@ export class Supervisor {
     this.#isStopped = true;
     this.#turnTimer?.cancel();
     this.#wakeTimer?.cancel();
+    for (const timer of this.#lostTimers) timer.cancel();
     this.#expectant.stop();
     this.#urgent.stop();
     this.#watch.follow([]);
