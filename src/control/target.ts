@@ -68,7 +68,10 @@ export function needOf(circumstances: Circumstances, sights: Sights, sight: Sigh
     return { kind: 'foreignVersion', why: `it has version ${report.version}, ours is ${cluster.version}` };
   }
   if (report.version > cluster.version) {
-    return { kind: 'raise', version: report.version, why: `it has the higher version ${report.version}` };
+    const astray = needOfAstray(circumstances, { sights, sight, report });
+    return (
+      astray ?? { kind: 'raise', version: report.version, why: `it has the higher version ${report.version}` }
+    );
   }
   return node.role === 'master'
     ? needOfMaster(circumstances, { sights, sight, report })
@@ -233,6 +236,22 @@ function misleadingOf(circumstances: Circumstances, { sights, sight, report }: N
   }
   const { kind } = historyOf(memory.foreignBefore, placeOf(circumstances, sights, sight));
   return kind === 'current' || kind === 'empty' ? null : why;
+}
+
+/**
+ * A replica that somebody else made a master, or had follow another node, may be told to follow its master again before we may tell it anything:
+ * that it is no copy is seen in it now only. Null while what it has may still be wanted.
+ */
+function needOfAstray(circumstances: Circumstances, found: NodeCase): Need | null {
+  const { sights, sight, report } = found;
+  const { node, shard } = sight;
+  if (node.role !== 'replica' || openPromotion(circumstances.facts, shard.id) !== null) return null;
+  if (dangerOfFollowing(found) !== null) return null;
+  const history = historyOf(report, placeOf(circumstances, sights, sight));
+  const why = history.kind === 'unknown' ? history.why : misleadingOf(circumstances, found);
+  if (why === null) return null;
+  if (sight.facts.remake === null) return { kind: 'condemn', why };
+  return hasComeFar(sight) ? { kind: 'startOver', why } : null;
 }
 
 /** What a node is told to follow replaces what it has: not a master that lost its data, nor one nobody could look at. */

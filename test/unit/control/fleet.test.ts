@@ -89,6 +89,10 @@ describe('a run that once went wrong goes well', () => {
     ['a master that only gave errors stands at an unknown position', 199670],
     ['a promotion that was not seen to take effect is not followed by that of an emptier node', 2388],
     ['a target whose success was never heard of is told before slots are copied to it again', 211],
+    [
+      'a replica that others made a master, and then a replica again, while pushes are held is no copy',
+      36065,
+    ],
   ])('%s: seed %i', (_, seed) => {
     expect(runSeed({ seed }).fault).toBe(null);
   });
