@@ -17,7 +17,7 @@ const LINEAGE = 'src/control/lineage.ts';
 const LOSS = 'src/control/loss.ts';
 const MIGRATION = 'src/control/migration.ts';
 const STATUS = 'src/control/migration-status.ts';
-const NODE_MEMORY = 'src/control/node-memory.ts';
+const SIGHTING = 'src/control/sighting.ts';
 const STANDING = 'src/control/standing.ts';
 const TARGET = 'src/control/target.ts';
 
@@ -95,7 +95,7 @@ export const CONTROL_MUTANTS: Readonly<Record<string, ControlMutant>> = {
     kinds: ['stranger'],
     edits: [
       {
-        file: NODE_MEMORY,
+        file: SIGHTING,
         find: 'return report.id !== null && report.id !== id && report.version >= 0;',
         replace: 'return false;',
       },
