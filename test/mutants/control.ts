@@ -15,6 +15,7 @@ const HAND_OVER = 'src/control/hand-over.ts';
 const JOINING = 'src/control/joining.ts';
 const LINEAGE = 'src/control/lineage.ts';
 const LOSS = 'src/control/loss.ts';
+const MEMORY = 'src/control/memory.ts';
 const MIGRATION = 'src/control/migration.ts';
 const STATUS = 'src/control/migration-status.ts';
 const SIGHTING = 'src/control/sighting.ts';
@@ -257,6 +258,7 @@ export const CONTROL_MUTANTS: Readonly<Record<string, ControlMutant>> = {
         find: 'isSourceCurrent: requestEndMs !== null && isFresh(source, requestEndMs),',
         replace: 'isSourceCurrent: true,',
       },
+      { file: MEMORY, find: 'noteExport(nodes, before, after);', replace: '' },
     ],
   },
   'ends-not-held': {
