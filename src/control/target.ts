@@ -270,13 +270,14 @@ function needOfCondemned(circumstances: Circumstances, { sights, sight, report }
   if (report.version < 0 && report.sequence === 0) {
     return { kind: 'wait', why: 'it is empty now, which is written down first' };
   }
+  // Whom it follows may send it something at any time, and what it has may be all that is left.
+  if (!isIsolated(circumstances, sight, report))
+    return push(sight, { purpose: 'isolation', report, isForced });
   const master = sights.get(masterOf(shard).id);
   const goal = master?.condition === 'answering' ? (master.report?.sequence ?? null) : null;
   if (goal === null || report.sequence === null) {
     return { kind: 'wait', why: 'its copy is to be made anew once the position of its master is known' };
   }
-  if (!isIsolated(circumstances, sight, report))
-    return push(sight, { purpose: 'isolation', report, isForced });
   if (memory.remake.outrunTo !== null && report.sequence >= goal + OUTRUN_MARGIN / 2) {
     return push(sight, { purpose: 'role', report, isForced });
   }

@@ -235,3 +235,18 @@ test('an old master that somebody else makes a master again while its successor 
   scene.round();
   expect(scene.commit().reasons).toMatchObject([{ kind: 'versionRaised' }]);
 });
+
+test('a replica that somebody else had follow an old master is cut off from it, though its own master is away', () => {
+  const scene = new Scene();
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  const node = scene.id(0, 1);
+  scene.fail(scene.id(0, 0), 'connectionRefused');
+  const master = masterOf(scene.cluster.shards[1]!).address;
+  scene.set(node, { version: scene.cluster.version + 2, master });
+  scene.rounds(4);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'copyCondemned', node }]);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'versionRaised' }]);
+  const pushes = actionsOf(scene.decide(), 'push');
+  expect(pushes.find((push) => push.node === node)?.purpose).toBe('isolation');
+});

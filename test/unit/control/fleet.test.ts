@@ -93,6 +93,7 @@ describe('a run that once went wrong goes well', () => {
       'a replica that others made a master, and then a replica again, while pushes are held is no copy',
       36065,
     ],
+    ['who is to be made anew is cut off from whom it follows before its master is there', 39485],
     ['who was to be made anew when it left does not come back as a copy', 41977],
     ['a replica that has nothing of the slots that came to its master is behind it', 16477],
     ['slots that come to a target once more are taken back once more', 17987],
