@@ -115,11 +115,11 @@ function strayMoveOf(found: NodeCase): string | null {
   return hasStrayHandOver(found) ? 'it handed slots over to a node that is no master any more' : null;
 }
 
-/** Clients are turned away to a node that turns them away. */
+/** Clients are turned away to a node that turns them away, or that has left the cluster. */
 function hasStrayHandOver({ sights, report, sight: { shard } }: NodeCase): boolean {
   const job = report.sourceJob;
   if (job?.state !== 'success' || job.isInEffect !== true || shard.migration !== null) return false;
-  return containsRange(shard.slots, job.range) && sights.get(job.destination)?.node.role === 'replica';
+  return containsRange(shard.slots, job.range) && sights.get(job.destination)?.node.role !== 'master';
 }
 
 /**
