@@ -16,7 +16,7 @@ import {
   silenceText,
   viewOf,
 } from './situation.ts';
-import { standingOf } from './standing.ts';
+import { type Copy, hasAllKnown, standingOf } from './standing.ts';
 
 export interface Candidate {
   readonly view: NodeView;
@@ -34,7 +34,13 @@ export type Election =
   | { readonly kind: 'nobody'; readonly refusals: readonly string[] };
 
 export type Verdict =
-  | { readonly kind: 'eligible'; readonly sequence: number; readonly why: string }
+  | {
+      readonly kind: 'eligible';
+      readonly sequence: number;
+      readonly why: string;
+      /** It has all that is known of its master, and is about to lose it. */
+      readonly isUrgent: boolean;
+    }
   | { readonly kind: 'refused' | 'wait'; readonly why: string };
 
 /** The shard whose master is to be replaced, and whose data is to be kept. */
@@ -92,7 +98,7 @@ export function judged(situation: Situation, vacancy: Vacancy, node: Node): Judg
 }
 
 export function elect(all: readonly Judged[]): Election {
-  const waiting = all.find(({ verdict }) => verdict.kind === 'wait');
+  const waiting = waitedFor(all);
   if (waiting !== undefined) return { kind: 'wait', why: `${called(waiting.view)}: ${waiting.verdict.why}` };
   let best: Candidate | null = null;
   for (const { view, verdict } of all) {
@@ -102,6 +108,12 @@ export function elect(all: readonly Judged[]): Election {
   if (best !== null) return { kind: 'elected', candidate: best };
   const refusals = all.map(({ view, verdict }) => `${called(view)}: ${verdict.why}`);
   return { kind: 'nobody', refusals: refusals.length === 0 ? ['the shard has no replica'] : refusals };
+}
+
+/** The first whose word is waited for. What an emptied master sends replaces all that its replica has: no other's word can make up for that. */
+export function waitedFor(all: readonly Judged[]): Judged | undefined {
+  const isUrgent = all.some(({ verdict }) => verdict.kind === 'eligible' && verdict.isUrgent);
+  return isUrgent ? undefined : all.find(({ verdict }) => verdict.kind === 'wait');
 }
 
 function called(view: NodeView): string {
@@ -163,7 +175,12 @@ function judgeOrigin({ open }: Vacancy, view: NodeView, report: NodeReport): Ver
   if (sequence < (open.sequence ?? 0)) {
     return refused(`it stands at sequence ${sequence}, its successor was chosen at ${open.sequence ?? 0}`);
   }
-  return { kind: 'eligible', sequence, why: `it still is the master, at sequence ${sequence}` };
+  return {
+    kind: 'eligible',
+    sequence,
+    why: `it still is the master, at sequence ${sequence}`,
+    isUrgent: false,
+  };
 }
 
 function judgeReplica(
@@ -184,14 +201,11 @@ function judgeReplica(
   if (report.login === 'refused')
     return refused('it refuses the password recorded for it and could not be told');
   const sequence = report.sequence ?? 0;
-  const standing = standingOf(situation, {
-    view,
-    master: origin,
-    sequence,
-    floor: vacancy.open?.sequence ?? 0,
-  });
+  const copy: Copy = { view, master: origin, sequence, floor: vacancy.open?.sequence ?? 0 };
+  const standing = standingOf(situation, copy);
   if (standing.kind === 'refused') return standing;
-  return { kind: 'eligible', sequence, why: standing.why };
+  const isUrgent = report.syncInProgress && hasAllKnown(copy);
+  return { kind: 'eligible', sequence, why: standing.why, isUrgent };
 }
 
 /** A replica that follows the right address since before a promotion may hold another history (facts section 3.5). */

@@ -2,7 +2,7 @@
 
 import { masterOf } from '../topology/cluster.ts';
 import type { NodeAddress, NodeId, Shard } from '../topology/types.ts';
-import { type Judged, judged, vacancyOf } from './candidates.ts';
+import { type Judged, judged, vacancyOf, waitedFor } from './candidates.ts';
 import { type Testimony, isMajority, isProcessGone, leftMs, validWords } from './evidence.ts';
 import { planFailovers, whyReplaced } from './failover.ts';
 import { lagBehind, linkFault } from './link.ts';
@@ -168,7 +168,7 @@ function timeGate(situation: Situation, { master, testimony }: Case): Gate {
 }
 
 function candidateGate(_: Situation, { candidates }: Case): Gate {
-  const waiting = candidates.find(({ verdict }) => verdict.kind === 'wait');
+  const waiting = waitedFor(candidates);
   if (waiting !== undefined)
     return { gate: 'candidate', verdict: 'wait', evidence: waiting.verdict.why, leftMs: null };
   const eligible = candidates.find(({ verdict }) => verdict.kind === 'eligible');

@@ -15,7 +15,7 @@ import {
 import type { Cluster, ClusterVersion, NodeId, Shard } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
 import { type Candidate, electCandidate, unseenPromotion } from './candidates.ts';
-import { type MigrationView, viewMigration } from './migration-status.ts';
+import { type MigrationView, viewMigration, withArrival } from './migration-status.ts';
 import type { Problem } from './problems.ts';
 import { wordsOf } from './node-memory.ts';
 import { failureWindowMs } from './settings.ts';
@@ -145,13 +145,13 @@ export function replaceMaster(
 ): Draft | string {
   const resolution = resolveMigration(situation, { draft, shard, candidate });
   if (resolution.kind === 'wait') return `Waiting for the migration: ${resolution.why}.`;
-  const settled = settle(draft, shard, resolution);
+  const settled = settle(situation, draft, { shard, resolution });
   const shardIndex = shardIndexOf(draft.cluster, shard.id);
   const promoted = promote(settled.cluster, shardIndex, candidate.view.node.id);
   assert(promoted.ok, 'a replica of a shard without a started migration can be promoted');
   const facts = factsAfterPromotion(
     situation,
-    { facts: draft.facts, version: promoted.value.version },
+    { facts: settled.facts, version: promoted.value.version },
     { shard, candidate },
   );
   return { cluster: promoted.value, facts, reasons: settled.reasons };
@@ -204,7 +204,11 @@ function condemned(facts: ClusterFacts, id: NodeId, remake: string): ClusterFact
   return withNodeFacts(facts, id, { ...(facts.nodes.get(id) ?? UNSEEN_NODE), following: null, remake });
 }
 
-function settle(draft: Draft, shard: Shard, resolution: Resolution): Draft {
+function settle(
+  situation: Situation,
+  draft: Draft,
+  { shard, resolution }: { readonly shard: Shard; readonly resolution: Resolution },
+): Draft {
   if (resolution.kind !== 'finish' && resolution.kind !== 'giveUp') return draft;
   const place = migrationOfShard(draft.cluster, shard.id);
   assert(place !== null, 'only a running migration is resolved');
@@ -220,7 +224,10 @@ function settle(draft: Draft, shard: Shard, resolution: Resolution): Draft {
     slots: printSlotRange(place.migration.range),
     text: resolution.why,
   };
-  return { ...draft, cluster: next.value, reasons: [...draft.reasons, reason] };
+  const facts = isFinish
+    ? withArrival(draft.facts, masterView(situation, place.target), situation.nowSeconds)
+    : draft.facts;
+  return { cluster: next.value, facts, reasons: [...draft.reasons, reason] };
 }
 
 interface FailoverCase {

@@ -5,7 +5,7 @@ import { containsRange, equalRanges, printSlotRange } from '../topology/slot.ts'
 import type { SlotRange } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
 import type { Draft } from './failover.ts';
-import { isEmptied } from './migration-status.ts';
+import { isEmptied, withArrival } from './migration-status.ts';
 import { type NodeView, type Situation, masterView, nodeName } from './situation.ts';
 
 export interface HandOver {
@@ -54,13 +54,14 @@ export function unrecordedHandOvers(situation: Situation): readonly HandOver[] {
 
 /** Records every proven one, so that the next topology completes it. One that touches a migration waits for that one's end. */
 export function planAdoptions(situation: Situation, draft: Draft): Draft {
-  let { cluster } = draft;
+  let { cluster, facts } = draft;
   const reasons: CommitReason[] = [];
   for (const { range, source, target, isProven } of unrecordedHandOvers(situation)) {
     if (!isProven) continue;
     const next = moveSlots(cluster, { range, targetIndex: target.shardIndex });
     if (!next.ok) continue;
     cluster = next.value;
+    facts = withArrival(facts, target, situation.nowSeconds);
     reasons.push({
       kind: 'migrationFinished',
       sourceIndex: source.shardIndex,
@@ -69,7 +70,7 @@ export function planAdoptions(situation: Situation, draft: Draft): Draft {
       text: `${nodeName(source)} had handed these slots over to ${nodeName(target)} without a recorded migration, and both say so`,
     });
   }
-  return { ...draft, cluster, reasons: [...draft.reasons, ...reasons] };
+  return { cluster, facts, reasons: [...draft.reasons, ...reasons] };
 }
 
 /** Why this master does not have what was handed over to it, and has no replica that may; null when nothing of that kind is open. */

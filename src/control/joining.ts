@@ -88,6 +88,8 @@ function doubtAbout(node: Newcomer, { record, shard, masterSequence }: JoinedSha
   if (id === null || sequence === null) return `its ${id === null ? 'id' : 'sequence'} could not be read`;
   if (version > record.cluster.version)
     return `its topology has version ${version}, the cluster only ${record.cluster.version}`;
+  const known = record.facts.nodes.get(id) ?? UNSEEN_NODE;
+  if (known.remake !== null) return `its copy was to be made anew when it left: ${known.remake}`;
   const shardFacts = record.facts.shards.get(shard.id);
   const master = masterOf(shard);
   const own = topology?.find((line) => line.isMyself);
@@ -99,17 +101,17 @@ function doubtAbout(node: Newcomer, { record, shard, masterSequence }: JoinedSha
     return `by its own topology it belonged to another shard, that of ${followed ?? 'nobody'}`;
   const history = historyOf(node, {
     id,
-    facts: record.facts.nodes.get(id) ?? UNSEEN_NODE,
+    facts: known,
     shard: shardFacts,
     masterAddress: master.address,
     addressOf: (wanted) => topology?.find((line) => line.id === wanted)?.address ?? null,
     isCondemned: (wanted) => isCondemned(record.facts, wanted),
   });
   if (history.kind === 'unknown' || history.kind === 'diverged') return history.why;
-  const known = masterSequence ?? record.facts.nodes.get(master.id)?.sequence ?? null;
-  if (known === null) return `where its master ${master.address} stands is not known`;
-  if (history.kind === 'current' && sequence > known)
-    return `it stands at sequence ${sequence}, ahead of its master ${master.address} with ${known}`;
+  const position = masterSequence ?? record.facts.nodes.get(master.id)?.sequence ?? null;
+  if (position === null) return `where its master ${master.address} stands is not known`;
+  if (history.kind === 'current' && sequence > position)
+    return `it stands at sequence ${sequence}, ahead of its master ${master.address} with ${position}`;
   return null;
 }
 

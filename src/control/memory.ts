@@ -8,11 +8,13 @@ import {
   type NodeMemory,
   type WordMemory,
   afterFence,
+  afterExport,
   afterInquiry,
   afterOutrun,
   afterProbe,
   afterPush,
   afterStranger,
+  newExport,
   unseenNode,
 } from './node-memory.ts';
 import type { NodeError, ProbeResult } from './observation.ts';
@@ -142,6 +144,7 @@ export function observe(
         nodes.set(event.node, after);
         if (before.absence?.metStranger === true && after.absence === null)
           suspectFollowers(nodes, cluster, event.node);
+        noteExport(nodes, before, after);
         break;
       }
       case 'pushed':
@@ -190,6 +193,14 @@ function suspectFollowers(nodes: Map<NodeId, NodeMemory>, cluster: Cluster, mast
     const followed = memory.look === null ? unseen : memory.look.report.master;
     if (followed === place?.node.address && node.id !== master) nodes.set(node.id, afterStranger(memory));
   }
+}
+
+/** A target that imported the same slots before says the same as then: that they came again is known from the source alone. */
+function noteExport(nodes: Map<NodeId, NodeMemory>, before: NodeMemory, after: NodeMemory): void {
+  const handedOver = newExport(before, after);
+  const target = handedOver === null ? undefined : nodes.get(handedOver.target);
+  if (handedOver === null || target === undefined) return;
+  nodes.set(handedOver.target, afterExport(target, handedOver.range, before.look !== null));
 }
 
 const AFTER = { pushed: afterPush, outran: afterOutrun, fenced: afterFence } as const;

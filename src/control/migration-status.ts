@@ -1,6 +1,7 @@
 // What both ends of a migration say about its job, and what may be concluded from it.
 
 import type { MigrationPlace } from '../topology/cluster.ts';
+import { type ClusterFacts, UNSEEN_NODE, withNodeFacts } from '../topology/facts.ts';
 import { equalRanges } from '../topology/slot.ts';
 import type { MigrationMemory } from './memory.ts';
 import { isFresh } from './sight.ts';
@@ -145,4 +146,25 @@ export function isSettled(view: MigrationView): boolean {
   if (view.place.migration.stage.kind === 'planned') return true;
   if (!view.isSourceCurrent || view.targetState === 'succeeded') return false;
   return view.sourceState === 'idle' || view.sourceState === 'failed';
+}
+
+/**
+ * Where a master stands that slots came to is written down with the move: what was known of its position before says nothing of them, and a
+ * replica that reached that may have none of them.
+ */
+export function withArrival(
+  facts: ClusterFacts,
+  { node, condition, loss, report }: NodeView,
+  nowSeconds: number,
+): ClusterFacts {
+  const known = facts.nodes.get(node.id) ?? UNSEEN_NODE;
+  const sequence = report?.sequence ?? 0;
+  const isSound = condition === 'answering' && loss === null && report?.role === 'master';
+  if (!isSound || known.remake !== null || sequence <= (known.sequence ?? 0)) return facts;
+  return withNodeFacts(facts, node.id, {
+    sequence,
+    following: node.id,
+    seenAtSeconds: nowSeconds,
+    remake: null,
+  });
 }

@@ -9,7 +9,13 @@ import type { CommitReason, MigrateAction } from './actions.ts';
 import type { Draft } from './failover.ts';
 import { unrecordedHandOvers } from './hand-over.ts';
 import type { MigrationMemory } from './memory.ts';
-import { type MigrationView, isTargetMarked, mayServeImport, viewMigration } from './migration-status.ts';
+import {
+  type MigrationView,
+  isTargetMarked,
+  mayServeImport,
+  viewMigration,
+  withArrival,
+} from './migration-status.ts';
 import type { Problem } from './problems.ts';
 import { retryDelayMs } from './settings.ts';
 import { isAway, isFresh, silentSinceMs } from './sight.ts';
@@ -101,8 +107,7 @@ function countAttempt(situation: Situation, view: MigrationView): MigrationMemor
 
 /** The steps of all migrations of the draft's cluster; those that need a commit are made in the draft. */
 export function planMigrations(situation: Situation, draft: Draft): MigrationPlan {
-  let { cluster, reasons } = draft;
-  const { facts } = draft;
+  let { cluster, facts, reasons } = draft;
   const requests: MigrateAction[] = [];
   const problems: Problem[] = [];
   let wakeAtMs = Infinity;
@@ -121,7 +126,8 @@ export function planMigrations(situation: Situation, draft: Draft): MigrationPla
       case 'clear':
       case 'finish':
       case 'giveUp':
-        ({ cluster, reasons } = commitStep({ cluster, facts, reasons }, view, step));
+        ({ cluster, facts, reasons } = commitStep({ cluster, facts, reasons }, view, step));
+        if (step.kind === 'finish') facts = withArrival(facts, view.target, situation.nowSeconds);
         break;
       default:
         unreachable(step);

@@ -339,6 +339,26 @@ function importedBy(before: NodeMemory, { report }: Look): ImportSight | null {
   return isKnown ? before.imported : { range: job.range, isNew: before.look !== null };
 }
 
+/** Slots that a source reports as handed over, and to whom. */
+export interface Export {
+  readonly range: SlotRange;
+  readonly target: NodeId;
+}
+
+/** What the last look at a source shows as handed over that the one before did not; null when there is nothing. */
+export function newExport(before: NodeMemory, after: NodeMemory): Export | null {
+  const job = after.look === before.look ? null : (after.look?.report.sourceJob ?? null);
+  if (job?.state !== 'success') return null;
+  const known = before.look?.report.sourceJob ?? null;
+  const isSame = known?.destination === job.destination && equalRanges(known.range, job.range);
+  return isSame && known.state === 'success' ? null : { range: job.range, target: job.destination };
+}
+
+/** Adds that a source says it handed slots over to this node: its own line may be of an earlier import of the same slots. */
+export function afterExport(before: NodeMemory, range: SlotRange, isNew: boolean): NodeMemory {
+  return before.imported === null ? { ...before, imported: { range, isNew } } : before;
+}
+
 function withLink(memory: NodeMemory, look: Look, settings: ControlSettings): NodeMemory {
   const { role, master, sequence } = look.report;
   if (role === 'replica' && master !== null && isLivingLink(look.report, settings)) {

@@ -104,6 +104,12 @@ function lagOf({ master, sequence, floor }: Copy): Lag {
   };
 }
 
+/** Whether it has reached every position at which its master was ever seen. */
+export function hasAllKnown(copy: Copy): boolean {
+  const lag = lagOf(copy);
+  return lag.kind === 'known' && lag.count === 0;
+}
+
 function tooFarBehind({ settings }: Situation, lag: Lag): string | null {
   if (lag.kind === 'unknown') return null;
   if (lag.count > settings.lagMax) {

@@ -69,7 +69,10 @@ export function needOf(circumstances: Circumstances, sights: Sights, sight: Sigh
     return { kind: 'foreignVersion', why: `it has version ${report.version}, ours is ${cluster.version}` };
   }
   if (report.version > cluster.version) {
-    return { kind: 'raise', version: report.version, why: `it has the higher version ${report.version}` };
+    const astray = needOfAstray(circumstances, { sights, sight, report });
+    return (
+      astray ?? { kind: 'raise', version: report.version, why: `it has the higher version ${report.version}` }
+    );
   }
   return node.role === 'master'
     ? needOfMaster(circumstances, { sights, sight, report })
@@ -114,11 +117,11 @@ function strayMoveOf(found: NodeCase): string | null {
   return hasStrayHandOver(found) ? 'it handed slots over to a node that is no master any more' : null;
 }
 
-/** Clients are turned away to a node that turns them away. */
+/** Clients are turned away to a node that turns them away, or that has left the cluster. */
 function hasStrayHandOver({ sights, report, sight: { shard } }: NodeCase): boolean {
   const job = report.sourceJob;
   if (job?.state !== 'success' || job.isInEffect !== true || shard.migration !== null) return false;
-  return containsRange(shard.slots, job.range) && sights.get(job.destination)?.node.role === 'replica';
+  return containsRange(shard.slots, job.range) && sights.get(job.destination)?.node.role !== 'master';
 }
 
 /**
@@ -239,6 +242,22 @@ function misleadingOf(circumstances: Circumstances, { sights, sight, report }: N
   return kind === 'current' || kind === 'empty' ? null : why;
 }
 
+/**
+ * A replica that somebody else made a master, or had follow another node, may be told to follow its master again before we may tell it anything:
+ * that it is no copy is seen in it now only. Null while what it has may still be wanted.
+ */
+function needOfAstray(circumstances: Circumstances, found: NodeCase): Need | null {
+  const { sights, sight, report } = found;
+  const { node, shard } = sight;
+  if (node.role !== 'replica' || openPromotion(circumstances.facts, shard.id) !== null) return null;
+  if (dangerOfFollowing(found) !== null) return null;
+  const history = historyOf(report, placeOf(circumstances, sights, sight));
+  const why = history.kind === 'unknown' ? history.why : misleadingOf(circumstances, found);
+  if (why === null) return null;
+  if (sight.facts.remake === null) return { kind: 'condemn', why };
+  return hasComeFar(sight) ? { kind: 'startOver', why } : null;
+}
+
 /** What a node is told to follow replaces what it has: not a master that lost its data, nor one nobody could look at. */
 function dangerOfFollowing({ sights, sight, report }: NodeCase): string | null {
   const master = sights.get(masterOf(sight.shard).id);
@@ -255,13 +274,14 @@ function needOfCondemned(circumstances: Circumstances, { sights, sight, report }
   if (report.version < 0 && report.sequence === 0) {
     return { kind: 'wait', why: 'it is empty now, which is written down first' };
   }
+  // Whom it follows may send it something at any time, and what it has may be all that is left.
+  if (!isIsolated(circumstances, sight, report))
+    return push(sight, { purpose: 'isolation', report, isForced });
   const master = sights.get(masterOf(shard).id);
   const goal = master?.condition === 'answering' ? (master.report?.sequence ?? null) : null;
   if (goal === null || report.sequence === null) {
     return { kind: 'wait', why: 'its copy is to be made anew once the position of its master is known' };
   }
-  if (!isIsolated(circumstances, sight, report))
-    return push(sight, { purpose: 'isolation', report, isForced });
   if (memory.remake.outrunTo !== null && report.sequence >= goal + OUTRUN_MARGIN / 2) {
     return push(sight, { purpose: 'role', report, isForced });
   }

@@ -62,15 +62,22 @@ export function initialFacts(cluster: Cluster): ClusterFacts {
   return factsFor({ shards: new Map(), nodes: new Map(), contestedVersion: null }, cluster);
 }
 
+/** Nodes that were to be made anew when they left, of which that is kept: the last ones. */
+export const OUTCASTS_MAX = 64;
+
 /**
- * `facts` brought into step with `cluster`: what left it is forgotten, what is new begins unseen. The same object when nothing has to
- * change.
+ * `facts` brought into step with `cluster`: what left it is forgotten, but for who was to be made anew and may come back with the same data; what is
+ * new begins unseen. The same object when nothing has to change.
  */
 export function factsFor(facts: ClusterFacts, cluster: Cluster): ClusterFacts {
   const ids = allNodes(cluster).map(({ node }) => node.id);
+  const members = new Set(ids);
+  const outcasts = [...facts.nodes]
+    .filter(([id, { remake }]) => remake !== null && !members.has(id))
+    .slice(-OUTCASTS_MAX);
   const isInStep =
     facts.shards.size === cluster.shards.length &&
-    facts.nodes.size === ids.length &&
+    facts.nodes.size === ids.length + outcasts.length &&
     cluster.shards.every(({ id }) => facts.shards.has(id)) &&
     ids.every((id) => facts.nodes.has(id));
   if (isInStep) return facts;
@@ -78,7 +85,7 @@ export function factsFor(facts: ClusterFacts, cluster: Cluster): ClusterFacts {
   return {
     ...facts,
     shards: new Map(cluster.shards.map(({ id }) => [id, facts.shards.get(id) ?? unknown])),
-    nodes: new Map(ids.map((id) => [id, facts.nodes.get(id) ?? UNSEEN_NODE])),
+    nodes: new Map([...outcasts, ...ids.map((id) => [id, facts.nodes.get(id) ?? UNSEEN_NODE] as const)]),
   };
 }
 

@@ -15,9 +15,10 @@ const HAND_OVER = 'src/control/hand-over.ts';
 const JOINING = 'src/control/joining.ts';
 const LINEAGE = 'src/control/lineage.ts';
 const LOSS = 'src/control/loss.ts';
+const MEMORY = 'src/control/memory.ts';
 const MIGRATION = 'src/control/migration.ts';
 const STATUS = 'src/control/migration-status.ts';
-const NODE_MEMORY = 'src/control/node-memory.ts';
+const SIGHTING = 'src/control/sighting.ts';
 const STANDING = 'src/control/standing.ts';
 const TARGET = 'src/control/target.ts';
 
@@ -95,7 +96,7 @@ export const CONTROL_MUTANTS: Readonly<Record<string, ControlMutant>> = {
     kinds: ['stranger'],
     edits: [
       {
-        file: NODE_MEMORY,
+        file: SIGHTING,
         find: 'return report.id !== null && report.id !== id && report.version >= 0;',
         replace: 'return false;',
       },
@@ -257,6 +258,7 @@ export const CONTROL_MUTANTS: Readonly<Record<string, ControlMutant>> = {
         find: 'isSourceCurrent: requestEndMs !== null && isFresh(source, requestEndMs),',
         replace: 'isSourceCurrent: true,',
       },
+      { file: MEMORY, find: 'noteExport(nodes, before, after);', replace: '' },
     ],
   },
   'ends-not-held': {

@@ -182,7 +182,6 @@ test('an old master that somebody else told to follow before it was compared is 
   const before = scene.cluster.version;
   scene.answers.set(scene.id(0, 0), { ...scene.converged(scene.id(0, 0)), version: before + 2 });
   scene.round();
-  expect(scene.commit().reasons).toMatchObject([{ kind: 'versionRaised' }]);
   expect(scene.commit().reasons).toMatchObject([
     {
       kind: 'copyCondemned',
@@ -190,4 +189,64 @@ test('an old master that somebody else told to follow before it was compared is 
       text: expect.stringMatching(/somebody else told it to follow/),
     },
   ]);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'versionRaised' }]);
+});
+
+test('a replica that somebody else made a master while pushes are held is no copy, though it is told to follow again', () => {
+  const scene = contested();
+  const node = scene.id(0, 1);
+  const version = scene.cluster.version + 2;
+  scene.set(node, { version, role: 'master', master: null, link: null, lastIoSeconds: null, sequence: 103 });
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([
+    { kind: 'copyCondemned', node, text: expect.stringMatching(/it is a master of its own/) },
+  ]);
+  scene.changeLeader();
+  scene.answers.set(node, { ...scene.converged(node), version: version + 1, sequence: 110 });
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  scene.facts = { ...scene.facts, contestedVersion: null };
+  scene.cluster = valueOf(clusterWithVersion(scene.cluster, version + 2));
+  scene.round();
+  const pushes = actionsOf(scene.decide(), 'push');
+  expect(pushes.find((push) => push.node === node)?.purpose).toBe('isolation');
+});
+
+test('nor is one that somebody else had follow another master meanwhile', () => {
+  const scene = contested();
+  const node = scene.id(0, 1);
+  const master = masterOf(scene.cluster.shards[1]!).address;
+  scene.set(node, { version: scene.cluster.version + 2, master });
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'copyCondemned', node }]);
+  expect(scene.decide().actions).toEqual([]);
+});
+
+test('an old master that somebody else makes a master again while its successor was not seen is still not given up', () => {
+  const scene = new Scene(1, 2);
+  scene.rounds(2);
+  scene.decide();
+  const old = scene.converged(scene.id(0, 0));
+  scene.fail(scene.id(0, 0));
+  scene.rounds(3);
+  scene.commit();
+  scene.fail(scene.id(0, 1));
+  scene.answers.set(scene.id(0, 0), { ...old, version: scene.cluster.version + 3, sequence: 105 });
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'versionRaised' }]);
+});
+
+test('a replica that somebody else had follow an old master is cut off from it, though its own master is away', () => {
+  const scene = new Scene();
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  const node = scene.id(0, 1);
+  scene.fail(scene.id(0, 0), 'connectionRefused');
+  const master = masterOf(scene.cluster.shards[1]!).address;
+  scene.set(node, { version: scene.cluster.version + 2, master });
+  scene.rounds(4);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'copyCondemned', node }]);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'versionRaised' }]);
+  const pushes = actionsOf(scene.decide(), 'push');
+  expect(pushes.find((push) => push.node === node)?.purpose).toBe('isolation');
 });

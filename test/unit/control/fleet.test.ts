@@ -99,6 +99,17 @@ describe('a run that once went wrong goes well', () => {
     ['a master that only gave errors stands at an unknown position', 199670],
     ['a promotion that was not seen to take effect is not followed by that of an emptier node', 2388],
     ['a target whose success was never heard of is told before slots are copied to it again', 211],
+    [
+      'a replica that others made a master, and then a replica again, while pushes are held is no copy',
+      36065,
+    ],
+    ['who is to be made anew is cut off from whom it follows before its master is there', 39485],
+    ['who was to be made anew when it left does not come back as a copy', 41977],
+    ['a replica that has nothing of the slots that came to its master is behind it', 16477],
+    ['slots that come to a target once more are taken back once more', 17987],
+    ['a replica that its emptied master is overwriting takes over before another is asked', 20421],
+    ['a fence that was lost on its way is put up a second later', 8249],
+    ['a topology that was lost on its way is repeated a second later', 23432],
   ])('%s: seed %i', (_, seed) => {
     expect(runSeed({ seed }).fault).toBe(null);
   });

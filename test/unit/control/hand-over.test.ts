@@ -4,6 +4,7 @@ import { PROBLEMS } from '../../../src/control/problems.ts';
 import type { SourceJob, TargetJob } from '../../../src/control/observation.ts';
 import { cancelMigration, startMigration } from '../../../src/topology/change-slots.ts';
 import { clusterWithVersion, migrationsOf } from '../../../src/topology/cluster.ts';
+import { parseNodeId } from '../../../src/topology/node.ts';
 import { printSlotSet, slotRange } from '../../../src/topology/slot.ts';
 import { NOW_SECONDS, valueOf } from '../topology/arbitrary.ts';
 import { Scene, actionsOf, only } from './scene.ts';
@@ -287,6 +288,48 @@ test('KC2: slots that came to a node although nobody moves them there are taken 
   scene.takePush(push);
   scene.round();
   expect(scene.decide().actions).toEqual([]);
+});
+
+test('slots that a node handed over to one that has left the cluster since are served again', () => {
+  const scene = settled();
+  const destination = valueOf(parseNodeId('e'.repeat(40)));
+  const sourceJob = { range: RANGE, destination, state: 'success', isInEffect: true } as const;
+  scene.set(scene.id(0, 0), { sourceJob });
+  scene.round();
+  const push = only(scene.decide(), 'push');
+  expect(push).toMatchObject({ node: scene.id(0, 0), version: 1, isForced: true });
+  scene.takePush(push);
+  scene.set(scene.id(0, 0), { sourceJob: { ...sourceJob, isInEffect: false } });
+  scene.round();
+  expect(actionsOf(scene.decide(), 'push')).toEqual([]);
+});
+
+test('KC2: that slots came to it once more is known from the word of the node that sent them', () => {
+  const scene = settled();
+  scene.set(scene.id(1, 0), { targetJob: { range: RANGE, state: 'success' } });
+  scene.round();
+  scene.takePush(only(scene.decide(), 'push'));
+  scene.round();
+  const old = scene.converged(scene.id(0, 0));
+  scene.fail(scene.id(0, 0), 'hang');
+  scene.rounds(4);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 1) }]);
+  scene.settle();
+  // It goes on and carries out what it was sent before it was replaced.
+  const sourceJob = {
+    range: RANGE,
+    destination: scene.id(1, 0),
+    state: 'success',
+    isInEffect: true,
+  } as const;
+  scene.answers.set(scene.id(0, 0), { ...old, sourceJob });
+  scene.round();
+  scene.takeIsolation(only(scene.decide(), 'push'));
+  const [push] = actionsOf(scene.decide(), 'push');
+  expect(push).toMatchObject({ node: scene.id(1, 0), version: 2, isForced: true });
+  scene.takePush(push!);
+  scene.probe(scene.id(1, 0));
+  expect(actionsOf(scene.decide(), 'push')).toEqual([]);
 });
 
 test('a source that said its job failed took writes until it died: the target does not get the slots for an earlier success', () => {

@@ -11,7 +11,13 @@ import {
 } from '../../../src/control/joining.ts';
 import { parseClusterNodes } from '../../../src/topology/cluster-nodes-text.ts';
 import { clusterWithVersion, masterOf } from '../../../src/topology/cluster.ts';
-import { initialFacts, type Promotion, withPromotion } from '../../../src/topology/facts.ts';
+import {
+  initialFacts,
+  type Promotion,
+  UNSEEN_NODE,
+  withNodeFacts,
+  withPromotion,
+} from '../../../src/topology/facts.ts';
 import type { Cluster } from '../../../src/topology/types.ts';
 import { address, name, nodeIdAt, sampleCluster, valueOf } from '../topology/arbitrary.ts';
 import { nodesText } from '../topology/nodes-text.ts';
@@ -90,6 +96,17 @@ describe('a node with a topology', () => {
       why: expect.stringContaining('ahead of its master'),
     });
     expect(standingOfReplica(former(OLD, 0), joined([], null)).kind).toBe('unproven');
+  });
+
+  test('of this shard is no copy if it was to be made anew when it left', () => {
+    const node = former(OLD, 0);
+    const { record, ...rest } = joined();
+    const remake = 'it may have copied what another node has';
+    const facts = withNodeFacts(record.facts, node.id!, { ...UNSEEN_NODE, remake });
+    expect(standingOfReplica(node, { ...rest, record: { ...record, facts } })).toEqual({
+      kind: 'unproven',
+      why: `its copy was to be made anew when it left: ${remake}`,
+    });
   });
 
   test('KA1: of another shard of this cluster is no copy, though its link would be up and its numbers equal', () => {

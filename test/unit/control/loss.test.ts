@@ -63,6 +63,21 @@ test('KA3: a replica that already synchronises from its emptied master takes ove
   expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 1) }]);
 });
 
+test('one that has all that was seen and is losing it is not kept waiting for the word of another', () => {
+  const scene = settled(3);
+  scene.set(scene.id(0, 0), FRESH);
+  scene.set(scene.id(0, 1), { syncInProgress: true });
+  scene.fail(scene.id(0, 2), 'timedOut');
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 1) }]);
+  const behind = settled(3);
+  behind.set(behind.id(0, 0), FRESH);
+  behind.set(behind.id(0, 1), { syncInProgress: true, sequence: 99 });
+  behind.fail(behind.id(0, 2), 'timedOut');
+  behind.round();
+  expect(dataLost(behind)).toMatch(/Waiting for replica .*: its answer is still to come/);
+});
+
 test('a replica that was asked before its master was seen empty is asked again at once', () => {
   const scene = settled();
   scene.set(scene.id(0, 0), FRESH);

@@ -137,6 +137,24 @@ test('success of exactly this job is recorded in the very next version, and push
   expect(scene.decide()).toMatchObject({ actions: [], problems: [] });
 });
 
+test('where the target stands is written down with the success: a replica without the slots is not enough for the next leader', () => {
+  const scene = running();
+  scene.set(target(scene), { sequence: 130 });
+  tellSource(scene, 'success');
+  tellTarget(scene, 'success');
+  look(scene);
+  const replica = scene.converged(scene.id(1, 1));
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationFinished' }]);
+  expect(scene.facts.nodes.get(target(scene))).toMatchObject({ sequence: 130, following: target(scene) });
+  scene.changeLeader();
+  scene.fail(target(scene), 'connectionRefused');
+  scene.answers.set(scene.id(1, 1), { ...replica, sequence: 110, link: 'down' });
+  scene.rounds(5);
+  const { actions, problems } = scene.decide();
+  expect(actions.filter(({ kind }) => kind === 'commit')).toEqual([]);
+  expect(problems.find(({ kind }) => kind === 'masterUnreachable')?.detail).toMatch(/No eligible replica/);
+});
+
 test('a new leader recognises a job that runs, and one that has ended, from the reports alone', () => {
   const scene = running();
   scene.changeLeader();

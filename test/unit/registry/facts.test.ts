@@ -202,7 +202,7 @@ describe('facts of a cluster', () => {
     const { registry, record, storedFacts } = await sceneWithCluster();
     const stranger = newNodeId(createSeededRandom(99));
     const next = withReplica(record().cluster, 7003);
-    const facts = withNodeFacts(record().facts, stranger, { ...UNSEEN_NODE, remake: 'foreign' });
+    const facts = withNodeFacts(record().facts, stranger, { ...UNSEEN_NODE, sequence: 5 });
     expect(await registry.replaceCluster(record(), next, { facts })).toEqual(DONE);
     expect([...decodeFacts(storedFacts()!).nodes.keys()]).toEqual(allNodes(next).map(({ node }) => node.id));
     expect(factsFor(record().facts, next)).toBe(record().facts);

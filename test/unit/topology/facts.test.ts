@@ -4,6 +4,7 @@ import { addNode, removeNode, removeShard } from '../../../src/topology/change-n
 import { removeSlots } from '../../../src/topology/change-slots.ts';
 import { masterOf, parseClusterVersion } from '../../../src/topology/cluster.ts';
 import {
+  OUTCASTS_MAX,
   PROMOTIONS_MAX,
   type Promotion,
   UNSEEN_NODE,
@@ -14,6 +15,7 @@ import {
   withPromotion,
   withoutLastPromotion,
 } from '../../../src/topology/facts.ts';
+import { parseNodeId } from '../../../src/topology/node.ts';
 import { NOW_SECONDS, nodeIdAt, sampleCluster, valueOf } from './arbitrary.ts';
 
 const CLUSTER = sampleCluster(2, 2);
@@ -54,6 +56,23 @@ test('a node that leaves is forgotten for good: added again, it is unseen', () =
   expect(factsFor(facts, without).nodes.has(replica.id)).toBe(false);
   const again = valueOf(addNode(without, 1, replica));
   expect(factsFor(factsFor(facts, without), again).nodes.get(replica.id)).toEqual(UNSEEN_NODE);
+});
+
+test('of who was to be made anew when it left, that is kept, of the last ones', () => {
+  const replica = CLUSTER.shards[0]!.nodes[1]!;
+  const condemned = { ...UNSEEN_NODE, remake: 'it may have copied another node' };
+  const without = valueOf(removeNode(CLUSTER, 0, replica.id));
+  let left = factsFor(withNodeFacts(initialFacts(CLUSTER), replica.id, condemned), without);
+  expect(left.nodes.get(replica.id)).toEqual(condemned);
+  expect(factsFor(left, without)).toBe(left);
+  const again = factsFor(left, valueOf(addNode(without, 0, replica)));
+  expect(again.nodes.get(replica.id)).toEqual(condemned);
+  for (let index = 0; index < OUTCASTS_MAX; index += 1) {
+    const id = valueOf(parseNodeId(index.toString(16).padStart(40, 'f')));
+    left = factsFor(withNodeFacts(left, id, condemned), without);
+  }
+  expect(left.nodes.size).toBe(OUTCASTS_MAX + 3);
+  expect(left.nodes.has(replica.id)).toBe(false);
 });
 
 test('a shard that leaves is forgotten with its promotions', () => {

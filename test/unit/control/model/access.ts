@@ -104,6 +104,7 @@ export class Access {
     if (fault === 'timedOut' && node.life === 'hung' && !node.isCutFromControl) {
       node.queue.push(() => void run(node));
     }
+    if (fault === 'timedOut') node.lostMs = this.#world.nowMs;
     if (fault !== null) return failure(fault);
     if (node.stranger !== null) {
       // The connection was to the process that is gone, unless a look has met the other one since.

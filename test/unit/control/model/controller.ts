@@ -31,6 +31,7 @@ import { migrate, setNodes } from './migration.ts';
 import { type Arrival, type ModelNode, failure } from './node.ts';
 import { type Change, WINDOW_MS } from './ledger.ts';
 import { Records, checkCommit } from './records.ts';
+import { isToBeToldAgain } from './replication.ts';
 import type { World } from './world.ts';
 
 export const INTERVAL_MS = 1000;
@@ -111,7 +112,8 @@ export class Controller {
     );
     // Where a leader has not seen it come, only the owner can tell that it did not hand the slots over.
     const isOwnerUnseen = this.#world.nodeAt(this.records.masterAddressOf(owner)).reachedMs === Infinity;
-    if (isHeld || isOwnerUnseen || this.#world.isContested) return false;
+    if (isHeld || isOwnerUnseen || this.#world.isContested || isToBeToldAgain(this.#world, move.node))
+      return false;
     const lookMs = this.#access.lastLook(move.node.address).ms;
     return lookMs >= move.sinceMs && this.#world.nowMs > lookMs + SEEN_MS;
   }

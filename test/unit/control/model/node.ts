@@ -81,6 +81,8 @@ export class ModelNode {
   isMisled = false;
   /** When the present leader first saw it since it can be reached; Infinity while it did not. */
   reachedMs = Infinity;
+  /** When something sent to it was last lost on its way, or had to be: it is sent again some time later. */
+  lostMs = -Infinity;
 
   /** Its disk is full: it hears of changes and does not apply them. */
   isStuck = false;

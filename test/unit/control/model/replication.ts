@@ -62,8 +62,9 @@ function connect(
   { link, peer }: { readonly link: Link; readonly peer: ModelNode | null },
 ): void {
   if (node.isCutFromMaster || peer === null || peer === node || peer.life !== 'up') return;
-  // What a stranger gives that no controller may ever see, or to a replica that none can look at, leaves no trace (facts section 3.5).
-  const isTraceless = node.isCutFromControl || (peer.reachedMs === Infinity && world.weather.lossPercent > 0);
+  // What a stranger gives that no controller may ever see, or to a node that none can look at, or does, leaves no trace (facts section 3.5).
+  const isUnwatched = node.isCutFromControl || !world.isMember(node);
+  const isTraceless = isUnwatched || (peer.reachedMs === Infinity && world.weather.lossPercent > 0);
   if (isTraceless && peer !== world.nodeAt(link.master)) return;
   if (peer.isFenced || peer.isLoading(world.nowMs) || !world.chance(50)) return;
   link.peer = peer;
@@ -102,6 +103,11 @@ function synchronise(world: World, node: ModelNode, { link, peer }: Connection):
   node.hollow = link.isByFault ? { seenMs: Infinity } : peer.hollow;
 }
 
+/** What was to be done about it was lost a moment ago, and is not repeated at once. */
+export function isToBeToldAgain({ nowMs }: World, { lostMs }: ModelNode): boolean {
+  return nowMs <= lostMs + HINDERED_REACTION_MS;
+}
+
 /** Whether the node runs after one without its data, or whom others told it to follow, before any controller could have kept it from that. */
 function isByFault(world: World, node: ModelNode, peer: ModelNode): boolean {
   const { nowMs, weather, isContested } = world;
@@ -114,6 +120,6 @@ function isByFault(world: World, node: ModelNode, peer: ModelNode): boolean {
   if (hollow !== null && !world.isMember(node)) return true;
   // An emptied master is to be fenced as soon as it is seen since it started, whether or not anybody can tell its replicas.
   if (hollow !== null && world.isFenceable(peer))
-    return nowMs <= Math.max(hollow.seenMs, peer.reachedMs) + reactionMs;
+    return nowMs <= Math.max(hollow.seenMs, peer.reachedMs) + reactionMs || isToBeToldAgain(world, peer);
   return nowMs <= Math.max(hollow?.seenMs ?? 0, node.reachedMs) + reactionMs;
 }
