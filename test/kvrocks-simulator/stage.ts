@@ -8,7 +8,7 @@ import {
   type KvrocksNodeOptions,
   type KvrocksReply,
 } from '../support/kvrocks-node.ts';
-import { waitFor } from '../support/wait-until.ts';
+import { notYet, waitFor, waitUntil } from '../support/wait-until.ts';
 
 export const A_ID = 'a'.repeat(40);
 export const B_ID = 'b'.repeat(40);
@@ -114,8 +114,9 @@ export async function inStep(replica: KvrocksNode, master: KvrocksNode): Promise
 
 /** Waits until CLUSTER INFO of `node` shows `value` in `name`. */
 export async function untilClusterInfo(node: KvrocksNode, name: string, value: string): Promise<void> {
-  await waitFor(`${name} to be ${value}`, async () => {
-    return fieldOf(await node.command('CLUSTER', 'INFO'), name) === value;
+  await waitUntil(`${name} to be ${value}`, async () => {
+    const seen = fieldOf(await node.command('CLUSTER', 'INFO'), name);
+    return seen === value ? true : notYet(seen);
   });
 }
 
