@@ -48,7 +48,10 @@ export interface Absence {
   /** When the first of those began, and the last. */
   readonly kindSinceMs: number;
   readonly kindLastMs: number;
-  /** Whether any of them met somebody else at its address. */
+  /**
+   * Whether any of them met another Kvrocks server at its address, which its replicas may have copied. Another kind of server is none: a replica
+   * copies nothing from who does not know `_db_name` (`ReplicationThread::checkDBNameReadCB`).
+   */
   readonly metStranger: boolean;
   /** What it saw, for people. */
   readonly why: string;
@@ -268,7 +271,10 @@ export function afterProbe(before: NodeMemory, probe: Probe, wanted: Wanted): No
   const { report } = result;
   const look: Look = { report, startedAtMs: probe.startedAtMs, endedAtMs: probe.endedAtMs };
   if (sighting.kind === 'stranger')
-    return { ...absent(before, { kind: 'stranger', why: sighting.why }, probe), error: null };
+    return {
+      ...absent(before, { kind: 'stranger', why: sighting.why, isKvrocks: true }, probe),
+      error: null,
+    };
   const seen: NodeMemory = {
     ...before,
     look,
@@ -393,7 +399,7 @@ function afterFailure(
     case 'stranger': {
       const isStalled = before.push.inFlightSinceMs !== null || before.push.endedAtMs > probe.startedAtMs;
       const isExcused = isStalled && (error.kind === 'timedOut' || error.kind === 'connectionLost');
-      return isExcused ? before : { ...absent(before, { kind, why }, probe), error };
+      return isExcused ? before : { ...absent(before, { kind, why, isKvrocks: false }, probe), error };
     }
     case 'ownFault':
       // Absence that spans a time in which nobody looked would be longer than anybody saw it.
@@ -411,7 +417,11 @@ function afterFailure(
   }
 }
 
-function absent(before: NodeMemory, { kind, why }: Pick<Absence, 'kind' | 'why'>, probe: Probe): NodeMemory {
+function absent(
+  before: NodeMemory,
+  { kind, why, isKvrocks }: Pick<Absence, 'kind' | 'why'> & { readonly isKvrocks: boolean },
+  probe: Probe,
+): NodeMemory {
   const known = before.absence;
   const absence: Absence = {
     kind,
@@ -420,7 +430,7 @@ function absent(before: NodeMemory, { kind, why }: Pick<Absence, 'kind' | 'why'>
     looksOfKind: known?.kind === kind ? known.looksOfKind + 1 : 1,
     kindSinceMs: known?.kind === kind ? known.kindSinceMs : probe.startedAtMs,
     kindLastMs: probe.startedAtMs,
-    metStranger: kind === 'stranger' || known?.metStranger === true,
+    metStranger: isKvrocks || known?.metStranger === true,
     sinceMs: known?.sinceMs ?? probe.startedAtMs,
     untilMs: probe.endedAtMs,
   };

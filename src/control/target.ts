@@ -262,7 +262,9 @@ function needOfAstray(circumstances: Circumstances, found: NodeCase): Need | nul
 function dangerOfFollowing({ sights, sight, report }: NodeCase): string | null {
   const master = sights.get(masterOf(sight.shard).id);
   if (master === undefined || master.loss !== null) return 'its master has lost its data';
-  if (master.memory.absence?.metStranger === true) return 'another node answers at the address of its master';
+  const { absence } = master.memory;
+  if (absence?.kind === 'stranger' || absence?.metStranger === true)
+    return 'another node answers at the address of its master';
   const isUnseen = master.condition === 'unknown' || master.condition === 'blind';
   return isUnseen && report.sequence !== 0 ? 'its master was not looked at yet' : null;
 }

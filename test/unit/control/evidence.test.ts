@@ -175,7 +175,8 @@ test('KA4: what is certainly no Kvrocks proves the same', () => {
 
 test('KA4: a replica that has a link to a stranger may have copied it: it is made anew and does not take over', () => {
   const scene = settled();
-  scene.fail(scene.id(0, 0), 'notKvrocks');
+  putStranger(scene);
+  scene.set(scene.id(0, 1), { link: 'up' });
   scene.rounds(2);
   expect(scene.commit().reasons).toMatchObject([
     { kind: 'copyCondemned', node: scene.id(0, 1), text: expect.stringMatching(/may have copied/) },
@@ -184,11 +185,24 @@ test('KA4: a replica that has a link to a stranger may have copied it: it is mad
   expect(scene.problems()).toContain('masterUnreachable');
 });
 
+test('KA4: nothing is copied from a server of another kind: a replica that was at its address counts as before', () => {
+  const scene = settled();
+  const master = scene.id(0, 0);
+  scene.fail(master, 'notKvrocks');
+  scene.round();
+  expect(scene.decide().actions).toEqual([]);
+  scene.answers.set(master, scene.converged(master));
+  scene.round();
+  expect(scene.decide()).toMatchObject({ actions: [], problems: [] });
+  scene.fail(master, 'notKvrocks');
+  scene.rounds(2);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 1) }]);
+});
+
 test('KA4: such a replica is cut off from the stranger, who may stay for ever', () => {
   const scene = new Scene(1, 3);
   scene.rounds(2);
-  scene.fail(scene.id(0, 0), 'notKvrocks');
-  scene.set(scene.id(0, 1), { link: 'down' });
+  putStranger(scene);
   for (let turn = 0; turn < 12; turn += 1) {
     scene.round();
     const decision = scene.decide();

@@ -110,6 +110,7 @@ describe('a run that once went wrong goes well', () => {
     ['a replica that its emptied master is overwriting takes over before another is asked', 20421],
     ['a fence that was lost on its way is put up a second later', 8249],
     ['a topology that was lost on its way is repeated a second later', 23432],
+    ['a new master that followed a Redis server before it was told is kept', 41807],
   ])('%s: seed %i', (_, seed) => {
     expect(runSeed({ seed }).fault).toBe(null);
   });
