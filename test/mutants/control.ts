@@ -142,7 +142,7 @@ export const CONTROL_MUTANTS: Readonly<Record<string, ControlMutant>> = {
   },
   'returning-master-not-cut-off': {
     bug: 'an old master is compared while clients still write to it',
-    kinds: ['hang', 'cutFromControl'],
+    kinds: ['hang', 'cutFromControl', 'leaderChange', 'kill'],
     edits: [{ file: TARGET, find: 'if (!isCutOff && !isFinal(found))', replace: 'if (sight.node === null)' }],
   },
   'dead-link-by-hand': {
@@ -194,7 +194,7 @@ export const CONTROL_MUTANTS: Readonly<Record<string, ControlMutant>> = {
   },
   'foreign-topology-promoted': {
     bug: 'a replica takes over whose topology is not the committed one',
-    kinds: ['failover', 'cutFromControl', 'cutFromMaster', 'kill'],
+    kinds: ['secondController', 'failover', 'kill', 'cutFromControl', 'ambushPromotion'],
     edits: [
       { file: CANDIDATES, find: 'if (impossible !== null) return refused(impossible);', replace: '' },
       { file: CANDIDATES, find: 'if (lineage !== null) return refused(lineage);', replace: '' },
