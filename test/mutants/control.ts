@@ -9,8 +9,8 @@ interface ControlMutant extends Mutant {
 }
 
 const CANDIDATES = 'src/control/candidates.ts';
+const DRAIN = 'src/control/drain.ts';
 const FAILOVER = 'src/control/failover.ts';
-const BY_HAND = 'src/control/failover-by-hand.ts';
 const HAND_OVER = 'src/control/hand-over.ts';
 const JOINING = 'src/control/joining.ts';
 const LINEAGE = 'src/control/lineage.ts';
@@ -145,14 +145,25 @@ export const CONTROL_MUTANTS: Readonly<Record<string, ControlMutant>> = {
     kinds: ['hang', 'cutFromControl', 'leaderChange', 'kill'],
     edits: [{ file: TARGET, find: 'if (!isCutOff && !isFinal(found))', replace: 'if (sight.node === null)' }],
   },
-  'dead-link-by-hand': {
-    bug: 'a failover by hand takes a replica whose link is dead or that lacks what the living master has',
-    kinds: ['cutFromMaster', 'failover'],
+  'drain-over-before-all-is-copied': {
+    bug: 'a planned change of masters is finished while the replica lacks what the drained master has',
+    kinds: ['cutFromMaster', 'failover', 'stuck'],
     edits: [
       {
-        file: BY_HAND,
-        find: 'if (floor === null || view.report === null) return null;',
-        replace: 'if (floor !== null || view.report === null) return null;',
+        file: DRAIN,
+        find: `verdict.kind === 'eligible' && verdict.sequence >= frozen;`,
+        replace: `verdict.kind === 'eligible';`,
+      },
+    ],
+  },
+  'drain-taken-for-granted': {
+    bug: 'a master counts as drained before it was seen to be',
+    kinds: ['failover', 'cutFromControl', 'stuck'],
+    edits: [
+      {
+        file: DRAIN,
+        find: 'const isTold = report.version === cluster.version && memory.foreignVersion !== report.version;',
+        replace: 'const isTold = cluster.version !== 0;',
       },
     ],
   },
