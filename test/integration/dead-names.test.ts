@@ -8,7 +8,7 @@ import { isToldGone, problemTold } from '../support/problems.ts';
 import { masterOf, replicasOf, type Scene } from '../support/scene.ts';
 import { THIS_MACHINE } from '../support/test-names.ts';
 import { useScenes, useTrio } from '../support/use-trio.ts';
-import { waitFor } from '../support/wait-until.ts';
+import { notYet, waitFor, waitUntil } from '../support/wait-until.ts';
 
 const missing = await nameServicesMissing();
 const memberName = (id: number): string => `member-${id}.test`;
@@ -95,23 +95,27 @@ describe.runIf(missing === null)('when name servers do not answer', () => {
 
     services().answer([hostOf(lost)]);
     for (const address of [lost, hurt.master, other.master]) await stage.nodeAt(address).restart();
-    await waitFor('the problem to be gone', () => isToldGone(trio(), stage, 'ownFault'));
+    // Whoever leads by then may never have had it: the lead goes to who sees more.
+    await waitUntil('the problem to be gone', async () => {
+      const { status } = (await stage.api.get(stage.path('hurt', '/status'))).body.data;
+      return status.problems.length === 0 ? true : notYet(status.problems);
+    });
     for (const cluster of ['hurt', 'other']) await expectEqualCopies(stage, cluster);
   });
 
-  test('KD1: at all, what was known is reached: nodes are failed over, and a member that starts again serves', async () => {
+  test('KD1: at all, what the leader knows is reached, and a member that starts again serves', async () => {
     const stage = namedScene();
     const shard = await filled(stage, 'c', 2);
     services().silence([...MEMBER_NAMES, ...NODE_NAMES]);
     const [replica = ''] = shard.replicas;
     await stage.nodeAt(replica).kill();
     await waitFor('its name to be asked for in vain', () => services().wasAsked(hostOf(replica)));
+    await problemTold(trio(), stage, { kind: 'replicaUnreachable', addr: replica });
     await stage.nodeAt(replica).restart();
     await waitFor('its return', () => isToldGone(trio(), stage, 'replicaUnreachable'));
     await stage.inSync(shard.master, replica);
-    await failsOver(shard);
+    // No failover here: followers that never looked at a node do not know its address, and cannot confirm that it is away.
     await startsAgain();
-    await stage.nodeAt(shard.master).restart();
     await expectEqualCopies(stage, 'c');
     expect(trio().members.map(({ isRunning, crash }) => [isRunning, crash])).toEqual(
       MEMBER_NAMES.map(() => [true, null]),
