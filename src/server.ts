@@ -35,7 +35,7 @@ import { restoreBackup } from './server/restore.ts';
 import { countCampaigns, sampleCluster, sampleRaft } from './server/samples.ts';
 import { StartingView } from './server/starting-view.ts';
 import { openStorage, type Storage } from './server/storage.ts';
-import { serveWitness, witnessPanel } from './server/witnesses.ts';
+import { keepNodeNames, serveWitness, witnessPanel } from './server/witnesses.ts';
 import { ReplicatedStore } from './store/replicated-store.ts';
 import { systemClock } from './system/clock.ts';
 import { createSystemRandom } from './system/random.ts';
@@ -274,6 +274,8 @@ function createMember(
   const observing = new KvrocksClient({ clock: systemClock, names });
   closers.add(() => Promise.resolve(observing.close()));
   serveWitness({ raft, registry, client: observing });
+  const forgetNames = keepNodeNames(registry, names);
+  closers.add(() => Promise.resolve(forgetNames()));
   metrics.watchRaft(() => sampleRaft(driver.status(), raft.counters));
   metrics.watchClusters(() => terms.statuses().map((status) => sampleCluster(status, registry)));
   driver.onRole((view) => terms.follow(view));

@@ -9,11 +9,15 @@ import { probeDeadlineMs } from '../leader/node-watch.ts';
 import { allVoters } from '../raft/core/membership.ts';
 import type { MemberId, Membership } from '../raft/core/types.ts';
 import { parsePeerAddress } from '../raft/transport/peer-address.ts';
+import type { NameResolver } from '../names/name-resolver.ts';
 import type { Registry } from '../registry/registry.ts';
 import { systemClock } from '../system/clock.ts';
+import { allNodes } from '../topology/cluster.ts';
 import { parseName } from '../topology/name.ts';
+import { addressParts } from '../topology/node.ts';
 import { type Peer, WitnessPanel } from '../witness/panel.ts';
 import { BODY_BYTES_MAX, WITNESS_PATH } from '../witness/wire.ts';
+import { NodeNames } from '../witness/node-names.ts';
 import { Witness } from '../witness/witness.ts';
 import type { Raft } from './raft.ts';
 
@@ -46,6 +50,27 @@ export function serveWitness({
     clusterId: raft.identity.clusterId,
   });
   raft.serve(WITNESS_PATH, { bytesMax: BODY_BYTES_MAX, answer: (body) => witness.answer(body) });
+}
+
+/** Milliseconds one look-up is waited for; it goes on behind that. */
+const LOOKUP_DEADLINE_MS = 5000;
+
+/** Knows the names of all recorded nodes from now on. Returns the way to stop. */
+export function keepNodeNames(registry: Registry, names: NameResolver): () => void {
+  const keeper = new NodeNames({
+    clock: systemClock,
+    hosts: () =>
+      registry
+        .allClusters()
+        .flatMap(({ cluster }) => allNodes(cluster).map(({ node }) => addressParts(node.address).host)),
+    resolve: async (host) => (await names.addressesOf(host, LOOKUP_DEADLINE_MS)).ok,
+  });
+  const unwatch = registry.watch(() => keeper.refresh());
+  keeper.refresh();
+  return () => {
+    unwatch();
+    keeper.close();
+  };
 }
 
 /** For the leadership of one term. */

@@ -31,6 +31,8 @@ export interface NameServices {
   silence(names: readonly string[]): void;
   /** Whether anybody has asked for the name since the last change. */
   wasAsked(name: string): boolean;
+  /** How many times the name was asked for since the last change. */
+  timesAsked(name: string): number;
   close(): Promise<void>;
 }
 
@@ -74,6 +76,13 @@ export async function startNameServices(names: readonly string[]): Promise<NameS
     'resolv.conf',
     hosts.map((host) => `nameserver ${host}`),
   );
+  function timesAsked(name: string): number {
+    return servers.reduce(
+      (count, { questions }) => count + questions.filter((question) => question === `A ${name}`).length,
+      0,
+    );
+  }
+
   const bare = fileOf('hosts', [`${THIS_MACHINE} localhost`]);
   const full = fileOf('hosts-of-nodes', [`${THIS_MACHINE} localhost ${names.join(' ')}`]);
   set(names, true);
@@ -82,7 +91,8 @@ export async function startNameServices(names: readonly string[]): Promise<NameS
     knowing: launcher(full),
     answer: (changed) => set(changed, true),
     silence: (changed) => set(changed, false),
-    wasAsked: (name) => servers.some(({ questions }) => questions.includes(`A ${name}`)),
+    wasAsked: (name) => timesAsked(name) > 0,
+    timesAsked,
     close,
   };
 }
