@@ -1,7 +1,7 @@
 // Brings every node to the committed topology: whom to push what to now, whom not, and when the version must be raised first.
 
 import { assert } from '../base/assert.ts';
-import { clusterWithVersion, migrationsOf } from '../topology/cluster.ts';
+import { clusterWithVersion, masterOf, migrationsOf } from '../topology/cluster.ts';
 import { openPromotion } from '../topology/facts.ts';
 import { drainText, isolationText, setNodesText } from '../topology/setnodes-text.ts';
 import { containsRange } from '../topology/slot.ts';
@@ -11,7 +11,7 @@ import { vacancyOf } from './candidates.ts';
 import type { Draft } from './failover.ts';
 import { unrecordedHandOvers } from './hand-over.ts';
 import type { RaiseMemory } from './memory.ts';
-import { type MigrationView, isSettled, viewMigration } from './migration-status.ts';
+import { type MigrationView, isEmptied, isSettled, viewMigration } from './migration-status.ts';
 import { LINKING_MS } from './link.ts';
 import type { NodeMemory } from './node-memory.ts';
 import { retryDelayMs } from './settings.ts';
@@ -65,6 +65,10 @@ export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
   }
   for (const shard of situation.cluster.shards) {
     const master = masterView(situation, shard);
+    if (isEmptied(master) && master.loss === null && mayHaveBeenTarget(situation, master)) {
+      held.add(master.node.id);
+      awaited.add(master.node.id);
+    }
     const job = master.report?.sourceJob ?? null;
     if (master.condition !== 'answering' || job?.state !== 'start') continue;
     const target = situation.views.get(job.destination);
@@ -77,6 +81,18 @@ export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
     if (version < 0 && !awaited.has(id)) held.delete(id);
   }
   return held;
+}
+
+/** Whether another master that answers was not looked at since this one is without its topology. */
+function mayHaveBeenTarget(
+  { cluster, views }: Situation,
+  { node, memory: { bareSinceMs } }: NodeView,
+): boolean {
+  return cluster.shards.some((shard) => {
+    const other = views.get(masterOf(shard).id);
+    if (other === undefined || other.node.id === node.id || other.condition !== 'answering') return false;
+    return (other.memory.look?.startedAtMs ?? -Infinity) < bareSinceMs;
+  });
 }
 
 function isSourceAtIt({ source, sourceState }: MigrationView): boolean {

@@ -146,6 +146,8 @@ export interface NodeMemory {
   readonly foreignVersion: number | null;
   /** What it said of itself before it had that; null when nobody had looked. */
   readonly foreignBefore: NodeReport | null;
+  /** Since when it is without the topology that this leadership saw in it; -Infinity when it is not. */
+  readonly bareSinceMs: number;
   /** It followed its master's address while somebody else may have answered there, and that was not written down yet. */
   readonly mayHaveMetStranger: boolean;
   /** It was seen with cluster mode off, and that was not written down yet. */
@@ -219,6 +221,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
     placedAt: null,
     foreignVersion: null,
     foreignBefore: null,
+    bareSinceMs: -Infinity,
     mayHaveMetStranger: false,
     wasOutOfCluster: false,
     remake: NO_REMAKE,
@@ -286,9 +289,16 @@ export function afterProbe(before: NodeMemory, probe: Probe, wanted: Wanted): No
     positions: withPosition(before.positions, look),
     remake: remakeAfterLook(before, look),
     imported: importedBy(before, look),
+    bareSinceMs: bareSince(before, look),
     ...foreignTopologySeen(before, report, wanted.version),
   };
   return withLink(seen, look, settings);
+}
+
+function bareSince(before: NodeMemory, { report, startedAtMs }: Look): number {
+  if (report.version >= 0) return -Infinity;
+  const had = before.look?.report.version ?? -1;
+  return had >= 0 ? startedAtMs : before.bareSinceMs;
 }
 
 function withPosition(positions: readonly Position[], look: Look): readonly Position[] {

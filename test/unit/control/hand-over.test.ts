@@ -7,7 +7,7 @@ import { clusterWithVersion, migrationsOf } from '../../../src/topology/cluster.
 import { parseNodeId } from '../../../src/topology/node.ts';
 import { printSlotSet, slotRange } from '../../../src/topology/slot.ts';
 import { NOW_SECONDS, valueOf } from '../topology/arbitrary.ts';
-import { Scene, actionsOf, only } from './scene.ts';
+import { FRESH, Scene, actionsOf, only } from './scene.ts';
 
 const RANGE = slotRange(10, 19);
 
@@ -101,6 +101,27 @@ test('KC1: one that is not proven holds both ends and names the one call that is
     const told = actionsOf(scene.decide(), 'push').map(({ node }) => node);
     expect(told).toHaveLength(4);
     for (const end of ends(scene)) expect(told).not.toContain(end);
+  }
+});
+
+test('a master that came back bare is told who it is only once every other was looked at since: it may have been a target', () => {
+  for (const hasHandedOver of [true, false]) {
+    const scene = new Scene(2, 1);
+    const target = scene.id(1, 0);
+    scene.set(target, { sequence: 0 });
+    scene.rounds(2);
+    expect(scene.decide().actions).toEqual([]);
+    if (hasHandedOver) tellSource(scene, 'success', true);
+    scene.set(target, FRESH);
+    scene.probe(target);
+    expect(scene.decide().actions).toEqual([]);
+    scene.probe(scene.id(0, 0));
+    const decision = scene.decide();
+    expect(actionsOf(decision, 'push').map(({ node }) => node)).toEqual(hasHandedOver ? [] : [target]);
+    const told = decision.problems.filter(({ kind }) => kind === 'unrecordedHandOver');
+    expect(told.map(({ detail }) => detail.includes('/shards/1/failover'))).toEqual(
+      hasHandedOver ? [true] : [],
+    );
   }
 });
 
