@@ -92,11 +92,9 @@ async function run(scene: Scene, fault: Step, stopping: Promise<void>[]): Promis
     case 'failover': {
       const preferred = fault.nodeIndex === null ? null : scene.node(fault.shardIndex, fault.nodeIndex).id;
       void scene.leadership.failover({
-        namespace: scene.namespace,
-        cluster: scene.name,
+        ...scene.failoverRequest(),
         shardIndex: fault.shardIndex,
         preferred,
-        isForced: false,
       });
       return;
     }

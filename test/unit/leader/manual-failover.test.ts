@@ -137,22 +137,10 @@ describe('a failover by hand', () => {
       error: { reason: expect.stringContaining('not in this shard') },
     });
     expect(await refusal(null, 7)).toMatchObject({ error: { kind: 'missing' } });
-    const elsewhere = {
-      namespace: scene.namespace,
-      cluster: nameOf('other'),
-      shardIndex: 0,
-      preferred: null,
-      isForced: false,
-    };
+    const elsewhere = { ...scene.failoverRequest(), cluster: nameOf('other') };
     expect(await scene.leadership.failover(elsewhere)).toMatchObject({ error: { kind: 'missing' } });
     await scene.stop();
-    const late = {
-      namespace: scene.namespace,
-      cluster: scene.name,
-      shardIndex: 0,
-      preferred: null,
-      isForced: false,
-    };
+    const late = scene.failoverRequest();
     expect(await scene.leadership.failover(late)).toMatchObject({ error: { kind: 'notLeader' } });
   });
 
@@ -185,13 +173,7 @@ describe('a failover by hand', () => {
     const scene = new Scene(1, 2);
     await scene.settle();
     scene.model(0, 1).state = 'hung';
-    const request = {
-      namespace: scene.namespace,
-      cluster: scene.name,
-      shardIndex: 0,
-      preferred: null,
-      isForced: false,
-    };
+    const request = scene.failoverRequest();
     const first = scene.leadership.failover(request);
     expect(await scene.leadership.failover(request)).toMatchObject({
       error: { reason: expect.stringContaining('under way') },
@@ -298,13 +280,7 @@ describe('a failover by hand', () => {
     await scene.settle();
     const next = scene.node(0, 1);
     scene.clock.setTimer(5, () => (scene.model(0, 0).sequence += 5));
-    const asked = scene.leadership.failover({
-      namespace: scene.namespace,
-      cluster: scene.name,
-      shardIndex: 0,
-      preferred: next.id,
-      isForced: false,
-    });
+    const asked = scene.leadership.failover({ ...scene.failoverRequest(), preferred: next.id });
     await scene.clock.until(() => scene.model(0, 0).version === 2, 1000);
     const successor = scene.fleet.successor();
     await scene.stop();
@@ -324,13 +300,7 @@ describe('a failover by hand', () => {
   it('is told without being done: who would take over, and nothing is committed', async () => {
     const scene = new Scene(1, 2);
     await scene.settle();
-    const request = {
-      namespace: scene.namespace,
-      cluster: scene.name,
-      shardIndex: 0,
-      preferred: null,
-      isForced: false,
-    };
+    const request = scene.failoverRequest();
     const told = scene.leadership.planFailover(request);
     await scene.clock.advance(2000);
     expect(await told).toMatchObject({ value: { kind: 'drain', newMaster: scene.node(0, 1).id } });

@@ -5,6 +5,7 @@ import { createSeededRandom } from '../../../src/base/random.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { Leadership, type LeadershipOptions } from '../../../src/leader/leadership.ts';
 import type { LeaderMetrics } from '../../../src/leader/ports.ts';
+import type { FailoverRequest } from '../../../src/control/failover-request.ts';
 import type { TopologyPush } from '../../../src/control/node-commands.ts';
 import { allNodes } from '../../../src/topology/cluster.ts';
 import { createCluster } from '../../../src/topology/create-cluster.ts';
@@ -79,6 +80,17 @@ export class Scene {
       },
     };
     return new Leadership(term, ports, this.#options);
+  }
+
+  /** A failover by hand of the first shard to whoever is best. */
+  failoverRequest(): FailoverRequest {
+    return {
+      namespace: this.namespace,
+      cluster: this.name,
+      shardIndex: 0,
+      preferred: null,
+      isForced: false,
+    };
   }
 
   get cluster(): Cluster {

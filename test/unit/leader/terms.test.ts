@@ -13,13 +13,7 @@ describe('terms', () => {
     });
     terms.follow({ term: 1, established: false });
     expect(terms.statuses()).toEqual([]);
-    const request = {
-      namespace: scene.namespace,
-      cluster: scene.name,
-      shardIndex: 0,
-      preferred: null,
-      isForced: false,
-    };
+    const request = scene.failoverRequest();
     expect(await terms.failover(request)).toMatchObject({ error: { kind: 'notLeader' } });
     terms.follow({ term: 1, established: true });
     terms.follow({ term: 1, established: true });
