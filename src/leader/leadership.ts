@@ -59,6 +59,7 @@ export class Leadership {
     this.#options = options;
     this.#vantage = new Vantage({
       ...this.#ports,
+      lookIntervalMs: this.#options.pingIntervalMs,
       reach: () => [...this.#supervisors.values()].flatMap((supervisor) => supervisor.reach()),
     });
   }

@@ -1,6 +1,6 @@
 // Whether another member sees more of the nodes than the leader does: then it should lead.
 
-import type { Clock } from '../base/clock.ts';
+import type { Clock, Timer } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Observer } from '../control/evidence.ts';
 import type { ClusterPlace } from '../topology/record.ts';
@@ -15,12 +15,22 @@ export interface Reach {
   readonly isBlind: boolean;
 }
 
+/** Nodes that a member reaches, beside those that the leader reaches, of all. */
+interface Placed {
+  readonly observer: Observer;
+  readonly count: number;
+  readonly own: number;
+  readonly nodes: number;
+}
+
 export interface VantagePorts {
   readonly witnesses: Pick<Witnesses, 'ask'>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Every node of every cluster. */
   readonly reach: () => readonly Reach[];
+  /** Between two looks of the leader at the same node, milliseconds. */
+  readonly lookIntervalMs: number;
   /** Gives the lead to this member; what becomes of that shows in the lead itself. */
   readonly giveLead: (to: Observer) => Promise<void>;
 }
@@ -32,6 +42,9 @@ export class Vantage {
   readonly #ports: VantagePorts;
   #nextAtMs = -Infinity;
   #comparing: Promise<void> | null = null;
+  /** Ends the time between two comparisons. */
+  #resume: () => void = () => undefined;
+  #isEnded = false;
 
   constructor(ports: VantagePorts) {
     this.#ports = ports;
@@ -48,28 +61,46 @@ export class Vantage {
   }
 
   async ended(): Promise<void> {
+    this.#isEnded = true;
+    this.#resume();
     await this.#comparing;
   }
 
-  /** Who is asked about all nodes, and sees more of them than the leader does, is better placed. */
+  /**
+   * Gives the lead to who sees more twice, with fresh looks of the leader's own in between: a node that has just come back is seen first by whoever
+   * is asked first.
+   */
   async #compare(observers: ReadonlySet<Observer>): Promise<void> {
-    const { logger, reach, giveLead } = this.#ports;
-    const all = reach();
-    const own = all.filter(({ isReached }) => isReached).length;
+    if ((await this.#bestPlaced(observers)) === null) return;
+    await this.#pause(2 * this.#ports.lookIntervalMs);
+    if (this.#isEnded) return;
+    const best = await this.#bestPlaced(observers);
+    if (best === null || this.#isEnded) return;
+    const { logger, giveLead } = this.#ports;
+    const { observer, count, own, nodes } = best;
+    logger.warn('leadership.given', { to: observer, reached: own, reachedThere: count, nodes });
+    await giveLead(observer);
+  }
+
+  async #pause(delayMs: number): Promise<void> {
+    const over = Promise.withResolvers<void>();
+    this.#resume = over.resolve;
+    const timer: Timer = this.#ports.clock.setTimer(delayMs, over.resolve);
+    if (!this.#isEnded) await over.promise;
+    timer.cancel();
+  }
+
+  /** Who is asked about all nodes, and sees more of them than the leader does, is better placed; null when nobody is. */
+  async #bestPlaced(observers: ReadonlySet<Observer>): Promise<Placed | null> {
+    const all = this.#ports.reach();
     const counts = await this.#countSeen(all);
-    let best: { readonly observer: Observer; readonly count: number } | null = null;
+    const own = all.filter(({ isReached }) => isReached).length;
+    let best: Placed | null = null;
     for (const observer of observers) {
       const count = counts.get(observer) ?? 0;
-      if (count > (best?.count ?? own)) best = { observer, count };
+      if (count > (best?.count ?? own)) best = { observer, count, own, nodes: all.length };
     }
-    if (best === null) return;
-    logger.warn('leadership.given', {
-      to: best.observer,
-      reached: own,
-      reachedThere: best.count,
-      nodes: all.length,
-    });
-    await giveLead(best.observer);
+    return best;
   }
 
   /** Whether a node that the leader cannot look at answers does not matter: that it can be looked at does. */

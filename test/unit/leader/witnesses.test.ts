@@ -98,4 +98,20 @@ describe('a leader that misses masters which others see', () => {
     expect(scene.givenTo).toEqual([3]);
     await scene.stop();
   });
+
+  it('keeps the lead when the node has just come back, and another was only the first to look', async () => {
+    const scene = await settled();
+    scene.model(0, 0).state = 'hung';
+    others(scene, 'silent', 'silent');
+    scene.model(0, 1).state = 'hung';
+    await scene.clock.advance(2 * WINDOW_MS);
+    others(scene, 'answered', 'answered');
+    const isCompared = (): boolean => scene.witnesses.asked.some((nodes) => nodes.length === 2);
+    await scene.clock.until(isCompared, 20 * WINDOW_MS);
+    expect(scene.givenTo).toEqual([]);
+    for (const index of [0, 1]) scene.model(0, index).state = 'up';
+    await scene.clock.advance(20 * WINDOW_MS);
+    expect(scene.givenTo).toEqual([]);
+    await scene.stop();
+  });
 });
