@@ -1,5 +1,7 @@
 // The composition root: creates every part of one member, joins ports to adapters, and ends them in order.
 
+import { join } from 'node:path';
+
 import { createApp } from './api/app.ts';
 import { listen } from './api/listen.ts';
 import { createStartingApp } from './api/starting-app.ts';
@@ -35,7 +37,7 @@ import { restoreBackup } from './server/restore.ts';
 import { countCampaigns, sampleCluster, sampleRaft } from './server/samples.ts';
 import { StartingView } from './server/starting-view.ts';
 import { openStorage, type Storage } from './server/storage.ts';
-import { keepNodeNames, serveWitness, witnessPanel } from './server/witnesses.ts';
+import { keepNames, serveWitness, witnessPanel } from './server/witnesses.ts';
 import { ReplicatedStore } from './store/replicated-store.ts';
 import { systemClock } from './system/clock.ts';
 import { createSystemRandom } from './system/random.ts';
@@ -138,7 +140,7 @@ async function start(
   if (!http.ok) return http;
   const stopListening = closers.add(() => http.value.close(HTTP_CLOSE_DEADLINE_MS));
 
-  const names = new NameResolver({ clock: systemClock });
+  const names = new NameResolver({ clock: systemClock, keptIn: join(dataDir, 'known-names') });
   closers.add(() => Promise.resolve(names.close()));
   const origin = await findOrigin(config, {
     clock: systemClock,
@@ -274,7 +276,7 @@ function createMember(
   const observing = new KvrocksClient({ clock: systemClock, names });
   closers.add(() => Promise.resolve(observing.close()));
   serveWitness({ raft, registry, client: observing });
-  const forgetNames = keepNodeNames(registry, names);
+  const forgetNames = keepNames(raft, registry, names);
   closers.add(() => Promise.resolve(forgetNames()));
   metrics.watchRaft(() => sampleRaft(driver.status(), raft.counters));
   metrics.watchClusters(() => terms.statuses().map((status) => sampleCluster(status, registry)));

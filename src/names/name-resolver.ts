@@ -7,6 +7,7 @@ import type { Clock } from '../base/clock.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { type DnsAnswer, type DnsQueries, openDnsQueries } from './dns-queries.ts';
 import { parseHosts } from './hosts.ts';
+import { KeptNames, type NamedAddresses } from './kept-names.ts';
 import { fullNames, parseSearchRules, type SearchRules } from './search-list.ts';
 import { WatchedFile } from './watched-file.ts';
 
@@ -21,6 +22,8 @@ const FRESH_MS_MAX = 30_000;
 const RETRY_MS = 1000;
 /** Milliseconds a connection waits for its name when it has no shorter deadline of its own. */
 const LOOKUP_DEADLINE_MS = 5000;
+/** Milliseconds the name servers have before what an earlier process knew is used. */
+const RECALL_MS = 1000;
 
 /** Nothing is known of the name: nobody was asked to connect anywhere. The code is the one that Node's own look-ups use. */
 export class NameUnknown extends Error {
@@ -34,12 +37,16 @@ export interface NameResolverOptions {
   readonly resolvConfPath?: string;
   /** Name servers as `ip:port` instead of those of resolv.conf. */
   readonly servers?: readonly string[];
+  /** The file in which addresses outlive this process; without one they do not. */
+  readonly keptIn?: string;
 }
 
 /** What is known of one name. */
 interface Entry {
   /** The last good answer; empty before the first. */
   addresses: readonly string[];
+  /** What an earlier process knew: counts until this one has had an answer. */
+  readonly recalled: readonly string[];
   /** Until then nobody is asked again, after a success as after a failure. */
   quietUntilMs: number;
   /** Why the last look-up failed; null after a success. */
@@ -59,6 +66,7 @@ export class NameResolver {
   readonly #resolvConf: WatchedFile<{ readonly rules: SearchRules }>;
   /** In the order of their last use. */
   readonly #entries = new Map<string, Entry>();
+  readonly #kept: KeptNames | null;
   /** The queries of one state of resolv.conf, whose name servers c-ares reads once only. */
   #dns: { readonly state: object; readonly queries: DnsQueries } | null = null;
   #lookups = 0;
@@ -73,14 +81,18 @@ export class NameResolver {
       (text) => ({ rules: parseSearchRules(text) }),
       options.clock,
     );
+    this.#kept = options.keptIn === undefined ? null : new KeptNames(options.keptIn, options.clock);
+    // In the order of their last use, and the file begins with the last.
+    const recalled = [...(this.#kept?.initial ?? [])].slice(0, NAMES_MAX).reverse();
+    for (const [name, addresses] of recalled) this.#entries.set(name, freshEntry(addresses));
   }
 
   /** For `net`, `http` and `undici`; never touches the thread pool. */
   readonly lookup: LookupFunction = (host, options, callback) => void this.#look(host, options, callback);
 
   /**
-   * The addresses of `host`, the one that answered last in front. Known ones come at once, however old; the error, a
-   * phrase for people, when none was ever known and none comes within `deadlineMs`. Never rejects.
+   * The addresses of `host`, the one that answered last in front. Known ones come at once, however old, those that an earlier process knew when
+   * none comes within a second; the error, a phrase for people, when none was ever known and none comes within `deadlineMs`. Never rejects.
    */
   async addressesOf(host: string, deadlineMs: number): Promise<Result<readonly string[], string>> {
     if (isIP(host) !== 0) return ok([host]);
@@ -90,8 +102,12 @@ export class NameResolver {
     const entry = this.#entryOf(name);
     if (entry === null) return err('too many names are being looked up');
     this.#refresh(name, entry);
-    if (entry.addresses.length === 0 && entry.lookup !== null) await this.#within(entry.lookup, deadlineMs);
-    if (entry.addresses.length > 0) return ok(entry.addresses);
+    if (entry.addresses.length === 0 && entry.lookup !== null) {
+      const isRecalled = entry.recalled.length > 0;
+      await this.#within(entry.lookup, isRecalled ? Math.min(deadlineMs, RECALL_MS) : deadlineMs);
+    }
+    const known = usable(entry);
+    if (known.length > 0) return ok(known);
     return err(entry.failure ?? `no answer of a name server within ${deadlineMs} ms`);
   }
 
@@ -105,6 +121,7 @@ export class NameResolver {
   /** Ends the look-ups under way; nothing new is asked afterwards. */
   close(): void {
     this.#isClosed = true;
+    this.#kept?.close();
     this.#dns?.queries.close();
   }
 
@@ -139,12 +156,7 @@ export class NameResolver {
       if (oldest === undefined || oldest[1].lookup !== null) return null;
       this.#entries.delete(oldest[0]);
     }
-    const fresh: Entry = {
-      addresses: [],
-      quietUntilMs: Number.NEGATIVE_INFINITY,
-      failure: null,
-      lookup: null,
-    };
+    const fresh = freshEntry([]);
     this.#entries.set(name, fresh);
     return fresh;
   }
@@ -168,15 +180,21 @@ export class NameResolver {
     if (answer.kind !== 'found') {
       entry.failure = answer.reason;
       entry.quietUntilMs = nowMs + RETRY_MS;
+      entry.addresses = usable(entry);
       return;
     }
     entry.failure = null;
     entry.quietUntilMs = nowMs + Math.min(FRESH_MS_MAX, Math.max(FRESH_MS_MIN, answer.ttlSeconds * 1000));
+    if (!isSame(usable(entry), answer.addresses)) this.#kept?.save(() => this.#known());
     const [preferred] = entry.addresses;
     const isKept = preferred !== undefined && answer.addresses.includes(preferred);
     entry.addresses = isKept
       ? [preferred, ...answer.addresses.filter((address) => address !== preferred)]
       : answer.addresses;
+  }
+
+  *#known(): Iterable<NamedAddresses> {
+    for (const [name, entry] of [...this.#entries].reverse()) yield [name, usable(entry)];
   }
 
   /** Stops at the first name that exists, and at the first the servers say nothing about: the next might be another host. */
@@ -204,6 +222,19 @@ export class NameResolver {
     await Promise.race([lookup, late.promise]);
     timer.cancel();
   }
+}
+
+function freshEntry(recalled: readonly string[]): Entry {
+  return { addresses: [], recalled, quietUntilMs: Number.NEGATIVE_INFINITY, failure: null, lookup: null };
+}
+
+function usable({ addresses, recalled }: Entry): readonly string[] {
+  return addresses.length > 0 ? addresses : recalled;
+}
+
+/** Whatever the order: name servers change it from answer to answer. */
+function isSame(before: readonly string[], after: readonly string[]): boolean {
+  return before.length === after.length && after.every((address) => before.includes(address));
 }
 
 function familyOf(family: LookupOptions['family']): 0 | 4 | 6 {

@@ -56,6 +56,19 @@ export class WatchedFile<T> {
   }
 }
 
+/** The whole lines among the first megabyte of a file; nothing when it cannot be read. */
+export function readFirstLines(path: string): string {
+  let file: number | null = null;
+  try {
+    file = openSync(path, 'r');
+    return firstLines(file);
+  } catch {
+    return '';
+  } finally {
+    if (file !== null) closeSync(file);
+  }
+}
+
 /** The whole lines among the first `BYTES_MAX` bytes. */
 function firstLines(file: number): string {
   const buffer = Buffer.alloc(BYTES_MAX);

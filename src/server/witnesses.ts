@@ -55,14 +55,16 @@ export function serveWitness({
 /** Milliseconds one look-up is waited for; it goes on behind that. */
 const LOOKUP_DEADLINE_MS = 5000;
 
-/** Knows the names of all recorded nodes from now on. Returns the way to stop. */
-export function keepNodeNames(registry: Registry, names: NameResolver): () => void {
+/** Knows the names of all recorded nodes and of the members from now on. Returns the way to stop. */
+export function keepNames({ driver }: Raft, registry: Registry, names: NameResolver): () => void {
   const keeper = new NodeNames({
     clock: systemClock,
-    hosts: () =>
-      registry
+    hosts: () => [
+      ...[...driver.membership.addresses.values()].flatMap(hostsOf),
+      ...registry
         .allClusters()
         .flatMap(({ cluster }) => allNodes(cluster).map(({ node }) => addressParts(node.address).host)),
+    ],
     resolve: async (host) => (await names.addressesOf(host, LOOKUP_DEADLINE_MS)).ok,
   });
   const unwatch = registry.watch(() => keeper.refresh());
@@ -71,6 +73,11 @@ export function keepNodeNames(registry: Registry, names: NameResolver): () => vo
     unwatch();
     keeper.close();
   };
+}
+
+function hostsOf(peer: string): readonly string[] {
+  const origin = parsePeerAddress(peer);
+  return origin.ok ? [new URL(origin.value).hostname.replace(/^\[|\]$/g, '')] : [];
 }
 
 /** For the leadership of one term. */

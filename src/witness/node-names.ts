@@ -1,4 +1,4 @@
-// Keeps the addresses of the nodes' host names known on a member that has never had to connect to them.
+// Keeps the addresses of host names known on a member that has never had to connect to them.
 
 import { isIP } from 'node:net';
 
@@ -6,13 +6,13 @@ import type { Clock, Timer } from '../base/clock.ts';
 
 export interface NodeNamesPorts {
   readonly clock: Clock;
-  /** The hosts of all nodes in the records of this member; a host may come more than once. */
+  /** The hosts of all other members and of all nodes in the records; a host may come more than once. */
   readonly hosts: () => Iterable<string>;
   /** Whether an address of the host is known now. Never rejects. */
   readonly resolve: (host: string) => Promise<boolean>;
 }
 
-/** Milliseconds after which a name whose address is known is looked up again: pods move. */
+/** Milliseconds after which a name whose address is known is looked up again, and all hosts are read again: pods move, members change. */
 const REFRESH_MS = 60_000;
 /** Milliseconds after which one that could not be resolved is tried again. */
 const RETRY_MS = 5000;
@@ -23,14 +23,15 @@ const GATHER_MS = 200;
 const LOOKUPS_MAX = 100;
 
 /**
- * A witness is asked when a node is missed, which may be because no name service answers any more: what it has not looked up by then it cannot
- * look up. So every member knows the names of its records beforehand.
+ * A witness is asked when a node is missed, and a follower seeks the lead when the leader is, which may both be because no name service answers any
+ * more: what it has not looked up by then it cannot look up. So every member knows the names of the nodes and of the other members beforehand.
  */
 export class NodeNames {
   readonly #ports: NodeNamesPorts;
   /** When each name is to be looked up next; the one that waits for longest comes first. Infinity while it is looked up. */
   readonly #dueMs = new Map<string, number>();
   #areRecordsNew = false;
+  #nextGatherAtMs = -Infinity;
   #underWay = 0;
   #timer: Timer | null = null;
   #isClosed = false;
@@ -58,8 +59,11 @@ export class NodeNames {
   }
 
   #tick(): void {
-    if (this.#areRecordsNew) this.#gather();
     const nowMs = this.#ports.clock.monotonicMs();
+    if (this.#areRecordsNew || nowMs >= this.#nextGatherAtMs) {
+      this.#nextGatherAtMs = nowMs + REFRESH_MS;
+      this.#gather();
+    }
     for (const [host, dueMs] of this.#dueMs) {
       if (this.#underWay >= LOOKUPS_MAX) break;
       if (dueMs <= nowMs) void this.#lookUp(host);

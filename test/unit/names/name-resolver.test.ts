@@ -1,6 +1,6 @@
 // The resolver against a real UDP name server and real files.
 
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -31,11 +31,26 @@ async function start(
   folder = mkdtempSync(join(tmpdir(), 'names-'));
   dns = await startScriptedDns(records);
   skippedMs = 0;
-  const hostsPath = join(folder, 'hosts');
-  const resolvConfPath = join(folder, 'resolv.conf');
-  writeFileSync(hostsPath, files.hosts ?? '');
-  writeFileSync(resolvConfPath, files.resolvConf ?? '');
-  names = new NameResolver({ clock, hostsPath, resolvConfPath, servers: [dns.server] });
+  writeFileSync(join(folder, 'hosts'), files.hosts ?? '');
+  writeFileSync(join(folder, 'resolv.conf'), files.resolvConf ?? '');
+  open();
+}
+
+function open(): void {
+  names = new NameResolver({
+    clock,
+    hostsPath: join(folder, 'hosts'),
+    resolvConfPath: join(folder, 'resolv.conf'),
+    servers: [dns.server],
+    keptIn: keptIn(),
+  });
+}
+
+const keptIn = (): string => join(folder, 'known-names');
+
+/** Waits until the file of known names says it. */
+async function kept(line: string): Promise<void> {
+  await vi.waitFor(() => expect(readFileSync(keptIn(), 'utf8').split('\n')).toContain(line), 20_000);
 }
 
 afterEach(async () => {
@@ -176,5 +191,32 @@ describe('names', () => {
     expect((await names.addressesOf('node.example', DEADLINE_MS)).ok).toBe(true);
     expect((await names.addressesOf('other.example', DEADLINE_MS)).ok).toBe(false);
     expect(dns.questions).toHaveLength(asked);
+  });
+
+  it('KD1: what one process knew, the next uses while no server answers, and not once one does', async () => {
+    await start({ 'node.example': record('10.0.0.2', 'fd00::2'), 'other.example': record('10.0.0.5') });
+    await names.addressesOf('node.example', DEADLINE_MS);
+    await names.addressesOf('other.example', DEADLINE_MS);
+    await kept('10.0.0.5 other.example');
+    names.close();
+    dns.records.set('node.example', 'silent');
+    dns.records.set('other.example', record('10.0.0.6'));
+    open();
+    const recalled = { ok: true, value: ['10.0.0.2', 'fd00::2'] };
+    expect(await names.addressesOf('node.example', DEADLINE_MS)).toEqual(recalled);
+    expect(await names.addressesOf('node.example', 0)).toEqual(recalled);
+    expect(await names.addressesOf('other.example', DEADLINE_MS)).toEqual({ ok: true, value: ['10.0.0.6'] });
+    await kept('10.0.0.6 other.example');
+    // What was not heard of again is still known to the one after.
+    await kept('fd00::2 node.example');
+  });
+
+  it('a file of known names that is damaged counts as far as it can be read', async () => {
+    await start({ 'node.example': 'broken', 'other.example': 'broken' });
+    names.close();
+    writeFileSync(keptIn(), '\u0000\u0001\n10.0.0.2 node.example\nnonsense\n10.0.0.7 other.exa');
+    open();
+    expect(await names.addressesOf('node.example', DEADLINE_MS)).toEqual({ ok: true, value: ['10.0.0.2'] });
+    expect((await names.addressesOf('other.example', DEADLINE_MS)).ok).toBe(false);
   });
 });

@@ -59,6 +59,16 @@ test('what comes to the records is looked up, what leaves them is not any more',
   expect(asked.filter((host) => host === 'a.test')).toHaveLength(1);
 });
 
+test('members change without a word: who is there is read again each minute', async () => {
+  const { clock, names, hosts, asked } = keeper();
+  hosts.push('member-1.test');
+  names.refresh();
+  await clock.advance(1000);
+  hosts.push('member-2.test');
+  await clock.advance(61_000);
+  expect(asked).toContain('member-2.test');
+});
+
 test('no more than a hundred are looked up at once, and every one in its turn', async () => {
   const clock = new FakeClock();
   const waiting: (() => void)[] = [];
