@@ -40,6 +40,37 @@ export async function checkMovable(
   }
 }
 
+/**
+ * Throws 409 when the owner of `range` has handed it over to a target that has nothing of it, or cannot be asked: to record that would have the
+ * source delete the only copy (facts section 5.4).
+ */
+export async function checkRecordable(
+  inspector: NodeInspector,
+  cluster: Cluster,
+  { range, targetIndex }: { readonly range: SlotRange; readonly targetIndex: number },
+): Promise<void> {
+  const owner = cluster.shards.find((shard) => intersectionSlots(shard.slots, slotSetOf([range])).length > 0);
+  const to = cluster.shards[targetIndex];
+  if (owner === undefined || to === undefined) return;
+  const [source, target] = [masterOf(owner), masterOf(to)];
+  const remembers = await inspector.inspect(source);
+  if (!remembers.ok || rememberedSlots(range, remembers.value).length === 0) return;
+  const inspection = await inspector.inspect(target);
+  const text = `node ${source.address} has handed these slots over to ${target.address}, `;
+  if (!inspection.ok)
+    throw new ApiError(
+      'conflict',
+      `${text}which cannot be asked whether it has them (${inspection.error.message}): to record the move would delete the copy of ${source.address}; ask again when it is well`,
+    );
+  const { sequence, targetJob } = inspection.value;
+  if (sequence !== 0 || targetJob?.state === 'success') return;
+  throw new ApiError(
+    'conflict',
+    `${text}which is empty: to record the move would delete the copy of ${source.address}, the only one; ` +
+      `restart ${source.address} instead, or do as the problem unrecordedHandOver says`,
+  );
+}
+
 /** What lies in `range` of the last job: what a node remembers is one range. */
 function rememberedSlots(range: SlotRange, { sourceJob }: NodeInspection): readonly SlotRange[] {
   if (sourceJob?.state !== 'success') return [];

@@ -45,7 +45,8 @@ export interface RaisePlan extends Draft {
  * ended only the source), of a job that somebody else started from one master to another, and of a hand-over that nobody recorded (facts
  * sections 5.4, 11). A job toward a node that is no longer a master is one that was given up: it must not keep the old master in office. A
  * node without a topology has no job and is not held, but for a target whose source was still at it: told who it is, it would look like one
- * that has what was handed over.
+ * that has what was handed over. For the same reason a master that came back without a topology or any write is held while it may have been a
+ * target (`maySourceOf`).
  */
 export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
   const held = new Set<NodeId>();
@@ -65,7 +66,7 @@ export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
   }
   for (const shard of situation.cluster.shards) {
     const master = masterView(situation, shard);
-    if (isEmptied(master) && master.loss === null && mayHaveBeenTarget(situation, master)) {
+    if (maySourceOf(situation, master) !== null) {
       held.add(master.node.id);
       awaited.add(master.node.id);
     }
@@ -83,16 +84,22 @@ export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
   return held;
 }
 
-/** Whether another master that answers was not looked at since this one is without its topology. */
-function mayHaveBeenTarget(
-  { cluster, views }: Situation,
-  { node, memory: { bareSinceMs } }: NodeView,
-): boolean {
-  return cluster.shards.some((shard) => {
+/**
+ * Who may have handed slots over to a master that was in its place before and came back bare, without a loss that is known: another master that was
+ * not looked at since, or hangs, and then goes on turning its clients away to it. One whose process is gone has forgotten what it did (facts
+ * section 5.2). Null when there is none.
+ */
+export function maySourceOf({ cluster, views }: Situation, bare: NodeView): NodeView | null {
+  const { bareSinceMs } = bare.memory;
+  if (!isEmptied(bare) || bare.loss !== null || bare.facts.seenAtSeconds === 0) return null;
+  for (const shard of cluster.shards) {
     const other = views.get(masterOf(shard).id);
-    if (other === undefined || other.node.id === node.id || other.condition !== 'answering') return false;
-    return (other.memory.look?.startedAtMs ?? -Infinity) < bareSinceMs;
-  });
+    if (other === undefined || other.node.id === bare.node.id) continue;
+    const { look, absence } = other.memory;
+    const isSeen = other.condition === 'answering' && (look?.startedAtMs ?? -Infinity) >= bareSinceMs;
+    if (!isSeen && absence?.kind !== 'refused' && absence?.kind !== 'stranger') return other;
+  }
+  return null;
 }
 
 function isSourceAtIt({ source, sourceState }: MigrationView): boolean {

@@ -10,6 +10,7 @@ import {
   printSlotSet,
   slotSetOf,
 } from '../topology/slot.ts';
+import { maySourceOf } from './convergence.ts';
 import { handOverRemedy, unrecordedHandOvers } from './hand-over.ts';
 import { unreachedSinceMs } from './inquiry.ts';
 import { LINKING_MS, lagBehind, linkFault } from './link.ts';
@@ -17,6 +18,7 @@ import type { Presence } from './evidence.ts';
 import type { NodeError, SourceJob } from './observation.ts';
 import { type NodeMemory, wordsOf } from './node-memory.ts';
 import type { Problem, ProblemKind } from './problems.ts';
+import { failureWindowMs } from './settings.ts';
 import { type NodeView, type Situation, errorText, masterView, nodeName, silenceText } from './situation.ts';
 
 /** Pushes of one version that end without convergence before people hear of it. */
@@ -35,7 +37,7 @@ export function diagnose(situation: Situation): Problem[] {
     problems.push(
       ...conditionProblem(situation, view),
       ...copyProblem(view),
-      ...convergenceProblem(view),
+      ...convergenceProblem(situation, view),
       ...jobProblem(view),
     );
   }
@@ -194,7 +196,18 @@ function copyProblem(view: NodeView): Problem[] {
   return facts.remake === null ? [] : [nodeProblem('copyNotProven', view, facts.remake)];
 }
 
-function convergenceProblem(view: NodeView): Problem[] {
+/** Longer than a look at everybody takes: whoever may have handed slots over to it hangs. */
+function heldBare(situation: Situation, view: NodeView): Problem[] {
+  const source = view.node.role === 'master' ? maySourceOf(situation, view) : null;
+  const sinceMs = view.memory.bareSinceMs;
+  if (source === null || situation.nowMs - sinceMs < failureWindowMs(situation.settings)) return [];
+  const detail =
+    `${nodeName(view)} came back without a topology or any write, and is told who it is once ${nodeName(source)} was looked at again, ` +
+    'which may have handed slots over to it: mend that one, or end its process';
+  return [nodeProblem('notConverged', view, detail)];
+}
+
+function convergenceProblem(situation: Situation, view: NodeView): Problem[] {
   const { need, memory } = view;
   switch (need.kind) {
     case 'nothing':
@@ -210,7 +223,7 @@ function convergenceProblem(view: NodeView): Problem[] {
     case 'foreignVersion':
       return [nodeProblem('foreignVersion', view, need.why)];
     case 'push': {
-      if (memory.push.attempts < FAILED_PUSHES_TOLD) return [];
+      if (memory.push.attempts < FAILED_PUSHES_TOLD) return heldBare(situation, view);
       const last = memory.push.error === null ? 'the node accepted it' : memory.push.error.message;
       return [
         nodeProblem(

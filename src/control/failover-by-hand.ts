@@ -354,8 +354,9 @@ function withoutMove(situation: Situation, master: NodeView): Pick<Draft, 'clust
 
 /** Those that go to nothing once the master is accepted. One that kept its identity may have what it took: its source is held on. */
 function handOversTo(situation: Situation, master: NodeView): readonly HandOver[] {
-  if (!isEmptied(master)) return [];
-  return unrecordedHandOvers(situation).filter(({ target }) => target.node.id === master.node.id);
+  return unrecordedHandOvers(situation).filter(
+    ({ target, isLost }) => target.node.id === master.node.id && (isLost || isEmptied(master)),
+  );
 }
 
 function givenUp(move: {

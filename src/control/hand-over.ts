@@ -46,10 +46,16 @@ export function unrecordedHandOvers(situation: Situation): readonly HandOver[] {
       target.loss === null &&
       imported?.state === 'success' &&
       equalRanges(imported.range, job.range);
-    const isLost = isEmptied(target) && (target.loss === null || target.shard.nodes.length === 1);
+    const hasNothing = isEmptied(target) || isEmpty(target, isProven);
+    const isLost = hasNothing && (target.loss === null || target.shard.nodes.length === 1);
     found.push({ range: job.range, source, target, isProven, isLost });
   }
   return found;
+}
+
+/** Without a single write, and without the import that would be none of empty slots: it may have been told who it is since it lost its disk. */
+function isEmpty({ condition, report }: NodeView, isProven: boolean): boolean {
+  return condition === 'answering' && report?.sequence === 0 && !isProven;
 }
 
 /** Records every proven one, so that the next topology completes it. One that touches a migration waits for that one's end. */
@@ -94,8 +100,8 @@ export function handOverRemedy({ range, source, target, isProven, isLost }: Hand
     );
   }
   return (
-    `slots ${slots} were handed over to ${nodeName(target)}, which has all writes since: ${nodeName(source)} must not be restarted while it has them. ` +
-    `When the target is well again with its data, record the move: POST .../migrate {"slot":"${slots}","target":${target.shardIndex},"slot_only":true}. ` +
-    `If the target has lost its data for good, restart ${nodeName(source)} instead: it serves its own copy again`
+    `slots ${slots} were handed over to ${nodeName(target)}, which does not confirm that it has them, or cannot be asked. If it was not started on an empty disk since, it has all writes: ` +
+    `${nodeName(source)} must not be restarted while it has them, and when the target is well again, record the move: POST .../migrate {"slot":"${slots}","target":${target.shardIndex},"slot_only":true}. ` +
+    `If the target has lost its data for good, restart ${nodeName(source)} instead and record nothing: it serves its own copy again`
   );
 }

@@ -146,7 +146,7 @@ export interface NodeMemory {
   readonly foreignVersion: number | null;
   /** What it said of itself before it had that; null when nobody had looked. */
   readonly foreignBefore: NodeReport | null;
-  /** Since when it is without the topology that this leadership saw in it; -Infinity when it is not. */
+  /** Since when this leadership has seen it without a topology; -Infinity when it has one, and before the first look. */
   readonly bareSinceMs: number;
   /** It followed its master's address while somebody else may have answered there, and that was not written down yet. */
   readonly mayHaveMetStranger: boolean;
@@ -295,10 +295,9 @@ export function afterProbe(before: NodeMemory, probe: Probe, wanted: Wanted): No
   return withLink(seen, look, settings);
 }
 
-function bareSince(before: NodeMemory, { report, startedAtMs }: Look): number {
+function bareSince({ bareSinceMs }: NodeMemory, { report, startedAtMs }: Look): number {
   if (report.version >= 0) return -Infinity;
-  const had = before.look?.report.version ?? -1;
-  return had >= 0 ? startedAtMs : before.bareSinceMs;
+  return bareSinceMs === -Infinity ? startedAtMs : bareSinceMs;
 }
 
 function withPosition(positions: readonly Position[], look: Look): readonly Position[] {

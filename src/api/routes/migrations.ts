@@ -11,7 +11,7 @@ import { readBody, readOptionalBody } from '../body.ts';
 import { changeCluster, changed, changeRecord, readCluster } from '../change-cluster.ts';
 import { type ApiDependencies, wallSeconds } from '../dependencies.ts';
 import { ApiError, badRequest, TEXT_MISSING } from '../errors.ts';
-import { checkMovable } from '../movable-slots.ts';
+import { checkMovable, checkRecordable } from '../movable-slots.ts';
 import { valid } from '../parse.ts';
 import { renderCluster } from '../render.ts';
 import { cancelBody, migrateBody } from '../schemas/bodies.ts';
@@ -35,14 +35,12 @@ async function migrate(dependencies: ApiDependencies, context: Context): Promise
   const path = clusterPath(context);
   const nowSeconds = wallSeconds(dependencies);
   const move = { range, targetIndex: body.target };
-  const wanted = (cluster: Cluster) =>
-    slotOnly ? moveSlots(cluster, move) : startMigration(cluster, { ...move, nowSeconds });
-  if (!slotOnly) {
-    const { cluster } = await readCluster(clusters, path);
-    // What the topology refuses is refused without asking anybody.
-    changed(wanted(cluster));
-    await checkMovable(inspector, cluster, range);
-  }
+  const wanted = (present: Cluster) =>
+    slotOnly ? moveSlots(present, move) : startMigration(present, { ...move, nowSeconds });
+  const { cluster } = await readCluster(clusters, path);
+  // What the topology refuses is refused without asking anybody.
+  changed(wanted(cluster));
+  await (slotOnly ? checkRecordable(inspector, cluster, move) : checkMovable(inspector, cluster, range));
   const next = await changeCluster(clusters, path, wanted);
   return answerChange(context, { word: 'ok', object: { cluster: renderCluster(next) }, status: 200 });
 }

@@ -144,6 +144,15 @@ describe('a migration', () => {
     );
     expect(left(api)).toEqual([null, null, null, null]);
     const recorded = { slot: 5, target: 1, slot_only: true };
+    for (const [target, why] of [
+      [said({ version: 1, sequence: 0 }), /which is empty: to record the move would delete the copy/],
+      [err({ kind: 'timedOut', message: 'no answer' } as const), /cannot be asked .*no answer/],
+    ] as const) {
+      api.fleet.set(NODES[1], target);
+      const refused = await api.call('POST', `${CLUSTER}/migrate`, recorded);
+      expect([refused.status, JSON.stringify(refused.body)]).toEqual([409, expect.stringMatching(why)]);
+    }
+    api.fleet.set(NODES[1], said({ version: 1, sequence: 7 }));
     expect((await api.call('POST', `${CLUSTER}/migrate`, recorded)).status).toBe(200);
   });
 

@@ -1,7 +1,10 @@
 import { expect, test } from 'vitest';
 
-import { PROBLEMS } from '../../../src/control/problems.ts';
+import { chooseByHand } from '../../../src/control/failover-by-hand.ts';
+import { NO_MEMORY } from '../../../src/control/memory.ts';
 import type { SourceJob, TargetJob } from '../../../src/control/observation.ts';
+import { PROBLEMS } from '../../../src/control/problems.ts';
+import { lookAt } from '../../../src/control/situation.ts';
 import { cancelMigration, startMigration } from '../../../src/topology/change-slots.ts';
 import { clusterWithVersion, migrationsOf } from '../../../src/topology/cluster.ts';
 import { parseNodeId } from '../../../src/topology/node.ts';
@@ -123,6 +126,51 @@ test('a master that came back bare is told who it is only once every other was l
       hasHandedOver ? [true] : [],
     );
   }
+});
+
+test('a bare master is held also by a leader that never saw it otherwise, and while another hangs, which is told; not for one whose process is gone', () => {
+  for (const kind of ['hang', 'connectionRefused'] as const) {
+    const scene = new Scene(2, 1);
+    const [source, target] = [scene.id(0, 0), scene.id(1, 0)];
+    scene.set(target, { sequence: 0 });
+    scene.rounds(2);
+    expect(scene.decide().actions).toEqual([]);
+    scene.memory = NO_MEMORY;
+    scene.fail(source, kind);
+    scene.set(target, FRESH);
+    scene.rounds(5);
+    const pushed = actionsOf(scene.decide(), 'push').map(({ node }) => node);
+    expect(pushed).toEqual(kind === 'hang' ? [] : [target]);
+    if (kind !== 'hang') continue;
+    expect(details(scene, 'notConverged')).toEqual([
+      expect.stringMatching(/may have handed slots over to it/),
+    ]);
+    scene.answers.set(source, scene.converged(source));
+    tellSource(scene, 'success', true);
+    scene.round();
+    expect(actionsOf(scene.decide(), 'push')).toEqual([]);
+    expect(details(scene, 'unrecordedHandOver')).toEqual([expect.stringContaining('/shards/1/failover')]);
+  }
+});
+
+test('a target without a write that was told who it is does not count as one that has the slots, and is accepted as it is by force', () => {
+  const scene = new Scene(2, 1);
+  scene.set(scene.id(1, 0), { sequence: 0 });
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  tellSource(scene, 'success', true);
+  scene.round();
+  expect(details(scene, 'unrecordedHandOver')).toEqual([expect.stringContaining('which came back empty')]);
+  const target = scene.id(1, 0);
+  const chosen = chooseByHand(lookAt(scene), {
+    shardIndex: 1,
+    preferred: target,
+    isForced: true,
+    askedAtMs: 0,
+    floor: 0,
+    canDrain: true,
+  });
+  expect(chosen).toMatchObject({ ok: true, value: { isAcceptance: true, newMaster: target } });
 });
 
 test('a target that answers only later is believed then', () => {
