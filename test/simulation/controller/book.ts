@@ -58,6 +58,8 @@ export class Book {
   readonly #takers = new Map<string, FleetNode>();
   /** Bounds of a master that was never seen as one are those of the one before it. */
   readonly #bounds = new Map<ShardId, number>();
+  /** Shards in which somebody chose a master by force: it may be one that was on its way to be made anew. */
+  readonly forced = new Set<ShardId>();
   acknowledgedCount = 0;
 
   constructor(parts: BookParts) {
@@ -118,7 +120,8 @@ export class Book {
         );
       return;
     }
-    if (!manner.isForced) this.#checkBounds(before, after, { ...change, from, to, missing });
+    if (manner.isForced) this.forced.add(shard.id);
+    else this.#checkBounds(before, after, { ...change, from, to, missing });
     for (const put of missing) put.excuse ??= `missing when ${to.name} took over from ${from.name}`;
   }
 

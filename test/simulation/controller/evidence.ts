@@ -122,7 +122,10 @@ export class Evidence {
   }
 
   #againstWords({ leader, voters, master, nowUs, leadsSinceUs }: Judged): string | null {
-    const sinceUs = Math.max(leadsSinceUs, nowUs - wordAgeMsMax(this.#settings) * 1000 + TOLERANCE_US);
+    // What was said before it was missed here is of another time.
+    const answered = this.lastAnswered(master, { leader, sinceUs: leadsSinceUs });
+    const youngUs = nowUs - wordAgeMsMax(this.#settings) * 1000 + TOLERANCE_US;
+    const sinceUs = Math.max(leadsSinceUs, youngUs, answered?.endedUs ?? 0);
     for (const voter of new Set(voters.flat())) {
       const told = this.#told.get(`${leader}<${key(voter, master)}`);
       if (voter === leader || told?.kind !== 'answered') continue;

@@ -39,6 +39,7 @@ export const FLEET_FAULTS = [
   'forcedFailover',
   'addReplica',
   'removeReplica',
+  'ambush',
 ] as const;
 
 export type FleetFault = (typeof FLEET_FAULTS)[number];
@@ -79,7 +80,7 @@ export function knobsOf(seed: number): Knobs {
     shards: pick(random, [1, 2, 2, 3]),
     nodes: pick(random, [2, 2, 3]),
     faults: new Set(chosen(random, FLEET_FAULTS)),
-    nemesisMs: between(random, 1200, 5000),
+    nemesisMs: between(random, 800, 4000),
     linkMs: pick(random, [0.2, 1, 5]),
     clients: integerBetween(random, 2, 4),
     thinkMs: pick(random, [40, 80, 200]),
@@ -92,8 +93,8 @@ function groupKnobs(random: Random): GroupKnobs {
   const electionTimeoutMs = pick(random, [600, 1000]);
   return {
     faults,
-    faultyMs: between(random, 8000, 20_000),
-    nemesisMs: between(random, 2500, 9000),
+    faultyMs: between(random, 8000, 30_000),
+    nemesisMs: between(random, 2000, 9000),
     driver: driverKnobs(random, electionTimeoutMs),
     segmentBytes: pick(random, [32_768, 131_072]),
     syncMs: pick(random, [0.5, 2, 10]),

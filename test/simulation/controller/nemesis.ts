@@ -2,7 +2,9 @@
 
 import type { Random } from '../../../src/base/random.ts';
 import { failureWindowMs } from '../../../src/control/settings.ts';
+import type { MemberId } from '../../../src/raft/core/types.ts';
 import { allNodes, masterOf, replicasOf } from '../../../src/topology/cluster.ts';
+import type { NodeId, Shard } from '../../../src/topology/types.ts';
 import type { Network } from '../network.ts';
 import { between, chance, childRandom, exponential, integerBetween, pick, shuffled } from '../prng.ts';
 import type { Trace } from '../trace.ts';
@@ -26,7 +28,26 @@ export interface FleetNemesisParts {
   /** The numbers of the members' machines. */
   readonly members: readonly number[];
   readonly leader: () => Controller | null;
+  /** What can be done to the process of a member. */
+  readonly crash: (member: MemberId) => void;
+  readonly freeze: (member: MemberId) => void;
 }
+
+/** What happens to whom in the midst of a change of masters. */
+const AMBUSHES = [
+  'crashLeader',
+  'freezeLeader',
+  'cutLeader',
+  'killOld',
+  'hangOld',
+  'isolateOld',
+  'killNew',
+  'hangNew',
+  'isolateNew',
+] as const;
+
+/** How long after the commit it strikes, at most: a drain takes about a tenth of a second. */
+const AMBUSH_MS_MAX = 120;
 
 /** Two ends of a cable: both ways, or one of them. */
 interface Cable {
@@ -43,7 +64,10 @@ export class FleetNemesis {
   constructor(parts: FleetNemesisParts) {
     this.#parts = parts;
     this.#random = childRandom(parts.seed, 'fleet nemesis');
-    this.#faults = [...parts.knobs.faults];
+    const faults = [...parts.knobs.faults].filter((fault) => fault !== 'ambush');
+    // People who ask for failovers ask often.
+    const errands = faults.filter((fault) => fault === 'failover');
+    this.#faults = [...faults, ...errands, ...errands];
   }
 
   start(): void {
@@ -58,6 +82,47 @@ export class FleetNemesis {
     for (const node of fleet.nodes) {
       node.model.isStuck = false;
       fleet.revive(node);
+    }
+  }
+
+  /** A change of masters in a shard was committed, or begun. */
+  onChange(shard: Shard, to: NodeId): void {
+    const { knobs, time, fleet, trace } = this.#parts;
+    if (this.#over || !knobs.faults.has('ambush') || chance(this.#random, 0.5)) return;
+    const successor = shard.nodes.find(({ id }) => id === to);
+    if (successor === undefined) return;
+    const [old, next] = [fleet.at(masterOf(shard).address), fleet.at(successor.address)];
+    const ambush = pick(this.#random, AMBUSHES);
+    time.after(between(this.#random, 0, AMBUSH_MS_MAX) * 1000, 'ambush', 0, () => {
+      if (this.#over) return;
+      trace.say(0, () => `ambush: ${ambush}`);
+      this.#strike(ambush, old, next);
+    });
+  }
+
+  #strike(ambush: (typeof AMBUSHES)[number], old: FleetNode, next: FleetNode): void {
+    const { members, crash, freeze } = this.#parts;
+    const leader = this.#parts.leader()?.id;
+    const everybody = [...members, ...this.#numbers(), ...this.#clients()];
+    switch (ambush) {
+      case 'crashLeader':
+        return leader === undefined ? undefined : crash(leader);
+      case 'freezeLeader':
+        return leader === undefined ? undefined : freeze(leader);
+      case 'cutLeader':
+        return leader === undefined ? undefined : this.#cut(this.#between([leader], [old.number]));
+      case 'killOld':
+        return this.#kill([old]);
+      case 'hangOld':
+        return this.#hang(old);
+      case 'isolateOld':
+        return this.#cut(this.#between(this.#some(everybody), [old.number]));
+      case 'killNew':
+        return this.#kill([next]);
+      case 'hangNew':
+        return this.#hang(next);
+      case 'isolateNew':
+        return this.#cut(this.#between(this.#some(everybody), [next.number]));
     }
   }
 
@@ -109,6 +174,8 @@ export class FleetNemesis {
         return operator.addReplica();
       case 'removeReplica':
         return operator.removeReplica();
+      case 'ambush':
+        return;
     }
   }
 

@@ -7,7 +7,7 @@ import type { Totals } from './sweep.ts';
 const TAIL_LINES = 80;
 
 /** Lines that say little of what the whole does: the disks, and messages of Raft. */
-const DETAIL = /^\s*[\d.]+ {2}\S+ {2}(?:disk |sends \{)/u;
+const DETAIL = /^\s*[\d.]+ {2}\S+ {2}(?:disk |sends \{|looked )/u;
 
 /** Whether a line of the event list is for whoever looks at the whole. */
 export function isTelling(line: string): boolean {

@@ -1,6 +1,7 @@
 // One seed from its beginning to its verdict: founding, faults for a while, healing, convergence within bounds.
 
 import { assert } from '../../../src/base/assert.ts';
+import type { ProbeResult } from '../../../src/control/observation.ts';
 import { failureWindowMs } from '../../../src/control/settings.ts';
 import type { MemberId } from '../../../src/raft/core/types.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
@@ -17,7 +18,7 @@ import { Member } from '../member.ts';
 import { Nemesis } from '../nemesis.ts';
 import { Network } from '../network.ts';
 import { Operator as GroupOperator } from '../operator.ts';
-import { chance, childRandom, exponential } from '../prng.ts';
+import { between, chance, childRandom, exponential } from '../prng.ts';
 import { Process } from '../process.ts';
 import { foundingBase, foundingMembers, listenToSteps, tickMs } from '../production.ts';
 import type { Surroundings } from '../surroundings.ts';
@@ -180,6 +181,8 @@ class Run {
       operator: this.#operator,
       members: this.#members.map(({ id }) => id),
       leader,
+      crash: (id) => this.#members.find((member) => member.id === id)?.crash(),
+      freeze: (id) => this.#freeze(id),
     });
     const clientParts = { seed, time, network, fleet, book: this.#book, thinkMs: this.#knobs.thinkMs };
     this.#clients = Array.from(
@@ -264,7 +267,7 @@ class Run {
     if (this.#violation !== null || latest === null) return;
     const lost = this.#book.lost();
     if (lost !== null) this.#violate('lost write', lost);
-    const unequal = unequalCopy(this.#fleet, latest);
+    const unequal = unequalCopy(this.#fleet, latest, this.#book.forced);
     if (unequal !== null) this.#violate('convergence', unequal);
   }
 
@@ -341,14 +344,21 @@ class Run {
         fleet: this.#fleet,
         network: this.#fleetNetwork,
         nowUs,
-        onLook: (observer, node, result, startedUs) =>
-          this.#evidence.noteLook(observer, node, { result, startedUs, endedUs: nowUs() }),
-        onPush: (node, push) => this.#topologies.checkPush(node, push),
-        onOutrun: (node) => {
-          const isMaster = this.#topologies.latest?.cluster.shards.some(
-            (shard) => masterOf(shard).address === node.address,
+        onLook: (observer, node, result, startedUs) => {
+          this.#trace.say(
+            observer,
+            () => `looked at ${node.name} from ${startedUs / 1000}: ${describeLook(result)}`,
           );
-          if (isMaster === true) this.#violate('committed topologies', `master ${node.name} is outrun`);
+          this.#evidence.noteLook(observer, node, { result, startedUs, endedUs: nowUs() });
+        },
+        onPush: (node, push) => {
+          this.#trace.say(0, () => `pushes v${push.version}${push.force ? ' by force' : ''} to ${node.name}`);
+          this.#topologies.checkPush(node, push);
+        },
+        onOutrun: (node) => {
+          const slot = this.#fleet.world.slots.find((each) => node.model.serves(each, this.#fleet.nowMs));
+          if (slot !== undefined)
+            this.#violate('committed topologies', `${node.name}, which serves slot ${slot}, is outrun`);
         },
       },
       onProposal: (proposal) => this.#proposed(proposal),
@@ -390,7 +400,10 @@ class Run {
     const manners = this.#manners.get(`${after.cluster.version}\n${setNodesText(after.cluster)}`) ?? [];
     for (const [shardIndex, next] of after.cluster.shards.entries()) {
       const shard = before.cluster.shards.find(({ id }) => id === next.id);
-      if (shard === undefined || masterOf(shard).id === masterOf(next).id) continue;
+      if (shard === undefined) continue;
+      if (shard.drain === null && next.drain !== null) this.#fleetNemesis.onChange(shard, next.drain.to);
+      if (masterOf(shard).id === masterOf(next).id) continue;
+      this.#fleetNemesis.onChange(shard, masterOf(next).id);
       const found = manners.find((each) => each.shardIndex === shardIndex);
       assert(found !== undefined, 'a master is only replaced by a leader that tells so');
       if (found.manner.isDrained) this.#switchovers += 1;
@@ -438,10 +451,26 @@ class Run {
     });
   }
 
+  #freeze(id: MemberId): void {
+    const started = this.#members.find((member) => member.id === id)?.process ?? null;
+    if (started === null || started.paused) return;
+    started.pause();
+    const pauseMs = between(this.#restarts, 0.1, 4) * this.#knobs.group.driver.electionTimeoutMs;
+    this.#time.after(pauseMs * 1000, 'resume', id, () => started.resume());
+  }
+
   #violate(invariant: string, text: string): void {
     this.#trace.say(0, () => `VIOLATION ${invariant}: ${text}`);
     this.#violation ??= `${invariant}: ${text}`;
   }
+}
+
+function describeLook(result: ProbeResult): string {
+  if (result.kind === 'failed') return result.error.message;
+  const { version, role, master, link, sequence } = result.report;
+  return role === 'master'
+    ? `master, v${version}, at ${sequence}`
+    : `replica of ${master}, link ${link}, v${version}, at ${sequence}`;
 }
 
 /** Every promise that the last event resolved has run to its end after one turn of the event loop. */

@@ -3,7 +3,7 @@
 import { allNodes, masterOf, replicasOf } from '../../../src/topology/cluster.ts';
 import { isCondemned, openPromotion } from '../../../src/topology/facts.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
-import type { Node, Shard } from '../../../src/topology/types.ts';
+import type { Node, Shard, ShardId } from '../../../src/topology/types.ts';
 import { BUMP_WRITE } from '../../unit/control/model/log.ts';
 import type { Fleet } from './fleet.ts';
 
@@ -46,12 +46,17 @@ function faultOf(
   return model.log.sequence === sequence ? null : `stands at ${model.log.sequence} of ${sequence}`;
 }
 
-/** The first replica of a settled fleet that is no copy of its master; null when all are. */
-export function unequalCopy(fleet: Fleet, { cluster }: ClusterRecord): string | null {
+/** The first replica of a settled fleet that is no copy of its master; null when all are. `forced`: shards in which a master was chosen by force. */
+export function unequalCopy(
+  fleet: Fleet,
+  { cluster }: ClusterRecord,
+  forced: ReadonlySet<ShardId>,
+): string | null {
   for (const shard of cluster.shards) {
     const master = fleet.at(masterOf(shard).address);
     const right = master.model.log.writes();
-    if (right.has(BUMP_WRITE)) return `${master.name} is a master and holds the key of an outrun`;
+    if (right.has(BUMP_WRITE) && !forced.has(shard.id))
+      return `${master.name} is a master and holds the key of an outrun`;
     for (const { address } of replicasOf(shard)) {
       const replica = fleet.at(address);
       const left = replica.model.log.writes();
