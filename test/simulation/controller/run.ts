@@ -205,14 +205,7 @@ class Run {
         error instanceof Error ? (error.stack ?? error.message) : String(error),
       );
     process.on('unhandledRejection', uncaught);
-    postThrough(
-      carrier({
-        channel: this.#channel,
-        topologies: this.#topologies,
-        nowUs: () => this.#time.nowUs,
-        onTold: (leader, observer, told) => this.#evidence.noteTold(leader, observer, told),
-      }),
-    );
+    postThrough(carrier({ channel: this.#channel }));
     try {
       await this.#play();
     } finally {
@@ -362,8 +355,11 @@ class Run {
         },
       },
       onProposal: (proposal) => this.#proposed(proposal),
-      onLead: () => {
+      onWord: (leader, observer, word) =>
+        this.#evidence.noteTold(leader, observer, { ...word, deliveredUs: nowUs() }),
+      onLead: (leader) => {
         this.#leaders += 1;
+        this.#evidence.noteLead(leader, nowUs());
       },
       nowUs,
     };
@@ -386,9 +382,9 @@ class Run {
       const against = isByItself ? this.#evidence.against(judged) : null;
       if (against !== null)
         this.#violate('evidence', `${this.#fleet.at(address).name} is replaced (${why}), but ${against}`);
-      const look = this.#evidence.lastAnswered(address, { leader: by.id, sinceUs: by.leadsSinceUs });
-      const foreignLook = this.#evidence.lastAnswered(address, null);
-      return { shardIndex, manner: { isDrained, isForced: by.byForce > 0, look, foreignLook } };
+      const look = this.#evidence.lastAnswered(address, by.id, by.leadsSinceUs);
+      const judgedMs = this.#evidence.lastJudgedMs(address, by.id, by.leadsSinceUs);
+      return { shardIndex, manner: { isDrained, isForced: by.byForce > 0, look, judgedMs } };
     });
     if (manners.length > 0) this.#manners.set(`${next.version}\n${setNodesText(next)}`, manners);
   }
