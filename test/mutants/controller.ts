@@ -102,21 +102,6 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, Mutant>> = {
       },
     ],
   },
-  'words-never-age': {
-    bug: 'what another member saw of a node counts for ever',
-    edits: [
-      {
-        file: EVIDENCE,
-        find: `kind !== 'ownFault' && ageMs <= ageMsMax`,
-        replace: `kind !== 'ownFault' && ageMs <= Math.max(ageMsMax, Infinity)`,
-      },
-      {
-        file: 'src/control/node-memory.ts',
-        find: '.filter(({ askedAtMs }) => askedAtMs >= sinceMs)',
-        replace: '.filter(({ askedAtMs }) => askedAtMs < Infinity)',
-      },
-    ],
-  },
   'one-missed-look': {
     bug: 'a master is down as soon as one look at it was missed',
     edits: [
