@@ -278,12 +278,19 @@ export class FleetNemesis {
     });
   }
 
+  /** Replicas that hear of changes and do not apply them. */
   #stick(node: FleetNode): void {
-    node.model.isStuck = true;
+    const place = this.#placeOf(node);
+    const isMaster = place !== null && place.master === node && place.replicas.length > 0;
+    const stuck = isMaster ? this.#some(place.replicas) : [node];
     // Long enough for a leader to have seen and written it down.
-    this.#undo('unstuck', this.#durationMs() + between(this.#random, 0, 8000), () => {
-      node.model.isStuck = false;
-    });
+    const afterMs = this.#durationMs() + between(this.#random, 0, 8000);
+    for (const { model } of stuck) {
+      model.isStuck = true;
+      this.#undo('unstuck', afterMs, () => {
+        model.isStuck = false;
+      });
+    }
   }
 
   #slow(node: FleetNode): void {
