@@ -46,7 +46,10 @@ const HUNTS: Readonly<Record<Part, Hunt>> = {
     mutants: CONTROLLER_MUTANTS,
     script: 'simulate-controller.ts',
     seeds: 3000,
-    rounds: () => [[]],
+    rounds: (name) => {
+      const first = CONTROLLER_MUTANTS[name]?.from;
+      return [first === undefined ? [] : ['--from', String(first)]];
+    },
     found: /^seed (\d+): (.*)$/mu,
   },
 };

@@ -11,7 +11,12 @@ const SUPERVISOR = 'src/leader/supervisor.ts';
 const TARGET = 'src/control/target.ts';
 const WITNESS = 'src/witness/witness.ts';
 
-export const CONTROLLER_MUTANTS: Readonly<Record<string, Mutant>> = {
+interface ControllerMutant extends Mutant {
+  /** Where the hunt begins: it takes thousands of seeds to find a rare one again. */
+  readonly from?: number;
+}
+
+export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
   'pushed-before-committed': {
     bug: 'a supervisor takes a change over when it proposes it, and pushes it although it was not committed',
     edits: [
@@ -166,6 +171,7 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, Mutant>> = {
     ],
   },
   'behind-is-forgotten': {
+    from: 3085,
     bug: 'a new leader takes a replica that was written down as behind for one that keeps up, as soon as it sees its link',
     edits: [
       {

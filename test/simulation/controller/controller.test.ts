@@ -7,8 +7,8 @@ import { describeFailure } from './report.ts';
 import { runSeed } from './run.ts';
 import { sweep } from './sweep.ts';
 
-/** Some twenty seconds on one slow core. */
-const SHARE = 60;
+/** About ten seconds of one core. */
+const SHARE = 40;
 
 const REPEATED = [7001, 7002, 7003, 7004, 7005, 7006];
 
