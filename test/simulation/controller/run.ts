@@ -100,7 +100,7 @@ class Run {
     const slots = splitSlotsEvenly(shards).flatMap(({ start }) => [start, start + 7] as Slot[]);
     const onPlaced = (node: FleetNode): void => {
       topologies.checkMasters(node);
-      this.#nemesis.onPlaced(node);
+      this.#nemesis.ambush.onPlaced(node);
     };
     const fleet = new Fleet({ seed, time, trace, network, slots, syncMsMax, onPlaced });
     for (let count = 0; count < shards * nodes; count += 1) fleet.add();
@@ -114,7 +114,7 @@ class Run {
       trace,
       violate,
       nowUs,
-      onChange: (shard, to) => this.#nemesis.onChange(shard, to),
+      onChange: (shard, to) => this.#nemesis.ambush.onChange(shard, to),
     });
     this.#group = new Group({
       seed,
@@ -287,7 +287,7 @@ class Run {
       onLead: (leader) => {
         this.#leaders += 1;
         this.#evidence.noteLead(leader, nowUs());
-        this.#nemesis.onLead();
+        this.#nemesis.ambush.onLead();
       },
       nowUs,
     };
