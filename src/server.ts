@@ -320,6 +320,7 @@ function createMember(
     leaderWait,
     backups: openBackups(registry, driver, { clock: systemClock, logger }),
     clusters: registry,
+    policies: registry.policies,
     inspector: {
       inspect: (endpoint) => inspecting.inspect(endpoint, INSPECT_DEADLINE_MS),
       clusterNodes: (endpoint) => inspecting.clusterNodes(endpoint, INSPECT_DEADLINE_MS),

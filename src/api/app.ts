@@ -20,6 +20,7 @@ import { insightRoutes, staleInsightRoutes } from './routes/insight.ts';
 import { migrationRoutes } from './routes/migrations.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
+import { policyRoutes } from './routes/policies.ts';
 import { groupChangeRoutes, groupRoutes } from './routes/group.ts';
 import { shardRoutes } from './routes/shards.ts';
 
@@ -42,6 +43,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .route(API, clusterRoutes(taking))
     .route(API, shardRoutes(taking))
     .route(API, nodeRoutes(taking))
+    .route(API, policyRoutes(dependencies))
     .route(API, migrationRoutes(dependencies))
     .route(API, groupChangeRoutes(dependencies))
     .route(API, insightRoutes(dependencies))

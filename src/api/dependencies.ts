@@ -14,6 +14,7 @@ import type {
   Insight,
   LeaderWait,
   NodeInspector,
+  Policies,
   RequestMetrics,
 } from './ports.ts';
 
@@ -23,6 +24,7 @@ export interface ApiDependencies {
   readonly groupChanges: GroupChanges;
   readonly backups: Backups;
   readonly clusters: Clusters;
+  readonly policies: Policies;
   readonly inspector: NodeInspector;
   readonly failovers: Failovers;
   readonly attention: Attention;

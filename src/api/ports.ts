@@ -9,6 +9,7 @@ import type { NodeEndpoint } from '../control/node-commands.ts';
 import type { NodeError, SourceJob, TargetJob } from '../control/observation.ts';
 import type { ClusterStatus } from '../control/status.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
+import type { ClusterPolicy, GroupPolicy } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Name, NodeAddress, NodeId, NodeRole, Slot } from '../topology/types.ts';
 
@@ -129,6 +130,18 @@ export interface Clusters {
     change?: { readonly facts?: ClusterFacts },
   ): Promise<Result<void, ChangeError>>;
   deleteCluster(record: ClusterRecord): Promise<Result<void, ChangeError>>;
+}
+
+/** What people want of the automation. Reads are local: call `Clusters.linearize` first. No call rejects. */
+export interface Policies {
+  ofCluster(place: ClusterPlace): ClusterPolicy;
+  ofGroup(): GroupPolicy;
+  /** Puts what `change` makes of the newest one in its place; `change` may be called again. */
+  changeCluster(
+    place: ClusterPlace,
+    change: (policy: ClusterPolicy) => ClusterPolicy,
+  ): Promise<Result<void, ChangeError>>;
+  changeGroup(change: (policy: GroupPolicy) => GroupPolicy): Promise<Result<void, ChangeError>>;
 }
 
 /** What a node says about itself before it is taken into a cluster. */

@@ -141,15 +141,15 @@ function candidatesOf(shard: Shard, preferred: NodeId | null): readonly Node[] {
 }
 
 function properCandidate(situation: Situation, shard: Shard, choice: HandChoice): Result<Candidate, string> {
-  const vacancy = { ...vacancyOf(situation, shard), sinceMs: choice.askedAtMs };
-  const all = candidatesOf(shard, choice.preferred).map((node): Judged => {
-    const view = viewOf(situation, node.id);
-    const unusable = unusableReason(situation, view, choice);
-    return unusable === null
-      ? judged(situation, vacancy, node)
-      : { view, verdict: { kind: 'refused', why: unusable } };
+  const { askedAtMs, preferred, floor } = choice;
+  const vacancy = { ...vacancyOf(situation, shard), sinceMs: askedAtMs, preferred };
+  const all = candidatesOf(shard, preferred).map((node): Judged => {
+    const found = judged(situation, vacancy, node);
+    const unusable = unusableReason(situation, found.view, choice);
+    const verdict = unusable === null ? found.verdict : ({ kind: 'refused', why: unusable } as const);
+    return { view: found.view, verdict, rank: found.rank };
   });
-  const election = elect(all);
+  const election = elect(all, floor !== null);
   switch (election.kind) {
     case 'elected':
       return ok(election.candidate);
@@ -205,7 +205,7 @@ export function isCatchingUp(situation: Situation, choice: HandChoice): boolean 
 
 /** By force: whatever answers under its own id, a proven copy before an unproven one, then the furthest. */
 function forcedCandidate(situation: Situation, shard: Shard, choice: HandChoice): Result<Candidate, string> {
-  const vacancy = { ...vacancyOf(situation, shard), sinceMs: choice.askedAtMs };
+  const vacancy = { ...vacancyOf(situation, shard), sinceMs: choice.askedAtMs, isForced: true };
   const usable = candidatesOf(shard, choice.preferred).flatMap((node): readonly Candidate[] => {
     const { view, verdict } = judged(situation, vacancy, node);
     const { report } = view;

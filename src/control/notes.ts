@@ -16,6 +16,7 @@ import type { Draft } from './failover.ts';
 import { isLivingLink, lagBehind } from './link.ts';
 import { isFresh } from './sight.ts';
 import { type NodeView, type Situation, masterView, nodeName, viewOf } from './situation.ts';
+import { wasLinkedUntilLastSight } from './standing.ts';
 import { MET_STRANGER, isRemade } from './target.ts';
 
 /** Positions that only moved on are written down this often at most: what a restart of the whole group may not know. */
@@ -188,8 +189,12 @@ function absentSight(
   return isLost ? { ...facts, following: null } : null;
 }
 
-/** A link counts as lost, and a replica as behind, only when the master answered after that was first seen: else the master may be what was lost. */
-function linkTo(situation: Situation, { report, memory, facts }: NodeView, master: NodeView): NodeId | null {
+/**
+ * A link counts as lost, and a replica as behind, only when the master answered after that was first seen: else the master may be what was lost, and
+ * one that lived until then is written down also afterwards, for whoever leads by the time it is replaced.
+ */
+function linkTo(situation: Situation, view: NodeView, master: NodeView): NodeId | null {
+  const { report, memory, facts } = view;
   const isLiving = report !== null && isLivingLink(report, situation.settings);
   const lag = lagBehind(master.memory.positions, report?.sequence ?? 0);
   // Whether it keeps up with a master nobody could look at is not known.
@@ -197,5 +202,7 @@ function linkTo(situation: Situation, { report, memory, facts }: NodeView, maste
   const isBehind = lag.kind === 'known' && (lag.isOld || lag.count > situation.settings.lagMax);
   if (isLiving && !isBehind) return masterOf(master.shard).id;
   const lostAtMs = isLiving ? (memory.look?.startedAtMs ?? Infinity) : (memory.unlinked?.atMs ?? Infinity);
-  return isFresh(master, lostAtMs) && master.loss === null ? null : facts.following;
+  if (isFresh(master, lostAtMs) && master.loss === null) return null;
+  const wasLiving = !isLiving && master.loss === null && wasLinkedUntilLastSight(situation, view, master);
+  return wasLiving ? master.node.id : facts.following;
 }

@@ -8,6 +8,7 @@ import type { Observer } from '../control/evidence.ts';
 import type { Explanation } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
+import type { Census } from '../control/sight.ts';
 import type { ControlSettings } from '../control/settings.ts';
 import type { ClusterRecord } from '../topology/record.ts';
 import type { Name } from '../topology/types.ts';
@@ -150,17 +151,29 @@ export class Leadership {
       gone.delete(key);
       const supervisor = this.#supervisors.get(key);
       if (supervisor === undefined) this.#begin(key, record);
-      else supervisor.recordChanged(record);
+      else {
+        supervisor.recordChanged(record);
+        supervisor.policiesChanged();
+      }
     }
     for (const key of gone) this.#end(key);
   }
 
   #begin(key: string, record: ClusterRecord): void {
     const onBetterPlaced = (observers: ReadonlySet<Observer>): void => this.#vantage.notice(observers);
-    const context = { ...this.#ports, term: this.term, onBetterPlaced };
+    const context = { ...this.#ports, term: this.term, onBetterPlaced, census: () => this.#census() };
     const supervisor = new Supervisor(record, context, this.#options);
     this.#supervisors.set(key, supervisor);
     supervisor.start();
+  }
+
+  #census(): Census {
+    let [nodes, missed] = [0, 0];
+    for (const { count } of this.#supervisors.values()) {
+      nodes += count.nodes;
+      missed += count.missed;
+    }
+    return { nodes, missed };
   }
 
   #end(key: string): void {

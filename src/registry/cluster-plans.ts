@@ -4,13 +4,16 @@ import { type Result, err, ok } from '../base/result.ts';
 import type { Store, StoredValue } from '../store/types.ts';
 import { allNodes } from '../topology/cluster.ts';
 import { type ClusterFacts, factsFor } from '../topology/facts.ts';
+import { policyFor } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, NodeAddress, NodeId } from '../topology/types.ts';
 import type { Planned, TransactionPlan } from './committer.ts';
 import { encodeFacts } from './facts-codec.ts';
 import { DRAIN_LEVEL, levelNeededBy, STORED_FACTS_LEVEL } from './feature-level.ts';
 import type { JoinedRecords } from './joined-records.ts';
-import { addressKey, clusterKey, factsKey, namespaceKey } from './keys.ts';
+import type { PolicyStamp } from './policies.ts';
+import { addressKey, clusterKey, factsKey, namespaceKey, policyKey } from './keys.ts';
+import { decodeClusterPolicy, encodeClusterPolicy } from './policy-codec.ts';
 import { decodeClaim, encodeClaim, encodeCluster } from './record-codec.ts';
 
 export interface ClusterPlansParts {
@@ -34,6 +37,8 @@ export interface Replacement {
   readonly next: Cluster;
   /** In step with `next`; null to leave them as they are. */
   readonly facts: ClusterFacts | null;
+  /** Policies that have to be as they were. */
+  readonly underPolicies: PolicyStamp;
 }
 
 /** What a part of a plan adds to it. */
@@ -91,20 +96,28 @@ export class ClusterPlans {
     if (!facts.ok) return facts;
     const written = next === record.cluster ? ok([]) : this.#write(place, next);
     if (!written.ok) return written;
+    const policy = this.#forgetPolicy(change);
+    if (!this.#areUnchanged(change.underPolicies)) return err({ kind: 'conflict' });
     return ok({
-      compare: [current.value, ...facts.value.compare, ...claims.value.compare],
-      put: [...written.value, ...facts.value.put, ...claims.value.put],
+      compare: [
+        current.value,
+        ...facts.value.compare,
+        ...(policy.compare.length === 0 ? change.underPolicies : policy.compare),
+        ...claims.value.compare,
+      ],
+      put: [...written.value, ...facts.value.put, ...policy.put, ...claims.value.put],
       remove: [...before].filter((address) => !after.has(address)).map(addressKey),
     });
   }
 
-  /** Refused with `missing` or `conflict`. Whatever is stored of its facts goes too: nobody writes them without comparing the cluster. */
+  /** Refused with `missing` or `conflict`. Its facts and its policy go too: nobody writes them without comparing the cluster. */
   delete(record: ClusterRecord): Planned {
     const place = { namespace: record.namespace, cluster: record.cluster.name };
     const current = this.#current(place, record);
     if (!current.ok) return current;
     const claims = addressesOf(record.cluster).map(addressKey);
-    return ok({ compare: [current.value], put: [], remove: [clusterKey(place), factsKey(place), ...claims] });
+    const remove = [clusterKey(place), factsKey(place), policyKey(place), ...claims];
+    return ok({ compare: [current.value], put: [], remove });
   }
 
   /** Whether the group is at a level at which facts are stored. */
@@ -154,6 +167,20 @@ export class ClusterPlans {
     if (stored === null || idsOf(record.cluster).every((id) => staying.has(id))) return NOTHING;
     const facts = factsFor(this.#records.storedFacts(stored), next);
     return { compare: [revisionOf(stored)], put: [{ key: stored.key, value: encodeFacts(facts) }] };
+  }
+
+  #areUnchanged(stamp: PolicyStamp): boolean {
+    return stamp.every(({ key, revision }) => (this.#store.get(key)?.revision ?? 0) === revision);
+  }
+
+  /** What was wanted of nodes that leave is forgotten with them. */
+  #forgetPolicy({ place, record, next }: Replacement): Part {
+    const stored = this.#store.get(policyKey(place));
+    if (stored === null || next === record.cluster) return NOTHING;
+    const policy = decodeClusterPolicy(stored);
+    const rest = policyFor(policy, next);
+    if (rest === policy) return NOTHING;
+    return { compare: [revisionOf(stored)], put: [{ key: stored.key, value: encodeClusterPolicy(rest) }] };
   }
 
   /**

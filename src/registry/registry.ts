@@ -11,15 +11,17 @@ import { Committer, type CommitterOptions, type Planned } from './committer.ts';
 import { JoinedRecords } from './joined-records.ts';
 import {
   addressKey,
+  changedPlaceOf,
   clusterKey,
   clusterOf,
   clustersPrefix,
   factsKey,
+  GROUP_POLICY_KEY,
   NAMESPACE_PREFIX,
   namespaceKey,
   namespaceOf,
-  placeOf,
 } from './keys.ts';
+import { Policies, type PolicyStamp } from './policies.ts';
 import { decodeClaim, encodeNamespace } from './record-codec.ts';
 import type { RegistryChange } from './types.ts';
 
@@ -33,6 +35,8 @@ export interface ReplaceOptions {
   readonly facts?: ClusterFacts;
   /** The fence: nothing is proposed unless this member leads exactly that term. */
   readonly term?: number;
+  /** The change is made only if people still want what they wanted then. */
+  readonly underPolicies?: PolicyStamp;
 }
 
 /**
@@ -41,6 +45,8 @@ export interface ReplaceOptions {
  * records of a later release (`UnreadableRecordError`).
  */
 export class Registry {
+  /** What people want of the automation. */
+  readonly policies: Policies;
   readonly #store: Store;
   readonly #records: JoinedRecords;
   readonly #plans: ClusterPlans;
@@ -55,6 +61,7 @@ export class Registry {
     this.#records = new JoinedRecords(options.store);
     this.#plans = new ClusterPlans({ ...options, records: this.#records });
     this.#committer = new Committer(options);
+    this.policies = new Policies({ ...options, committer: this.#committer });
   }
 
   /** Resolves once reads here contain everything acknowledged before the call. */
@@ -62,14 +69,14 @@ export class Registry {
     return this.#store.linearize(this.#deadlineMs);
   }
 
-  /** Calls `listener` synchronously after each applied change of clusters; of their facts alone it does not hear. Returns the way to stop. */
+  /** Calls `listener` synchronously after each applied change of clusters or policies; of facts alone it does not hear. Returns the way to stop. */
   watch(listener: (change: RegistryChange) => void): () => void {
     return this.#store.watch((change) => {
-      if (change.kind === 'replaced') {
+      if (change.kind === 'replaced' || change.keys.includes(GROUP_POLICY_KEY)) {
         listener({ kind: 'replaced' });
         return;
       }
-      const clusters = change.keys.map(placeOf).filter((place) => place !== null);
+      const clusters = change.keys.map(changedPlaceOf).filter((place) => place !== null);
       if (clusters.length > 0) listener({ kind: 'clusters', clusters });
     });
   }
@@ -150,18 +157,18 @@ export class Registry {
   /**
    * Puts `next` in the place of `record`, taking and releasing addresses with it, and `facts` in the place of what is known of its copies,
    * in one transaction. With `record.cluster` itself as `next` only the facts change. Fails with `missing`, `conflict` (changed since
-   * `record` was read; facts count only if some are given), `addressTaken` or `featureLevel`.
+   * `record` was read; facts and policies count only if some are given), `addressTaken` or `featureLevel`.
    */
   replaceCluster(
     record: ClusterRecord,
     next: Cluster,
-    { facts, term }: ReplaceOptions = {},
+    { facts, term, underPolicies = [] }: ReplaceOptions = {},
   ): Promise<Result<void, ChangeError>> {
     assert(next.name === record.cluster.name, 'a cluster keeps its name');
     assert(next.version >= record.cluster.version, 'the version of a cluster never goes down');
     const place = { namespace: record.namespace, cluster: next.name };
     const nextFacts = facts === undefined ? null : factsFor(facts, next);
-    const change: Replacement = { place, record, next, facts: nextFacts };
+    const change: Replacement = { place, record, next, facts: nextFacts, underPolicies };
     return nextFacts === null || this.#plans.storesFacts
       ? this.#replace(change, term ?? null)
       : this.#replaceAlone(change, term ?? null);

@@ -12,6 +12,7 @@ import { readCluster } from '../change-cluster.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { ApiError, missing } from '../errors.ts';
 import { shardParam } from '../parse.ts';
+import { renderAutomation, renderWish } from './policies.ts';
 import { clusterPath } from './clusters.ts';
 import { shardOf } from './shards.ts';
 
@@ -67,6 +68,10 @@ function renderStatus(status: ClusterStatus): unknown {
     cluster: status.cluster,
     version: status.version,
     converged: status.isConverged,
+    automation: {
+      ...renderAutomation(status.automation?.automation ?? null),
+      by: status.automation?.by ?? null,
+    },
     nodes: status.nodes.map((node) => renderNodeStatus(node)),
     problems: status.problems.map(({ kind, severity, title, detail, remedy, shardIndex, node, address }) => ({
       kind,
@@ -103,6 +108,9 @@ function renderNodeStatus({
     behind: rest.behind,
     last_look_age_ms: seen === null ? null : Math.round(seen.ageMs),
     error: rest.error,
+    failover_priority: rest.policy.failoverPriority,
+    zone: rest.policy.zone,
+    maintenance: rest.policy.maintenance === null ? null : renderWish(rest.policy.maintenance),
     converged: rest.isConverged,
     witnesses: rest.witnesses.map(({ by, saw, ageMs }) => ({ by, saw, age_ms: Math.round(ageMs) })),
   };

@@ -1,4 +1,4 @@
-// Nodes of a shard: create, list, delete; their passwords.
+// Nodes of a shard: create, list, delete; their passwords, priorities and zones.
 
 import { type Context, Hono } from 'hono';
 
@@ -7,6 +7,7 @@ import { isFormerMember, type Newcomer, type Standing, standingOfReplica } from 
 import { addNode, removeNode } from '../../topology/change-nodes.ts';
 import { findNode, masterOf } from '../../topology/cluster.ts';
 import { factsFor, openPromotion, UNSEEN_NODE, withNodeFacts } from '../../topology/facts.ts';
+import { nodePolicy, withNodePolicy } from '../../topology/policy.ts';
 import { newNodeId, parseNodeId, parseRole } from '../../topology/node.ts';
 import type { Cluster, Node, NodeId } from '../../topology/types.ts';
 import { admitReplica, seeNewcomers, waivesChecks } from '../admission/admit.ts';
@@ -14,12 +15,12 @@ import { answer, answerChange } from '../answers.ts';
 import { readBody, readNoBody } from '../body.ts';
 import { changed, changeRecord, readCluster } from '../change-cluster.ts';
 import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../dependencies.ts';
-import { ApiError, missing } from '../errors.ts';
-import { nodeAddress, shardParam, valid } from '../parse.ts';
+import { ApiError, badRequest, missing } from '../errors.ts';
+import { nodeAddress, settled, shardParam, valid } from '../parse.ts';
 import { storePassword } from '../passwords.ts';
 import type { NodeInspector } from '../ports.ts';
 import { renderNode } from '../render.ts';
-import { createNodeBody, passwordBody } from '../schemas/bodies.ts';
+import { changeNodeBody, createNodeBody } from '../schemas/bodies.ts';
 import { clusterPath } from './clusters.ts';
 import { shardOf } from './shards.ts';
 
@@ -40,7 +41,7 @@ export function nodeRoutes(dependencies: TakingDependencies): Hono {
       return answer(context, { nodes: shardOf(cluster, index).nodes.map((node) => renderNode(node)) });
     })
     .post(NODES, (context) => create(dependencies, context))
-    .patch(`${NODES}/:node`, (context) => changePassword(dependencies, context))
+    .patch(`${NODES}/:node`, (context) => changeNode(dependencies, context))
     .delete(`${NODES}/:node`, async (context) => {
       await readNoBody(context);
       const index = shardParam(context);
@@ -122,16 +123,29 @@ async function sequenceOf(
   return inspection.ok ? inspection.value.sequence : null;
 }
 
-async function changePassword(dependencies: ApiDependencies, context: Context): Promise<Response> {
+async function changeNode(dependencies: ApiDependencies, context: Context): Promise<Response> {
   const index = shardParam(context);
   const id = parseNodeId(context.req.param('node') ?? '');
   if (!id.ok) throw missing();
-  const { password, force } = await readBody(context, passwordBody);
+  const { password, force, failover_priority: priority, zone } = await readBody(context, changeNodeBody);
+  if (password === undefined && priority === undefined && zone === undefined)
+    throw badRequest('expected at least one of "password", "failover_priority" and "zone"');
   const path = clusterPath(context);
   const { cluster } = await readCluster(dependencies.clusters, path);
   const nodes = shardOf(cluster, index).nodes.filter((node) => node.id === id.value);
   if (nodes.length === 0) throw missing();
-  const change = { nodes, password: new Secret(password), isForced: force };
-  await storePassword(dependencies, path, { ...change, abandoned: context.req.raw.signal });
+  if (password !== undefined) {
+    const change = { nodes, password: new Secret(password), isForced: force };
+    await storePassword(dependencies, path, { ...change, abandoned: context.req.raw.signal });
+  }
+  if (priority !== undefined || zone !== undefined) {
+    settled(
+      await dependencies.policies.changeCluster(path, (policy) => {
+        const before = nodePolicy(policy, id.value);
+        const failoverPriority = priority ?? before.failoverPriority;
+        return withNodePolicy(policy, id.value, { ...before, failoverPriority, zone: zone ?? before.zone });
+      }),
+    );
+  }
   return answer(context, 'ok');
 }

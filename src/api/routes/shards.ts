@@ -4,7 +4,7 @@ import { type Context, Hono } from 'hono';
 
 import { unreachable } from '../../base/assert.ts';
 import { Secret } from '../../base/secret.ts';
-import type { FailoverRefusal } from '../../control/failover-request.ts';
+import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../../control/failover-request.ts';
 import { addShard, removeShard } from '../../topology/change-nodes.ts';
 import { addSlots, removeSlots } from '../../topology/change-slots.ts';
 import { factsFor } from '../../topology/facts.ts';
@@ -115,14 +115,24 @@ async function failover({ clusters, failovers }: ApiDependencies, context: Conte
     if (!plan.ok) throw failoverRefusal(plan.error);
     return answer(context, { plan: renderPlan(plan.value) });
   }
-  const outcome = await failovers.failover(request);
-  if (!outcome.ok) throw failoverRefusal(outcome.error);
-  const { newMaster, warning } = outcome.value;
+  const { newMaster, warning } = await failOver({ failovers }, request);
   return answerChange(context, {
     word: { new_master_id: newMaster, ...(warning === null ? {} : { warning }) },
     object: { shard: shardAfter(clusters, path, shardIndex) },
     status: 200,
   });
+}
+
+/** Throws the answer when it is refused, with `hint` behind the reason. */
+export async function failOver(
+  { failovers }: Pick<ApiDependencies, 'failovers'>,
+  request: FailoverRequest,
+  { hint }: { readonly hint?: string } = {},
+): Promise<FailoverDone> {
+  const outcome = await failovers.failover(request);
+  if (outcome.ok) return outcome.value;
+  const refusal = failoverRefusal(outcome.error);
+  throw hint === undefined ? refusal : new ApiError(refusal.code, `${refusal.message}; ${hint}`);
 }
 
 /**

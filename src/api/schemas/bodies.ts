@@ -2,6 +2,12 @@
 
 import { z } from 'zod';
 
+import {
+  FAILOVER_MODES,
+  FAILOVER_PRIORITY_MAX,
+  REASON_LENGTH_MAX,
+  ZONE_LENGTH_MAX,
+} from '../../topology/policy.ts';
 import { SLOT_COUNT } from '../../topology/types.ts';
 
 /**
@@ -77,10 +83,51 @@ export const createNodeBody = z.object({ addr: text, role: text.default('slave')
 /** `force` stores a password also where a node that answers refuses it. */
 export const passwordBody = z.object({ password: text, force: wish }, OBJECT);
 
+/** At least one of the three, which `PATCH` of a node sees to. */
+export const changeNodeBody = z.object(
+  {
+    password: z.string('expected text').optional(),
+    force: wish,
+    failover_priority: z
+      .int('expected a whole number')
+      .min(0, 'expected 0 (never takes over by itself) or more')
+      .max(FAILOVER_PRIORITY_MAX, `expected at most ${FAILOVER_PRIORITY_MAX}`)
+      .optional(),
+    zone: z
+      .string('expected text')
+      .regex(/^[\w.:/-]*$/, 'expected letters, digits and the signs . _ : / -')
+      .max(ZONE_LENGTH_MAX, `expected at most ${ZONE_LENGTH_MAX} characters`)
+      .optional(),
+  },
+  OBJECT,
+);
+
 export const failoverBody = z.object(
   { preferred_node_id: z.string('expected a node id').optional(), force: wish, dry_run: wish },
   OBJECT,
 );
+
+/** A time until which something is wanted; its form is checked where it is read. */
+const until = z.string('expected a time with its zone, such as "2026-01-31T12:00:00Z"').optional();
+
+const reason = z
+  .string('expected text')
+  .max(REASON_LENGTH_MAX, `expected at most ${REASON_LENGTH_MAX} characters`)
+  .default('');
+
+/** What is wanted of automatic failovers. */
+export const automationBody = z.object(
+  {
+    failover: z.enum(FAILOVER_MODES, 'expected "on", "dry-run" or "paused"'),
+    until,
+    reason,
+    ignore_mass_failure: wish,
+  },
+  OBJECT,
+);
+
+/** `force`: a master that nobody takes over from goes into maintenance as it is. */
+export const maintenanceBody = z.object({ until, reason, force: wish }, OBJECT);
 
 const flag = z.union(
   [z.boolean(), z.enum(['true', 'false']).transform((word) => word === 'true')],

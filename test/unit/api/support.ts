@@ -187,6 +187,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
         },
       },
       clusters: registry,
+      policies: registry.policies,
       inspector: fleet,
       failovers: {
         failover: (request) => api.failover(request),

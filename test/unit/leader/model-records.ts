@@ -2,7 +2,13 @@
 
 import type { Clock } from '../../../src/base/clock.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
-import type { ClusterRecords } from '../../../src/leader/ports.ts';
+import type { ClusterRecords, PolicyRecords, PolicyStamp } from '../../../src/leader/ports.ts';
+import {
+  type ClusterPolicy,
+  type GroupPolicy,
+  NO_CLUSTER_POLICY,
+  NO_GROUP_POLICY,
+} from '../../../src/topology/policy.ts';
 import { type ChangeError, type ClusterRecord, clusterRecord } from '../../../src/topology/record.ts';
 import { type ClusterFacts, initialFacts } from '../../../src/topology/facts.ts';
 import type { Cluster, Name } from '../../../src/topology/types.ts';
@@ -14,9 +20,28 @@ interface Change {
   readonly facts?: ClusterFacts;
 }
 
+/** What people want, as a test sets it. */
+export class ModelPolicies implements PolicyRecords {
+  group: GroupPolicy = NO_GROUP_POLICY;
+  cluster: ClusterPolicy = NO_CLUSTER_POLICY;
+
+  ofGroup(): GroupPolicy {
+    return this.group;
+  }
+
+  ofCluster(): ClusterPolicy {
+    return this.cluster;
+  }
+
+  stamp(): PolicyStamp {
+    return [];
+  }
+}
+
 export class ModelRecords implements ClusterRecords {
   term = 1;
   storesDrains = true;
+  readonly policies = new ModelPolicies();
   /** The next commits end like this instead, oldest first; `unknown` ones are applied all the same. */
   readonly nextErrors: ChangeError[] = [];
   readonly history: Cluster[] = [];
@@ -44,6 +69,11 @@ export class ModelRecords implements ClusterRecords {
     this.#records.set(`${namespace}/${cluster.name}`, clusterRecord(record));
     if (!isClusterChanged) return;
     this.history.push(cluster);
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** What people want has changed. */
+  changed(): void {
     for (const listener of this.#listeners) listener();
   }
 

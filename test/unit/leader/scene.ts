@@ -26,6 +26,9 @@ export const OPTIONS: LeadershipOptions = {
   restartGraceMs: 600_000,
   lagMax: 1000,
   switchoverTimeoutMs: 2000,
+  coolDownMs: 0,
+  aliveSizeMin: 10,
+  failureRatioMax: 0.6,
 };
 
 export interface LogLine {
