@@ -87,11 +87,11 @@ export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
 /**
  * Who may have handed slots over to a master that was in its place before and came back bare, without a loss that is known: another master that was
  * not looked at since, or hangs, and then goes on turning its clients away to it. One whose process is gone has forgotten what it did (facts
- * section 5.2). Null when there is none.
+ * section 5.2), and to a newcomer nobody has handed anything over. Null when there is none.
  */
 export function maySourceOf({ cluster, views }: Situation, bare: NodeView): NodeView | null {
-  const { bareSinceMs } = bare.memory;
-  if (!isEmptied(bare) || bare.loss !== null || bare.facts.seenAtSeconds === 0) return null;
+  const { bareSinceMs, isNewcomer } = bare.memory;
+  if (!isEmptied(bare) || bare.loss !== null || isNewcomer || bare.facts.seenAtSeconds === 0) return null;
   for (const shard of cluster.shards) {
     const other = views.get(masterOf(shard).id);
     if (other === undefined || other.node.id === bare.node.id) continue;
