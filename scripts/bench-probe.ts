@@ -195,6 +195,7 @@ function recordsOf(clusters: readonly Cluster[]): ClusterRecords {
   }));
   return {
     storesDrains: true,
+    tell: () => Promise.resolve({ ok: true, value: undefined }),
     policies: { ofGroup: () => NO_GROUP_POLICY, ofCluster: () => NO_CLUSTER_POLICY, stamp: () => [] },
     allClusters: () => records,
     getCluster: (_, name) => records.find((record) => record.cluster.name === name) ?? null,

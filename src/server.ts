@@ -321,6 +321,7 @@ function createMember(
     backups: openBackups(registry, driver, { clock: systemClock, logger }),
     clusters: registry,
     policies: registry.policies,
+    events: registry.events,
     inspector: {
       inspect: (endpoint) => inspecting.inspect(endpoint, INSPECT_DEADLINE_MS),
       clusterNodes: (endpoint) => inspecting.clusterNodes(endpoint, INSPECT_DEADLINE_MS),

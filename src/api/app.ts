@@ -15,6 +15,7 @@ import { ClientLeftError, RequestBodies } from './request-bodies.ts';
 import { RouteIndex } from './route-table.ts';
 import { backupRoutes } from './routes/backup.ts';
 import { clusterRoutes } from './routes/clusters.ts';
+import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
 import { insightRoutes, staleInsightRoutes } from './routes/insight.ts';
 import { migrationRoutes } from './routes/migrations.ts';
@@ -44,6 +45,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .route(API, shardRoutes(taking))
     .route(API, nodeRoutes(taking))
     .route(API, policyRoutes(dependencies))
+    .route(API, eventRoutes(dependencies))
     .route(API, migrationRoutes(dependencies))
     .route(API, groupChangeRoutes(dependencies))
     .route(API, insightRoutes(dependencies))

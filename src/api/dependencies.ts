@@ -8,6 +8,7 @@ import type {
   Attention,
   Backups,
   Clusters,
+  Events,
   Failovers,
   GroupChanges,
   GroupView,
@@ -25,6 +26,7 @@ export interface ApiDependencies {
   readonly backups: Backups;
   readonly clusters: Clusters;
   readonly policies: Policies;
+  readonly events: Events;
   readonly inspector: NodeInspector;
   readonly failovers: Failovers;
   readonly attention: Attention;

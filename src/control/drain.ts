@@ -143,6 +143,7 @@ function finished(
     from: master.node.id,
     to: candidate.view.node.id,
     isDrained: true,
+    lost: 0,
     text,
   } as const;
   return { ...replaced, reasons: [...replaced.reasons, reason] };

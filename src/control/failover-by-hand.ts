@@ -17,7 +17,7 @@ import type { Node, NodeId, Shard, SlotRange } from '../topology/types.ts';
 import type { CommitAction, CommitReason } from './actions.ts';
 import { type Candidate, type Judged, elect, judged, vacancyOf } from './candidates.ts';
 import { heldNodes } from './convergence.ts';
-import { type Draft, replaceMaster } from './failover.ts';
+import { type Draft, lackOf, replaceMaster } from './failover.ts';
 import { type HandOver, lostHandOver, unrecordedHandOvers } from './hand-over.ts';
 import { linkFault } from './link.ts';
 import { isEmptied } from './migration-status.ts';
@@ -279,6 +279,7 @@ function promoted(
     from: master.node.id,
     to: newMaster,
     isDrained: false,
+    lost: lackOf(master, candidate.sequence),
     text: `asked for by hand; replica ${nodeName(candidate.view)} takes over: ${candidate.why}${warning === null ? '' : `; ${warning}`}`,
   };
   const action: CommitAction = {

@@ -144,12 +144,19 @@ function failOver(
     from: masterOf(shard).id,
     to: candidate.view.node.id,
     isDrained: false,
+    lost: lackOf(masterView(situation, shard), candidate.sequence),
     text: `${why}; replica ${nodeName(candidate.view)} takes over: ${candidate.why}`,
   };
   return {
     draft: { ...replaced, reasons: [...replaced.reasons, reason] },
     successor: candidate.view,
   };
+}
+
+/** Numbers of a master's last known position that `sequence` lacks; null when that position is not known. */
+export function lackOf({ memory, facts }: NodeView, sequence: number): number | null {
+  const known = memory.positions.at(-1)?.sequence ?? facts.sequence;
+  return known === null ? null : Math.max(0, known - sequence);
 }
 
 /** The draft with `candidate` as the master of `shard`, a migration of the shard settled; or the reason to wait. */

@@ -69,6 +69,7 @@ export class Leadership {
   start(): void {
     this.#ports.logger.info('leadership.started', { clusters: this.#ports.records.allClusters().length });
     this.#unwatch = this.#ports.records.watch(() => this.#scheduleSync());
+    this.#tellElection();
     this.#ports.client.watchLost((address) => {
       for (const supervisor of this.#supervisors.values()) supervisor.connectionLost(address);
     });
@@ -114,6 +115,16 @@ export class Leadership {
   async planFailover(request: FailoverRequest): Promise<Result<HandPlan, FailoverRefusal>> {
     const supervisor = this.#supervisorOf(request);
     return supervisor.ok ? supervisor.value.planFailover(handRequest(request)) : supervisor;
+  }
+
+  /** Nothing depends on it: where it cannot be written down, the log of this member has it all the same. */
+  #tellElection(): void {
+    const text = `member ${this.#ports.witnesses.panel().self} leads from term ${this.term} on`;
+    const told = this.#ports.records.tell({ kind: 'leaderElected', text }, this.term).then((outcome) => {
+      if (!outcome.ok) this.#ports.logger.debug('leadership.untold', { reason: outcome.error.kind });
+    });
+    this.#ending.add(told);
+    void told.then(() => this.#ending.delete(told));
   }
 
   #supervisorOf({ namespace, cluster }: FailoverRequest): Result<Supervisor, FailoverRefusal> {

@@ -4,6 +4,7 @@ import type { Result } from '../base/result.ts';
 import type { EvidenceKind, Observer, Panel } from '../control/evidence.ts';
 import type { NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
+import type { EventDraft } from '../topology/event.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
 import type { ClusterPolicy, GroupPolicy } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
@@ -63,8 +64,15 @@ export interface ClusterRecords {
   replaceCluster(
     record: ClusterRecord,
     next: Cluster,
-    change: { readonly term: number; readonly facts?: ClusterFacts; readonly underPolicies?: PolicyStamp },
+    change: {
+      readonly term: number;
+      readonly facts?: ClusterFacts;
+      readonly underPolicies?: PolicyStamp;
+      readonly events: Told;
+    },
   ): Promise<Result<void, ChangeError>>;
+  /** Writes down what concerns the whole group; refused unless this member leads `term`. Never rejects. */
+  tell(event: EventDraft, term: number): Promise<Result<void, ChangeError>>;
   /** Calls `listener` after every applied change of any cluster or policy, but not of facts alone, synchronously. Returns the way to stop. */
   watch(listener: () => void): () => void;
 }
@@ -75,6 +83,12 @@ export interface PolicyRecords {
   ofGroup(): GroupPolicy;
   /** Names what both are now. */
   stamp(place: ClusterPlace): PolicyStamp;
+}
+
+/** What is written down of a change, for people. */
+export interface Told {
+  readonly actor: 'controller';
+  readonly drafts: readonly EventDraft[];
 }
 
 export type PolicyStamp = readonly { readonly key: string; readonly revision: number }[];

@@ -10,6 +10,7 @@ import type { Cluster, NodeAddress, NodeId } from '../topology/types.ts';
 import type { Planned, TransactionPlan } from './committer.ts';
 import { encodeFacts } from './facts-codec.ts';
 import { DRAIN_LEVEL, levelNeededBy, STORED_FACTS_LEVEL } from './feature-level.ts';
+import type { EventLog, Told } from './event-log.ts';
 import type { JoinedRecords } from './joined-records.ts';
 import type { PolicyStamp } from './policies.ts';
 import { addressKey, clusterKey, factsKey, namespaceKey, policyKey } from './keys.ts';
@@ -19,6 +20,7 @@ import { decodeClaim, encodeClaim, encodeCluster } from './record-codec.ts';
 export interface ClusterPlansParts {
   readonly store: Store;
   readonly records: JoinedRecords;
+  readonly events: EventLog;
   /** See `RegistryOptions`. */
   readonly featureLevel: () => number;
 }
@@ -27,6 +29,7 @@ export interface Creation {
   readonly place: ClusterPlace;
   readonly cluster: Cluster;
   readonly facts: ClusterFacts;
+  readonly events: Told;
 }
 
 export interface Replacement {
@@ -39,6 +42,7 @@ export interface Replacement {
   readonly facts: ClusterFacts | null;
   /** Policies that have to be as they were. */
   readonly underPolicies: PolicyStamp;
+  readonly events: Told;
 }
 
 /** What a part of a plan adds to it. */
@@ -49,16 +53,18 @@ const NOTHING: Part = { compare: [], put: [] };
 export class ClusterPlans {
   readonly #store: Store;
   readonly #records: JoinedRecords;
+  readonly #events: EventLog;
   readonly #featureLevel: () => number;
 
-  constructor({ store, records, featureLevel }: ClusterPlansParts) {
+  constructor({ store, records, events, featureLevel }: ClusterPlansParts) {
     this.#store = store;
+    this.#events = events;
     this.#records = records;
     this.#featureLevel = featureLevel;
   }
 
   /** Refused with `missing` (no such namespace), `exists`, `addressTaken` or `featureLevel`. */
-  create({ place, cluster, facts }: Creation): Planned {
+  create({ place, cluster, facts, events }: Creation): Planned {
     const parent = this.#store.get(namespaceKey(place.namespace));
     if (parent === null) return err({ kind: 'missing' });
     const key = clusterKey(place);
@@ -67,16 +73,18 @@ export class ClusterPlans {
     if (!claims.ok) return claims;
     const written = this.#write(place, cluster);
     if (!written.ok) return written;
+    const told = this.#events.part({ place, ...events, versions: { before: 0, after: cluster.version } });
     return ok({
-      compare: [revisionOf(parent), { key, revision: 0 }, ...claims.value.compare],
+      compare: [revisionOf(parent), { key, revision: 0 }, ...claims.value.compare, ...told.compare],
       // The namespace is written again for its revision only.
       put: [
         { key: parent.key, value: parent.value },
         ...written.value,
         ...(this.storesFacts ? [{ key: factsKey(place), value: encodeFacts(facts) }] : []),
         ...claims.value.put,
+        ...told.put,
       ],
-      remove: [],
+      remove: told.remove,
     });
   }
 
@@ -98,26 +106,34 @@ export class ClusterPlans {
     if (!written.ok) return written;
     const policy = this.#forgetPolicy(change);
     if (!this.#areUnchanged(change.underPolicies)) return err({ kind: 'conflict' });
+    const versions = { before: record.cluster.version, after: next.version };
+    const told = this.#events.part({ place, ...change.events, versions });
     return ok({
       compare: [
         current.value,
         ...facts.value.compare,
         ...(policy.compare.length === 0 ? change.underPolicies : policy.compare),
         ...claims.value.compare,
+        ...told.compare,
       ],
-      put: [...written.value, ...facts.value.put, ...policy.put, ...claims.value.put],
-      remove: [...before].filter((address) => !after.has(address)).map(addressKey),
+      put: [...written.value, ...facts.value.put, ...policy.put, ...claims.value.put, ...told.put],
+      remove: [...[...before].filter((address) => !after.has(address)).map(addressKey), ...told.remove],
     });
   }
 
-  /** Refused with `missing` or `conflict`. Its facts and its policy go too: nobody writes them without comparing the cluster. */
-  delete(record: ClusterRecord): Planned {
+  /** Refused with `missing` or `conflict`. Its facts, its policy and its events go too: nobody writes them without comparing the cluster. */
+  delete(record: ClusterRecord, events: Told): Planned {
     const place = { namespace: record.namespace, cluster: record.cluster.name };
     const current = this.#current(place, record);
     if (!current.ok) return current;
     const claims = addressesOf(record.cluster).map(addressKey);
-    const remove = [clusterKey(place), factsKey(place), policyKey(place), ...claims];
-    return ok({ compare: [current.value], put: [], remove });
+    const own = [clusterKey(place), factsKey(place), policyKey(place), ...this.#events.keysOf(place)];
+    const told = this.#events.part({ place: null, ...events, versions: null });
+    return ok({
+      compare: [current.value, ...told.compare],
+      put: told.put,
+      remove: [...own, ...claims, ...told.remove],
+    });
   }
 
   /** Whether the group is at a level at which facts are stored. */

@@ -8,8 +8,10 @@ import {
   NO_CLUSTER_POLICY,
   NO_GROUP_POLICY,
 } from '../topology/policy.ts';
+import type { EventDraft } from '../topology/event.ts';
 import type { ChangeError, ClusterPlace } from '../topology/record.ts';
 import type { Committer, Planned, TransactionPlan } from './committer.ts';
+import type { EventLog } from './event-log.ts';
 import { POLICY_LEVEL } from './feature-level.ts';
 import { clusterKey, GROUP_POLICY_KEY, policyKey } from './keys.ts';
 import {
@@ -18,6 +20,7 @@ import {
   encodeClusterPolicy,
   encodeGroupPolicy,
 } from './policy-codec.ts';
+import { decodeCluster } from './record-codec.ts';
 
 /** The keys of the policies that a decision was made under, with their revisions. */
 export type PolicyStamp = TransactionPlan['compare'];
@@ -25,6 +28,7 @@ export type PolicyStamp = TransactionPlan['compare'];
 export interface PoliciesParts {
   readonly store: Store;
   readonly committer: Committer;
+  readonly events: EventLog;
   /** See `RegistryOptions`. */
   readonly featureLevel: () => number;
 }
@@ -55,30 +59,42 @@ export class Policies {
     return [policyKey(place), GROUP_POLICY_KEY].map((key) => ({ key, revision: this.#revisionAt(key) }));
   }
 
-  /** Puts what `change` makes of the newest policy in its place. Fails with `missing` (no such cluster) or `featureLevel`. */
+  /**
+   * Puts what `change` makes of the newest policy in its place, and tells `event`. Fails with `missing` (no such cluster) or `featureLevel`.
+   */
   changeCluster(
     place: ClusterPlace,
     change: (policy: ClusterPolicy) => ClusterPolicy,
+    event: EventDraft,
   ): Promise<Result<void, ChangeError>> {
     return this.#commit(() => {
       const cluster = this.#parts.store.get(clusterKey(place));
       if (cluster === null) return err({ kind: 'missing' });
       const key = policyKey(place);
+      const { version } = decodeCluster(cluster).cluster;
+      const versions = { before: version, after: version };
+      const told = this.#parts.events.part({ place, drafts: [event], actor: 'api', versions });
       const compare = [
         { key, revision: this.#revisionAt(key) },
         { key: cluster.key, revision: cluster.revision },
+        ...told.compare,
       ];
       const value = encodeClusterPolicy(change(this.ofCluster(place)));
-      return ok({ compare, put: [{ key, value }], remove: [] });
+      return ok({ compare, put: [{ key, value }, ...told.put], remove: told.remove });
     });
   }
 
   /** As `changeCluster`, for every cluster of the group. */
-  changeGroup(change: (policy: GroupPolicy) => GroupPolicy): Promise<Result<void, ChangeError>> {
+  changeGroup(
+    change: (policy: GroupPolicy) => GroupPolicy,
+    event: EventDraft,
+  ): Promise<Result<void, ChangeError>> {
     return this.#commit(() => {
       const key = GROUP_POLICY_KEY;
       const value = encodeGroupPolicy(change(this.ofGroup()));
-      return ok({ compare: [{ key, revision: this.#revisionAt(key) }], put: [{ key, value }], remove: [] });
+      const told = this.#parts.events.part({ place: null, drafts: [event], actor: 'api', versions: null });
+      const compare = [{ key, revision: this.#revisionAt(key) }, ...told.compare];
+      return ok({ compare, put: [{ key, value }, ...told.put], remove: told.remove });
     });
   }
 

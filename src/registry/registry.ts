@@ -4,10 +4,12 @@ import { assert } from '../base/assert.ts';
 import { type Result, err, ok } from '../base/result.ts';
 import type { Key, Revision, Store, StoredValue, StoreUnavailable } from '../store/types.ts';
 import { type ClusterFacts, factsFor, initialFacts } from '../topology/facts.ts';
+import type { EventDraft } from '../topology/event.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Name, NodeAddress } from '../topology/types.ts';
 import { ClusterPlans, type Replacement, revisionOf } from './cluster-plans.ts';
 import { Committer, type CommitterOptions, type Planned } from './committer.ts';
+import { EventLog, type Told } from './event-log.ts';
 import { JoinedRecords } from './joined-records.ts';
 import {
   addressKey,
@@ -25,6 +27,8 @@ import { Policies, type PolicyStamp } from './policies.ts';
 import { decodeClaim, encodeNamespace } from './record-codec.ts';
 import type { RegistryChange } from './types.ts';
 
+const UNTOLD: Told = { actor: 'api', drafts: [] };
+
 export interface RegistryOptions extends CommitterOptions {
   /** The group's feature level as applied here; it never goes down. */
   readonly featureLevel: () => number;
@@ -37,6 +41,8 @@ export interface ReplaceOptions {
   readonly term?: number;
   /** The change is made only if people still want what they wanted then. */
   readonly underPolicies?: PolicyStamp;
+  /** What is told of it, and who did it; nothing where nobody says anything. */
+  readonly events?: Told;
 }
 
 /**
@@ -47,6 +53,8 @@ export interface ReplaceOptions {
 export class Registry {
   /** What people want of the automation. */
   readonly policies: Policies;
+  /** What has happened. */
+  readonly events: EventLog;
   readonly #store: Store;
   readonly #records: JoinedRecords;
   readonly #plans: ClusterPlans;
@@ -59,9 +67,10 @@ export class Registry {
     this.#store = options.store;
     this.#deadlineMs = options.deadlineMs;
     this.#records = new JoinedRecords(options.store);
-    this.#plans = new ClusterPlans({ ...options, records: this.#records });
+    this.events = new EventLog(options);
+    this.#plans = new ClusterPlans({ ...options, records: this.#records, events: this.events });
     this.#committer = new Committer(options);
-    this.policies = new Policies({ ...options, committer: this.#committer });
+    this.policies = new Policies({ ...options, committer: this.#committer, events: this.events });
   }
 
   /** Resolves once reads here contain everything acknowledged before the call. */
@@ -142,9 +151,10 @@ export class Registry {
     namespace: Name,
     cluster: Cluster,
     facts: ClusterFacts = initialFacts(cluster),
+    events: Told = UNTOLD,
   ): Promise<Result<void, ChangeError>> {
     const place = { namespace, cluster: cluster.name };
-    const creation = { place, cluster, facts: factsFor(facts, cluster) };
+    const creation = { place, cluster, facts: factsFor(facts, cluster), events };
     const committed = await this.#committer.commit(() => this.#plans.create(creation));
     if (!committed.ok) return committed;
     const stored = this.#store.get(clusterKey(place));
@@ -162,13 +172,13 @@ export class Registry {
   replaceCluster(
     record: ClusterRecord,
     next: Cluster,
-    { facts, term, underPolicies = [] }: ReplaceOptions = {},
+    { facts, term, underPolicies = [], events = UNTOLD }: ReplaceOptions = {},
   ): Promise<Result<void, ChangeError>> {
     assert(next.name === record.cluster.name, 'a cluster keeps its name');
     assert(next.version >= record.cluster.version, 'the version of a cluster never goes down');
     const place = { namespace: record.namespace, cluster: next.name };
     const nextFacts = facts === undefined ? null : factsFor(facts, next);
-    const change: Replacement = { place, record, next, facts: nextFacts, underPolicies };
+    const change: Replacement = { place, record, next, facts: nextFacts, underPolicies, events };
     return nextFacts === null || this.#plans.storesFacts
       ? this.#replace(change, term ?? null)
       : this.#replaceAlone(change, term ?? null);
@@ -179,9 +189,20 @@ export class Registry {
     return this.#plans.storesDrains;
   }
 
-  /** Fails with `missing` or `conflict`. */
-  deleteCluster(record: ClusterRecord): Promise<Result<void, ChangeError>> {
-    return this.#commit(() => this.#plans.delete(record));
+  /** Fails with `missing` or `conflict`. What is told of it goes to the log of the group: that of the cluster goes with it. */
+  deleteCluster(record: ClusterRecord, events: Told = UNTOLD): Promise<Result<void, ChangeError>> {
+    return this.#commit(() => this.#plans.delete(record, events));
+  }
+
+  /**
+   * Writes something down that concerns the whole group; nothing before all members know events. Refused unless this member leads exactly
+   * `term`.
+   */
+  async tell(draft: EventDraft, term: number): Promise<Result<void, ChangeError>> {
+    if (!this.events.areStored) return ok(undefined);
+    const entry = { place: null, drafts: [draft], actor: 'controller', versions: null } as const;
+    const committed = await this.#committer.commit(() => ok(this.events.part(entry)), term);
+    return committed.ok ? ok(undefined) : committed;
   }
 
   async #commit(plan: () => Planned): Promise<Result<void, ChangeError>> {

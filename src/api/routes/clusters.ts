@@ -7,13 +7,14 @@ import { allNodes } from '../../topology/cluster.ts';
 import { createCluster } from '../../topology/create-cluster.ts';
 import { initialFacts } from '../../topology/facts.ts';
 import { parseName } from '../../topology/name.ts';
+import type { ClusterRecord } from '../../topology/record.ts';
 import type { Cluster, Name } from '../../topology/types.ts';
 import { seeNewcomers, waivesChecks } from '../admission/admit.ts';
 import { checkNoController, checkUnclaimed } from '../admission/identity.ts';
 import { factsOfNewShards } from '../admission/taken.ts';
 import { answer, answerChange } from '../answers.ts';
 import { readBody, readNoBody } from '../body.ts';
-import { changeRecord, readCluster } from '../change-cluster.ts';
+import { changeRecord, readCluster, told } from '../change-cluster.ts';
 import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../dependencies.ts';
 import { exists, missing } from '../errors.ts';
 import { importCluster, type ImportedCluster } from '../import/import-cluster.ts';
@@ -47,7 +48,8 @@ export function clusterRoutes(dependencies: TakingDependencies): Hono {
       await readNoBody(context);
       const record = await readCluster(clusters, clusterPath(context));
       refuseWhileDrained(record.cluster);
-      settled(await clusters.deleteCluster(record));
+      const event = { kind: 'clusterDeleted', text: `${printPlace(record)} was deleted` } as const;
+      settled(await clusters.deleteCluster(record, told(event)));
       return answer(context, 'ok');
     });
 }
@@ -89,7 +91,7 @@ async function create(dependencies: TakingDependencies, context: Context): Promi
     const { with_data: withData, remake } = body;
     const wishes = { newcomers, withData, remake, isWaived, nowSeconds };
     const facts = factsOfNewShards(initialFacts(cluster), cluster.shards, wishes);
-    return store(clusters, context, { namespace, cluster, facts });
+    return store(clusters, context, { namespace, cluster, facts, kind: 'clusterCreated' });
   });
 }
 
@@ -111,16 +113,27 @@ async function takeOver(dependencies: TakingDependencies, context: Context): Pro
     const members = allNodes(cluster).map(({ node }) => node.address);
     checkUnclaimed(clusters, members);
     checkNoController(group, members);
-    return store(clusters, context, { namespace, cluster, facts });
+    return store(clusters, context, { namespace, cluster, facts, kind: 'clusterImported' });
   });
+}
+
+type MadeCluster = ImportedCluster & {
+  readonly namespace: Name;
+  readonly kind: 'clusterCreated' | 'clusterImported';
+};
+
+function printPlace({ namespace, cluster }: Pick<ClusterRecord, 'namespace' | 'cluster'>): string {
+  return `cluster ${namespace}/${cluster.name}`;
 }
 
 async function store(
   clusters: Clusters,
   context: Context,
-  { namespace, cluster, facts }: ImportedCluster & { readonly namespace: Name },
+  { namespace, cluster, facts, kind }: MadeCluster,
 ): Promise<Response> {
-  settled(await clusters.createCluster(namespace, cluster, facts));
+  const what = kind === 'clusterCreated' ? 'created' : 'taken over as its nodes had it';
+  const text = `${printPlace({ namespace, cluster })} was ${what}: ${cluster.shards.length} shards, ${allNodes(cluster).length} nodes`;
+  settled(await clusters.createCluster(namespace, cluster, facts, told({ kind, text })));
   return answerChange(context, { word: 'created', object: { cluster: renderCluster(cluster) }, status: 201 });
 }
 
@@ -147,6 +160,10 @@ async function sync({ clusters, attention }: ApiDependencies, context: Context):
     await changeRecord(clusters, path, (record) => ({
       cluster: record.cluster,
       facts: { ...record.facts, contestedVersion: null },
+      event: {
+        kind: 'clusterConfirmed',
+        text: 'this group alone manages the cluster, as somebody has confirmed',
+      },
     }));
   attention.nudge(path.namespace, path.cluster);
   return answer(context, 'ok');

@@ -2,7 +2,7 @@
 
 import { type Context, Hono } from 'hono';
 
-import type { Explanation } from '../../control/explain.ts';
+import { explanationBody } from '../../control/explanation-body.ts';
 import type { ClusterStatus, NodeStatus } from '../../control/status.ts';
 import { masterOf } from '../../topology/cluster.ts';
 import { printRole } from '../../topology/node.ts';
@@ -33,7 +33,7 @@ export function insightRoutes({ clusters, insight, group }: Insights): Hono {
       const path = clusterPath(context);
       const index = shardParam(context);
       shardOf((await readCluster(clusters, path)).cluster, index);
-      return answer(context, { explain: renderExplanation(looked(insight.explain(path, index))) });
+      return answer(context, { explain: explanationBody(looked(insight.explain(path, index))) });
     })
     .get(MASTER, async (context) => {
       const { cluster } = await readCluster(clusters, clusterPath(context));
@@ -113,31 +113,5 @@ function renderNodeStatus({
     maintenance: rest.policy.maintenance === null ? null : renderWish(rest.policy.maintenance),
     converged: rest.isConverged,
     witnesses: rest.witnesses.map(({ by, saw, ageMs }) => ({ by, saw, age_ms: Math.round(ageMs) })),
-  };
-}
-
-function renderExplanation(explained: Explanation): unknown {
-  const { shardIndex, master, verdict, why, next, gates, candidates, witnesses } = explained;
-  return {
-    shard: shardIndex,
-    master,
-    verdict,
-    why,
-    next,
-    gates: gates.map(({ gate, verdict: passed, evidence, leftMs }) => ({
-      gate,
-      verdict: passed === 'notReached' ? 'not_reached' : passed,
-      evidence,
-      left_ms: leftMs === null ? null : Math.round(leftMs),
-    })),
-    candidates: candidates.map(({ node, address, behind, linkFault, verdict: fit, reason }) => ({
-      node,
-      addr: address,
-      behind,
-      link_fault: linkFault,
-      verdict: fit,
-      reason,
-    })),
-    witnesses: witnesses.map(({ by, saw, ageMs }) => ({ by, saw, age_ms: Math.round(ageMs) })),
   };
 }

@@ -7,7 +7,7 @@ import { isFormerMember, type Newcomer, type Standing, standingOfReplica } from 
 import { addNode, removeNode } from '../../topology/change-nodes.ts';
 import { findNode, masterOf } from '../../topology/cluster.ts';
 import { factsFor, openPromotion, UNSEEN_NODE, withNodeFacts } from '../../topology/facts.ts';
-import { nodePolicy, withNodePolicy } from '../../topology/policy.ts';
+import { type ClusterPolicy, nodePolicy, withNodePolicy } from '../../topology/policy.ts';
 import { newNodeId, parseNodeId, parseRole } from '../../topology/node.ts';
 import type { Cluster, Node, NodeId } from '../../topology/types.ts';
 import { admitReplica, seeNewcomers, waivesChecks } from '../admission/admit.ts';
@@ -50,7 +50,12 @@ export function nodeRoutes(dependencies: TakingDependencies): Hono {
       await changeRecord(clusters, clusterPath(context), (record) => {
         const { cluster, facts } = record;
         if (openPromotion(facts, shardOf(cluster, index).id)?.from === id.value) throw STILL_REPLACED;
-        return { cluster: changed(removeNode(cluster, index, id.value)) };
+        const address = findNode(cluster, id.value)?.node.address ?? id.value;
+        const text = `node ${address} was removed from shard ${index}`;
+        return {
+          cluster: changed(removeNode(cluster, index, id.value)),
+          event: { kind: 'nodeRemoved', text, shardIndex: index, node: id.value },
+        };
       });
       return answer(context, 'ok');
     });
@@ -89,9 +94,11 @@ async function create(dependencies: TakingDependencies, context: Context): Promi
       };
       const standingOf = (node: Newcomer): Standing => standingOfReplica(node, joining);
       const why = admitReplica(newcomers, address, { remake, isWaived, standingOf });
+      const text = `node ${address} was added to shard ${index}`;
       return {
         cluster,
         facts: withNodeFacts(factsFor(record.facts, cluster), id, { ...UNSEEN_NODE, remake: why }),
+        event: { kind: 'nodeAdded', text, shardIndex: index, node: id },
       };
     });
     const added = findNode(next, id);
@@ -139,13 +146,18 @@ async function changeNode(dependencies: ApiDependencies, context: Context): Prom
     await storePassword(dependencies, path, { ...change, abandoned: context.req.raw.signal });
   }
   if (priority !== undefined || zone !== undefined) {
-    settled(
-      await dependencies.policies.changeCluster(path, (policy) => {
-        const before = nodePolicy(policy, id.value);
-        const failoverPriority = priority ?? before.failoverPriority;
-        return withNodePolicy(policy, id.value, { ...before, failoverPriority, zone: zone ?? before.zone });
-      }),
-    );
+    const change = (policy: ClusterPolicy): ClusterPolicy => {
+      const before = nodePolicy(policy, id.value);
+      const failoverPriority = priority ?? before.failoverPriority;
+      return withNodePolicy(policy, id.value, { ...before, failoverPriority, zone: zone ?? before.zone });
+    };
+    const said = [
+      priority === undefined ? '' : `failover_priority ${priority}`,
+      zone === undefined ? '' : `zone "${zone}"`,
+    ];
+    const text = `node ${nodes[0]?.address ?? id.value} has ${said.filter((part) => part !== '').join(' and ')} now`;
+    const event = { kind: 'nodeWished', text, shardIndex: index, node: id.value } as const;
+    settled(await dependencies.policies.changeCluster(path, change, event));
   }
   return answer(context, 'ok');
 }

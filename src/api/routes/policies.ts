@@ -3,7 +3,9 @@
 import { type Context, Hono } from 'hono';
 
 import { parseTime, printTime } from '../../base/wall-time.ts';
+import { wishText } from '../../control/restraint.ts';
 import { findNode, masterOf } from '../../topology/cluster.ts';
+import type { EventDraft } from '../../topology/event.ts';
 import { parseNodeId } from '../../topology/node.ts';
 import {
   type Automation,
@@ -41,7 +43,9 @@ export function policyRoutes(dependencies: ApiDependencies): Hono {
     })
     .put(GROUP, async (context) => {
       const automation = await readAutomation(dependencies, context);
-      settled(await policies.changeGroup((policy) => ({ ...policy, automation })));
+      settled(
+        await policies.changeGroup((policy) => ({ ...policy, automation }), automationEvent(automation)),
+      );
       return answerAutomation(context, dependencies, null);
     })
     .get(`${CLUSTER}/automation`, async (context) => {
@@ -53,18 +57,24 @@ export function policyRoutes(dependencies: ApiDependencies): Hono {
       const path = clusterPath(context);
       const automation = await readAutomation(dependencies, context);
       await readCluster(clusters, path);
-      settled(await policies.changeCluster(path, (policy) => ({ ...policy, automation })));
+      settled(
+        await policies.changeCluster(
+          path,
+          (policy) => ({ ...policy, automation }),
+          automationEvent(automation),
+        ),
+      );
       return answerAutomation(context, dependencies, path);
     })
     .get(MAINTENANCE, async (context) => {
       const { path, node } = await nodeOf(dependencies, context);
-      return answerMaintenance(context, dependencies, { path, id: node.id });
+      return answerMaintenance(context, dependencies, { path, node });
     })
     .put(MAINTENANCE, (context) => beginMaintenance(dependencies, context))
     .delete(MAINTENANCE, async (context) => {
       await readNoBody(context);
       const { path, node } = await nodeOf(dependencies, context);
-      await setMaintenance(dependencies, { path, id: node.id }, null);
+      await setMaintenance(dependencies, { path, node }, null);
       return answer(context, 'ok');
     });
 }
@@ -75,6 +85,12 @@ async function readAutomation(dependencies: ApiDependencies, context: Context): 
   const { failover, reason, ignore_mass_failure: ignoresMassFailure } = body;
   const wish = { ...wishOf(dependencies, body.until), reason };
   return failover === 'on' && !ignoresMassFailure ? null : { failover, ignoresMassFailure, ...wish };
+}
+
+function automationEvent(automation: Automation | null): EventDraft {
+  const ignoring = automation?.ignoresMassFailure === true ? ', also while very many nodes are missed' : '';
+  const text = `automatic failover is ${automation?.failover ?? 'on'}${ignoring}${automation === null ? '' : wishText(automation)}`;
+  return { kind: 'automationChanged', text };
 }
 
 function wishOf(
@@ -157,25 +173,24 @@ async function beginMaintenance(dependencies: ApiDependencies, context: Context)
       hint: 'the node stays in service. With "force": true it goes into maintenance as a master, which is then not replaced while it is away',
     }));
   }
-  await setMaintenance(dependencies, { path, id: node.id }, wish);
-  return answerMaintenance(context, dependencies, { path, id: node.id }, newMaster);
+  await setMaintenance(dependencies, { path, node }, wish);
+  return answerMaintenance(context, dependencies, { path, node }, newMaster);
 }
 
-interface NodeRef {
-  readonly path: ClusterPlace;
-  readonly id: NodeId;
-}
+type NodeRef = Pick<NodeOfCluster, 'path' | 'node'>;
 
 async function setMaintenance(
   { policies, clusters }: ApiDependencies,
-  { path, id }: NodeRef,
+  { path, node: { id, address } }: NodeRef,
   maintenance: Maintenance | null,
 ): Promise<void> {
-  settled(
-    await policies.changeCluster(path, (policy) =>
-      withNodePolicy(policy, id, { ...nodePolicy(policy, id), maintenance }),
-    ),
-  );
+  const change = (policy: ClusterPolicy): ClusterPolicy =>
+    withNodePolicy(policy, id, { ...nodePolicy(policy, id), maintenance });
+  const event: EventDraft =
+    maintenance === null
+      ? { kind: 'maintenanceEnded', text: `the maintenance of ${address} is over`, node: id }
+      : { kind: 'maintenanceBegun', text: `${address} is in maintenance${wishText(maintenance)}`, node: id };
+  settled(await policies.changeCluster(path, change, event));
   // One that left meanwhile took what was said of it along, or will with the next change.
   const record = clusters.getCluster(path.namespace, path.cluster);
   if (record === null || findNode(record.cluster, id) === null)
@@ -185,10 +200,10 @@ async function setMaintenance(
 function answerMaintenance(
   context: Context,
   dependencies: ApiDependencies,
-  { path, id }: NodeRef,
+  { path, node }: NodeRef,
   newMaster: NodeId | null = null,
 ): Response {
-  const { maintenance } = nodePolicy(dependencies.policies.ofCluster(path), id);
+  const { maintenance } = nodePolicy(dependencies.policies.ofCluster(path), node.id);
   const wish = wishAt(maintenance, wallSeconds(dependencies));
   return answer(context, {
     maintenance: wish === null ? null : renderWish(wish),

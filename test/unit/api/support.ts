@@ -188,6 +188,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
       },
       clusters: registry,
       policies: registry.policies,
+      events: registry.events,
       inspector: fleet,
       failovers: {
         failover: (request) => api.failover(request),

@@ -11,6 +11,7 @@ import {
 } from '../../../src/topology/policy.ts';
 import { type ChangeError, type ClusterRecord, clusterRecord } from '../../../src/topology/record.ts';
 import { type ClusterFacts, initialFacts } from '../../../src/topology/facts.ts';
+import type { EventDraft } from '../../../src/topology/event.ts';
 import type { Cluster, Name } from '../../../src/topology/types.ts';
 
 const COMMIT_MS = 2;
@@ -18,6 +19,7 @@ const COMMIT_MS = 2;
 interface Change {
   readonly term: number;
   readonly facts?: ClusterFacts;
+  readonly events?: { readonly drafts: readonly EventDraft[] };
 }
 
 /** What people want, as a test sets it. */
@@ -90,6 +92,14 @@ export class ModelRecords implements ClusterRecords {
     return this.#records.get(`${namespace}/${cluster}`) ?? null;
   }
 
+  /** What the leader has told of the group, and of its clusters with what it committed. */
+  readonly told: EventDraft[] = [];
+
+  tell(event: EventDraft): Promise<Result<void, ChangeError>> {
+    this.told.push(event);
+    return Promise.resolve(ok(undefined));
+  }
+
   linearize(): Promise<Result<void, ChangeError>> {
     return new Promise((resolve) => {
       this.#clock.setTimer(COMMIT_MS, () => {
@@ -116,7 +126,7 @@ export class ModelRecords implements ClusterRecords {
     return this.#listeners.size;
   }
 
-  #replace(record: ClusterRecord, next: Cluster, { term, facts }: Change): Result<void, ChangeError> {
+  #replace(record: ClusterRecord, next: Cluster, { term, facts, events }: Change): Result<void, ChangeError> {
     if (term !== this.term) return err({ kind: 'notLeader' });
     const planned = this.nextErrors.shift();
     if (planned !== undefined && planned.kind !== 'unknown') return err(planned);
@@ -126,6 +136,7 @@ export class ModelRecords implements ClusterRecords {
     if (facts !== undefined && current.factsRevision !== record.factsRevision) {
       return err({ kind: 'conflict' });
     }
+    this.told.push(...(events?.drafts ?? []));
     this.put(record.namespace, next, facts);
     return planned === undefined ? ok(undefined) : err(planned);
   }

@@ -72,8 +72,10 @@ async function withCluster(): Promise<ReturnType<typeof scene>> {
   return made;
 }
 
+const EVENT = { kind: 'automationChanged', text: 'paused' } as const;
+
 const pause = (registry: Registry): Promise<unknown> =>
-  registry.policies.changeCluster(PLACE, (policy) => ({ ...policy, automation: PAUSE }));
+  registry.policies.changeCluster(PLACE, (policy) => ({ ...policy, automation: PAUSE }), EVENT);
 
 describe('policy records', () => {
   it('are read as they were written', () => {
@@ -116,7 +118,7 @@ describe('policies', () => {
     registry.watch((change) => heard.push(change));
     const before = registry.getCluster(ns, name('c'));
     expect(await pause(registry)).toEqual(DONE);
-    expect(await registry.policies.changeGroup(() => ({ automation: PAUSE }))).toEqual(DONE);
+    expect(await registry.policies.changeGroup(() => ({ automation: PAUSE }), EVENT)).toEqual(DONE);
     expect(registry.policies.ofCluster(PLACE)).toEqual({ ...NO_CLUSTER_POLICY, automation: PAUSE });
     expect(registry.policies.ofCluster(PLACE)).toBe(registry.policies.ofCluster(PLACE));
     expect(registry.policies.ofGroup()).toEqual({ automation: PAUSE });
@@ -129,12 +131,16 @@ describe('policies', () => {
   it('of clusters that are not there, or before all members know them, are refused', async () => {
     const made = await withCluster();
     expect(
-      await made.registry.policies.changeCluster({ ...PLACE, cluster: name('d') }, () => NO_CLUSTER_POLICY),
+      await made.registry.policies.changeCluster(
+        { ...PLACE, cluster: name('d') },
+        () => NO_CLUSTER_POLICY,
+        EVENT,
+      ),
     ).toEqual({ ok: false, error: { kind: 'missing' } });
     made.level.current = 3;
     for (const outcome of [
       await pause(made.registry),
-      await made.registry.policies.changeGroup((policy) => policy),
+      await made.registry.policies.changeGroup((policy) => policy, EVENT),
     ])
       expect(outcome).toEqual({ ok: false, error: { kind: 'featureLevel', needed: 4, current: 3 } });
   });
@@ -143,8 +149,10 @@ describe('policies', () => {
     const { registry, group } = await withCluster();
     const [first, second] = registry.getCluster(ns, name('c'))!.cluster.shards[0]!.nodes;
     const set = (id: NodeId): Promise<unknown> =>
-      registry.policies.changeCluster(PLACE, (policy) =>
-        withNodePolicy(policy, id, { ...NO_NODE_POLICY, zone: 'a' }),
+      registry.policies.changeCluster(
+        PLACE,
+        (policy) => withNodePolicy(policy, id, { ...NO_NODE_POLICY, zone: 'a' }),
+        EVENT,
       );
     group.hold();
     const both = [set(first!.id), set(second!.id)];
@@ -158,8 +166,10 @@ describe('policies', () => {
     const record = registry.getCluster(ns, name('c'))!;
     const [, second, third] = record.cluster.shards[0]!.nodes;
     for (const node of [second!, third!]) {
-      await registry.policies.changeCluster(PLACE, (policy) =>
-        withNodePolicy(policy, node.id, { ...NO_NODE_POLICY, failoverPriority: 0 }),
+      await registry.policies.changeCluster(
+        PLACE,
+        (policy) => withNodePolicy(policy, node.id, { ...NO_NODE_POLICY, failoverPriority: 0 }),
+        EVENT,
       );
     }
     expect(await registry.replaceCluster(record, valueOf(removeNode(record.cluster, 0, second!.id)))).toEqual(
@@ -183,7 +193,7 @@ describe('policies', () => {
     group.release();
     expect(await Promise.all(both)).toEqual([DONE, conflict]);
     expect(await registry.replaceCluster(record, next, { underPolicies })).toEqual(conflict);
-    await registry.policies.changeGroup(() => ({ automation: PAUSE }));
+    await registry.policies.changeGroup(() => ({ automation: PAUSE }), EVENT);
     const newer = registry.policies.stamp(PLACE);
     expect(await registry.replaceCluster(record, next, { underPolicies: newer })).toEqual(DONE);
   });
