@@ -40,6 +40,8 @@ export type Lag =
       readonly count: number;
       /** Whether it lacks anything that the master had `LAG_MS_MAX` before its end, or before it was last seen. */
       readonly isOld: boolean;
+      /** Whether that can be told: its master has been seen for long enough. */
+      readonly isAgeKnown: boolean;
     };
 
 /**
@@ -50,7 +52,8 @@ export function lagBehind(positions: readonly Position[], sequence: number, died
   const last = positions.at(-1);
   if (last === undefined) return { kind: 'unknown' };
   const old = positionAt(positions, Math.max(last.atMs, diedAtMs) - LAG_MS_MAX);
-  return { kind: 'known', count: Math.max(0, last.sequence - sequence), isOld: old > sequence };
+  const count = Math.max(0, last.sequence - sequence);
+  return { kind: 'known', count, isOld: old > sequence, isAgeKnown: old !== -Infinity };
 }
 
 /** Sights further apart than this do not tell what came between them. */

@@ -159,6 +159,7 @@ function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
   const isLeading = node.role === 'master' && report.role === 'master' && report.id === node.id;
   if (report.sequence === null || report.sequence < 0 || (need.kind !== 'nothing' && !isLeading)) return null;
   const following = node.role === 'master' ? node.id : linkTo(situation, view, master);
+  if (following === 'untold') return null;
   if (following === known.following && report.sequence === known.sequence) return null;
   // Without a link an empty replica tells no more than one that was never seen, and so does any whose master is not there: its link is awaited, and
   // then written down at once.
@@ -191,18 +192,21 @@ function absentSight(
 
 /**
  * A link counts as lost, and a replica as behind, only when the master answered after that was first seen: else the master may be what was lost, and
- * one that lived until then is written down also afterwards, for whoever leads by the time it is replaced.
+ * a link that lived until then is written down also afterwards, for whoever leads by the time it is replaced. One that was written down as behind
+ * counts so until it is seen to keep up, which a leader cannot see at once.
  */
-function linkTo(situation: Situation, view: NodeView, master: NodeView): NodeId | null {
+function linkTo(situation: Situation, view: NodeView, master: NodeView): NodeId | null | 'untold' {
   const { report, memory, facts } = view;
   const isLiving = report !== null && isLivingLink(report, situation.settings);
   const lag = lagBehind(master.memory.positions, report?.sequence ?? 0);
   // Whether it keeps up with a master nobody could look at is not known.
   if (isLiving && lag.kind === 'unknown') return facts.following;
   const isBehind = lag.kind === 'known' && (lag.isOld || lag.count > situation.settings.lagMax);
-  if (isLiving && !isBehind) return masterOf(master.shard).id;
+  const isUntold = lag.kind === 'known' && !lag.isAgeKnown && lag.count > 0;
+  if (isLiving && !isBehind) return isUntold ? (facts.following ?? 'untold') : masterOf(master.shard).id;
   const lostAtMs = isLiving ? (memory.look?.startedAtMs ?? Infinity) : (memory.unlinked?.atMs ?? Infinity);
   if (isFresh(master, lostAtMs) && master.loss === null) return null;
-  const wasLiving = !isLiving && master.loss === null && wasLinkedUntilLastSight(situation, view, master);
+  const wasKeepingUp = !isLiving && !isBehind && !isUntold && master.loss === null;
+  const wasLiving = wasKeepingUp && wasLinkedUntilLastSight(situation, view, master);
   return wasLiving ? master.node.id : facts.following;
 }

@@ -49,7 +49,7 @@ export function standingOf(situation: Situation, copy: Copy): Standing {
   if (master.loss?.isIdentityLost === true) return { kind: 'known', why: describeLag(copy) };
   const link = linkBefore(situation, { view: copy.view, master, lag });
   if (link !== null) return refused(link);
-  const behind = tooFarBehind(situation, lag);
+  const behind = tooFarBehind(situation, lag) ?? stillBehind(copy, lag);
   if (behind !== null) return refused(behind);
   return { kind: 'known', why: describeLag(copy) };
 }
@@ -101,6 +101,7 @@ function lagOf({ master, sequence, floor }: Copy): Lag {
     kind: 'known',
     count: Math.max(seen.kind === 'known' ? seen.count : 0, known - sequence, 0),
     isOld,
+    isAgeKnown: isOld || (seen.kind === 'known' && seen.isAgeKnown),
   };
 }
 
@@ -119,6 +120,12 @@ function tooFarBehind({ settings }: Situation, lag: Lag): string | null {
     return `it lacks ${lag.count} numbers, some of which the master had ${LAG_MS_MAX / 1000} s before it was missed`;
   }
   return null;
+}
+
+/** A leader that has just begun cannot tell whether what it lacks is old: who was last seen behind has to have shown since that it keeps up. */
+function stillBehind({ view }: Copy, lag: Lag): string | null {
+  if (lag.kind === 'unknown' || lag.isAgeKnown || lag.count === 0 || !wasUnlinked(view)) return null;
+  return `it lacks ${lag.count} numbers, and it was last seen behind its master, or without a living link`;
 }
 
 interface LinkCase {
@@ -201,9 +208,13 @@ function linkUnseen(situation: Situation, { view, master, lag }: LinkCase): stri
   }
   // A handshake that is refused counts as a word from its master, too, and so does every bit of a catch-up: whoever was written down without a
   // link that kept up, or is empty, has to have shown one before its last word is believed.
-  const { seenAtSeconds, following } = view.facts;
-  const isUnwritten = seenAtSeconds === 0 && (view.report?.sequence ?? 0) > 0;
-  return following === null && !isUnwritten ? 'it was last seen without a living link' : null;
+  return wasUnlinked(view) ? 'it was last seen without a living link' : null;
+}
+
+/** Written down so. One that has data and of which nothing was ever written down is believed. */
+function wasUnlinked({ facts: { seenAtSeconds, following }, report }: NodeView): boolean {
+  const isUnwritten = seenAtSeconds === 0 && (report?.sequence ?? 0) > 0;
+  return following === null && !isUnwritten;
 }
 
 function isWrittenDown({ facts }: NodeView, master: NodeId): boolean {

@@ -344,15 +344,15 @@ function isDrained(sight: Sight): boolean {
 }
 
 /**
- * Whether its data can grow no more although it was not cut off: a node that serves nobody, a replica of an address at which nobody listens, or
- * one of a drained master, which has nothing that its successor lacks.
- * That a master is silent to us does not mean that it is silent to its replicas, and a link that is down may be up in a moment: to a stranger, too.
+ * Whether its data can grow no more although it was not cut off: a node that serves nobody, or a replica of a drained master, which has nothing
+ * that its successor lacks. Not a replica of an address at which nobody listens: the old master may be back before the node is told its role, take
+ * a write of a client that still knows it, and send it to whoever follows it still. Nor does a master that is silent to us have to be so to its
+ * replicas, and a link that is down may be up in a moment: to a stranger, too.
  */
 function isFinal({ sights, report }: NodeCase): boolean {
   if (report.role === 'master') return report.version < 0;
   const source = [...sights.values()].find(({ node }) => node.address === report.master);
-  if (source !== undefined && isDrained(source)) return true;
-  return source?.condition === 'down' && source.memory.absence?.kind === 'refused';
+  return source !== undefined && isDrained(source);
 }
 
 /** What it said before it was cut off tells its history, where it stands now its position. */

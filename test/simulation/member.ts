@@ -152,7 +152,7 @@ export class Member implements Peer {
     process.enter(() => {
       runTask(this.#open(process), (result) => {
         if (result instanceof Error) this.#exit(process, result);
-        else this.#start(result);
+        else this.#start(process, result);
       });
     });
   }
@@ -287,9 +287,10 @@ export class Member implements Peer {
     return openedCopy({ database, yieldTurn, onFault }, read.ok ? read.value : null);
   }
 
-  #start(running: Running): void {
+  #start(process: Process, running: Running): void {
     this.#running = running;
     if (this.rotten) this.#world.marks.hit('rotHarmless');
+    this.#world.onStart(this, process, running);
     running.driver.start();
     this.#world.trace.say(this.id, () => `runs: ${JSON.stringify(this.model.last)}`);
   }

@@ -90,6 +90,25 @@ export class Network {
     this.#link(from, to).slowness = factor;
   }
 
+  /** Ends a cut, or a clog, of one link. */
+  mend(from: number, to: number): void {
+    const link = this.#link(from, to);
+    link.cut = false;
+    link.slowness = 1;
+    link.lastUs.clear();
+  }
+
+  /** What is sent now gets there and back. */
+  isOpen(one: number, other: number): boolean {
+    return !this.#link(one, other).cut && !this.#link(other, one).cut;
+  }
+
+  /** Nothing is lost on the way there, and nothing is late. */
+  isClear(from: number, to: number): boolean {
+    const { cut, slowness } = this.#link(from, to);
+    return !cut && slowness === 1;
+  }
+
   /** Ends cuts and clogs. */
   reconnect(): void {
     for (const link of this.#links.values()) {

@@ -1,6 +1,6 @@
 // What members know of each other: enough to deliver something to the process that is running there, if any.
 
-import type { MemberId } from '../../src/raft/core/types.ts';
+import type { Incarnation, MemberId } from '../../src/raft/core/types.ts';
 import type { SimulatedDisk } from './disk.ts';
 import type { Observed } from './invariants.ts';
 import type { Process } from './process.ts';
@@ -16,6 +16,8 @@ export interface Running {
 export interface Peer extends Observed {
   readonly id: MemberId;
   readonly disk: SimulatedDisk;
+  /** Of the data directory of the running process; null when none has got that far. */
+  readonly incarnation: Incarnation | null;
   readonly process: Process | null;
   readonly running: Running | null;
   /** Members whose snapshots are being received; a second transfer of one is refused. */

@@ -258,6 +258,7 @@ class Run {
       configurations: this.#configurations,
       transport,
       violate: (invariant, text) => this.#violate(invariant, text),
+      onStart: () => undefined,
       onDown: (member) => {
         const up = members.find((each) => each.id === member.id);
         assert(up !== undefined, 'a member of this group went down');

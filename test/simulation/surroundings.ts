@@ -5,7 +5,8 @@ import type { Invariants } from './invariants.ts';
 import type { Knobs } from './knobs.ts';
 import type { Violate } from './ledger.ts';
 import type { Marks } from './marks.ts';
-import type { Peer } from './peer.ts';
+import type { Peer, Running } from './peer.ts';
+import type { Process } from './process.ts';
 import type { Trace } from './trace.ts';
 import type { TransportParts } from './transport.ts';
 import type { VirtualTime } from './virtual-time.ts';
@@ -20,6 +21,8 @@ export interface Surroundings {
   readonly configurations: Configurations;
   readonly transport: TransportParts;
   readonly violate: Violate;
+  /** The parts of a process are there and about to run: whatever is built upon them is made now, in that process. */
+  readonly onStart: (member: Peer, process: Process, running: Running) => void;
   /** A member's process has ended; whoever looks after it may start it again. */
   readonly onDown: (member: Peer) => void;
 }

@@ -158,7 +158,7 @@ test('KB4: a link that was seen long before the failure, and then nobody could l
 test('KB8: what no node of this shard can say is a refusal with its reason', () => {
   const cases: readonly [Partial<NodeReport>, RegExp][] = [
     [{ sequence: -5 }, /its sequence is -5, which cannot be/],
-    [{ version: 0 }, /its topology of version 0 is older than what is remembered of this shard/],
+    [{ version: 0 }, /it has no topology/],
     [{ version: -1 }, /it has no topology/],
     [{ version: 99 }, /it has the foreign version 99/],
     [{ id: null }, /it does not know itself as this node/],
@@ -382,6 +382,45 @@ test('the next leader does not take a catch-up that was under way for a link tha
   scene.set(scene.id(0, 1), { sequence: 5001, link: 'down', lastIoSeconds: 2 });
   scene.rounds(4);
   expect(refusal(scene)).toMatch(/last seen without a living link/);
+});
+
+test('the next leader, which saw both ends only once, does not take a replica that was written down as behind for one that keeps up', () => {
+  const scene = settled();
+  scene.set(scene.id(0, 0), { sequence: 300 });
+  scene.rounds(4);
+  scene.probe(scene.id(0, 0));
+  scene.decide();
+  const following = (): unknown => scene.facts.nodes.get(scene.id(0, 1))?.following;
+  expect(following()).toBeNull();
+  scene.changeLeader();
+  scene.round();
+  scene.decide();
+  expect(following()).toBeNull();
+  scene.fail(scene.id(0, 0), 'connectionRefused');
+  scene.set(scene.id(0, 1), { link: 'down' });
+  scene.rounds(4);
+  expect(refusal(scene)).toMatch(/it lacks 200 numbers, and it was last seen behind its master/);
+});
+
+test('the next leader believes one that was written down as keeping up, and one that is seen to do so for long enough', () => {
+  for (const isBehind of [false, true]) {
+    const scene = settled();
+    scene.set(scene.id(0, 0), { sequence: isBehind ? 300 : 100 });
+    scene.rounds(4);
+    scene.probe(scene.id(0, 0));
+    scene.decide();
+    expect(scene.facts.nodes.get(scene.id(0, 1))?.following === null).toBe(isBehind);
+    scene.changeLeader();
+    scene.set(scene.id(0, 0), { sequence: 305 });
+    scene.set(scene.id(0, 1), { sequence: isBehind ? 305 : 300 });
+    scene.rounds(isBehind ? 4 : 1);
+    scene.decide();
+    expect(scene.facts.nodes.get(scene.id(0, 1))?.following).toBe(scene.id(0, 0));
+    scene.fail(scene.id(0, 0), 'connectionRefused');
+    scene.set(scene.id(0, 1), { link: 'down' });
+    scene.rounds(4);
+    promotes(scene, 1);
+  }
 });
 
 test('the next leader does not take a refused handshake for a word from the master, be the shard ever so empty in what is written down', () => {

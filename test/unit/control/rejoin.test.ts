@@ -301,7 +301,7 @@ test('a new version in the middle: the node is cut off under that one, and its h
   ]);
 });
 
-test('a replica of the old master that has more than the new one is made anew; one that has not follows at once', () => {
+test('a replica of an old master at whose address nobody listens is cut off before it is judged: that one may be back in a moment, and be copied once more', () => {
   for (const [sequence, purpose] of [
     [100, 'role'],
     [103, null],
@@ -319,8 +319,11 @@ test('a replica of the old master that has more than the new one is made anew; o
       version: 1,
       master: scene.cluster.shards[0]!.nodes[0]!.address,
       link: 'down',
-      sequence,
+      sequence: 100,
     });
+    scene.round();
+    scene.takeIsolation(pushTo(scene, scene.id(0, 2)));
+    scene.set(scene.id(0, 2), { sequence });
     scene.round();
     const decision = scene.decide();
     if (purpose === null) expect(only(decision, 'commit').reasons).toMatchObject([{ kind: 'copyCondemned' }]);

@@ -17,7 +17,8 @@ export function replicate(world: World): void {
   }
 }
 
-function follow(world: World, node: ModelNode, master: NodeAddress): void {
+/** One round of one replica. */
+export function follow(world: World, node: ModelNode, master: NodeAddress): void {
   const link = node.link ?? newLink(master);
   node.link = link;
   const peer = world.listenerAt(master);
@@ -66,7 +67,7 @@ function connect(
   const isUnwatched = node.isCutFromControl || !world.isMember(node);
   const isTraceless = isUnwatched || (peer.reachedMs === Infinity && world.weather.lossPercent > 0);
   if (isTraceless && peer !== world.nodeAt(link.master)) return;
-  if (peer.isFenced || peer.isLoading(world.nowMs) || !world.chance(50)) return;
+  if (peer.isFenced || peer.isLoading(world.nowMs) || !world.chance(world.connectPercent)) return;
   link.peer = peer;
   link.incarnation = peer.incarnation;
   link.lastIoMs = world.nowMs;

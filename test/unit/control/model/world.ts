@@ -36,6 +36,8 @@ const FIRST_PORT = 7000;
 
 export class World {
   nowMs = 0;
+  /** Of a replica's attempt to connect to succeed where nothing is in its way. */
+  connectPercent = 50;
   weather: Weather;
   random: Random = createSeededRandom(0);
   readonly nodes: ModelNode[] = [];

@@ -1,0 +1,147 @@
+// What kind of run a seed is: times, sizes and the faults that are on (swarm testing).
+
+import type { Random } from '../../../src/base/random.ts';
+import type { ControlSettings } from '../../../src/control/settings.ts';
+import type { Fault as GroupFault, Knobs as GroupKnobs } from '../knobs.ts';
+import { between, chance, childRandom, integerBetween, pick } from '../prng.ts';
+
+/** What can go wrong with the controllers: of the faults of a group those that leave its disks and clocks alone. */
+const GROUP_FAULTS = [
+  'loss',
+  'duplication',
+  'reordering',
+  'slowLinks',
+  'partition',
+  'crash',
+  'powerLoss',
+  'crashAtOperation',
+  'pause',
+  'hang',
+  'copyFailure',
+  'transfer',
+] as const satisfies readonly GroupFault[];
+
+/** What can go wrong with nodes and the links to them, and what people ask for. */
+export const FLEET_FAULTS = [
+  'kill',
+  'killShard',
+  'hang',
+  'stuck',
+  'slowNode',
+  'cutLeader',
+  'cutLeaderFromAll',
+  'cutController',
+  'cutFromControllers',
+  'isolateNode',
+  'cutNodes',
+  'cutClients',
+  'failover',
+  'forcedFailover',
+  'addReplica',
+  'removeReplica',
+  'ambush',
+] as const;
+
+export type FleetFault = (typeof FLEET_FAULTS)[number];
+
+/** The fixed properties of one run. Times in milliseconds of virtual time. */
+export interface Knobs {
+  readonly members: number;
+  readonly group: GroupKnobs;
+  readonly settings: ControlSettings;
+  readonly shards: number;
+  /** Nodes a shard, its master included. */
+  readonly nodes: number;
+  readonly faults: ReadonlySet<FleetFault>;
+  /** Mean time between two disturbances of the fleet. */
+  readonly nemesisMs: number;
+  /** Mean delay on a link to a node. */
+  readonly linkMs: number;
+  readonly clients: number;
+  /** Mean pause of a client between two writes. */
+  readonly thinkMs: number;
+  /** The longest full synchronisation. */
+  readonly syncMsMax: number;
+}
+
+/** The knobs of `seed`. */
+export function knobsOf(seed: number): Knobs {
+  const random = childRandom(seed, 'controller knobs');
+  return {
+    members: pick(random, [3, 3, 3, 5]),
+    group: groupKnobs(random),
+    settings: {
+      pingIntervalMs: pick(random, [300, 500, 1000]),
+      maxPingCount: pick(random, [3, 4, 6]),
+      restartGraceMs: pick(random, [0, 800, 800, 3000]),
+      lagMax: pick(random, [5, 50, 10_000]),
+      switchoverTimeoutMs: pick(random, [500, 2000]),
+      coolDownMs: pick(random, [0, 5000]),
+      aliveSizeMin: 4,
+      failureRatioMax: pick(random, [0.6, 1]),
+    },
+    shards: pick(random, [1, 2, 2, 3]),
+    nodes: pick(random, [2, 2, 3]),
+    faults: new Set(chosen(random, FLEET_FAULTS)),
+    nemesisMs: between(random, 800, 4000),
+    linkMs: pick(random, [0.2, 1, 5]),
+    clients: integerBetween(random, 2, 4),
+    thinkMs: pick(random, [40, 80, 200]),
+    syncMsMax: pick(random, [300, 300, 3000]),
+  };
+}
+
+function groupKnobs(random: Random): GroupKnobs {
+  const faults = new Set<GroupFault>(chosen(random, GROUP_FAULTS));
+  const electionTimeoutMs = pick(random, [600, 1000]);
+  return {
+    faults,
+    faultyMs: between(random, 8000, 30_000),
+    nemesisMs: between(random, 2000, 9000),
+    driver: driverKnobs(random, electionTimeoutMs),
+    segmentBytes: pick(random, [32_768, 131_072]),
+    syncMs: pick(random, [0.5, 2, 10]),
+    copySyncMs: pick(random, [0.5, 10]),
+    linkMs: pick(random, [0.2, 1, 5]),
+    lossShare: faults.has('loss') ? between(random, 0.01, 0.15) : 0,
+    duplicationShare: faults.has('duplication') ? between(random, 0.01, 0.3) : 0,
+    reordering: faults.has('reordering'),
+    clientLossShare: 0,
+    clients: 0,
+    keys: 1,
+    thinkMs: 1000,
+    valueBytesMax: 1,
+  };
+}
+
+function driverKnobs(random: Random, electionTimeoutMs: number): GroupKnobs['driver'] {
+  return {
+    electionTimeoutMs,
+    heartbeatIntervalMs: electionTimeoutMs / 5,
+    appendEntriesMax: pick(random, [1, 16, 512]),
+    appendBytesMax: pick(random, [200, 1_000_000]),
+    inflightMax: pick(random, [1, 8]),
+    uncommittedBytesMax: 1_000_000,
+    entryBytesMax: 1_000_000,
+    proposalsMax: 4096,
+    proposalBytesMax: 10_000_000,
+    readsMax: 4096,
+    inboxMessagesMax: 4096,
+    turnInputsMax: pick(random, [1, 256]),
+    turnProposalsMax: pick(random, [1, 512]),
+    applyEntriesMax: pick(random, [1, 128]),
+    applyBytesMax: 250_000,
+    closeDeadlineMs: 5000,
+    snapshotEntries: pick(random, [10, 40, 10_000]),
+    snapshotBytes: 10_000_000,
+    trailingEntries: pick(random, [0, 5, 1000]),
+  };
+}
+
+/** Mostly a random part; sometimes nothing, or everything. */
+function chosen<T>(random: Random, all: readonly T[]): readonly T[] {
+  if (chance(random, 1 / 15)) return [];
+  if (chance(random, 1 / 20)) return all;
+  const share = between(random, 0.1, 0.6);
+  return all.filter(() => chance(random, share));
+}

@@ -1,0 +1,149 @@
+// Whoever looks after the cluster: founds it, asks for failovers, adds replicas and takes them out.
+
+import type { Random } from '../../../src/base/random.ts';
+import { Secret } from '../../../src/base/secret.ts';
+import { addNode, removeNode } from '../../../src/topology/change-nodes.ts';
+import { replicasOf } from '../../../src/topology/cluster.ts';
+import { createCluster } from '../../../src/topology/create-cluster.ts';
+import { openPromotion, UNSEEN_NODE, factsFor, withNodeFacts } from '../../../src/topology/facts.ts';
+import { newNodeId } from '../../../src/topology/node.ts';
+import type { ClusterRecord } from '../../../src/topology/record.ts';
+import type { Cluster } from '../../../src/topology/types.ts';
+import { name, valueOf } from '../../unit/topology/arbitrary.ts';
+import { chance, childRandom, pick } from '../prng.ts';
+import type { Trace } from '../trace.ts';
+import type { Controller } from './controller.ts';
+import type { Fleet } from './fleet.ts';
+import type { Knobs } from './knobs.ts';
+
+export const NAMESPACE = name('ns');
+export const CLUSTER = name('c');
+
+/** Nodes one run may have. */
+const NODES_MAX = 10;
+
+export interface OperatorParts {
+  readonly seed: number;
+  readonly trace: Trace;
+  readonly knobs: Knobs;
+  readonly fleet: Fleet;
+  readonly leader: () => Controller | null;
+}
+
+export class Operator {
+  readonly #parts: OperatorParts;
+  readonly #random: Random;
+  #isFounding = false;
+  failoversDone = 0;
+
+  constructor(parts: OperatorParts) {
+    this.#parts = parts;
+    this.#random = childRandom(parts.seed, 'fleet operator');
+  }
+
+  /** Creates the cluster on the nodes there are, once the group is at its level. One attempt; call it again. */
+  found(): void {
+    const leader = this.#parts.leader();
+    if (leader === null || this.#isFounding) return;
+    this.#isFounding = true;
+    leader.process.enter(() => {
+      void this.#found(leader).then(() => {
+        this.#isFounding = false;
+      });
+    });
+  }
+
+  async #found({ registry }: Controller): Promise<void> {
+    const { fleet, knobs } = this.#parts;
+    const created = await registry.createNamespace(NAMESPACE);
+    if (!created.ok && created.error.kind !== 'exists') return;
+    const cluster = createCluster({
+      name: CLUSTER,
+      addresses: fleet.nodes.map(({ address }) => address),
+      replicas: knobs.nodes,
+      password: Secret.none,
+      random: this.#random,
+      nowSeconds: 1,
+    });
+    await registry.createCluster(NAMESPACE, valueOf(cluster));
+  }
+
+  failOver(isForced: boolean): void {
+    const leader = this.#parts.leader();
+    const cluster = leader?.registry.getCluster(NAMESPACE, CLUSTER)?.cluster;
+    if (leader === null || cluster === undefined) return;
+    const shard = pick(this.#random, cluster.shards);
+    const replicas = replicasOf(shard);
+    const preferred =
+      replicas.length === 0 || chance(this.#random, 0.5) ? null : pick(this.#random, replicas).id;
+    const request = {
+      namespace: NAMESPACE,
+      cluster: CLUSTER,
+      shardIndex: cluster.shards.indexOf(shard),
+      preferred,
+      isForced,
+    };
+    this.#parts.trace.say(0, () => `operator asks ${leader.id}: ${JSON.stringify(request)}`);
+    leader.process.deliver(() => {
+      leader.byHand += 1;
+      if (isForced) leader.byForce += 1;
+      void leader.terms.failover(request).then((answer) => {
+        leader.byHand -= 1;
+        if (isForced) leader.byForce -= 1;
+        if (answer.ok) this.failoversDone += 1;
+        this.#parts.trace.say(leader.id, () => `failover: ${JSON.stringify(answer)}`);
+      });
+    });
+  }
+
+  /** A fresh node, as the API takes it in. */
+  addReplica(): void {
+    const { fleet } = this.#parts;
+    if (fleet.nodes.length >= NODES_MAX) return;
+    const { address } = fleet.add();
+    const id = newNodeId(this.#random);
+    const fresh = { id, address, role: 'replica', password: Secret.none, createdAtSeconds: 1 } as const;
+    this.#change(`adds ${address}`, ({ cluster, facts }) => {
+      const next = addNode(cluster, this.#shardIndex(cluster), fresh);
+      if (!next.ok) return null;
+      return { next: next.value, facts: withNodeFacts(factsFor(facts, next.value), id, UNSEEN_NODE) };
+    });
+  }
+
+  removeReplica(): void {
+    this.#change('removes a replica', ({ cluster, facts }) => {
+      const index = this.#shardIndex(cluster);
+      const shard = cluster.shards[index];
+      if (shard === undefined || shard.nodes.length < 3) return null;
+      const { id } = pick(this.#random, replicasOf(shard));
+      if (openPromotion(facts, shard.id)?.from === id) return null;
+      const next = removeNode(cluster, index, id);
+      return next.ok ? { next: next.value } : null;
+    });
+  }
+
+  #shardIndex({ shards }: Cluster): number {
+    return shards.indexOf(pick(this.#random, shards));
+  }
+
+  #change(
+    what: string,
+    plan: (
+      record: ClusterRecord,
+    ) => { readonly next: Cluster; readonly facts?: ClusterRecord['facts'] } | null,
+  ): void {
+    const { leader: leading, trace } = this.#parts;
+    const leader = leading();
+    const record = leader?.registry.getCluster(NAMESPACE, CLUSTER) ?? null;
+    if (leader === null || record === null) return;
+    const planned = plan(record);
+    if (planned === null) return;
+    const { next, ...options } = planned;
+    trace.say(0, () => `operator ${what}`);
+    leader.process.deliver(() => {
+      void leader.registry.replaceCluster(record, next, options).then((answer) => {
+        trace.say(leader.id, () => `${what}: ${JSON.stringify(answer)}`);
+      });
+    });
+  }
+}
