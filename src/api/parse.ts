@@ -79,6 +79,7 @@ const CODE_BY_TOPOLOGY_ERROR = {
   lastShard: 'badRequest',
   masterExists: 'conflict',
   masterRemoval: 'badRequest',
+  masterMove: 'conflict',
   alreadyMaster: 'badRequest',
   slotsNotOwned: 'badRequest',
   slotsOwned: 'badRequest',

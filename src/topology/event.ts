@@ -15,6 +15,7 @@ export const EVENTS = {
   shardRemoved: 'warning',
   nodeAdded: 'info',
   nodeRemoved: 'warning',
+  nodeMoved: 'info',
   slotsAdded: 'info',
   slotsRemoved: 'warning',
   slotsRecorded: 'warning',

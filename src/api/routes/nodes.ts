@@ -1,10 +1,11 @@
-// Nodes of a shard: create, list, delete; their passwords, priorities and zones.
+// Nodes of a shard: create, list, delete; their addresses, passwords, priorities and zones.
 
 import { type Context, Hono } from 'hono';
 
 import { Secret } from '../../base/secret.ts';
 import { isFormerMember, type Newcomer, type Standing, standingOfReplica } from '../../control/joining.ts';
-import { addNode, removeNode } from '../../topology/change-nodes.ts';
+import { addNode, moveNode, removeNode } from '../../topology/change-nodes.ts';
+import type { ClusterPlace } from '../../topology/record.ts';
 import { findNode, masterOf } from '../../topology/cluster.ts';
 import { factsFor, openPromotion, UNSEEN_NODE, withNodeFacts } from '../../topology/facts.ts';
 import { type ClusterPolicy, nodePolicy, withNodePolicy } from '../../topology/policy.ts';
@@ -13,8 +14,9 @@ import type { Cluster, Node, NodeId } from '../../topology/types.ts';
 import { admitReplica, seeNewcomers, waivesChecks } from '../admission/admit.ts';
 import { answer, answerChange } from '../answers.ts';
 import { readBody, readNoBody } from '../body.ts';
-import { changed, changeRecord, readCluster } from '../change-cluster.ts';
-import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../dependencies.ts';
+import { checkMoved, type Move } from '../admission/moved.ts';
+import { changed, changeCluster, changeRecord, readCluster } from '../change-cluster.ts';
+import { type TakingDependencies, wallSeconds } from '../dependencies.ts';
 import { ApiError, badRequest, missing } from '../errors.ts';
 import { nodeAddress, settled, shardParam, valid } from '../parse.ts';
 import { storePassword } from '../passwords.ts';
@@ -130,17 +132,27 @@ async function sequenceOf(
   return inspection.ok ? inspection.value.sequence : null;
 }
 
-async function changeNode(dependencies: ApiDependencies, context: Context): Promise<Response> {
+async function changeNode(dependencies: TakingDependencies, context: Context): Promise<Response> {
   const index = shardParam(context);
   const id = parseNodeId(context.req.param('node') ?? '');
   if (!id.ok) throw missing();
-  const { password, force, failover_priority: priority, zone } = await readBody(context, changeNodeBody);
-  if (password === undefined && priority === undefined && zone === undefined)
-    throw badRequest('expected at least one of "password", "failover_priority" and "zone"');
+  const {
+    addr,
+    password,
+    force,
+    failover_priority: priority,
+    zone,
+  } = await readBody(context, changeNodeBody);
+  if (addr === undefined && password === undefined && priority === undefined && zone === undefined)
+    throw badRequest('expected at least one of "addr", "password", "failover_priority" and "zone"');
+  const address = addr === undefined ? null : nodeAddress(addr, 'addr');
   const path = clusterPath(context);
   const { cluster } = await readCluster(dependencies.clusters, path);
   const nodes = shardOf(cluster, index).nodes.filter((node) => node.id === id.value);
   if (nodes.length === 0) throw missing();
+  const [node] = nodes;
+  if (address !== null && node !== undefined && node.address !== address)
+    await move(dependencies, context, { path, shardIndex: index, node, address });
   if (password !== undefined) {
     const change = { nodes, password: new Secret(password), isForced: force };
     await storePassword(dependencies, path, { ...change, abandoned: context.req.raw.signal });
@@ -160,4 +172,27 @@ async function changeNode(dependencies: ApiDependencies, context: Context): Prom
     settled(await dependencies.policies.changeCluster(path, change, event));
   }
   return answer(context, 'ok');
+}
+
+interface MoveRequest extends Move {
+  readonly path: ClusterPlace;
+  readonly shardIndex: number;
+}
+
+/** The node is told its new place like any other change; what was seen of its copy counts on, since it is the same one. */
+async function move(
+  dependencies: TakingDependencies,
+  context: Context,
+  { path, shardIndex, node, address }: MoveRequest,
+): Promise<void> {
+  const { clusters, admissions } = dependencies;
+  await admissions.run(context.req.raw.signal, async () => {
+    const { id } = node;
+    // What the topology refuses is refused without asking anybody.
+    changed(moveNode((await readCluster(clusters, path)).cluster, shardIndex, { id, address }));
+    await checkMoved(dependencies, { node, address });
+    const text = `node ${node.address} is at ${address} now`;
+    const event = { kind: 'nodeMoved', text, shardIndex, node: id } as const;
+    await changeCluster(clusters, path, (cluster) => moveNode(cluster, shardIndex, { id, address }), event);
+  });
 }

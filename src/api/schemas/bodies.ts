@@ -83,9 +83,10 @@ export const createNodeBody = z.object({ addr: text, role: text.default('slave')
 /** `force` stores a password also where a node that answers refuses it. */
 export const passwordBody = z.object({ password: text, force: wish }, OBJECT);
 
-/** At least one of the three, which `PATCH` of a node sees to. */
+/** At least one of the four, which `PATCH` of a node sees to. */
 export const changeNodeBody = z.object(
   {
+    addr: z.string('expected a "host:port" text').optional(),
     password: z.string('expected text').optional(),
     force: wish,
     failover_priority: z

@@ -133,8 +133,8 @@ test('priority and zone of a node are changed together or alone, with its passwo
     'hush',
   );
   for (const [body, why] of [
-    [{}, 'expected at least one of "password", "failover_priority" and "zone"'],
-    [{ force: true }, 'expected at least one of "password", "failover_priority" and "zone"'],
+    [{}, 'expected at least one of "addr", "password", "failover_priority" and "zone"'],
+    [{ force: true }, 'expected at least one of "addr", "password", "failover_priority" and "zone"'],
     [{ failover_priority: -1 }, 'failover_priority: expected 0 (never takes over by itself) or more'],
     [{ failover_priority: 1001 }, 'failover_priority: expected at most 1000'],
     [{ failover_priority: 0.5 }, 'failover_priority: expected a whole number'],
