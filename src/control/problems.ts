@@ -82,7 +82,7 @@ export const PROBLEMS = {
     title: 'Copy is made anew',
     when: 'A node has data its master never had, or nothing proves what it has. It cannot take over and is brought to a full synchronisation.',
     remedy:
-      'Wait. If the detail says that it is kept aside: stop the node, empty its data directory, start it again; it then joins by itself.',
+      'Wait. If the detail says that it is kept aside: save what you need of it (docs/operations.md), then POST .../nodes/{id}/resync; or stop the node, empty its data directory, start it again: it then joins by itself.',
   },
   replicaBehind: {
     severity: 'warning',

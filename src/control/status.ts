@@ -6,6 +6,7 @@ import { type Problem, PROBLEMS, type Severity } from './problems.ts';
 import type { Condition } from './sight.ts';
 import { type NodeView, type Situation, masterView, testimonyOf } from './situation.ts';
 import {
+  type DivergenceMode,
   type EffectiveAutomation,
   effectiveAutomation,
   type NodePolicy,
@@ -60,6 +61,7 @@ export interface ClusterStatus {
   readonly problems: readonly ProblemStatus[];
   /** The wish about automatic failovers that counts now; null when nobody has one. */
   readonly automation: EffectiveAutomation | null;
+  readonly onDivergence: DivergenceMode;
 }
 
 /** `situation` and `problems` are of the same decision. */
@@ -75,6 +77,7 @@ export function clusterStatus(
     version: place.cluster.version,
     isConverged: nodes.every((node) => node.isConverged),
     nodes,
+    onDivergence: situation.policy.cluster.onDivergence,
     automation: effectiveAutomation(situation.policy.group, situation.policy.cluster, situation.nowSeconds),
     problems: problems.map((problem) => {
       const { severity, title, remedy } = PROBLEMS[problem.kind];

@@ -5,6 +5,7 @@ import { parseRecordedNodeId } from '../topology/node.ts';
 import {
   type Automation,
   type ClusterPolicy,
+  DIVERGENCE_MODES,
   FAILOVER_MODES,
   type GroupPolicy,
   type NodePolicy,
@@ -19,14 +20,15 @@ const POLICY_VERSION = 1;
 type Stored = Pick<StoredValue, 'key' | 'value'>;
 
 /** The bytes are read back before they are returned. Throws when they cannot. */
-export function encodeClusterPolicy({ automation, nodes }: ClusterPolicy): Uint8Array {
-  const encoded = [...nodes].map(([id, { maintenance, failoverPriority, zone }]) => [
+export function encodeClusterPolicy({ automation, onDivergence, nodes }: ClusterPolicy): Uint8Array {
+  const encoded = [...nodes].map(([id, { maintenance, released, failoverPriority, zone }]) => [
     id,
     maintenance === null ? null : encodeWish(maintenance),
+    released,
     failoverPriority,
     zone,
   ]);
-  const value = packRecord(POLICY_VERSION, [encodeAutomation(automation), encoded]);
+  const value = packRecord(POLICY_VERSION, [encodeAutomation(automation), onDivergence, encoded]);
   decodeClusterPolicy({ key: 'policy about to be written', value });
   return value;
 }
@@ -35,6 +37,7 @@ export function encodeClusterPolicy({ automation, nodes }: ClusterPolicy): Uint8
 export function decodeClusterPolicy(stored: Stored): ClusterPolicy {
   return readRecord(stored, POLICY_VERSION, (fields) => ({
     automation: fields.optional(decodeAutomation),
+    onDivergence: fields.oneOf(DIVERGENCE_MODES),
     nodes: new Map(fields.each(decodeNode)),
   }));
 }
@@ -74,5 +77,6 @@ function decodeWish(fields: Fields): Wish {
 function decodeNode(fields: Fields): readonly [NodeId, NodePolicy] {
   const id = readable(fields.key, parseRecordedNodeId(fields.text()));
   const maintenance = fields.optional(decodeWish);
-  return [id, { maintenance, failoverPriority: fields.number(), zone: fields.text() }];
+  const released = fields.textOrNull();
+  return [id, { maintenance, released, failoverPriority: fields.number(), zone: fields.text() }];
 }

@@ -38,6 +38,8 @@ export const EVENTS = {
   maintenanceBegun: 'info',
   maintenanceEnded: 'info',
   nodeWished: 'info',
+  clusterWished: 'info',
+  resyncRequested: 'warning',
   leaderElected: 'info',
 } as const satisfies Record<string, EventSeverity>;
 

@@ -26,16 +26,23 @@ export interface Automation extends Wish {
 /** A node that people work on: it never takes over, and is not replaced for being away. */
 export type Maintenance = Wish;
 
+/** What becomes of a copy that is none, such as that of an old master with writes of its own: made anew, or kept until somebody says so. */
+export const DIVERGENCE_MODES = ['resync', 'quarantine'] as const;
+export type DivergenceMode = (typeof DIVERGENCE_MODES)[number];
+
 export interface NodePolicy {
   readonly maintenance: Maintenance | null;
   /** Of candidates with the same data the highest takes over; one with 0 never does by itself. */
   readonly failoverPriority: number;
+  /** The reason for which its copy is to be made anew, once somebody has allowed just that; null when nobody has. */
+  readonly released: string | null;
   /** Where it stands, such as a rack or data centre; empty where nobody said. */
   readonly zone: string;
 }
 
 export interface ClusterPolicy {
   readonly automation: Automation | null;
+  readonly onDivergence: DivergenceMode;
   /** Of nodes about which anything was said. */
   readonly nodes: ReadonlyMap<NodeId, NodePolicy>;
 }
@@ -52,10 +59,15 @@ export const ZONE_LENGTH_MAX = 64;
 
 export const NO_NODE_POLICY: NodePolicy = {
   maintenance: null,
+  released: null,
   failoverPriority: FAILOVER_PRIORITY_DEFAULT,
   zone: '',
 };
-export const NO_CLUSTER_POLICY: ClusterPolicy = { automation: null, nodes: new Map() };
+export const NO_CLUSTER_POLICY: ClusterPolicy = {
+  automation: null,
+  onDivergence: 'resync',
+  nodes: new Map(),
+};
 export const NO_GROUP_POLICY: GroupPolicy = { automation: null };
 
 /** `wish` as long as it counts. */
@@ -71,10 +83,24 @@ export function nodePolicy({ nodes }: ClusterPolicy, id: NodeId): NodePolicy {
 export function withNodePolicy(policy: ClusterPolicy, id: NodeId, node: NodePolicy): ClusterPolicy {
   const nodes = new Map(policy.nodes);
   const isPlain =
-    node.maintenance === null && node.failoverPriority === FAILOVER_PRIORITY_DEFAULT && node.zone === '';
+    node.maintenance === null &&
+    node.released === null &&
+    node.failoverPriority === FAILOVER_PRIORITY_DEFAULT &&
+    node.zone === '';
   if (isPlain) nodes.delete(id);
   else nodes.set(id, node);
   return { ...policy, nodes };
+}
+
+/** How the reasons begin for which a copy is made anew because somebody has asked for just that. */
+export const TAKEN_TO_REMAKE = 'it was taken in to be made anew';
+export const ASKED_TO_REMAKE = 'somebody has asked for a new copy';
+
+/** Whether what a node has is kept until somebody allows that it is thrown away; `remake`: why it is no copy. */
+export function isQuarantined(policy: ClusterPolicy, id: NodeId, remake: string): boolean {
+  const isAsked = [TAKEN_TO_REMAKE, ASKED_TO_REMAKE].some((reason) => remake.startsWith(reason));
+  const isAgreed = isAsked || nodePolicy(policy, id).released === remake;
+  return policy.onDivergence === 'quarantine' && !isAgreed;
 }
 
 /** `policy` without nodes that are not in `cluster`; the same object when there are none. */

@@ -1,4 +1,4 @@
-// Clusters: create, list, import, read, delete; their password, and who manages them.
+// Clusters: create, list, import, read, delete; their password and what becomes of divergence, and who manages them.
 
 import { type Context, Hono } from 'hono';
 
@@ -16,14 +16,14 @@ import { answer, answerChange } from '../answers.ts';
 import { readBody, readNoBody } from '../body.ts';
 import { changeRecord, readCluster, told } from '../change-cluster.ts';
 import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../dependencies.ts';
-import { exists, missing } from '../errors.ts';
+import { badRequest, exists, missing } from '../errors.ts';
 import { importCluster, type ImportedCluster } from '../import/import-cluster.ts';
 import { NameLists } from '../name-lists.ts';
 import { addressList, confirmed, nameParam, settled, topologyRefusal, valid } from '../parse.ts';
 import { storePassword } from '../passwords.ts';
 import type { Clusters } from '../ports.ts';
 import { renderCluster } from '../render.ts';
-import { createClusterBody, importClusterBody, passwordBody } from '../schemas/bodies.ts';
+import { changeClusterBody, createClusterBody, importClusterBody } from '../schemas/bodies.ts';
 
 const CLUSTERS = '/namespaces/:namespace/clusters';
 const CLUSTER = `${CLUSTERS}/:cluster`;
@@ -42,7 +42,7 @@ export function clusterRoutes(dependencies: TakingDependencies): Hono {
       const record = await readCluster(clusters, clusterPath(context));
       return answer(context, { cluster: renderCluster(record.cluster) });
     })
-    .patch(CLUSTER, (context) => changePassword(dependencies, context))
+    .patch(CLUSTER, (context) => changeWishes(dependencies, context))
     .post(`${CLUSTER}/sync`, (context) => sync(dependencies, context))
     .delete(CLUSTER, async (context) => {
       await readNoBody(context);
@@ -138,13 +138,25 @@ async function store(
 }
 
 /** One password for all nodes: they share one, since they authenticate at each other with their own (facts section 4). */
-async function changePassword(dependencies: ApiDependencies, context: Context): Promise<Response> {
-  const { password, force } = await readBody(context, passwordBody);
+async function changeWishes(dependencies: ApiDependencies, context: Context): Promise<Response> {
+  const { password, force, on_divergence: onDivergence } = await readBody(context, changeClusterBody);
+  if (password === undefined && onDivergence === undefined)
+    throw badRequest('expected at least one of "password" and "on_divergence"');
   const path = clusterPath(context);
   const { cluster } = await readCluster(dependencies.clusters, path);
-  const nodes = allNodes(cluster).map(({ node }) => node);
-  const change = { nodes, password: new Secret(password), isForced: force };
-  await storePassword(dependencies, path, { ...change, abandoned: context.req.raw.signal });
+  if (password !== undefined) {
+    const nodes = allNodes(cluster).map(({ node }) => node);
+    const change = { nodes, password: new Secret(password), isForced: force };
+    await storePassword(dependencies, path, { ...change, abandoned: context.req.raw.signal });
+  }
+  if (onDivergence !== undefined) {
+    const what =
+      onDivergence === 'resync' ? 'is made anew by itself' : 'is kept until somebody says that it may go';
+    const event = { kind: 'clusterWished', text: `what diverges ${what} from now on` } as const;
+    settled(
+      await dependencies.policies.changeCluster(path, (policy) => ({ ...policy, onDivergence }), event),
+    );
+  }
   return answer(context, 'ok');
 }
 

@@ -72,6 +72,7 @@ function renderStatus(status: ClusterStatus): unknown {
       ...renderAutomation(status.automation?.automation ?? null),
       by: status.automation?.by ?? null,
     },
+    on_divergence: status.onDivergence,
     nodes: status.nodes.map((node) => renderNodeStatus(node)),
     problems: status.problems.map(({ kind, severity, title, detail, remedy, shardIndex, node, address }) => ({
       kind,

@@ -5,15 +5,22 @@ import { type Context, Hono } from 'hono';
 import { Secret } from '../../base/secret.ts';
 import { isFormerMember, type Newcomer, type Standing, standingOfReplica } from '../../control/joining.ts';
 import { addNode, moveNode, removeNode } from '../../topology/change-nodes.ts';
-import type { ClusterPlace } from '../../topology/record.ts';
+import type { ClusterPlace, ClusterRecord } from '../../topology/record.ts';
 import { findNode, masterOf } from '../../topology/cluster.ts';
-import { factsFor, openPromotion, UNSEEN_NODE, withNodeFacts } from '../../topology/facts.ts';
-import { type ClusterPolicy, nodePolicy, withNodePolicy } from '../../topology/policy.ts';
+import type { EventDraft } from '../../topology/event.ts';
+import {
+  type ClusterFacts,
+  factsFor,
+  openPromotion,
+  UNSEEN_NODE,
+  withNodeFacts,
+} from '../../topology/facts.ts';
+import { ASKED_TO_REMAKE, type ClusterPolicy, nodePolicy, withNodePolicy } from '../../topology/policy.ts';
 import { newNodeId, parseNodeId, parseRole } from '../../topology/node.ts';
 import type { Cluster, Node, NodeId } from '../../topology/types.ts';
 import { admitReplica, seeNewcomers, waivesChecks } from '../admission/admit.ts';
 import { answer, answerChange } from '../answers.ts';
-import { readBody, readNoBody } from '../body.ts';
+import { readBody, readNoBody, readOptionalBody } from '../body.ts';
 import { checkMoved, type Move } from '../admission/moved.ts';
 import { changed, changeCluster, changeRecord, readCluster } from '../change-cluster.ts';
 import { type TakingDependencies, wallSeconds } from '../dependencies.ts';
@@ -22,7 +29,7 @@ import { nodeAddress, settled, shardParam, valid } from '../parse.ts';
 import { storePassword } from '../passwords.ts';
 import type { NodeInspector } from '../ports.ts';
 import { renderNode } from '../render.ts';
-import { changeNodeBody, createNodeBody } from '../schemas/bodies.ts';
+import { changeNodeBody, createNodeBody, resyncBody } from '../schemas/bodies.ts';
 import { clusterPath } from './clusters.ts';
 import { shardOf } from './shards.ts';
 
@@ -44,6 +51,7 @@ export function nodeRoutes(dependencies: TakingDependencies): Hono {
     })
     .post(NODES, (context) => create(dependencies, context))
     .patch(`${NODES}/:node`, (context) => changeNode(dependencies, context))
+    .post(`${NODES}/:node/resync`, (context) => resync(dependencies, context))
     .delete(`${NODES}/:node`, async (context) => {
       await readNoBody(context);
       const index = shardParam(context);
@@ -195,4 +203,59 @@ async function move(
     const event = { kind: 'nodeMoved', text, shardIndex, node: id } as const;
     await changeCluster(clusters, path, (cluster) => moveNode(cluster, shardIndex, { id, address }), event);
   });
+}
+
+/** What a copy has may go: one that is none is made anew if it was kept until now, and by force also one that is. */
+async function resync(dependencies: TakingDependencies, context: Context): Promise<Response> {
+  const { clusters, policies, attention } = dependencies;
+  const index = shardParam(context);
+  const { force } = await readOptionalBody(context, resyncBody);
+  const id = parseNodeId(context.req.param('node') ?? '');
+  if (!id.ok) throw missing();
+  const path = clusterPath(context);
+  const { cluster, facts } = await readCluster(clusters, path);
+  const node = shardOf(cluster, index).nodes.find((each) => each.id === id.value);
+  if (node === undefined) throw missing();
+  if (node.role === 'master')
+    throw new ApiError(
+      'conflict',
+      `${node.address} is the master of its shard: fail over to a replica first`,
+    );
+  const remake = facts.nodes.get(node.id)?.remake ?? null;
+  if (remake === null && !force)
+    throw new ApiError(
+      'conflict',
+      `the copy of ${node.address} is a proven one; with "force": true it is made anew all the same, and cannot take over meanwhile`,
+    );
+  const event: EventDraft = {
+    kind: 'resyncRequested',
+    text: `the copy of ${node.address} may go and is made anew: ${remake ?? ASKED_TO_REMAKE}`,
+    shardIndex: index,
+    node: node.id,
+  };
+  if (remake === null) await changeRecord(clusters, path, (record) => condemned(record, node.id, event));
+  else {
+    const release = (policy: ClusterPolicy): ClusterPolicy =>
+      withNodePolicy(policy, node.id, { ...nodePolicy(policy, node.id), released: remake });
+    settled(await policies.changeCluster(path, release, event));
+  }
+  attention.nudge(path.namespace, path.cluster);
+  return answer(context, 'ok');
+}
+
+/** What is known of a replica that left meanwhile is nobody's business any more. */
+function condemned({ cluster, facts }: ClusterRecord, id: NodeId, event: EventDraft): Condemnation {
+  const before = facts.nodes.get(id);
+  if (before === undefined || findNode(cluster, id)?.node.role !== 'replica') throw missing();
+  return {
+    cluster,
+    event,
+    facts: withNodeFacts(facts, id, { ...before, following: null, remake: ASKED_TO_REMAKE }),
+  };
+}
+
+interface Condemnation {
+  readonly cluster: Cluster;
+  readonly facts: ClusterFacts;
+  readonly event: EventDraft;
 }

@@ -3,6 +3,7 @@
 import { z } from 'zod';
 
 import {
+  DIVERGENCE_MODES,
   FAILOVER_MODES,
   FAILOVER_PRIORITY_MAX,
   REASON_LENGTH_MAX,
@@ -80,8 +81,18 @@ export const createShardBody = z.object(
 
 export const createNodeBody = z.object({ addr: text, role: text.default('slave'), password, remake }, OBJECT);
 
-/** `force` stores a password also where a node that answers refuses it. */
-export const passwordBody = z.object({ password: text, force: wish }, OBJECT);
+/** At least one of password and policy, which `PATCH` of a cluster sees to. `force` stores a password also where a node that answers refuses it. */
+export const changeClusterBody = z.object(
+  {
+    password: z.string('expected text').optional(),
+    force: wish,
+    on_divergence: z.enum(DIVERGENCE_MODES, 'expected "resync" or "quarantine"').optional(),
+  },
+  OBJECT,
+);
+
+/** `force`: also a copy that is proven. */
+export const resyncBody = z.object({ force: wish }, OBJECT);
 
 /** At least one of the four, which `PATCH` of a node sees to. */
 export const changeNodeBody = z.object(

@@ -82,6 +82,12 @@ const EVERY_CHANGE = [
     'unknown key "op"; did you mean "id"?',
   ],
   ['POST', '/api/v1/controller/leader/transfer', { target: 99 }, 'unknown key "target"; did you mean "to"?'],
+  [
+    'POST',
+    `${CLUSTER}/shards/0/nodes/x/resync`,
+    { forced: true },
+    'unknown key "forced"; did you mean "force"?',
+  ],
   ['PUT', '/api/v1/automation', { failovers: 'on' }, 'unknown key "failovers"; did you mean "failover"?'],
   ['PUT', `${CLUSTER}/automation`, { untl: '' }, 'unknown key "untl"; did you mean "until"?'],
   [

@@ -75,6 +75,8 @@ const CHANGES = [
   ['DELETE', `${CLUSTER}/shards/0/nodes/REPLICA`, undefined, 200],
   ['PUT', `${CLUSTER}/shards/0/nodes/REPLICA/maintenance`, { reason: 'new disk' }, 200],
   ['DELETE', `${CLUSTER}/shards/0/nodes/REPLICA/maintenance`, undefined, 200],
+  ['PATCH', CLUSTER, { on_divergence: 'quarantine' }, 200],
+  ['POST', `${CLUSTER}/shards/0/nodes/REPLICA/resync`, { force: true }, 200],
   ['PUT', `${CLUSTER}/automation`, { failover: 'paused' }, 200],
   ['PUT', '/api/v1/automation', { failover: 'dry-run' }, 200],
   ['POST', `${OTHER}/shards/2/slots`, { slots: ['16000'] }, 200],

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 
 import { err, ok } from '../../../src/base/result.ts';
 import { allNodes } from '../../../src/topology/cluster.ts';
+import { isQuarantined } from '../../../src/topology/policy.ts';
 import { name } from '../topology/arbitrary.ts';
 import { failure, testApi, type TestApi } from './support.ts';
 
@@ -141,4 +142,34 @@ test('priority and zone of a node are changed together or alone, with its passwo
     [{ zone: 'a b' }, expect.stringMatching(/^zone: expected letters/)],
   ] as const)
     expect(await api.call('PATCH', path, body)).toMatchObject({ status: 400, body: failure(why) });
+});
+
+test('what diverges is kept or made anew as said, and a copy is made anew when somebody asks for it', async () => {
+  const api = await withCluster();
+  const place = { namespace: name('ns'), cluster: name('c') };
+  expect((await api.call('PATCH', CLUSTER, { on_divergence: 'quarantine' })).status).toBe(200);
+  expect(api.registry.policies.ofCluster(place).onDivergence).toBe('quarantine');
+  for (const [body, why] of [
+    [{}, 'expected at least one of "password" and "on_divergence"'],
+    [{ on_divergence: 'drop' }, 'on_divergence: expected "resync" or "quarantine"'],
+  ] as const)
+    expect(await api.call('PATCH', CLUSTER, body)).toMatchObject({ status: 400, body: failure(why) });
+  const [master, replica] = [nodePath(api, 0), nodePath(api, 1)].map((path) => `${path}/resync`);
+  expect(await api.call('POST', master!, { force: true })).toMatchObject({
+    status: 409,
+    body: failure(expect.stringContaining('is the master of its shard')),
+  });
+  expect(await api.call('POST', replica!, {})).toMatchObject({
+    status: 409,
+    body: failure(expect.stringContaining('is a proven one; with "force": true')),
+  });
+  expect((await api.call('POST', replica!, { force: true })).status).toBe(200);
+  const { cluster, facts } = api.registry.getCluster(place.namespace, place.cluster)!;
+  const { id } = allNodes(cluster)[1]!.node;
+  const remake = facts.nodes.get(id)?.remake ?? '';
+  expect(remake).toBe('somebody has asked for a new copy');
+  // Asked for is allowed, also in quarantine.
+  expect(isQuarantined(api.registry.policies.ofCluster(place), id, remake)).toBe(false);
+  expect(isQuarantined(api.registry.policies.ofCluster(place), id, 'it stands at sequence 120')).toBe(true);
+  expect(api.nudged).toContain('ns/c');
 });

@@ -14,6 +14,7 @@ import { removeNode } from '../../../src/topology/change-nodes.ts';
 import {
   type Automation,
   type ClusterPolicy,
+  DIVERGENCE_MODES,
   FAILOVER_MODES,
   FAILOVER_PRIORITY_MAX,
   NO_CLUSTER_POLICY,
@@ -42,12 +43,14 @@ const automationArbitrary: fc.Arbitrary<Automation> = fc
   .map(([mode, wish]) => Object.assign(mode, wish));
 const policyArbitrary: fc.Arbitrary<ClusterPolicy> = fc.record({
   automation: fc.option(automationArbitrary),
+  onDivergence: fc.constantFrom(...DIVERGENCE_MODES),
   nodes: fc
     .array(
       fc.tuple(
         fc.stringMatching(/^[0-9a-f]{40}$/).map((id) => id as NodeId),
         fc.record({
           maintenance: fc.option(wishArbitrary),
+          released: fc.option(fc.string({ maxLength: 200 })),
           failoverPriority: fc.nat(FAILOVER_PRIORITY_MAX),
           zone: fc.string({ maxLength: 64 }),
         }),
