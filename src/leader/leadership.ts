@@ -191,6 +191,7 @@ export class Leadership {
     const supervisor = this.#supervisors.get(key);
     if (supervisor === undefined) return;
     this.#supervisors.delete(key);
+    this.#ports.metrics.forget(supervisor.place);
     const ended = supervisor.stop();
     this.#ending.add(ended);
     void ended.then(() => this.#ending.delete(ended));

@@ -117,6 +117,12 @@ export interface WitnessWord {
 
 /** Counts for `/metrics`; every label is a bounded set. */
 export interface LeaderMetrics {
+  /** A change of masters was committed; `lost`: sequence numbers that are known to be lost by it. */
+  failover(place: ClusterPlace, kind: 'failover' | 'switchover', lost: number | null): void;
+  /** A master is missed, or has lost its data, and is not replaced now; `reason`: the kind of the problem. */
+  failoverBlocked(place: ClusterPlace, reason: string): void;
+  /** The cluster is no more. */
+  forget(place: ClusterPlace): void;
   probe(outcome: 'answered' | 'failed'): void;
   push(outcome: 'accepted' | 'failed'): void;
   migrate(outcome: 'accepted' | 'failed'): void;

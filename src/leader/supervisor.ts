@@ -37,7 +37,7 @@ import type { Census, Circumstances, Policies } from '../control/sight.ts';
 import { lookAt, type Situation } from '../control/situation.ts';
 import { allNodes, findNode } from '../topology/cluster.ts';
 import { nodePolicy, wishAt } from '../topology/policy.ts';
-import type { ChangeError, ClusterRecord } from '../topology/record.ts';
+import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
 import { eventsOf } from './events.ts';
 import { LookPacer } from './look-pacer.ts';
@@ -139,7 +139,8 @@ export class Supervisor {
     this.#context = { ...context, logger };
     this.#settings = settings;
     [this.#policy, this.#policyStamp] = this.#readPolicies();
-    this.#reporter = new Reporter(logger, metrics);
+    const place = { namespace: record.namespace, cluster: record.cluster.name };
+    this.#reporter = new Reporter(place, logger, metrics);
     this.#watch = new NodeWatch({
       client,
       clock,
@@ -268,6 +269,10 @@ export class Supervisor {
       isReached: presence === 'present',
       isBlind: presence === 'blind',
     }));
+  }
+
+  get place(): ClusterPlace {
+    return { namespace: this.#record.namespace, cluster: this.#record.cluster.name };
   }
 
   /** Its nodes as it counted them last. */

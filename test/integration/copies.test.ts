@@ -282,8 +282,8 @@ describe('an old master that comes back', () => {
     expect(events[0].text).toMatch(/numbers are its own/);
     await waitUntil('the next leader to keep it, too', async () => {
       const { status } = (await stage.api.get(stage.path('c', '/status'))).body.data ?? {};
-      const told = (status?.problems ?? []).map(({ detail }: { detail: string }) => detail).join();
-      return /kept aside/.test(told) ? true : notYet(status);
+      const details = (status?.problems ?? []).map(({ detail }: { detail: string }) => detail).join();
+      return /kept aside/.test(details) ? true : notYet(status);
     });
     expect(await stage.position(master.addr)).toBe(number);
 

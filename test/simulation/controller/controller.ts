@@ -257,6 +257,9 @@ const NO_METRICS: LeaderMetrics = {
   push: () => undefined,
   migrate: () => undefined,
   commit: () => undefined,
+  failover: () => undefined,
+  failoverBlocked: () => undefined,
+  forget: () => undefined,
 };
 
 /** As in `src/server/witnesses.ts`, which brings the system's clock and its sockets along. */

@@ -21,6 +21,7 @@ it('the election, and a failover with its reasons and what is known to be lost',
     correlation: 'failover-2',
     text: expect.stringContaining('takes over') as unknown,
   });
+  expect(scene.counts.get('failover lost 7')).toBe(1);
   // As explain said it at that moment: every gate open.
   expect(JSON.parse(failover?.details ?? '')).toMatchObject({
     verdict: 'due',
@@ -43,6 +44,7 @@ it('a switchover in its steps, by one name', async () => {
     ['switchoverStarted', 'switchover-2', undefined],
     ['switchover', 'switchover-2', 0],
   ]);
+  expect(scene.counts.get('switchover lost 0')).toBe(1);
   await scene.clock.advance(10_000);
   expect(await done).toMatchObject({ ok: true });
   await scene.stop();

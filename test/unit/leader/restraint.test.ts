@@ -41,6 +41,7 @@ it('a pause counts from the next decision on, and is no reason to wait for a loo
   scene.model(0, 0).state = 'hung';
   await scene.clock.advance(4 * WINDOW_MS);
   expect(scene.cluster.version).toBe(1);
+  expect(scene.counts.get('blocked failoverRestrained')).toBe(1);
   scene.records.policies.cluster = NO_CLUSTER_POLICY;
   scene.records.changed();
   await scene.clock.until(() => scene.cluster.version > 1, 100);

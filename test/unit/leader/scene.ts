@@ -175,6 +175,9 @@ export class Scene {
       push: (outcome) => count(`push ${outcome}`),
       migrate: (outcome) => count(`migrate ${outcome}`),
       commit: (kind, outcome) => count(`commit ${kind} ${outcome}`),
+      failover: (_, kind, lost) => count(`${kind} lost ${lost}`),
+      failoverBlocked: (_, reason) => count(`blocked ${reason}`),
+      forget: ({ cluster }) => count(`forget ${cluster}`),
     };
   }
 }
