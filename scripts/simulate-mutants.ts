@@ -7,10 +7,11 @@ import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 
 import { CONTROL_MUTANTS } from '../test/mutants/control.ts';
+import { CONTROLLER_MUTANTS } from '../test/mutants/controller.ts';
 import type { Mutant } from '../test/mutants/mutant.ts';
 import { RAFT_MUTANTS } from '../test/mutants/raft.ts';
 
-type Part = 'raft' | 'control';
+type Part = 'raft' | 'control' | 'controller';
 
 /** The bugs of one part of the sources, and how they are hunted: a bug that `seeds` seeds do not find is a hole in the hunter. */
 interface Hunt {
@@ -41,6 +42,13 @@ const HUNTS: Readonly<Record<Part, Hunt>> = {
     rounds: (name) => [['--kinds', CONTROL_MUTANTS[name]?.kinds.join(',') ?? '']],
     found: /^seed (\d+): (.*)$/mu,
   },
+  controller: {
+    mutants: CONTROLLER_MUTANTS,
+    script: 'simulate-controller.ts',
+    seeds: 3000,
+    rounds: () => [[]],
+    found: /^seed (\d+): (.*)$/mu,
+  },
 };
 
 interface Options {
@@ -64,12 +72,12 @@ const program = new Command('npm run simulate:mutants --')
   .addOption(
     new Option(
       '--only <part>',
-      'raft: the bugs that groups of controllers find; control: those that fleets of nodes find',
+      'raft: the bugs that groups of controllers find; control: those that fleets of nodes find; controller: those that both together find',
     ).choices(Object.keys(HUNTS)),
   )
   .option(
     '--seeds <n>',
-    `seeds to try, with 3 members and then with 5 where it is groups (${HUNTS.raft.seeds}, of fleets ${HUNTS.control.seeds})`,
+    `seeds to try, with 3 members and then with 5 where it is groups (${HUNTS.raft.seeds}, of fleets and whole controllers ${HUNTS.control.seeds})`,
     parseCount,
   )
   .option('--from <n>', 'the first of them', parseCount, 1)

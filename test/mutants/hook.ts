@@ -6,10 +6,11 @@ import { registerHooks } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 import { CONTROL_MUTANTS } from './control.ts';
+import { CONTROLLER_MUTANTS } from './controller.ts';
 import { RAFT_MUTANTS } from './raft.ts';
 
 const name = new URL(import.meta.url).searchParams.get('mutant') ?? '';
-const mutant = RAFT_MUTANTS[name] ?? CONTROL_MUTANTS[name];
+const mutant = RAFT_MUTANTS[name] ?? CONTROL_MUTANTS[name] ?? CONTROLLER_MUTANTS[name];
 if (mutant === undefined) throw new Error(`there is no mutant "${name}"`);
 
 const root = new URL('../../', import.meta.url);

@@ -32,10 +32,10 @@ export interface Manner {
   /** By the decision's own word: the old master was drained first. */
   readonly isDrained: boolean;
   readonly isForced: boolean;
-  /** The last look at the old master that it answered, by the leader that proposed it. */
+  /** The last look at the old master that it answered, by the leader that proposed it; null when there was none. */
   readonly look: Look | null;
-  /** The same by any other, where the leader had none. */
-  readonly foreignLook: Look | null;
+  /** When it was last seen by somebody who could tell which replica keeps up, milliseconds. */
+  readonly judgedMs: number;
 }
 
 export interface BookParts {
@@ -48,8 +48,6 @@ export interface BookParts {
 
 /** Looks in quick succession count as one, and a leader has rounds of looks only (`docs/decisions/0009-bounds.md`). */
 const QUICK_MS = 400;
-/** What a leader sees is written down this much later at most. */
-const WRITTEN_DOWN_MS = 2000;
 
 export class Book {
   readonly #parts: BookParts;
@@ -140,11 +138,7 @@ export class Book {
     const { violate, settings } = this.#parts;
     const { shard, manner, from, to, missing } = change;
     const isOpen = openPromotion(before.facts, shard.id) !== null;
-    const own = manner.look === null ? Infinity : manner.look.endedUs / 1000;
-    const foreign = (manner.foreignLook?.endedUs ?? 0) / 1000 - WRITTEN_DOWN_MS;
-    const lookMs = isOpen
-      ? (this.#bounds.get(shard.id) ?? 0)
-      : Math.min(own, manner.look === null ? foreign : own);
+    const lookMs = isOpen ? (this.#bounds.get(shard.id) ?? 0) : manner.judgedMs;
     this.#bounds.set(shard.id, lookMs);
     const boundMs = lookMs - LAG_MS_MAX - QUICK_MS - 1.5 * settings.pingIntervalMs;
     const old = missing.find(({ atMs }) => atMs < boundMs);

@@ -4,14 +4,15 @@ import { assert } from '../../../src/base/assert.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
 import type { Panel } from '../../../src/control/evidence.ts';
 import type { ControlSettings } from '../../../src/control/settings.ts';
-import type { ClusterRecords, LeaderMetrics } from '../../../src/leader/ports.ts';
+import type { ClusterRecords, LeaderMetrics, Witnesses } from '../../../src/leader/ports.ts';
 import { clusterId } from '../../../src/raft/cluster-id.ts';
 import { allVoters } from '../../../src/raft/core/membership.ts';
 import { memberId, type MemberId, type Membership } from '../../../src/raft/core/types.ts';
 import type { ToldLevel } from '../../../src/server/feature-level/level-keeper.ts';
 import { parseName } from '../../../src/topology/name.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
-import type { Cluster } from '../../../src/topology/types.ts';
+import { allNodes } from '../../../src/topology/cluster.ts';
+import type { Cluster, NodeAddress } from '../../../src/topology/types.ts';
 import type { Peer as Machine, Running } from '../peer.ts';
 import { childRandom } from '../prng.ts';
 import type { Process } from '../process.ts';
@@ -66,8 +67,14 @@ export interface ControllerParts {
     readonly onLook: (observer: number, ...look: Parameters<NodeClientParts['onLook']>) => void;
   };
   readonly onProposal: (proposal: Proposal) => void;
+  /** A member has answered a question of the decisions. */
+  readonly onWord: (
+    leader: number,
+    observer: number,
+    word: { readonly address: NodeAddress; readonly askedUs: number },
+  ) => void;
   /** It leads a term from now on. */
-  readonly onLead: () => void;
+  readonly onLead: (leader: number) => void;
   readonly nowUs: () => number;
 }
 
@@ -164,13 +171,13 @@ export class Controller {
     const { settings, nowUs, onLead } = this.#parts;
     const { driver } = this;
     this.leadsSinceUs = nowUs();
-    onLead();
+    onLead(this.id);
     return new Leadership(
       term,
       {
         records: this.#records(),
         client: this.#client(),
-        witnesses: new WitnessPanel({
+        witnesses: this.#witnesses({
           clock: this.process.clock,
           lookup: () => undefined,
           clusterId: CLUSTER_ID,
@@ -190,6 +197,31 @@ export class Controller {
       },
       settings,
     );
+  }
+
+  /** The panel, with an eye on what is answered. Whoever asks about all nodes compares members, and decides nothing by it. */
+  #witnesses(ports: ConstructorParameters<typeof WitnessPanel>[0]): Witnesses {
+    const panel = new WitnessPanel(ports);
+    const { nowUs, onWord } = this.#parts;
+    return {
+      panel: () => panel.panel(),
+      close: () => panel.close(),
+      ask: (place, nodes) => {
+        const askedUs = nowUs();
+        const record = this.registry.getCluster(place.namespace, place.cluster);
+        const all = record === null ? [] : allNodes(record.cluster);
+        const answers = panel.ask(place, nodes);
+        if (nodes.length >= all.length) return answers;
+        return answers.map(async (answer) => {
+          const words = await answer;
+          for (const { node } of all) {
+            const word = words.get(node.id);
+            if (word !== undefined) onWord(this.id, word.observer, { address: node.address, askedUs });
+          }
+          return words;
+        });
+      },
+    };
   }
 
   /** The registry, with an eye on what is about to be proposed. */

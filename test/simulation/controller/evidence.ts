@@ -2,11 +2,18 @@
 
 import type { EvidenceKind } from '../../../src/control/evidence.ts';
 import type { ProbeResult } from '../../../src/control/observation.ts';
-import { type ControlSettings, failureWindowMs, wordAgeMsMax } from '../../../src/control/settings.ts';
+import {
+  type ControlSettings,
+  LAG_MS_MAX,
+  failureWindowMs,
+  wordAgeMsMax,
+} from '../../../src/control/settings.ts';
 import type { NodeAddress, NodeId } from '../../../src/topology/types.ts';
 import type { FleetNode } from './fleet.ts';
 import { sightingOf } from './production.ts';
 
+/** What changes who may take over is written down this much later at most. */
+const WRITTEN_DOWN_MS = 2000;
 /** Looks remembered of one observer at one node. */
 const LOOKS_MAX = 400;
 /** A word that was delivered this shortly before a decision may wait for it. */
@@ -44,6 +51,7 @@ export class Evidence {
   readonly #settings: ControlSettings;
   readonly #looks = new Map<string, Look[]>();
   readonly #told = new Map<string, Told>();
+  readonly #leaderships: { readonly leader: number; readonly sinceUs: number; untilUs: number }[] = [];
 
   constructor(settings: ControlSettings) {
     this.#settings = settings;
@@ -70,30 +78,51 @@ export class Evidence {
     told: Omit<Told, 'kind'> & { readonly address: NodeAddress },
   ): void {
     const { address, askedUs, deliveredUs } = told;
-    const look = this.#of(observer, address).findLast(
+    // A word is of the first look that began after the question.
+    const look = this.#of(observer, address).find(
       (each) => each.startedUs >= askedUs && each.endedUs <= deliveredUs,
     );
     if (look !== undefined)
       this.#told.set(`${leader}<${key(observer, address)}`, { askedUs, deliveredUs, kind: look.kind });
   }
 
-  /** The last look at a node that it answered: by the leader since it leads, or by anybody. */
-  lastAnswered(
-    address: NodeAddress,
-    by: { readonly leader: number; readonly sinceUs: number } | null,
-  ): Look | null {
-    const isAnswer = (look: Look): boolean => look.kind === 'answered' && look.sequence !== null;
-    if (by !== null)
-      return (
-        this.#of(by.leader, address).findLast((look) => isAnswer(look) && look.startedUs >= by.sinceUs) ??
-        null
-      );
-    let last: Look | null = null;
-    for (const [name, looks] of this.#looks) {
-      const look = name.endsWith(`/${address}`) ? looks.findLast(isAnswer) : undefined;
-      if (look !== undefined && look.endedUs > (last?.endedUs ?? -1)) last = look;
+  /** A leadership begins; the one before it is over. */
+  noteLead(leader: number, sinceUs: number): void {
+    this.#leaderships.push({ leader, sinceUs, untilUs: Infinity });
+    const before = this.#leaderships.at(-2);
+    if (before !== undefined) before.untilUs = sinceUs;
+  }
+
+  /** The last look at a node that it answered, by a leader since it leads. */
+  lastAnswered(address: NodeAddress, leader: number, sinceUs: number): Look | null {
+    return this.#answered(address, leader, { fromUs: sinceUs, toUs: Infinity }).at(-1) ?? null;
+  }
+
+  /**
+   * When a node was last seen by a leader that had seen it for long enough to tell who keeps up with it, milliseconds: the one that decides, or an
+   * earlier one that had the time to write that down. -Infinity when there was none.
+   */
+  lastJudgedMs(address: NodeAddress, leader: number, sinceUs: number): number {
+    const own = this.#answered(address, leader, { fromUs: sinceUs, toUs: Infinity });
+    if (spanMs(own) >= LAG_MS_MAX) return (own.at(-1)?.endedUs ?? 0) / 1000;
+    for (const each of this.#leaderships.toReversed()) {
+      if (each.sinceUs >= sinceUs) continue;
+      const looks = this.#answered(address, each.leader, { fromUs: each.sinceUs, toUs: each.untilUs });
+      if (spanMs(looks) >= LAG_MS_MAX + WRITTEN_DOWN_MS)
+        return (looks.at(-1)?.endedUs ?? 0) / 1000 - WRITTEN_DOWN_MS;
     }
-    return last;
+    return -Infinity;
+  }
+
+  #answered(
+    address: NodeAddress,
+    observer: number,
+    { fromUs, toUs }: { readonly fromUs: number; readonly toUs: number },
+  ): readonly Look[] {
+    return this.#of(observer, address).filter(
+      ({ kind, sequence, startedUs, endedUs }) =>
+        kind === 'answered' && sequence !== null && startedUs >= fromUs && endedUs <= toUs,
+    );
   }
 
   /** What speaks against replacing a master because it does not answer; null when nothing does. */
@@ -123,7 +152,7 @@ export class Evidence {
 
   #againstWords({ leader, voters, master, nowUs, leadsSinceUs }: Judged): string | null {
     // What was said before it was missed here is of another time.
-    const answered = this.lastAnswered(master, { leader, sinceUs: leadsSinceUs });
+    const answered = this.lastAnswered(master, leader, leadsSinceUs);
     const youngUs = nowUs - wordAgeMsMax(this.#settings) * 1000 + TOLERANCE_US;
     const sinceUs = Math.max(leadsSinceUs, youngUs, answered?.endedUs ?? 0);
     for (const voter of new Set(voters.flat())) {
@@ -137,7 +166,7 @@ export class Evidence {
 
   #againstTime({ leader, master, nowUs, leadsSinceUs }: Judged): string | null {
     const { pingIntervalMs, restartGraceMs } = this.#settings;
-    const answered = this.lastAnswered(master, { leader, sinceUs: leadsSinceUs });
+    const answered = this.lastAnswered(master, leader, leadsSinceUs);
     if (answered === null) return null;
     const windowMs = (failureWindowMs(this.#settings) - pingIntervalMs) * 0.9;
     const isSilent = this.#of(leader, master).at(-1)?.kind === 'silent';
@@ -159,4 +188,10 @@ function key(observer: number, address: NodeAddress): string {
 
 function isAbsence(kind: EvidenceKind): boolean {
   return kind === 'refused' || kind === 'silent' || kind === 'stranger';
+}
+
+/** Milliseconds from the first to the last. */
+function spanMs(looks: readonly Look[]): number {
+  const [first, last] = [looks[0], looks.at(-1)];
+  return first === undefined || last === undefined ? 0 : (last.endedUs - first.startedUs) / 1000;
 }

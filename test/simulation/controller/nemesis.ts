@@ -41,13 +41,15 @@ const AMBUSHES = [
   'killOld',
   'hangOld',
   'isolateOld',
+  'reviveOld',
+  'reviveOld',
   'killNew',
   'hangNew',
   'isolateNew',
 ] as const;
 
-/** How long after the commit it strikes, at most: a drain takes about a tenth of a second. */
-const AMBUSH_MS_MAX = 120;
+/** How long after the commit it strikes, at most: a drain takes about a tenth of a second, and so does telling all nodes. */
+const AMBUSH_MS_MAX = 250;
 
 /** Two ends of a cable: both ways, or one of them. */
 interface Cable {
@@ -117,6 +119,8 @@ export class FleetNemesis {
         return this.#hang(old);
       case 'isolateOld':
         return this.#cut(this.#between(this.#some(everybody), [old.number]));
+      case 'reviveOld':
+        return this.#parts.fleet.revive(old);
       case 'killNew':
         return this.#kill([next]);
       case 'hangNew':

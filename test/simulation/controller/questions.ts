@@ -3,26 +3,13 @@
 import type { Dispatcher } from 'undici';
 
 import { assert } from '../../../src/base/assert.ts';
-import type { NodeAddress } from '../../../src/topology/types.ts';
-import { findNode } from '../../../src/topology/cluster.ts';
-import type { MemberId } from '../../../src/raft/core/types.ts';
-import { parseNodeId } from '../../../src/topology/node.ts';
 import { Process } from '../process.ts';
 import type { Channel } from './channel.ts';
 import { memberAt } from './controller.ts';
 import type { Poster } from './production.ts';
-import type { Topologies } from './topologies.ts';
 
 export interface QuestionsParts {
   readonly channel: Channel;
-  readonly topologies: Topologies;
-  readonly nowUs: () => number;
-  /** An answer of `observer` about a node has reached the process that asked. */
-  readonly onTold: (
-    leader: number,
-    observer: MemberId,
-    told: { readonly address: NodeAddress; readonly askedUs: number; readonly deliveredUs: number },
-  ) => void;
 }
 
 /** Carries requests from now on: a dispatcher belongs to the process in which it was first used. */
@@ -70,9 +57,8 @@ class Exchange {
   }
 
   run({ origin, body }: { readonly origin: string; readonly body: string }): void {
-    const { channel, nowUs } = this.#parts;
+    const { channel } = this.#parts;
     const to = memberAt(origin);
-    const askedUs = nowUs();
     this.#handler.onRequestStart?.(this.#controller, null);
     channel.ask(this.#process, to, {
       serve: (at) => at.witness.answer(Buffer.from(body)),
@@ -82,7 +68,6 @@ class Exchange {
           this.fail(new Error('socket hang up'));
           return;
         }
-        if (answer.status === 200) this.#told(to, body, askedUs);
         this.isOver = true;
         this.#handler.onResponseStart?.(this.#controller, answer.status, {}, '');
         this.#handler.onResponseData?.(this.#controller, Buffer.from(answer.body));
@@ -95,17 +80,5 @@ class Exchange {
     if (this.isOver) return;
     this.isOver = true;
     this.#handler.onResponseError?.(this.#controller, reason);
-  }
-
-  #told(observer: MemberId, body: string, askedUs: number): void {
-    const { topologies, nowUs, onTold } = this.#parts;
-    const { nodes } = JSON.parse(body) as { readonly nodes: readonly { readonly id: string }[] };
-    for (const { id } of nodes) {
-      const parsed = parseNodeId(id);
-      const cluster = topologies.latest?.cluster;
-      const place = parsed.ok && cluster !== undefined ? findNode(cluster, parsed.value) : null;
-      if (place !== null)
-        onTold(this.#process.who, observer, { address: place.node.address, askedUs, deliveredUs: nowUs() });
-    }
   }
 }

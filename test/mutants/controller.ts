@@ -1,0 +1,219 @@
+// The bugs that the simulation of whole controllers has to find: each takes away a rule that several parts keep together.
+
+import type { Mutant } from './mutant.ts';
+
+const BOUNDS = 'src/control/standing.ts';
+const DRAIN = 'src/control/drain.ts';
+const EVIDENCE = 'src/control/evidence.ts';
+const FAILOVER = 'src/control/failover.ts';
+const PANEL = 'src/witness/panel.ts';
+const SUPERVISOR = 'src/leader/supervisor.ts';
+const TARGET = 'src/control/target.ts';
+const WITNESS = 'src/witness/witness.ts';
+
+export const CONTROLLER_MUTANTS: Readonly<Record<string, Mutant>> = {
+  'pushed-before-committed': {
+    bug: 'a supervisor takes a change over when it proposes it, and pushes it although it was not committed',
+    edits: [
+      {
+        file: SUPERVISOR,
+        find: `    const result = await records.replaceCluster(from, next, { facts, term });
+    this.#isCommitting = false;`,
+        replace: `    this.#record = { ...from, cluster: next, facts };
+    const result = await records.replaceCluster(from, next, { facts, term });
+    this.#isCommitting = false;`,
+      },
+    ],
+  },
+  'version-reused': {
+    bug: 'changes of the same record are not compared: whoever commits last overwrites, under the same version',
+    edits: [
+      {
+        file: 'src/registry/cluster-plans.ts',
+        find: `    if (current.revision !== record.revision) return err({ kind: 'conflict' });
+    return ok(revisionOf(current));`,
+        replace: '    return ok(revisionOf(current));',
+      },
+      {
+        file: 'src/registry/cluster-plans.ts',
+        find: `    if (this.#records.get(place)?.factsRevision !== record.factsRevision) return err({ kind: 'conflict' });
+    if (!this.storesFacts)`,
+        replace: '    if (record === null || !this.storesFacts)',
+      },
+    ],
+  },
+  'drain-told-to-everybody': {
+    bug: 'a drain is told to the replica that takes over, too: it serves the slots while its master may',
+    edits: [
+      {
+        file: 'src/control/convergence.ts',
+        find: 'const text = now.length === 0',
+        replace: `const text = situation.cluster.shards.some(({ drain }) => drain !== null)
+    ? drainText(situation.cluster, masterOf(situation.cluster.shards.find(({ drain }) => drain !== null)!).id)
+    : now.length === 0`,
+      },
+    ],
+  },
+  'no-majority': {
+    bug: `the leader's own word is a majority: a master that only it misses is replaced`,
+    edits: [
+      {
+        file: EVIDENCE,
+        find: 'return voters.every((set) => set.filter((voter) => heard.has(voter)).length * 2 > set.length);',
+        replace: 'return voters.length > 0 && heard.size > 0;',
+      },
+    ],
+  },
+  'answered-elsewhere-ignored': {
+    bug: 'that a master answers another controller speaks for nothing',
+    edits: [
+      {
+        file: EVIDENCE,
+        find: `if (words.some(({ kind }) => kind === 'answered')) return 'elsewhere';`,
+        replace: '',
+      },
+    ],
+  },
+  'no-answer-is-silence': {
+    bug: 'a member that does not answer counts as one that did not find the node',
+    edits: [
+      {
+        file: PANEL,
+        find: `        if (word !== null) words.set(id, { observer: peer.id, ...word, askedAtMs });`,
+        replace: `        words.set(id, { observer: peer.id, ...(word ?? { kind: 'silent', why: 'no answer' }), askedAtMs });`,
+      },
+    ],
+  },
+  'witness-repeats-itself': {
+    bug: 'a witness says what it saw when it was asked first, and does not look again',
+    edits: [
+      {
+        file: WITNESS,
+        find: `      // What comes next has taken the place already when somebody waits for it.
+      if (looking.next !== null) return;
+      this.#looking.delete(address);
+      this.#ports.release(address);`,
+        replace: `      this.#ports.release(address);`,
+      },
+      {
+        file: WITNESS,
+        find: 'looking.next ??= looking.now.then(() => this.#begin(node, deadlineMs));\n    return looking.next;',
+        replace: 'return looking.now;',
+      },
+    ],
+  },
+  'one-missed-look': {
+    bug: 'a master is down as soon as one look at it was missed',
+    edits: [
+      {
+        file: EVIDENCE,
+        find: 'return Math.min(graceMs, windowMs);',
+        replace: 'return Math.min(0, graceMs, windowMs);',
+      },
+    ],
+  },
+  'silence-has-the-grace': {
+    bug: 'a master that is silent has only the grace of a process that is gone',
+    edits: [
+      {
+        file: EVIDENCE,
+        find: `isUnanimous('refused', own, validWords(testimony, settings));`,
+        replace: `(own.kind === 'refused' || own.kind === 'silent');`,
+      },
+    ],
+  },
+  'drain-not-awaited': {
+    bug: 'a planned change of masters is finished before the old master was seen to turn its clients away',
+    edits: [
+      {
+        file: DRAIN,
+        find: 'const isTold = report.version === cluster.version && memory.foreignVersion !== report.version;',
+        replace:
+          'const isTold = report.version <= cluster.version && memory.foreignVersion !== report.version;',
+      },
+    ],
+  },
+  'drain-without-the-rest': {
+    bug: 'a planned change of masters is finished although the replica lacks what the drained master has',
+    edits: [
+      {
+        file: DRAIN,
+        find: `verdict.kind === 'eligible' && verdict.sequence >= frozen;`,
+        replace: `verdict.kind === 'eligible';`,
+      },
+    ],
+  },
+  'position-too-high': {
+    bug: 'the position recorded of a promotion is where the old master was last seen, not where its successor stands',
+    edits: [
+      {
+        file: FAILOVER,
+        find: 'sequence: candidate.isProven ? candidate.sequence : null,',
+        replace:
+          'sequence: candidate.isProven ? Math.max(candidate.sequence, master.report?.sequence ?? 0) : null,',
+      },
+    ],
+  },
+  'any-lag': {
+    bug: 'a replica takes over however far it is behind, and for however long',
+    edits: [
+      {
+        file: BOUNDS,
+        find: 'if (lag.count > settings.lagMax) {',
+        replace: 'if (lag.count === Infinity && settings !== null) {',
+      },
+      { file: BOUNDS, find: 'if (lag.isOld) {', replace: 'if (lag.count === Infinity) {' },
+    ],
+  },
+  'behind-is-forgotten': {
+    bug: 'a new leader takes a replica that was written down as behind for one that keeps up, as soon as it sees its link',
+    edits: [
+      {
+        file: BOUNDS,
+        find: '?? stillBehind(copy, lag);',
+        replace: '?? (situation.nowMs < 0 ? stillBehind(copy, lag) : null);',
+      },
+      {
+        file: 'src/control/notes.ts',
+        find: `return isUntold ? (facts.following ?? 'untold') : masterOf(master.shard).id;`,
+        replace: `return isUntold && facts === null ? 'untold' : masterOf(master.shard).id;`,
+      },
+    ],
+  },
+  'replica-of-the-dead-not-cut-off': {
+    bug: 'a replica of an old master at whose address nobody listens is told its role without being cut off first',
+    edits: [
+      {
+        file: TARGET,
+        find: '  return source !== undefined && isDrained(source);',
+        replace: `  if (source !== undefined && isDrained(source)) return true;
+  return source?.condition === 'down' && source.memory.absence?.kind === 'refused';`,
+      },
+    ],
+  },
+  'diverged-copy-follows': {
+    bug: 'an old master that has writes of its own follows its successor as it is',
+    edits: [
+      {
+        file: 'src/control/lineage.ts',
+        find: 'if (sequence > promotion.sequence) {',
+        replace: 'if (sequence === Infinity) {',
+      },
+    ],
+  },
+  'old-master-not-cut-off': {
+    bug: 'an old master is compared with the position of its successor while clients still write to it',
+    edits: [{ file: TARGET, find: 'if (!isCutOff && !isFinal(found))', replace: 'if (sight.node === null)' }],
+  },
+  'late-push-forgotten': {
+    bug: 'a node that was unreachable when its topology was pushed is not told again',
+    edits: [
+      {
+        file: SUPERVISOR,
+        find: `    this.#happened({ kind: 'pushed', node: action.node, endedAtMs: clock.monotonicMs(), result });`,
+        replace: `    if (result.ok || result.error.kind !== 'timedOut')
+      this.#happened({ kind: 'pushed', node: action.node, endedAtMs: clock.monotonicMs(), result });`,
+      },
+    ],
+  },
+};
