@@ -17,6 +17,7 @@ import type {
   NodeInspector,
   Policies,
   RequestMetrics,
+  WebhookRecords,
 } from './ports.ts';
 
 export interface ApiDependencies {
@@ -27,6 +28,7 @@ export interface ApiDependencies {
   readonly clusters: Clusters;
   readonly policies: Policies;
   readonly events: Events;
+  readonly webhooks: WebhookRecords;
   readonly inspector: NodeInspector;
   readonly failovers: Failovers;
   readonly attention: Attention;

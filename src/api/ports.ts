@@ -10,7 +10,7 @@ import type { NodeError, SourceJob, TargetJob } from '../control/observation.ts'
 import type { ClusterStatus } from '../control/status.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
 import type { ClusterEvent, EventCursor, EventDraft } from '../topology/event.ts';
-import type { ClusterPolicy, GroupPolicy } from '../topology/policy.ts';
+import type { ClusterPolicy, GroupPolicy, Webhook } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Name, NodeAddress, NodeId, NodeRole, Slot } from '../topology/types.ts';
 
@@ -152,6 +152,18 @@ export interface Policies {
     change: (policy: GroupPolicy) => GroupPolicy,
     event: EventDraft,
   ): Promise<Result<void, ChangeError>>;
+}
+
+/** Who is told of events. */
+export interface WebhookRecords {
+  present(): readonly Webhook[];
+  /** Puts what `choose` makes of those that are recorded in their place; it may be called again. */
+  set(
+    choose: (present: readonly Webhook[]) => readonly Webhook[],
+    event: EventDraft,
+  ): Promise<Result<void, ChangeError>>;
+  /** How many events, at most 1,000, it has not been told yet. */
+  pending(name: string): number;
 }
 
 /** What is told of a change that a request makes. */

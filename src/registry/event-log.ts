@@ -43,6 +43,14 @@ export interface EventPage {
   readonly next: string | null;
 }
 
+export interface EventsAfter {
+  readonly events: readonly ClusterEvent[];
+  /** Where the last of them is; null when there are none. */
+  readonly cursor: EventCursor | null;
+  /** Events behind the cursor may have been dropped already. */
+  readonly isGap: boolean;
+}
+
 export interface EventQuery {
   /** Null: all clusters and the group. */
   readonly place: ClusterPlace | null;
@@ -108,6 +116,29 @@ export class EventLog {
     return { events, next: null };
   }
 
+  /** At most `limit` of those behind `cursor`, in the order in which they were committed. */
+  after(cursor: EventCursor, limit: number): EventsAfter {
+    const all = this.#parts.store.list(PREFIX);
+    const newer = all
+      .filter((value) => isOlder(cursor, value))
+      .toSorted((left, right) => (isOlder(left, right) ? -1 : 1))
+      .slice(0, limit);
+    const last = newer.at(-1);
+    return {
+      events: newer.map((value) => this.#read(value)),
+      cursor: last === undefined ? null : { revision: last.revision, key: last.key },
+      isGap: hasGap(all, cursor),
+    };
+  }
+
+  /** Where the newest event is; before all of them where there is none. */
+  get newest(): EventCursor {
+    let newest: EventCursor = { revision: 0, key: '' };
+    for (const { revision, key } of this.#parts.store.list(PREFIX))
+      if (isOlder(newest, { revision, key })) newest = { revision, key };
+    return newest;
+  }
+
   #read(stored: StoredValue): ClusterEvent {
     const known = this.#decoded.get(stored);
     if (known !== undefined) return known;
@@ -133,4 +164,20 @@ function idOf(key: Key): string {
 /** Later in the log is newer; in one transaction, the higher key. */
 function isOlder(one: EventCursor, other: EventCursor): boolean {
   return one.revision === other.revision ? one.key < other.key : one.revision < other.revision;
+}
+
+export function isEventKey(key: Key): boolean {
+  return key.startsWith(PREFIX);
+}
+
+/** Whether the oldest event that some log still has is behind the cursor, and not the first that it ever had. */
+function hasGap(all: readonly StoredValue[], cursor: EventCursor): boolean {
+  let log = '';
+  for (const value of all) {
+    const own = value.key.slice(0, -NUMBER_DIGITS);
+    if (own === log) continue;
+    log = own;
+    if (numberOf(value.key) > 1 && isOlder(cursor, value)) return true;
+  }
+  return false;
 }

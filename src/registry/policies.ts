@@ -7,6 +7,7 @@ import {
   type GroupPolicy,
   NO_CLUSTER_POLICY,
   NO_GROUP_POLICY,
+  type Webhook,
 } from '../topology/policy.ts';
 import type { EventDraft } from '../topology/event.ts';
 import type { ChangeError, ClusterPlace } from '../topology/record.ts';
@@ -21,6 +22,7 @@ import {
   encodeGroupPolicy,
 } from './policy-codec.ts';
 import { decodeCluster } from './record-codec.ts';
+import { cursorKey, encodeCursor } from './webhook-cursors.ts';
 
 /** The keys of the policies that a decision was made under, with their revisions. */
 export type PolicyStamp = TransactionPlan['compare'];
@@ -95,6 +97,35 @@ export class Policies {
       const told = this.#parts.events.part({ place: null, drafts: [event], actor: 'api', versions: null });
       const compare = [{ key, revision: this.#revisionAt(key) }, ...told.compare];
       return ok({ compare, put: [{ key, value }, ...told.put], remove: told.remove });
+    });
+  }
+
+  /** Records who is told of events, in the place of all before: who is new is told what happens from now on. Fails with `featureLevel`. */
+  setWebhooks(
+    choose: (present: readonly Webhook[]) => readonly Webhook[],
+    event: EventDraft,
+  ): Promise<Result<void, ChangeError>> {
+    return this.#commit(() => {
+      const { store, events } = this.#parts;
+      const present = this.ofGroup();
+      const webhooks = choose(present.webhooks);
+      const names = new Set(webhooks.map(({ name }) => name));
+      const known = new Set(present.webhooks.map(({ name }) => name));
+      const told = events.part({ place: null, drafts: [event], actor: 'api', versions: null });
+      const value = encodeGroupPolicy({ ...present, webhooks });
+      const begun = [...names].filter((name) => !known.has(name));
+      return ok({
+        compare: [
+          { key: GROUP_POLICY_KEY, revision: store.get(GROUP_POLICY_KEY)?.revision ?? 0 },
+          ...told.compare,
+        ],
+        put: [
+          { key: GROUP_POLICY_KEY, value },
+          ...begun.map((name) => ({ key: cursorKey(name), value: encodeCursor(events.newest) })),
+          ...told.put,
+        ],
+        remove: [...[...known].filter((name) => !names.has(name)).map(cursorKey), ...told.remove],
+      });
     });
   }
 

@@ -1,6 +1,8 @@
 // What people want of the automation as bytes; read back with full validation.
 
+import { Secret } from '../base/secret.ts';
 import type { StoredValue } from '../store/types.ts';
+import { EVENT_SEVERITIES } from '../topology/event.ts';
 import { parseRecordedNodeId } from '../topology/node.ts';
 import {
   type Automation,
@@ -42,15 +44,29 @@ export function decodeClusterPolicy(stored: Stored): ClusterPolicy {
   }));
 }
 
-export function encodeGroupPolicy({ automation }: GroupPolicy): Uint8Array {
-  const value = packRecord(POLICY_VERSION, [encodeAutomation(automation)]);
+export function encodeGroupPolicy({ automation, webhooks }: GroupPolicy): Uint8Array {
+  const hooks = webhooks.map(({ name, url, secret, severity }) => [
+    name,
+    url.reveal(),
+    secret.reveal(),
+    severity,
+  ]);
+  const value = packRecord(POLICY_VERSION, [encodeAutomation(automation), hooks]);
   decodeGroupPolicy({ key: 'policy about to be written', value });
   return value;
 }
 
 /** Throws `UnreadableRecordError`. */
 export function decodeGroupPolicy(stored: Stored): GroupPolicy {
-  return readRecord(stored, POLICY_VERSION, (fields) => ({ automation: fields.optional(decodeAutomation) }));
+  return readRecord(stored, POLICY_VERSION, (fields) => ({
+    automation: fields.optional(decodeAutomation),
+    webhooks: fields.each((each) => ({
+      name: each.text(),
+      url: new Secret(each.text()),
+      secret: new Secret(each.text()),
+      severity: each.oneOf(EVENT_SEVERITIES),
+    })),
+  }));
 }
 
 function encodeWish({ untilSeconds, reason, setAtSeconds }: Wish): readonly unknown[] {

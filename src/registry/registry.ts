@@ -9,7 +9,7 @@ import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/recor
 import type { Cluster, Name, NodeAddress } from '../topology/types.ts';
 import { ClusterPlans, type Replacement, revisionOf } from './cluster-plans.ts';
 import { Committer, type CommitterOptions, type Planned } from './committer.ts';
-import { EventLog, type Told } from './event-log.ts';
+import { EventLog, isEventKey, type Told } from './event-log.ts';
 import { JoinedRecords } from './joined-records.ts';
 import {
   addressKey,
@@ -26,6 +26,7 @@ import {
 import { Policies, type PolicyStamp } from './policies.ts';
 import { decodeClaim, encodeNamespace } from './record-codec.ts';
 import type { RegistryChange } from './types.ts';
+import { WebhookCursors } from './webhook-cursors.ts';
 
 const UNTOLD: Told = { actor: 'api', drafts: [] };
 
@@ -55,6 +56,8 @@ export class Registry {
   readonly policies: Policies;
   /** What has happened. */
   readonly events: EventLog;
+  /** Who was told how much of it. */
+  readonly webhookCursors: WebhookCursors;
   readonly #store: Store;
   readonly #records: JoinedRecords;
   readonly #plans: ClusterPlans;
@@ -70,6 +73,7 @@ export class Registry {
     this.events = new EventLog(options);
     this.#plans = new ClusterPlans({ ...options, records: this.#records, events: this.events });
     this.#committer = new Committer(options);
+    this.webhookCursors = new WebhookCursors({ store: options.store, committer: this.#committer });
     this.policies = new Policies({ ...options, committer: this.#committer, events: this.events });
   }
 
@@ -87,6 +91,15 @@ export class Registry {
       }
       const clusters = change.keys.map(changedPlaceOf).filter((place) => place !== null);
       if (clusters.length > 0) listener({ kind: 'clusters', clusters });
+    });
+  }
+
+  /** Calls `listener` synchronously after each applied change of events or of what is wanted for all clusters. Returns the way to stop. */
+  watchEvents(listener: () => void): () => void {
+    return this.#store.watch((change) => {
+      const isNews =
+        change.kind === 'replaced' || change.keys.some((key) => key === GROUP_POLICY_KEY || isEventKey(key));
+      if (isNews) listener();
     });
   }
 

@@ -1,8 +1,10 @@
 // What has happened to a cluster, or to the group: told to people long after it did.
 
+import { printTime } from '../base/wall-time.ts';
 import type { NodeId } from './types.ts';
 
-export type EventSeverity = 'info' | 'warning' | 'error';
+export const EVENT_SEVERITIES = ['info', 'warning', 'error'] as const;
+export type EventSeverity = (typeof EVENT_SEVERITIES)[number];
 
 /** Every kind, with how much it matters. */
 export const EVENTS = {
@@ -40,6 +42,7 @@ export const EVENTS = {
   nodeWished: 'info',
   clusterWished: 'info',
   resyncRequested: 'warning',
+  webhooksChanged: 'warning',
   leaderElected: 'info',
 } as const satisfies Record<string, EventSeverity>;
 
@@ -103,4 +106,20 @@ export function parseEventCursor(text: string): EventCursor | null {
   const match = /^(\d{1,15})\.([\w./-]{1,600})$/.exec(text);
   const [, revision, key] = match ?? [];
   return revision === undefined || key === undefined ? null : { revision: Number(revision), key };
+}
+
+/** As the API shows an event, and as webhooks are told it. */
+export function eventBody({ atMs, shardIndex, versions, details, ...event }: ClusterEvent): unknown {
+  return {
+    ...event,
+    time: printTime(atMs / 1000),
+    shard: shardIndex,
+    version: versions,
+    details: details === null ? null : (JSON.parse(details) as unknown),
+  };
+}
+
+/** Whether an event of `severity` is at least `least`. */
+export function isAtLeast(severity: EventSeverity, least: EventSeverity): boolean {
+  return EVENT_SEVERITIES.indexOf(severity) >= EVENT_SEVERITIES.indexOf(least);
 }

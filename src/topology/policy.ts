@@ -1,6 +1,8 @@
 // What people want of the automation: of a cluster, of its nodes, and of everything this group manages.
 
+import type { Secret } from '../base/secret.ts';
 import { allNodes } from './cluster.ts';
+import type { EventSeverity } from './event.ts';
 import type { Cluster, NodeId } from './types.ts';
 
 /** What becomes of dead masters: replaced, left, or only told who would take over. */
@@ -47,8 +49,23 @@ export interface ClusterPolicy {
   readonly nodes: ReadonlyMap<NodeId, NodePolicy>;
 }
 
+/** Who is told of events. */
+export interface Webhook {
+  /** Unique in the group; what logs call it. */
+  readonly name: string;
+  /** `http:` or `https:`; it may have a user and a password in it. */
+  readonly url: Secret;
+  /** What its requests are signed with; empty: not at all. */
+  readonly secret: Secret;
+  /** The least that is told. */
+  readonly severity: EventSeverity;
+}
+
+export const WEBHOOKS_MAX = 8;
+
 export interface GroupPolicy {
   readonly automation: Automation | null;
+  readonly webhooks: readonly Webhook[];
 }
 
 export const FAILOVER_PRIORITY_DEFAULT = 100;
@@ -68,7 +85,7 @@ export const NO_CLUSTER_POLICY: ClusterPolicy = {
   onDivergence: 'resync',
   nodes: new Map(),
 };
-export const NO_GROUP_POLICY: GroupPolicy = { automation: null };
+export const NO_GROUP_POLICY: GroupPolicy = { automation: null, webhooks: [] };
 
 /** `wish` as long as it counts. */
 export function wishAt<W extends Wish>(wish: W | null, nowSeconds: number): W | null {

@@ -2,8 +2,17 @@
 
 import { type Context, Hono } from 'hono';
 
-import { parseTime, printTime } from '../../base/wall-time.ts';
-import { type ClusterEvent, type EventCursor, EVENTS, parseEventCursor } from '../../topology/event.ts';
+import { parseTime } from '../../base/wall-time.ts';
+import {
+  type ClusterEvent,
+  EVENT_SEVERITIES,
+  eventBody,
+  type EventCursor,
+  EVENTS,
+  type EventSeverity,
+  isAtLeast,
+  parseEventCursor,
+} from '../../topology/event.ts';
 import type { ClusterPlace } from '../../topology/record.ts';
 import { answer } from '../answers.ts';
 import { readCluster } from '../change-cluster.ts';
@@ -14,12 +23,11 @@ import { clusterPath } from './clusters.ts';
 
 const LIMIT_DEFAULT = 50;
 const LIMIT_MAX = 1000;
-const SEVERITIES = ['info', 'warning', 'error'] as const;
 
 export function eventRoutes({ clusters, events }: Pick<ApiDependencies, 'clusters' | 'events'>): Hono {
   const page = (context: Context, place: ClusterPlace | null): Response => {
     const { events: found, next } = events.page({ place, ...queryOf(context) });
-    return answer(context, { events: found.map((event) => renderEvent(event)), next_cursor: next });
+    return answer(context, { events: found.map((event) => eventBody(event)), next_cursor: next });
   };
   return new Hono()
     .get('/events', async (context) => {
@@ -56,15 +64,15 @@ function queryOf(context: Context): Wanted {
     cursor: cursorOf(query['cursor']),
     limit: limitOf(query['limit']),
     isWanted: ({ kind, severity, atMs }) =>
-      (kinds === null || kinds.includes(kind)) && SEVERITIES.indexOf(severity) >= least && atMs >= sinceMs,
+      (kinds === null || kinds.includes(kind)) && isAtLeast(severity, least) && atMs >= sinceMs,
   };
 }
 
-function severityOf(text: string | undefined): number {
-  if (text === undefined) return 0;
-  const index = SEVERITIES.findIndex((severity) => severity === text);
-  if (index === -1) throw badRequest(`severity: expected ${SEVERITIES.join(', ')}`);
-  return index;
+function severityOf(text: string | undefined): EventSeverity {
+  if (text === undefined) return 'info';
+  const severity = EVENT_SEVERITIES.find((each) => each === text);
+  if (severity === undefined) throw badRequest(`severity: expected ${EVENT_SEVERITIES.join(', ')}`);
+  return severity;
 }
 
 function sinceOf(text: string | undefined): number {
@@ -87,14 +95,4 @@ function limitOf(text: string | undefined): number {
   if (!Number.isInteger(limit) || limit < 1 || limit > LIMIT_MAX)
     throw badRequest(`limit: expected a whole number from 1 to ${LIMIT_MAX}`);
   return limit;
-}
-
-function renderEvent({ atMs, shardIndex, versions, details, ...event }: ClusterEvent): unknown {
-  return {
-    ...event,
-    time: printTime(atMs / 1000),
-    shard: shardIndex,
-    version: versions,
-    details: details === null ? null : (JSON.parse(details) as unknown),
-  };
 }

@@ -2,11 +2,13 @@
 
 import { z } from 'zod';
 
+import { EVENT_SEVERITIES } from '../../topology/event.ts';
 import {
   DIVERGENCE_MODES,
   FAILOVER_MODES,
   FAILOVER_PRIORITY_MAX,
   REASON_LENGTH_MAX,
+  WEBHOOKS_MAX,
   ZONE_LENGTH_MAX,
 } from '../../topology/policy.ts';
 import { SLOT_COUNT } from '../../topology/types.ts';
@@ -80,6 +82,29 @@ export const createShardBody = z.object(
 );
 
 export const createNodeBody = z.object({ addr: text, role: text.default('slave'), password, remake }, OBJECT);
+
+/** All webhooks there are to be from now on. One without a `secret` keeps what it has under its name. */
+export const webhooksBody = z.object(
+  {
+    webhooks: z
+      .array(
+        z.strictObject(
+          {
+            name: z
+              .string('expected text')
+              .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'expected up to 63 small letters, digits and hyphens'),
+            url: z.string('expected text').max(2000, 'expected at most 2000 characters'),
+            secret: z.string('expected text').max(200, 'expected at most 200 characters').optional(),
+            severity: z.enum(EVENT_SEVERITIES, 'expected "info", "warning" or "error"').default('warning'),
+          },
+          'expected objects with "name" and "url", and perhaps "secret" and "severity"',
+        ),
+        'expected a list of webhooks',
+      )
+      .max(WEBHOOKS_MAX, `expected at most ${WEBHOOKS_MAX}`),
+  },
+  OBJECT,
+);
 
 /** At least one of password and policy, which `PATCH` of a cluster sees to. `force` stores a password also where a node that answers refuses it. */
 export const changeClusterBody = z.object(

@@ -88,6 +88,7 @@ const EVERY_CHANGE = [
     { forced: true },
     'unknown key "forced"; did you mean "force"?',
   ],
+  ['PUT', '/api/v1/webhooks', { hooks: [] }, 'unknown key "hooks"; did you mean "webhooks"?'],
   ['PUT', '/api/v1/automation', { failovers: 'on' }, 'unknown key "failovers"; did you mean "failover"?'],
   ['PUT', `${CLUSTER}/automation`, { untl: '' }, 'unknown key "untl"; did you mean "until"?'],
   [

@@ -10,6 +10,7 @@ import {
   type Automation,
   type FailoverMode,
   NO_CLUSTER_POLICY,
+  NO_GROUP_POLICY,
   NO_NODE_POLICY,
   type NodePolicy,
   withNodePolicy,
@@ -80,7 +81,7 @@ describe.each([
       const wanted = { automation: automation(mode, { reason: 'we move racks' }) };
       scene.policy =
         by === 'group'
-          ? { ...scene.policy, group: wanted }
+          ? { ...scene.policy, group: { ...NO_GROUP_POLICY, ...wanted } }
           : { ...scene.policy, cluster: { ...NO_CLUSTER_POLICY, ...wanted } };
       scene.rounds(2);
       expect(details(scene, 'failoverPaused')).toEqual([expect.stringMatching(text)]);
@@ -104,7 +105,7 @@ describe.each([
     const scene = silent();
     const until = automation(mode, { untilSeconds: scene.nowSeconds + 1 });
     scene.policy = {
-      group: { automation: until },
+      group: { ...NO_GROUP_POLICY, automation: until },
       cluster: { ...NO_CLUSTER_POLICY, automation: automation('on') },
     };
     expect(gate(scene)).toMatchObject(['waiting', { verdict: 'wait', leftMs: 1000 }]);
@@ -115,7 +116,7 @@ describe.each([
 
   test('holds neither a failover by hand back nor that nodes are told', () => {
     const scene = silent();
-    scene.policy = { ...scene.policy, group: { automation: automation(mode) } };
+    scene.policy = { ...scene.policy, group: { ...NO_GROUP_POLICY, automation: automation(mode) } };
     const chosen = chooseByHand(lookAt(scene), {
       shardIndex: 0,
       preferred: null,
@@ -132,7 +133,7 @@ describe.each([
 
   test('holds also the replacement of a master without its data back', () => {
     const scene = new Scene(1, 3);
-    scene.policy = { ...scene.policy, group: { automation: automation(mode) } };
+    scene.policy = { ...scene.policy, group: { ...NO_GROUP_POLICY, automation: automation(mode) } };
     scene.rounds(2);
     scene.set(scene.id(0, 0), FRESH);
     scene.rounds(2);
@@ -151,7 +152,7 @@ test('what is held back is not forgotten with the leader: the next one knows tha
     scene.set(replica, { link: 'down', lastIoSeconds: null });
     scene.rounds(2);
     scene.decide();
-    scene.policy = { ...scene.policy, group: { automation: automation('paused') } };
+    scene.policy = { ...scene.policy, group: { ...NO_GROUP_POLICY, automation: automation('paused') } };
     scene.set(replica, { link: 'up', lastIoSeconds: 0 });
     // Seen just now, and not written down before the master dies.
     scene.probe(replica);
@@ -165,7 +166,7 @@ test('what is held back is not forgotten with the leader: the next one knows tha
     scene.set(replica, { link: 'down', lastIoSeconds: 130 });
     scene.rounds(8);
     expect(details(scene, 'failoverRestrained')).toEqual([expect.stringContaining('would take over')]);
-    scene.policy = { ...scene.policy, group: { automation: null } };
+    scene.policy = { ...scene.policy, group: { ...NO_GROUP_POLICY, automation: null } };
     expectFailover(scene);
   }
 });
@@ -266,7 +267,10 @@ describe('a mass failure', () => {
     expect(details(scene, 'massFailure')).toEqual([expect.stringContaining('7 of the 10 nodes')]);
     expect(gate(scene)).toMatchObject(['blocked', { gate: 'restraint', verdict: 'block' }]);
     const { policy } = scene;
-    scene.policy = { ...policy, group: { automation: automation('on', { ignoresMassFailure: true }) } };
+    scene.policy = {
+      ...policy,
+      group: { ...NO_GROUP_POLICY, automation: automation('on', { ignoresMassFailure: true }) },
+    };
     expectFailover(scene);
     scene.policy = policy;
     scene.census = { nodes: 10, missed: 6 };

@@ -86,7 +86,10 @@ describe('policy records', () => {
       fc.property(policyArbitrary, (policy) => {
         expect(decodeClusterPolicy({ key: 'k', value: encodeClusterPolicy(policy) })).toEqual(policy);
         const { automation } = policy;
-        expect(decodeGroupPolicy({ key: 'k', value: encodeGroupPolicy({ automation }) })).toEqual({
+        expect(
+          decodeGroupPolicy({ key: 'k', value: encodeGroupPolicy({ automation, webhooks: [] }) }),
+        ).toEqual({
+          webhooks: [],
           automation,
         });
       }),
@@ -121,10 +124,12 @@ describe('policies', () => {
     registry.watch((change) => heard.push(change));
     const before = registry.getCluster(ns, name('c'));
     expect(await pause(registry)).toEqual(DONE);
-    expect(await registry.policies.changeGroup(() => ({ automation: PAUSE }), EVENT)).toEqual(DONE);
+    expect(
+      await registry.policies.changeGroup((policy) => ({ ...policy, automation: PAUSE }), EVENT),
+    ).toEqual(DONE);
     expect(registry.policies.ofCluster(PLACE)).toEqual({ ...NO_CLUSTER_POLICY, automation: PAUSE });
     expect(registry.policies.ofCluster(PLACE)).toBe(registry.policies.ofCluster(PLACE));
-    expect(registry.policies.ofGroup()).toEqual({ automation: PAUSE });
+    expect(registry.policies.ofGroup()).toEqual({ automation: PAUSE, webhooks: [] });
     expect(heard).toEqual([{ kind: 'clusters', clusters: [PLACE] }, { kind: 'replaced' }]);
     // A wish is no change of the topology, and in nobody's way.
     expect(registry.getCluster(ns, name('c'))).toBe(before);
@@ -196,7 +201,7 @@ describe('policies', () => {
     group.release();
     expect(await Promise.all(both)).toEqual([DONE, conflict]);
     expect(await registry.replaceCluster(record, next, { underPolicies })).toEqual(conflict);
-    await registry.policies.changeGroup(() => ({ automation: PAUSE }), EVENT);
+    await registry.policies.changeGroup((policy) => ({ ...policy, automation: PAUSE }), EVENT);
     const newer = registry.policies.stamp(PLACE);
     expect(await registry.replaceCluster(record, next, { underPolicies: newer })).toEqual(DONE);
   });
