@@ -142,6 +142,8 @@ export interface Clusters {
 export interface Policies {
   ofCluster(place: ClusterPlace): ClusterPolicy;
   ofGroup(): GroupPolicy;
+  /** Why nothing can be recorded now; null when it can. */
+  readonly refusal: ChangeError | null;
   /** Puts what `change` makes of the newest one in its place; `change` may be called again. */
   changeCluster(
     place: ClusterPlace,

@@ -5,9 +5,15 @@ export function printTime(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace('.000', '');
 }
 
+/** The last second that can be written with four digits for the year. */
+const LAST_SECONDS = Date.UTC(10_000, 0, 1) / 1000 - 1;
+
 /** Seconds since the Unix epoch of a time with date, time and zone (RFC 3339), rounded up to whole ones; null for any other text. */
 export function parseTime(text: string): number | null {
-  if (!/^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)$/.test(text)) return null;
-  const milliseconds = Date.parse(text.toUpperCase().replace(' ', 'T'));
-  return Number.isNaN(milliseconds) || milliseconds < 0 ? null : Math.ceil(milliseconds / 1000);
+  const match = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d(?:\.\d+)?)([Zz]|[+-]\d\d:\d\d)$/.exec(text);
+  const [, date = '', time = '', zone = ''] = match ?? [];
+  const seconds = Math.ceil(Date.parse(`${date}T${time}${zone.toUpperCase()}`) / 1000);
+  // Of a day that its month does not have the first of the next is made.
+  const isDay = new Date(`${date}T00:00:00Z`).toJSON()?.startsWith(date) === true;
+  return isDay && seconds >= 0 && seconds <= LAST_SECONDS ? seconds : null;
 }

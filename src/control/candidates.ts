@@ -95,9 +95,20 @@ export function vacancyOf(situation: Situation, shard: Shard): Vacancy {
  * the failure is still to come, because one of them may be further; each answers or is down within the failure window.
  */
 export function electCandidate(situation: Situation, shard: Shard): Election {
+  return elect(judgedReplicas(situation, shard));
+}
+
+/**
+ * All but the master, each judged. Those whom people do not want count where nobody else may take over from a master that lost its data: they
+ * would copy it.
+ */
+export function judgedReplicas(situation: Situation, shard: Shard): readonly Judged[] {
   const vacancy = vacancyOf(situation, shard);
   const others = shard.nodes.filter(({ id }) => id !== masterOf(shard).id);
-  return elect(others.map((node) => judged(situation, vacancy, node)));
+  const all = others.map((node) => judged(situation, vacancy, node));
+  const isBarren = all.every(({ verdict }) => verdict.kind === 'refused');
+  if (!isBarren || masterView(situation, shard).loss === null) return all;
+  return others.map((node) => judged(situation, { ...vacancy, isForced: true }, node));
 }
 
 export interface Judged {
@@ -196,7 +207,9 @@ function unwantedWhy(
   const { maintenance, failoverPriority } = nodePolicy(policy.cluster, node.id);
   const wish = wishAt(maintenance, nowSeconds);
   if (wish !== null) return `it is in maintenance${wishText(wish)}`;
-  return failoverPriority === 0 && preferred !== node.id ? 'its failover_priority is 0' : null;
+  return failoverPriority === 0 && preferred !== node.id
+    ? 'its failover_priority is 0: it takes over only when it is named'
+    : null;
 }
 
 /** What cannot be said by a node that is what the store says of it. */

@@ -302,6 +302,9 @@ export function returningMasters(situation: Situation): ReadonlySet<NodeId> {
     const { absence } = memory;
     const isRecent = absence?.kind === 'refused' && absence.untilMs - absence.sinceMs < RETURN_WATCH_MS;
     if (isRecent && shard.nodes.length > 1) returning.add(node.id);
+    // One that is back without its data is copied by its replicas as soon as they come to it: they are asked at once, to take over before that.
+    if (masterView(situation, shard).loss !== null)
+      for (const { id } of shard.nodes) if (id !== node.id && isFound(situation, id)) returning.add(id);
   }
   // One that was just replaced takes writes from its start until it is told.
   for (const view of situation.views.values()) {
@@ -310,6 +313,11 @@ export function returningMasters(situation: Situation): ReadonlySet<NodeId> {
     if (mayReturnAsMaster(view) && isJustGone) returning.add(view.node.id);
   }
   return returning;
+}
+
+function isFound(situation: Situation, id: NodeId): boolean {
+  const { absence, blindSinceMs } = viewOf(situation, id).memory;
+  return absence === null && blindSinceMs === null;
 }
 
 /** An old master that comes back takes writes again until it is told that it was replaced (facts section 7). */

@@ -222,7 +222,8 @@ function heldBare(situation: Situation, view: NodeView): Problem[] {
   if (source === null || situation.nowMs - sinceMs < failureWindowMs(situation.settings)) return [];
   const detail =
     `${nodeName(view)} came back without a topology or any write, and is told who it is once ${nodeName(source)} was looked at again, ` +
-    'which may have handed slots over to it: mend that one, or end its process';
+    'which may have handed slots over to it: mend that one, or end its process; or, if nobody has moved slots by hand, accept this one as it is: ' +
+    `POST .../shards/${view.shardIndex}/failover {"preferred_node_id":"${view.node.id}","force":true}`;
   return [nodeProblem('notConverged', view, detail)];
 }
 

@@ -1,8 +1,7 @@
 // Why a shard's master is replaced, or not (yet): the gates of an automatic failover, from the functions that decide it.
 
-import { masterOf } from '../topology/cluster.ts';
 import type { NodeAddress, NodeId, Shard } from '../topology/types.ts';
-import { type Judged, judged, vacancyOf, waitedFor } from './candidates.ts';
+import { type Judged, judgedReplicas, waitedFor } from './candidates.ts';
 import { type Testimony, isMajority, isProcessGone, leftMs, validWords } from './evidence.ts';
 import { planFailovers, whyReplaced } from './failover.ts';
 import { lagBehind, linkFault } from './link.ts';
@@ -69,7 +68,7 @@ export function explain(situation: Situation, shard: Shard): Explanation {
   const told = plan.problems.find(
     ({ shardIndex, node }) => shardIndex === master.shardIndex && node === master.node.id,
   );
-  const candidates = judgedCandidates(situation, shard);
+  const candidates = judgedReplicas(situation, shard);
   const gates = gatesOf(situation, { master, testimony, candidates });
   const shown = {
     shardIndex: master.shardIndex,
@@ -86,13 +85,6 @@ export function explain(situation: Situation, shard: Shard): Explanation {
   const closed = gates.find(({ verdict }) => verdict === 'wait' || verdict === 'block');
   const why = told?.detail ?? closed?.evidence ?? silenceText(master);
   return { ...shown, verdict: isBlocked ? 'blocked' : 'waiting', why, next: null };
-}
-
-function judgedCandidates(situation: Situation, shard: Shard): readonly Judged[] {
-  const vacancy = vacancyOf(situation, shard);
-  return shard.nodes
-    .filter(({ id }) => id !== masterOf(shard).id)
-    .map((node) => judged(situation, vacancy, node));
 }
 
 interface Case {

@@ -16,7 +16,7 @@ import { printSlotRange } from '../topology/slot.ts';
 import type { Node, NodeId, Shard, SlotRange } from '../topology/types.ts';
 import type { CommitAction, CommitReason } from './actions.ts';
 import { type Candidate, type Judged, elect, judged, vacancyOf } from './candidates.ts';
-import { heldNodes } from './convergence.ts';
+import { heldNodes, maySourceOf } from './convergence.ts';
 import { type Draft, lackOf, replaceMaster } from './failover.ts';
 import { type HandOver, lostHandOver, unrecordedHandOvers } from './hand-over.ts';
 import { linkFault } from './link.ts';
@@ -294,7 +294,12 @@ function promoted(
 /** Why the data of a master does not count as that of its shard, unless somebody accepts it; null when it does. */
 function unacceptedWhy(situation: Situation, master: NodeView): string | null {
   const { loss, need } = master;
-  return loss?.why ?? (need.kind === 'condemn' ? need.why : lostHandOver(situation, master));
+  const source = maySourceOf(situation, master);
+  const heldWhy =
+    source === null
+      ? null
+      : `it came back without a topology or any write, and ${nodeName(source)}, which may have handed slots over to it, cannot be asked`;
+  return loss?.why ?? (need.kind === 'condemn' ? need.why : (lostHandOver(situation, master) ?? heldWhy));
 }
 
 /** The master stays although it lost its data: the way out of a shard that has nothing better. */

@@ -22,8 +22,10 @@ export interface Restraint {
 
 /** What holds the replacement of `master` back now, the first of all that do; null when nothing does. */
 export function restraintOf(situation: Situation, master: NodeView): Restraint | null {
+  // Its replicas have what it lost, and copy it away as soon as they come to it: no wish is worth that.
+  if (master.loss !== null) return null;
   const byWish = automationRestraint(situation);
-  // Data that is gone, and a master that cannot be told, are no question of whether somebody is there.
+  // A master that cannot be told is no question of whether somebody is there.
   if (byWish !== null || !isAway(master)) return byWish;
   return (
     maintenanceRestraint(situation, master) ??

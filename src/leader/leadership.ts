@@ -198,8 +198,8 @@ export class Leadership {
   }
 }
 
-function handRequest({ shardIndex, preferred, isForced }: FailoverRequest): HandRequest {
-  return { shardIndex, preferred, isForced };
+function handRequest({ namespace: _n, cluster: _c, ...request }: FailoverRequest): HandRequest {
+  return request;
 }
 
 /** Names contain no slash, so one text is one cluster. */

@@ -56,6 +56,12 @@ export class Policies {
     return stored === null ? NO_GROUP_POLICY : decoded(this.#ofGroup, stored, decodeGroupPolicy);
   }
 
+  /** Why nothing can be recorded at the level of the group; null when it can. */
+  get refusal(): ChangeError | null {
+    const current = this.#parts.featureLevel();
+    return current < POLICY_LEVEL ? { kind: 'featureLevel', needed: POLICY_LEVEL, current } : null;
+  }
+
   /** What has to be unchanged for what is wanted of the cluster to be unchanged. */
   stamp(place: ClusterPlace): PolicyStamp {
     return [policyKey(place), GROUP_POLICY_KEY].map((key) => ({ key, revision: this.#revisionAt(key) }));
@@ -131,8 +137,8 @@ export class Policies {
 
   async #commit(plan: () => Planned): Promise<Result<void, ChangeError>> {
     const committed = await this.#parts.committer.commit(() => {
-      const current = this.#parts.featureLevel();
-      return current < POLICY_LEVEL ? err({ kind: 'featureLevel', needed: POLICY_LEVEL, current }) : plan();
+      const { refusal } = this;
+      return refusal === null ? plan() : err(refusal);
     });
     return committed.ok ? ok(undefined) : committed;
   }

@@ -19,7 +19,7 @@ import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../d
 import { badRequest, exists, missing } from '../errors.ts';
 import { importCluster, type ImportedCluster } from '../import/import-cluster.ts';
 import { NameLists } from '../name-lists.ts';
-import { addressList, confirmed, nameParam, settled, topologyRefusal, valid } from '../parse.ts';
+import { addressList, checkStored, confirmed, nameParam, settled, topologyRefusal, valid } from '../parse.ts';
 import { storePassword } from '../passwords.ts';
 import type { Clusters } from '../ports.ts';
 import { renderCluster } from '../render.ts';
@@ -142,6 +142,7 @@ async function changeWishes(dependencies: ApiDependencies, context: Context): Pr
   const { password, force, on_divergence: onDivergence } = await readBody(context, changeClusterBody);
   if (password === undefined && onDivergence === undefined)
     throw badRequest('expected at least one of "password" and "on_divergence"');
+  if (onDivergence !== undefined) checkStored(dependencies.policies);
   const path = clusterPath(context);
   const { cluster } = await readCluster(dependencies.clusters, path);
   if (password !== undefined) {

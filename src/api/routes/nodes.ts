@@ -25,7 +25,7 @@ import { checkMoved, type Move } from '../admission/moved.ts';
 import { changed, changeCluster, changeRecord, readCluster } from '../change-cluster.ts';
 import { type TakingDependencies, wallSeconds } from '../dependencies.ts';
 import { ApiError, badRequest, missing } from '../errors.ts';
-import { nodeAddress, settled, shardParam, valid } from '../parse.ts';
+import { checkStored, nodeAddress, settled, shardParam, valid } from '../parse.ts';
 import { storePassword } from '../passwords.ts';
 import type { NodeInspector } from '../ports.ts';
 import { renderNode } from '../render.ts';
@@ -153,6 +153,7 @@ async function changeNode(dependencies: TakingDependencies, context: Context): P
   } = await readBody(context, changeNodeBody);
   if (addr === undefined && password === undefined && priority === undefined && zone === undefined)
     throw badRequest('expected at least one of "addr", "password", "failover_priority" and "zone"');
+  if (priority !== undefined || zone !== undefined) checkStored(dependencies.policies);
   const address = addr === undefined ? null : nodeAddress(addr, 'addr');
   const path = clusterPath(context);
   const { cluster } = await readCluster(dependencies.clusters, path);

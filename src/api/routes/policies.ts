@@ -25,7 +25,7 @@ import { readBody, readNoBody } from '../body.ts';
 import { readCluster } from '../change-cluster.ts';
 import { type ApiDependencies, wallSeconds } from '../dependencies.ts';
 import { ApiError, badRequest, missing } from '../errors.ts';
-import { confirmed, settled, shardParam } from '../parse.ts';
+import { checkStored, confirmed, settled, shardParam } from '../parse.ts';
 import { automationBody, maintenanceBody } from '../schemas/bodies.ts';
 import { clusterPath } from './clusters.ts';
 import { failOver, shardOf } from './shards.ts';
@@ -164,18 +164,38 @@ async function nodeOf({ clusters }: ApiDependencies, context: Context): Promise<
 async function beginMaintenance(dependencies: ApiDependencies, context: Context): Promise<Response> {
   const body = await readBody(context, maintenanceBody);
   const wish = { ...wishOf(dependencies, body.until), reason: body.reason };
-  const { path, shardIndex, shard, node } = await nodeOf(dependencies, context);
-  const isMaster = masterOf(shard).id === node.id;
-  let newMaster: NodeId | null = null;
-  if (isMaster && !body.force) {
-    const request = { ...path, shardIndex, preferred: null, isForced: false };
-    ({ newMaster } = await failOver(dependencies, request, {
-      hint: 'the node stays in service. With "force": true it goes into maintenance as a master, which is then not replaced while it is away',
-    }));
-  }
+  // Before the master is changed for it.
+  checkStored(dependencies.policies);
+  const { path, node } = await nodeOf(dependencies, context);
+  const newMaster = body.force ? null : await handOver(dependencies, context);
   await setMaintenance(dependencies, { path, node }, wish);
   return answerMaintenance(context, dependencies, { path, node }, newMaster);
 }
+
+/** How often a hand-over is tried again whose shard changed in the midst of it. */
+const HAND_OVERS_MAX = 3;
+
+/** Who leads the shard of a node from now on, if that was its master until now. A node that is none any more has nothing to hand over. */
+async function handOver(dependencies: ApiDependencies, context: Context): Promise<NodeId | null> {
+  for (let attempt = 1; ; attempt += 1) {
+    const { path, shardIndex, shard, node } = await nodeOf(dependencies, context);
+    if (masterOf(shard).id !== node.id) return null;
+    const request = { ...path, shardIndex, preferred: null, isForced: false, onlyFrom: node.id };
+    try {
+      return (await failOver(dependencies, request)).newMaster;
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== 'conflict') throw error;
+      const after = await nodeOf(dependencies, context);
+      if (masterOf(after.shard).id !== node.id) return null;
+      const isPassing = error.message.includes('please retry');
+      if (isPassing && attempt < HAND_OVERS_MAX) continue;
+      throw isPassing ? error : new ApiError('conflict', `${error.message}; ${STAYS}`);
+    }
+  }
+}
+
+const STAYS =
+  'the node stays in service. With "force": true it goes into maintenance as a master, which is then not replaced while it is away';
 
 type NodeRef = Pick<NodeOfCluster, 'path' | 'node'>;
 

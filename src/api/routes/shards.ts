@@ -134,16 +134,14 @@ async function failover({ clusters, failovers }: ApiDependencies, context: Conte
   });
 }
 
-/** Throws the answer when it is refused, with `hint` behind the reason. */
+/** Throws the answer when it is refused. */
 export async function failOver(
   { failovers }: Pick<ApiDependencies, 'failovers'>,
   request: FailoverRequest,
-  { hint }: { readonly hint?: string } = {},
 ): Promise<FailoverDone> {
   const outcome = await failovers.failover(request);
-  if (outcome.ok) return outcome.value;
-  const refusal = failoverRefusal(outcome.error);
-  throw hint === undefined ? refusal : new ApiError(refusal.code, `${refusal.message}; ${hint}`);
+  if (!outcome.ok) throw failoverRefusal(outcome.error);
+  return outcome.value;
 }
 
 /**

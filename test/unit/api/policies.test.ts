@@ -3,7 +3,8 @@
 import { expect, test } from 'vitest';
 
 import { err, ok } from '../../../src/base/result.ts';
-import { allNodes } from '../../../src/topology/cluster.ts';
+import { promote } from '../../../src/topology/change-nodes.ts';
+import { allNodes, masterOf } from '../../../src/topology/cluster.ts';
 import { isQuarantined } from '../../../src/topology/policy.ts';
 import { name } from '../topology/arbitrary.ts';
 import { failure, testApi, type TestApi } from './support.ts';
@@ -117,6 +118,64 @@ test('a master hands its shard over first; if nobody takes it, it stays in servi
   expect(asked).toMatchObject([{ shardIndex: 0, preferred: null, isForced: false }]);
   api.failover = () => Promise.resolve(err({ kind: 'missing' }));
   expect(await api.call('PUT', path, { force: true })).toMatchObject({ status: 200 });
+});
+
+test('a node that is no master any more by then hands nothing over, and a hand-over that only came at a bad time is tried again', async () => {
+  const api = await withCluster();
+  const path = `${nodePath(api, 0)}/maintenance`;
+  const record = api.registry.getCluster(name('ns'), name('c'))!;
+  const [old, successor] = allNodes(record.cluster).map(({ node }) => node.id);
+  const answers: string[] = ['another failover of this cluster is under way, please retry'];
+  api.failover = async (request) => {
+    expect(request.onlyFrom).toBe(old);
+    const passing = answers.shift();
+    if (passing !== undefined) return err({ kind: 'refused', reason: passing });
+    // Somebody else is faster.
+    const next = promote(record.cluster, 0, successor!);
+    if (!next.ok) throw new Error('it can be promoted');
+    expect((await api.registry.replaceCluster(record, next.value)).ok).toBe(true);
+    return err({ kind: 'refused', reason: 'the master of this shard has changed meanwhile' });
+  };
+  expect(await api.call('PUT', path, { reason: 'new disk' })).toMatchObject({
+    status: 200,
+    body: { data: { maintenance: { reason: 'new disk' } } },
+  });
+  expect(masterOf(api.registry.getCluster(name('ns'), name('c'))!.cluster.shards[0]!).id).toBe(successor);
+  // Offered as a way out is force only where waiting is none.
+  const busy = await withCluster();
+  busy.failover = () => Promise.resolve(err({ kind: 'refused', reason: 'under way, please retry' }));
+  expect(await busy.call('PUT', `${nodePath(busy, 0)}/maintenance`, {})).toMatchObject({
+    status: 409,
+    body: failure('under way, please retry'),
+  });
+});
+
+test('while some member could not read it, nothing is done for a wish either', async () => {
+  const api = await withCluster();
+  api.featureLevel = 3;
+  let asked = 0;
+  api.failover = () => {
+    asked += 1;
+    return Promise.resolve(err({ kind: 'missing' }));
+  };
+  for (const [method, path, body] of [
+    ['PUT', `${nodePath(api, 0)}/maintenance`, {}],
+    ['PATCH', nodePath(api, 1), { password: 'new', zone: 'a' }],
+    ['PATCH', CLUSTER, { password: 'new', on_divergence: 'quarantine' }],
+  ] as const)
+    expect((await api.call(method, path, body)).status).toBe(409);
+  expect(asked).toBe(0);
+  const { cluster } = api.registry.getCluster(name('ns'), name('c'))!;
+  expect(allNodes(cluster).every(({ node }) => node.password.isEmpty)).toBe(true);
+});
+
+test('a day that is none is no time, nor is one that no year of four digits has', async () => {
+  const api = await withCluster();
+  for (const until of ['2027-02-30T00:00:00Z', '9999-12-31T23:59:59-23:59', '2030-01-01T24:30:00Z'])
+    expect((await api.call('PUT', AUTOMATION, { failover: 'paused', until })).status).toBe(400);
+  expect(
+    (await api.call('PUT', AUTOMATION, { failover: 'paused', until: '9999-12-31T23:59:59Z' })).status,
+  ).toBe(200);
 });
 
 test('priority and zone of a node are changed together or alone, with its password or without', async () => {

@@ -131,16 +131,16 @@ describe.each([
     expect(actionsOf(scene.decide(), 'push').length).toBeGreaterThan(0);
   });
 
-  test('holds also the replacement of a master without its data back', () => {
-    const scene = new Scene(1, 3);
-    scene.policy = { ...scene.policy, group: { ...NO_GROUP_POLICY, automation: automation(mode) } };
-    scene.rounds(2);
-    scene.set(scene.id(0, 0), FRESH);
-    scene.rounds(2);
-    expect(actionsOf(scene.decide(), 'commit')).toEqual([]);
-    expect(details(scene, 'failoverRestrained')).toEqual([
-      expect.stringMatching(/has lost its data.*(pause|dry run)/),
-    ]);
+  test('does not hold the replacement of a master without its data back: its replica would copy that', () => {
+    for (const change of [FRESH, { sequence: 40 }]) {
+      const scene = new Scene(1, 3);
+      scene.policy = { ...scene.policy, group: { ...NO_GROUP_POLICY, automation: automation(mode) } };
+      scene.rounds(2);
+      expect(scene.decide().actions).toEqual([]);
+      scene.set(scene.id(0, 0), change);
+      scene.rounds(1);
+      expectFailover(scene);
+    }
   });
 });
 
@@ -216,6 +216,45 @@ describe('maintenance', () => {
       value: { warning: null, isAcceptance: false },
     });
   });
+});
+
+test('wishes do not cost data: whom nobody wants takes over from a master that lost its own, if nobody else can', () => {
+  for (const unwanted of [{ failoverPriority: 0 }, { maintenance: MAINTENANCE }]) {
+    const scene = new Scene(1, 2);
+    wish(scene, scene.id(0, 1), unwanted);
+    wish(scene, scene.id(0, 0), { maintenance: MAINTENANCE });
+    scene.rounds(2);
+    expect(scene.decide().actions).toEqual([]);
+    scene.set(scene.id(0, 0), { sequence: 40 });
+    scene.probe(scene.id(0, 0));
+    // Before it has come to that: it is asked at once.
+    const first = scene.decide();
+    expect(first.urgent).toContain(scene.id(0, 1));
+    for (const action of actionsOf(first, 'commit')) scene.endCommit(action);
+    scene.probe(scene.id(0, 1));
+    expectFailover(scene);
+  }
+});
+
+test('that a master had what came to its replica is written down, and not forgotten with that', () => {
+  const scene = new Scene(1, 2);
+  const [master, replica] = [scene.id(0, 0), scene.id(0, 1)];
+  for (const id of [master, replica]) scene.set(id, { sequence: 0 });
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  // Its first writes come between the last look at it and its death.
+  scene.fail(master, 'connectionRefused');
+  scene.set(replica, { sequence: 200, link: 'down', lastIoSeconds: 1, login: 'refused' });
+  scene.rounds(8);
+  scene.decide();
+  scene.answers.set(master, { ...scene.converged(master), ...FRESH });
+  scene.rounds(2);
+  expect(details(scene, 'masterDataLost')).toEqual([expect.stringMatching(/has lost its data.*200/)]);
+  expect(scene.facts.nodes.get(master)?.sequence).toBe(200);
+  scene.fail(replica, 'connectionRefused');
+  scene.rounds(3);
+  expect(details(scene, 'masterDataLost')).toEqual([expect.stringContaining('it was seen at 200 before')]);
+  expect(actionsOf(scene.decide(), 'push')).toEqual([]);
 });
 
 describe('priorities and zones', () => {
