@@ -3,7 +3,7 @@
 import type { Random } from '../../../src/base/random.ts';
 import type { NodeAddress, Slot } from '../../../src/topology/types.ts';
 import type { Network } from '../network.ts';
-import { childRandom, exponential, pick } from '../prng.ts';
+import { chance, childRandom, exponential, pick } from '../prng.ts';
 import type { VirtualTime } from '../virtual-time.ts';
 import type { Book } from './book.ts';
 import type { Fleet, FleetNode } from './fleet.ts';
@@ -100,6 +100,7 @@ export class Client {
       this.#owners.set(slot, node.address);
       this.#parts.book.acknowledged(reply.id);
     } else if (reply?.kind === 'moved' && reply.to !== null) this.#owners.set(slot, reply.to);
-    else this.#owners.delete(slot);
+    // Half of them hold on to a node that does not answer.
+    else if (chance(this.#random, 0.5)) this.#owners.delete(slot);
   }
 }

@@ -72,8 +72,8 @@ export function knobsOf(seed: number): Knobs {
     group: groupKnobs(random),
     settings: {
       pingIntervalMs: pick(random, [300, 500, 1000]),
-      maxPingCount: pick(random, [3, 4, 6]),
-      restartGraceMs: pick(random, [0, 800, 800, 3000]),
+      maxPingCount: pick(random, [2, 3, 4, 6]),
+      restartGraceMs: pick(random, [0, 300, 800, 3000]),
       lagMax: pick(random, [5, 50, 10_000]),
       switchoverTimeoutMs: pick(random, [500, 2000]),
       coolDownMs: pick(random, [0, 5000]),
@@ -81,14 +81,21 @@ export function knobsOf(seed: number): Knobs {
       failureRatioMax: pick(random, [0.6, 1]),
     },
     shards: pick(random, [1, 2, 2, 3]),
-    nodes: pick(random, [2, 2, 3]),
-    faults: new Set(chosen(random, FLEET_FAULTS)),
+    nodes: pick(random, [2, 3, 3]),
+    faults: fleetFaults(random),
     nemesisMs: between(random, 800, 4000),
     linkMs: pick(random, [0.2, 1, 5]),
-    clients: integerBetween(random, 2, 4),
-    thinkMs: pick(random, [40, 80, 200]),
+    clients: integerBetween(random, 2, 5),
+    thinkMs: pick(random, [20, 40, 80, 200]),
     syncMsMax: pick(random, [300, 300, 3000]),
   };
+}
+
+/** What strikes in the midst of a change is mostly there: it needs other faults to have an occasion. */
+function fleetFaults(random: Random): ReadonlySet<FleetFault> {
+  const faults = new Set(chosen(random, FLEET_FAULTS));
+  if (faults.size > 0 && chance(random, 0.5)) faults.add('ambush');
+  return faults;
 }
 
 function groupKnobs(random: Random): GroupKnobs {

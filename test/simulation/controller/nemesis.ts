@@ -1,9 +1,10 @@
 // What goes wrong with the nodes and the links to them: one disturbance after another, each undone after a while.
 
 import type { Random } from '../../../src/base/random.ts';
-import { failureWindowMs } from '../../../src/control/settings.ts';
+import { LAG_MS_MAX, failureWindowMs } from '../../../src/control/settings.ts';
 import type { MemberId } from '../../../src/raft/core/types.ts';
 import { allNodes, masterOf, replicasOf } from '../../../src/topology/cluster.ts';
+import { openPromotion } from '../../../src/topology/facts.ts';
 import type { NodeId, Shard } from '../../../src/topology/types.ts';
 import type { Network } from '../network.ts';
 import { between, chance, childRandom, exponential, integerBetween, pick, shuffled } from '../prng.ts';
@@ -41,12 +42,13 @@ const AMBUSHES = [
   'killOld',
   'hangOld',
   'isolateOld',
-  'reviveOld',
-  'reviveOld',
   'killNew',
   'hangNew',
   'isolateNew',
 ] as const;
+
+/** How long after a new master was told its old one is back, at most. */
+const RESTART_US_MAX = 50_000;
 
 /** How long after the commit it strikes, at most: a drain takes about a tenth of a second, and so does telling all nodes. */
 const AMBUSH_MS_MAX = 250;
@@ -67,9 +69,9 @@ export class FleetNemesis {
     this.#parts = parts;
     this.#random = childRandom(parts.seed, 'fleet nemesis');
     const faults = [...parts.knobs.faults].filter((fault) => fault !== 'ambush');
-    // People who ask for failovers ask often.
-    const errands = faults.filter((fault) => fault === 'failover');
-    this.#faults = [...faults, ...errands, ...errands];
+    // What changes masters is what most of the others need to show something.
+    const changing = faults.filter((fault) => fault === 'failover' || fault === 'kill');
+    this.#faults = [...faults, ...changing, ...changing];
   }
 
   start(): void {
@@ -102,6 +104,46 @@ export class FleetNemesis {
     });
   }
 
+  /** A leader begins: a master dies before it has seen which replica does not keep up. */
+  onLead(): void {
+    const { knobs, time, topologies, fleet } = this.#parts;
+    if (this.#over || !knobs.faults.has('ambush') || chance(this.#random, 0.3)) return;
+    const shard = topologies.latest?.cluster.shards.find((each) =>
+      replicasOf(each).some(({ address }) => fleet.at(address).model.isStuck),
+    );
+    if (shard === undefined) return;
+    time.after(between(this.#random, 50, LAG_MS_MAX) * 1000, 'ambush', 0, () => {
+      if (!this.#over) this.#kill([fleet.at(masterOf(shard).address)]);
+    });
+  }
+
+  /** A new master was just told: now the others are, and a quick restart of the old one comes just too late. */
+  onPlaced(node: FleetNode): void {
+    const { knobs, time, topologies, fleet, trace } = this.#parts;
+    const record = topologies.latest;
+    const shard = record?.cluster.shards.find((each) => masterOf(each).address === node.address);
+    if (record === null || shard === undefined || this.#over || !knobs.faults.has('ambush')) return;
+    const from = openPromotion(record.facts, shard.id)?.from;
+    const old = shard.nodes.find(({ id }) => id === from);
+    if (old === undefined || fleet.at(old.address).model.life !== 'dead' || chance(this.#random, 0.5)) return;
+    const waitUs = Math.max(0, node.busyUntilUs - time.nowUs) + between(this.#random, 0, RESTART_US_MAX);
+    time.after(waitUs, 'ambush', 0, () => {
+      if (this.#over) return;
+      const returning = fleet.at(old.address);
+      trace.say(0, () => `ambush: ${returning.name} is back`);
+      const leader = this.#parts.leader()?.id;
+      if (leader !== undefined && chance(this.#random, 0.5))
+        this.#cut(this.#between([leader], [returning.number]));
+      fleet.revive(returning);
+      // Whoever follows it still tries at any time within a second: often just now.
+      for (const { address } of shard.nodes) {
+        const replica = fleet.at(address);
+        if (replica.model.follows === old.address && chance(this.#random, 0.7))
+          replica.attemptAtMs = fleet.nowMs + between(this.#random, 0, 20);
+      }
+    });
+  }
+
   #strike(ambush: (typeof AMBUSHES)[number], old: FleetNode, next: FleetNode): void {
     const { members, crash, freeze } = this.#parts;
     const leader = this.#parts.leader()?.id;
@@ -119,8 +161,6 @@ export class FleetNemesis {
         return this.#hang(old);
       case 'isolateOld':
         return this.#cut(this.#between(this.#some(everybody), [old.number]));
-      case 'reviveOld':
-        return this.#parts.fleet.revive(old);
       case 'killNew':
         return this.#kill([next]);
       case 'hangNew':
@@ -240,7 +280,8 @@ export class FleetNemesis {
 
   #stick(node: FleetNode): void {
     node.model.isStuck = true;
-    this.#undo('unstuck', this.#durationMs(), () => {
+    // Long enough for a leader to have seen and written it down.
+    this.#undo('unstuck', this.#durationMs() + between(this.#random, 0, 8000), () => {
       node.model.isStuck = false;
     });
   }

@@ -12,7 +12,7 @@ import { Book } from './book.ts';
 import { Client } from './clients.ts';
 import type { ControllerParts } from './controller.ts';
 import { Evidence } from './evidence.ts';
-import { Fleet } from './fleet.ts';
+import { Fleet, type FleetNode } from './fleet.ts';
 import { Group } from './group.ts';
 import { Judge } from './judge.ts';
 import { knobsOf, type Knobs } from './knobs.ts';
@@ -98,7 +98,10 @@ class Run {
     });
     this.#topologies = topologies;
     const slots = splitSlotsEvenly(shards).flatMap(({ start }) => [start, start + 7] as Slot[]);
-    const onPlaced = (node: Fleet['nodes'][number]): void => topologies.checkMasters(node);
+    const onPlaced = (node: FleetNode): void => {
+      topologies.checkMasters(node);
+      this.#nemesis.onPlaced(node);
+    };
     const fleet = new Fleet({ seed, time, trace, network, slots, syncMsMax, onPlaced });
     for (let count = 0; count < shards * nodes; count += 1) fleet.add();
     this.#fleet = fleet;
@@ -284,6 +287,7 @@ class Run {
       onLead: (leader) => {
         this.#leaders += 1;
         this.#evidence.noteLead(leader, nowUs());
+        this.#nemesis.onLead();
       },
       nowUs,
     };
