@@ -14,6 +14,7 @@ export function parseTime(text: string): number | null {
   const [, date = '', time = '', zone = ''] = match ?? [];
   const seconds = Math.ceil(Date.parse(`${date}T${time}${zone.toUpperCase()}`) / 1000);
   // Of a day that its month does not have the first of the next is made.
-  const isDay = new Date(`${date}T00:00:00Z`).toJSON()?.startsWith(date) === true;
+  const midnight = Date.parse(`${date}T00:00:00Z`);
+  const isDay = !Number.isNaN(midnight) && new Date(midnight).toISOString().startsWith(date);
   return isDay && seconds >= 0 && seconds <= LAST_SECONDS ? seconds : null;
 }
