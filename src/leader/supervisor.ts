@@ -280,14 +280,20 @@ export class Supervisor {
     return this.#count;
   }
 
-  /** Nobody expects nodes in maintenance to be there. */
+  /** Nobody expects nodes in maintenance to be there, nor such that nobody has ever seen; and a stranger shows that the network is well. */
   #counted(): Census {
     const nowSeconds = Math.floor(this.#context.clock.wallMs() / 1000);
     const { cluster: policy } = this.#policy;
-    const expected = nodesOf(this.#record.cluster).filter(
-      ({ id }) => wishAt(nodePolicy(policy, id).maintenance, nowSeconds) === null,
-    );
-    const missed = expected.filter(({ id }) => (this.#memory.nodes.get(id)?.absence ?? null) !== null);
+    const { nodes } = this.#memory;
+    const { facts, cluster } = this.#record;
+    const expected = nodesOf(cluster).filter(({ id }) => {
+      const wasSeen = (nodes.get(id)?.look ?? null) !== null || (facts.nodes.get(id)?.seenAtSeconds ?? 0) > 0;
+      return wasSeen && wishAt(nodePolicy(policy, id).maintenance, nowSeconds) === null;
+    });
+    const missed = expected.filter(({ id }) => {
+      const absence = nodes.get(id)?.absence ?? null;
+      return absence !== null && absence.kind !== 'stranger';
+    });
     return { nodes: expected.length, missed: missed.length };
   }
 

@@ -34,6 +34,16 @@ it('nodes of all clusters count together when very many are missed at once', asy
   await scene.stop();
 });
 
+it('nodes that nobody has ever seen, and addresses at which somebody else answers, are no sign of a network that is cut', async () => {
+  const scene = new Scene(1, 2, { ...OPTIONS, aliveSizeMin: 4, failureRatioMax: 0.5 });
+  const others = [8000, 8001, 8002, 8003].map(addressOf);
+  scene.put(scene.namespace, makeCluster(nameOf('other'), others, 2));
+  await scene.settle();
+  scene.model(0, 0).state = 'hung';
+  await scene.clock.until(() => scene.model(0, 1).isMaster, 4 * WINDOW_MS);
+  await scene.stop();
+});
+
 it('a pause counts from the next decision on, and is no reason to wait for a look when it ends', async () => {
   const scene = new Scene(1, 2);
   await scene.settle();
