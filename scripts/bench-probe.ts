@@ -13,6 +13,7 @@ import type { Logger } from '../src/base/logger.ts';
 import { Secret } from '../src/base/secret.ts';
 import { KvrocksClient } from '../src/kvrocks/client.ts';
 import { Leadership } from '../src/leader/leadership.ts';
+import { NO_CLUSTER_POLICY, NO_GROUP_POLICY } from '../src/topology/policy.ts';
 import type { ClusterRecords, Witnesses } from '../src/leader/ports.ts';
 import { initialFacts } from '../src/topology/facts.ts';
 import type { ClusterRecord } from '../src/topology/record.ts';
@@ -194,6 +195,8 @@ function recordsOf(clusters: readonly Cluster[]): ClusterRecords {
   }));
   return {
     storesDrains: true,
+    tell: () => Promise.resolve({ ok: true, value: undefined }),
+    policies: { ofGroup: () => NO_GROUP_POLICY, ofCluster: () => NO_CLUSTER_POLICY, stamp: () => [] },
     allClusters: () => records,
     getCluster: (_, name) => records.find((record) => record.cluster.name === name) ?? null,
     linearize: () => Promise.resolve({ ok: true, value: undefined }),
@@ -235,6 +238,9 @@ async function measure(options: {
         push: () => undefined,
         migrate: () => undefined,
         commit: () => undefined,
+        failover: () => undefined,
+        failoverBlocked: () => undefined,
+        forget: () => undefined,
       },
       isCurrent: () => true,
       giveLead: () => Promise.resolve(),
@@ -245,6 +251,9 @@ async function measure(options: {
       restartGraceMs: 800,
       lagMax: 10_000,
       switchoverTimeoutMs: 2000,
+      coolDownMs: 0,
+      aliveSizeMin: 10,
+      failureRatioMax: 0.6,
     },
   );
   leadership.start();

@@ -37,10 +37,12 @@ import { restoreBackup } from './server/restore.ts';
 import { countCampaigns, sampleCluster, sampleRaft } from './server/samples.ts';
 import { StartingView } from './server/starting-view.ts';
 import { openStorage, type Storage } from './server/storage.ts';
+import { nextBatch, webhookRecords } from './server/webhooks.ts';
 import { keepNames, serveWitness, witnessPanel } from './server/witnesses.ts';
 import { ReplicatedStore } from './store/replicated-store.ts';
 import { systemClock } from './system/clock.ts';
 import { createSystemRandom } from './system/random.ts';
+import { Webhooks } from './webhooks/webhooks.ts';
 import { Metrics } from './telemetry/metrics.ts';
 
 /** Milliseconds a change may take, retries included: a few elections. */
@@ -281,6 +283,18 @@ function createMember(
   metrics.watchRaft(() => sampleRaft(driver.status(), raft.counters));
   metrics.watchClusters(() => terms.statuses().map((status) => sampleCluster(status, registry)));
   driver.onRole((view) => terms.follow(view));
+  const webhooks = new Webhooks({
+    clock: systemClock,
+    random,
+    logger,
+    lookup: names.lookup,
+    webhooks: () => registry.policies.ofGroup().webhooks,
+    next: (webhook, limit) => nextBatch(registry, webhook, limit),
+    delivered: (webhook, cursor, term) => registry.webhookCursors.advance(webhook.name, cursor, term),
+    watch: (listener) => registry.watchEvents(listener),
+  });
+  driver.onRole((view) => webhooks.follow(view));
+  closers.add(() => webhooks.close());
   driver.onRole(countCampaigns(metrics.lead));
   const levels = new LevelKeeper({
     driver,
@@ -320,6 +334,9 @@ function createMember(
     leaderWait,
     backups: openBackups(registry, driver, { clock: systemClock, logger }),
     clusters: registry,
+    policies: registry.policies,
+    events: registry.events,
+    webhooks: webhookRecords(registry),
     inspector: {
       inspect: (endpoint) => inspecting.inspect(endpoint, INSPECT_DEADLINE_MS),
       clusterNodes: (endpoint) => inspecting.clusterNodes(endpoint, INSPECT_DEADLINE_MS),

@@ -42,7 +42,12 @@ export interface MemberConfig {
     readonly electionTimeoutMs: number;
     readonly snapshotEntries?: number;
   };
-  readonly failover?: { readonly pingIntervalSeconds: number; readonly maxPingCount: number };
+  readonly failover?: {
+    readonly pingIntervalSeconds: number;
+    readonly maxPingCount: number;
+    readonly coolDownSeconds?: number;
+    readonly aliveSizeMin?: number;
+  };
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error';
 }
 
@@ -73,6 +78,10 @@ export function writeMemberConfig(file: string, config: MemberConfig): void {
             failover: {
               ping_interval_seconds: failover.pingIntervalSeconds,
               max_ping_count: failover.maxPingCount,
+              ...(failover.coolDownSeconds === undefined
+                ? {}
+                : { cooldown_seconds: failover.coolDownSeconds }),
+              ...(failover.aliveSizeMin === undefined ? {} : { min_alive_size: failover.aliveSizeMin }),
             },
           },
         }),

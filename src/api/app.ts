@@ -15,13 +15,16 @@ import { ClientLeftError, RequestBodies } from './request-bodies.ts';
 import { RouteIndex } from './route-table.ts';
 import { backupRoutes } from './routes/backup.ts';
 import { clusterRoutes } from './routes/clusters.ts';
+import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
 import { insightRoutes, staleInsightRoutes } from './routes/insight.ts';
 import { migrationRoutes } from './routes/migrations.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
+import { policyRoutes } from './routes/policies.ts';
 import { groupChangeRoutes, groupRoutes } from './routes/group.ts';
 import { shardRoutes } from './routes/shards.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 
 const API = '/api/v1';
 /** What is counted for a client that left before its request was whole; nobody receives it. */
@@ -42,6 +45,9 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .route(API, clusterRoutes(taking))
     .route(API, shardRoutes(taking))
     .route(API, nodeRoutes(taking))
+    .route(API, policyRoutes(dependencies))
+    .route(API, eventRoutes(dependencies))
+    .route(API, webhookRoutes(dependencies))
     .route(API, migrationRoutes(dependencies))
     .route(API, groupChangeRoutes(dependencies))
     .route(API, insightRoutes(dependencies))

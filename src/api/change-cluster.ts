@@ -2,20 +2,22 @@
 
 import type { Result } from '../base/result.ts';
 import type { TopologyError } from '../topology/errors.ts';
+import type { EventDraft } from '../topology/event.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
 import type { ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster } from '../topology/types.ts';
 import { ApiError, missing } from './errors.ts';
 import { clustersRefusal, confirmed, topologyRefusal } from './parse.ts';
-import type { Clusters } from './ports.ts';
+import type { Clusters, Told } from './ports.ts';
 
 /** How often a change is tried again when somebody else's was first. */
 const ATTEMPTS_MAX = 5;
 
-/** What a record is to hold from now on. Without facts they stay as they are. */
+/** What a record is to hold from now on, and what is told of that. Without facts they stay as they are. */
 interface RecordChange {
   readonly cluster: Cluster;
   readonly facts?: ClusterFacts;
+  readonly event: EventDraft;
 }
 
 /** The record as of now, linearizable; 404 when there is none. */
@@ -31,8 +33,9 @@ export function changeCluster(
   clusters: Clusters,
   path: ClusterPlace,
   change: (cluster: Cluster) => Result<Cluster, TopologyError>,
+  event: EventDraft,
 ): Promise<Cluster> {
-  return changeRecord(clusters, path, ({ cluster }) => ({ cluster: changed(change(cluster)) }));
+  return changeRecord(clusters, path, ({ cluster }) => ({ cluster: changed(change(cluster)), event }));
 }
 
 /** As `changeCluster`, for a `change` that looks at the facts or alters them. It throws its refusals as answers. */
@@ -43,12 +46,20 @@ export async function changeRecord(
 ): Promise<Cluster> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const record = await readCluster(clusters, path);
-    const { cluster, facts } = change(record);
-    const outcome = await clusters.replaceCluster(record, cluster, facts === undefined ? {} : { facts });
+    const { cluster, facts, event } = change(record);
+    const outcome = await clusters.replaceCluster(record, cluster, {
+      ...(facts === undefined ? {} : { facts }),
+      events: told(event),
+    });
     if (outcome.ok) return cluster;
     if (outcome.error.kind !== 'conflict') throw clustersRefusal(outcome.error);
   }
   throw new ApiError('conflict', 'the cluster is being changed by others all the time, please retry');
+}
+
+/** What a request makes happen. */
+export function told(...drafts: readonly EventDraft[]): Told {
+  return { actor: 'api', drafts };
 }
 
 /** The changed cluster, or the answer that says why there is none. */

@@ -8,13 +8,16 @@ import type {
   Attention,
   Backups,
   Clusters,
+  Events,
   Failovers,
   GroupChanges,
   GroupView,
   Insight,
   LeaderWait,
   NodeInspector,
+  Policies,
   RequestMetrics,
+  WebhookRecords,
 } from './ports.ts';
 
 export interface ApiDependencies {
@@ -23,6 +26,9 @@ export interface ApiDependencies {
   readonly groupChanges: GroupChanges;
   readonly backups: Backups;
   readonly clusters: Clusters;
+  readonly policies: Policies;
+  readonly events: Events;
+  readonly webhooks: WebhookRecords;
   readonly inspector: NodeInspector;
   readonly failovers: Failovers;
   readonly attention: Attention;

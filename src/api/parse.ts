@@ -10,6 +10,7 @@ import { addressParts, parseAddress } from '../topology/node.ts';
 import { parseName } from '../topology/name.ts';
 import type { ChangeError } from '../topology/record.ts';
 import type { Name, NodeAddress } from '../topology/types.ts';
+import type { Policies } from './ports.ts';
 import {
   ApiError,
   badRequest,
@@ -79,6 +80,7 @@ const CODE_BY_TOPOLOGY_ERROR = {
   lastShard: 'badRequest',
   masterExists: 'conflict',
   masterRemoval: 'badRequest',
+  masterMove: 'conflict',
   alreadyMaster: 'badRequest',
   slotsNotOwned: 'badRequest',
   slotsOwned: 'badRequest',
@@ -102,6 +104,11 @@ export function topologyRefusal(error: TopologyError): ApiError {
 export function settled<T>(result: Result<T, ChangeError>): T {
   if (result.ok) return result.value;
   throw clustersRefusal(result.error);
+}
+
+/** Throws the answer while some member could not read what is wanted: before anything else is done for it. */
+export function checkStored(policies: Pick<Policies, 'refusal'>): void {
+  if (policies.refusal !== null) throw clustersRefusal(policies.refusal);
 }
 
 /** As `settled`, for the confirmation of a read: nothing was changed, so an outcome that is not known is simply to be asked for again. */

@@ -46,7 +46,13 @@ export async function storePassword(
     if (refusing.length > 0) throw badRequest(refusalText(refusing));
   }
   const ids = new Set(nodes.map(({ id }) => id));
-  await changeCluster(clusters, path, (cluster) => withPassword(cluster, ids, password));
+  const [first] = nodes;
+  const only = nodes.length === 1 && first !== undefined ? first : null;
+  await changeCluster(clusters, path, (cluster) => withPassword(cluster, ids, password), {
+    kind: 'passwordChanged',
+    text: `another password was recorded for ${only === null ? `${nodes.length} nodes` : only.address}`,
+    node: only?.id ?? null,
+  });
 }
 
 function isRefusal(kind: string): boolean {

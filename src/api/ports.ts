@@ -9,6 +9,8 @@ import type { NodeEndpoint } from '../control/node-commands.ts';
 import type { NodeError, SourceJob, TargetJob } from '../control/observation.ts';
 import type { ClusterStatus } from '../control/status.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
+import type { ClusterEvent, EventCursor, EventDraft } from '../topology/event.ts';
+import type { ClusterPolicy, GroupPolicy, Webhook } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Name, NodeAddress, NodeId, NodeRole, Slot } from '../topology/types.ts';
 
@@ -121,14 +123,75 @@ export interface Clusters {
   /** Every stored cluster; for looking over all of them once, not for every request. */
   allClusters(): readonly ClusterRecord[];
   /** `facts`: what was seen of the copies when the nodes were looked at. */
-  createCluster(namespace: Name, cluster: Cluster, facts: ClusterFacts): Promise<Result<void, ChangeError>>;
+  createCluster(
+    namespace: Name,
+    cluster: Cluster,
+    facts: ClusterFacts,
+    events: Told,
+  ): Promise<Result<void, ChangeError>>;
   /** Without `facts` what is known of the copies stays; with them it is compared and replaced, too. */
   replaceCluster(
     record: ClusterRecord,
     next: Cluster,
-    change?: { readonly facts?: ClusterFacts },
+    change: { readonly facts?: ClusterFacts; readonly events: Told },
   ): Promise<Result<void, ChangeError>>;
-  deleteCluster(record: ClusterRecord): Promise<Result<void, ChangeError>>;
+  deleteCluster(record: ClusterRecord, events: Told): Promise<Result<void, ChangeError>>;
+}
+
+/** What people want of the automation. Reads are local: call `Clusters.linearize` first. No call rejects. */
+export interface Policies {
+  ofCluster(place: ClusterPlace): ClusterPolicy;
+  ofGroup(): GroupPolicy;
+  /** Why nothing can be recorded now; null when it can. */
+  readonly refusal: ChangeError | null;
+  /** Puts what `change` makes of the newest one in its place; `change` may be called again. */
+  changeCluster(
+    place: ClusterPlace,
+    change: (policy: ClusterPolicy) => ClusterPolicy,
+    event: EventDraft,
+  ): Promise<Result<void, ChangeError>>;
+  changeGroup(
+    change: (policy: GroupPolicy) => GroupPolicy,
+    event: EventDraft,
+  ): Promise<Result<void, ChangeError>>;
+}
+
+/** Who is told of events. */
+export interface WebhookRecords {
+  present(): readonly Webhook[];
+  /** Puts what `choose` makes of those that are recorded in their place; it may be called again. */
+  set(
+    choose: (present: readonly Webhook[]) => readonly Webhook[],
+    event: EventDraft,
+  ): Promise<Result<void, ChangeError>>;
+  /** How many events, at most 1,000, it has not been told yet. */
+  pending(name: string): number;
+}
+
+/** What is told of a change that a request makes. */
+export interface Told {
+  readonly actor: 'api';
+  readonly drafts: readonly EventDraft[];
+}
+
+/** What has happened. Local, as all reads are. */
+export interface Events {
+  page(query: EventQuery): EventPage;
+}
+
+export interface EventQuery {
+  /** Null: all clusters and the group. */
+  readonly place: ClusterPlace | null;
+  /** Where an earlier page has ended. */
+  readonly cursor: EventCursor | null;
+  readonly limit: number;
+  readonly isWanted: (event: ClusterEvent) => boolean;
+}
+
+/** Newest first; `next` is the text of the cursor behind the last one, null at the end. */
+export interface EventPage {
+  readonly events: readonly ClusterEvent[];
+  readonly next: string | null;
 }
 
 /** What a node says about itself before it is taken into a cluster. */

@@ -10,8 +10,9 @@ export const FIRST_FEATURE_LEVEL = 1;
  *  2  cluster records of version 2, whose migrations can be cancelled; facts about copies beside them
  *  3  cluster records of version 3, whose shards can be drained: planned changes of masters that lose nothing; members look at nodes for
  *     their leader when it asks
+ *  4  policies: what people want of the automation; events
  */
-export const FEATURE_LEVEL = 3;
+export const FEATURE_LEVEL = 4;
 
 /** From here on a majority of the members decides whether a node is there. */
 export const WITNESS_LEVEL = 3;

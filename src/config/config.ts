@@ -35,6 +35,9 @@ export interface Config {
     readonly restartGraceMs: number;
     readonly lagMax: number;
     readonly switchoverTimeoutMs: number;
+    readonly coolDownMs: number;
+    readonly aliveSizeMin: number;
+    readonly failureRatioMax: number;
   };
   readonly logLevel: RawConfig['log']['level'];
   /** Settings of the file that are accepted and mean nothing here, by path. */
@@ -76,6 +79,9 @@ export function checkConfig(raw: RawConfig): Result<Omit<Config, 'withoutEffect'
       restartGraceMs: Math.round(raw.controller.failover.restart_grace_seconds * 1000),
       lagMax: raw.controller.failover.max_lag,
       switchoverTimeoutMs: raw.controller.failover.switchover_timeout_ms,
+      coolDownMs: Math.round(raw.controller.failover.cooldown_seconds * 1000),
+      aliveSizeMin: raw.controller.failover.min_alive_size,
+      failureRatioMax: raw.controller.failover.max_failure_ratio,
     },
     logLevel: raw.log.level,
   });

@@ -68,9 +68,16 @@ const failover = z.strictObject({
   switchover_timeout_ms: z.int().min(100).max(60_000).default(2000).meta({
     note: 'a planned failover turns clients away this long at most, until the replica has everything; else it is undone',
   }),
+  cooldown_seconds: z.number().min(0).max(86_400).default(30).meta({
+    note: 'after a change of masters a next one that is only silent is not replaced for this long; proven deaths do not wait',
+  }),
+  min_alive_size: z.int().min(1).max(1_000_000).default(10).meta({
+    note: 'with at least this many nodes in all clusters together,',
+  }),
+  max_failure_ratio: z.number().min(0).max(1).default(0.6).meta({
+    note: 'no master is replaced for being away while more than this part of them is missed at once; 1 = never',
+  }),
   gc_interval_seconds: ignored,
-  min_alive_size: ignored,
-  max_failure_ratio: ignored,
 });
 
 const log = z.looseObject({

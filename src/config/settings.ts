@@ -33,6 +33,9 @@ export const SETTINGS = {
   'controller.failover.restart_grace_seconds': { parse: asNumber },
   'controller.failover.max_lag': { parse: asNumber },
   'controller.failover.switchover_timeout_ms': { parse: asNumber },
+  'controller.failover.cooldown_seconds': { parse: asNumber },
+  'controller.failover.min_alive_size': { parse: asNumber },
+  'controller.failover.max_failure_ratio': { parse: asNumber },
   'log.level': { parse: asText },
 } as const satisfies Record<string, { readonly parse: TextParser }>;
 

@@ -12,6 +12,8 @@ export type CommitReason =
       readonly to: NodeId;
       /** The old master was drained, and the new one has all it had: nothing is lost. */
       readonly isDrained: boolean;
+      /** Sequence numbers that the new one is known to lack of the old one; null where that is not known. */
+      readonly lost: number | null;
       readonly text: string;
     }
   /** A planned change of masters begins, or is given up. */

@@ -3,8 +3,10 @@
 import { assert } from '../base/assert.ts';
 import { masterOf } from '../topology/cluster.ts';
 import { type ClusterFacts, openPromotion, type Promotion } from '../topology/facts.ts';
-import type { Node, Shard } from '../topology/types.ts';
+import { nodePolicy, wishAt } from '../topology/policy.ts';
+import type { Node, NodeId, Shard } from '../topology/types.ts';
 import type { NodeReport } from './observation.ts';
+import { wishText } from './restraint.ts';
 import { isFresh, silentSinceMs } from './sight.ts';
 import { unreachedSinceMs } from './inquiry.ts';
 import {
@@ -52,6 +54,10 @@ export interface Vacancy {
   readonly origin: NodeView;
   /** Only answers to looks that began since then count. */
   readonly sinceMs: number;
+  /** Whom somebody asks for by name: it need not be one that takes over by itself. */
+  readonly preferred: NodeId | null;
+  /** What people said of nodes before does not count now. */
+  readonly isForced: boolean;
 }
 
 /**
@@ -74,38 +80,74 @@ export function vacancyOf(situation: Situation, shard: Shard): Vacancy {
   const from = open === null ? undefined : situation.views.get(open.from);
   const isFallen = master.loss !== null && master.memory.absence === null;
   const sinceMs = isFallen ? (master.memory.look?.startedAtMs ?? 0) : silentSinceMs(master);
-  return { shard, open: from === undefined ? null : open, origin: from ?? master, sinceMs };
+  return {
+    shard,
+    open: from === undefined ? null : open,
+    origin: from ?? master,
+    sinceMs,
+    preferred: null,
+    isForced: false,
+  };
 }
 
 /**
- * The node with the highest sequence among those that may be promoted; the first of equals. Waits for nodes whose answer from after
+ * The node with the highest sequence among those that may be promoted; of equals the one that people prefer. Waits for nodes whose answer from after
  * the failure is still to come, because one of them may be further; each answers or is down within the failure window.
  */
 export function electCandidate(situation: Situation, shard: Shard): Election {
+  return elect(judgedReplicas(situation, shard));
+}
+
+/**
+ * All but the master, each judged. Those whom people do not want count where nobody else may take over from a master that lost its data: they
+ * would copy it.
+ */
+export function judgedReplicas(situation: Situation, shard: Shard): readonly Judged[] {
   const vacancy = vacancyOf(situation, shard);
   const others = shard.nodes.filter(({ id }) => id !== masterOf(shard).id);
-  return elect(others.map((node) => judged(situation, vacancy, node)));
+  const all = others.map((node) => judged(situation, vacancy, node));
+  const isBarren = all.every(({ verdict }) => verdict.kind === 'refused');
+  if (!isBarren || masterView(situation, shard).loss === null) return all;
+  return others.map((node) => judged(situation, { ...vacancy, isForced: true }, node));
 }
 
 export interface Judged {
   readonly view: NodeView;
   readonly verdict: Verdict;
+  /** How much people would like it to take over: its priority, then whether it is in the zone of the master. */
+  readonly rank: number;
 }
 
 export function judged(situation: Situation, vacancy: Vacancy, node: Node): Judged {
   const view = viewOf(situation, node.id);
-  return { view, verdict: judge(situation, vacancy, view) };
+  const verdict = judge(situation, vacancy, view);
+  const unwanted = verdict.kind === 'refused' ? null : unwantedWhy(situation, vacancy, view);
+  return { view, verdict: unwanted === null ? verdict : refused(unwanted), rank: rankOf(situation, node) };
 }
 
-export function elect(all: readonly Judged[]): Election {
+function rankOf({ policy, cluster }: Situation, node: Node): number {
+  const { failoverPriority, zone } = nodePolicy(policy.cluster, node.id);
+  const shard = cluster.shards.find(({ nodes }) => nodes.includes(node));
+  const isHome =
+    zone !== '' && shard !== undefined && nodePolicy(policy.cluster, masterOf(shard).id).zone === zone;
+  return 2 * failoverPriority + Number(isHome);
+}
+
+/** `isPlanned`: the master lives, and whoever takes over from it will have everything: then people's wishes come first. */
+export function elect(all: readonly Judged[], isPlanned = false): Election {
   const waiting = waitedFor(all);
   if (waiting !== undefined) return { kind: 'wait', why: `${called(waiting.view)}: ${waiting.verdict.why}` };
-  let best: Candidate | null = null;
-  for (const { view, verdict } of all) {
-    if (verdict.kind !== 'eligible' || (best !== null && verdict.sequence <= best.sequence)) continue;
-    best = { view, sequence: verdict.sequence, isProven: true, why: verdict.why };
-  }
-  if (best !== null) return { kind: 'elected', candidate: best };
+  const eligible = all.flatMap(({ view, verdict, rank }) =>
+    verdict.kind === 'eligible'
+      ? [{ candidate: { view, sequence: verdict.sequence, isProven: true, why: verdict.why }, rank }]
+      : [],
+  );
+  const [best] = eligible.toSorted((left, right) => {
+    const bySequence = right.candidate.sequence - left.candidate.sequence;
+    const byRank = right.rank - left.rank;
+    return isPlanned ? byRank || bySequence : bySequence || byRank;
+  });
+  if (best !== undefined) return { kind: 'elected', candidate: best.candidate };
   const refusals = all.map(({ view, verdict }) => `${called(view)}: ${verdict.why}`);
   return { kind: 'nobody', refusals: refusals.length === 0 ? ['the shard has no replica'] : refusals };
 }
@@ -153,6 +195,21 @@ function judge(situation: Situation, vacancy: Vacancy, view: NodeView): Verdict 
   return view.node.id === vacancy.origin.node.id
     ? judgeOrigin(vacancy, view, report)
     : judgeReplica(situation, vacancy, { view, report });
+}
+
+/** Why people do not want it to take over by itself; null when they have nothing against it. */
+function unwantedWhy(
+  { policy, nowSeconds }: Situation,
+  { preferred, isForced }: Vacancy,
+  { node }: NodeView,
+): string | null {
+  if (isForced) return null;
+  const { maintenance, failoverPriority } = nodePolicy(policy.cluster, node.id);
+  const wish = wishAt(maintenance, nowSeconds);
+  if (wish !== null) return `it is in maintenance${wishText(wish)}`;
+  return failoverPriority === 0 && preferred !== node.id
+    ? 'its failover_priority is 0: it takes over only when it is named'
+    : null;
 }
 
 /** What cannot be said by a node that is what the store says of it. */

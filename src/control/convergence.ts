@@ -87,11 +87,11 @@ export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
 /**
  * Who may have handed slots over to a master that was in its place before and came back bare, without a loss that is known: another master that was
  * not looked at since, or hangs, and then goes on turning its clients away to it. One whose process is gone has forgotten what it did (facts
- * section 5.2). Null when there is none.
+ * section 5.2), and to a newcomer nobody has handed anything over. Null when there is none.
  */
 export function maySourceOf({ cluster, views }: Situation, bare: NodeView): NodeView | null {
-  const { bareSinceMs } = bare.memory;
-  if (!isEmptied(bare) || bare.loss !== null || bare.facts.seenAtSeconds === 0) return null;
+  const { bareSinceMs, isNewcomer } = bare.memory;
+  if (!isEmptied(bare) || bare.loss !== null || isNewcomer || bare.facts.seenAtSeconds === 0) return null;
   for (const shard of cluster.shards) {
     const other = views.get(masterOf(shard).id);
     if (other === undefined || other.node.id === bare.node.id) continue;
@@ -302,6 +302,9 @@ export function returningMasters(situation: Situation): ReadonlySet<NodeId> {
     const { absence } = memory;
     const isRecent = absence?.kind === 'refused' && absence.untilMs - absence.sinceMs < RETURN_WATCH_MS;
     if (isRecent && shard.nodes.length > 1) returning.add(node.id);
+    // One that is back without its data is copied by its replicas as soon as they come to it: they are asked at once, to take over before that.
+    if (masterView(situation, shard).loss !== null)
+      for (const { id } of shard.nodes) if (id !== node.id && isFound(situation, id)) returning.add(id);
   }
   // One that was just replaced takes writes from its start until it is told.
   for (const view of situation.views.values()) {
@@ -310,6 +313,11 @@ export function returningMasters(situation: Situation): ReadonlySet<NodeId> {
     if (mayReturnAsMaster(view) && isJustGone) returning.add(view.node.id);
   }
   return returning;
+}
+
+function isFound(situation: Situation, id: NodeId): boolean {
+  const { absence, blindSinceMs } = viewOf(situation, id).memory;
+  return absence === null && blindSinceMs === null;
 }
 
 /** An old master that comes back takes writes again until it is told that it was replaced (facts section 7). */

@@ -2,6 +2,7 @@
 
 import { unreachable } from '../base/assert.ts';
 import { masterOf, ownedSlots } from '../topology/cluster.ts';
+import { type Maintenance, nodePolicy, wishAt } from '../topology/policy.ts';
 import {
   ALL_SLOTS,
   differenceSlots,
@@ -18,6 +19,7 @@ import type { Presence } from './evidence.ts';
 import type { NodeError, SourceJob } from './observation.ts';
 import { type NodeMemory, wordsOf } from './node-memory.ts';
 import type { Problem, ProblemKind } from './problems.ts';
+import { automationRestraint, massFailureRestraint, wishText } from './restraint.ts';
 import { failureWindowMs } from './settings.ts';
 import { type NodeView, type Situation, errorText, masterView, nodeName, silenceText } from './situation.ts';
 
@@ -35,6 +37,7 @@ export function diagnose(situation: Situation): Problem[] {
   const problems: Problem[] = [];
   for (const view of situation.views.values()) {
     problems.push(
+      ...maintenanceProblem(situation, view),
       ...conditionProblem(situation, view),
       ...copyProblem(view),
       ...convergenceProblem(situation, view),
@@ -54,6 +57,12 @@ export function diagnose(situation: Situation): Problem[] {
     const remedy = handOverRemedy(handOver);
     if (remedy !== null) problems.push(nodeProblem('unrecordedHandOver', handOver.source, remedy));
   }
+  for (const [kind, restraint] of [
+    ['failoverPaused', automationRestraint(situation)],
+    ['massFailure', massFailureRestraint(situation)],
+  ] as const) {
+    if (restraint !== null) problems.push(clusterProblem(kind, restraint.why));
+  }
   if (commit.failures >= FAILED_COMMITS_TOLD) {
     problems.push(clusterProblem('storeUnavailable', `${commit.failures} commits failed in a row`));
   }
@@ -69,15 +78,25 @@ function nodeProblem(kind: ProblemKind, view: NodeView, detail: string): Problem
   return { kind, shardIndex, node: node.id, address: node.address, detail: `${nodeName(view)}: ${detail}` };
 }
 
+function maintenanceProblem(situation: Situation, view: NodeView): Problem[] {
+  const wish = maintenanceOf(situation, view);
+  return wish === null ? [] : [nodeProblem('nodeInMaintenance', view, `in maintenance${wishText(wish)}`)];
+}
+
+function maintenanceOf({ policy, nowSeconds }: Situation, { node }: NodeView): Maintenance | null {
+  return wishAt(nodePolicy(policy.cluster, node.id).maintenance, nowSeconds);
+}
+
 function conditionProblem(situation: Situation, view: NodeView): Problem[] {
   const message = errorText(view.memory);
+  const isExpected = view.node.role === 'replica' && maintenanceOf(situation, view) !== null;
   switch (view.condition) {
     case 'unknown':
       return [];
     case 'suspect':
-      return unconfirmedProblem(situation, view);
+      return isExpected ? [] : unconfirmedProblem(situation, view);
     case 'down':
-      if (view.node.role === 'master') return [];
+      if (view.node.role === 'master' || isExpected) return [];
       return [nodeProblem('replicaUnreachable', view, silenceText(view))];
     case 'gone':
       return [nodeProblem('foreignNode', view, silenceText(view))];
@@ -203,7 +222,8 @@ function heldBare(situation: Situation, view: NodeView): Problem[] {
   if (source === null || situation.nowMs - sinceMs < failureWindowMs(situation.settings)) return [];
   const detail =
     `${nodeName(view)} came back without a topology or any write, and is told who it is once ${nodeName(source)} was looked at again, ` +
-    'which may have handed slots over to it: mend that one, or end its process';
+    'which may have handed slots over to it: mend that one, or end its process; or, if nobody has moved slots by hand, accept this one as it is: ' +
+    `POST .../shards/${view.shardIndex}/failover {"preferred_node_id":"${view.node.id}","force":true}`;
   return [nodeProblem('notConverged', view, detail)];
 }
 

@@ -79,7 +79,9 @@ function nextStep(
   const { shard, master, successor } = view;
   if (isHeld) return { kind: 'undo', why: `slots of ${nodeName(master)} are being moved` };
   const frozen = frozenAt(situation, master);
-  const { verdict } = judged(situation, vacancyOf(situation, shard), successor.node);
+  // It was chosen already: what people wish of it does not count any more.
+  const vacancy = { ...vacancyOf(situation, shard), isForced: true };
+  const { verdict } = judged(situation, vacancy, successor.node);
   const hasAll = frozen !== null && verdict.kind === 'eligible' && verdict.sequence >= frozen;
   if (hasAll && isStillFrozen(situation, master)) {
     const { sequence, why } = verdict;
@@ -143,6 +145,7 @@ function finished(
     from: master.node.id,
     to: candidate.view.node.id,
     isDrained: true,
+    lost: 0,
     text,
   } as const;
   return { ...replaced, reasons: [...replaced.reasons, reason] };

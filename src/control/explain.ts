@@ -1,17 +1,17 @@
 // Why a shard's master is replaced, or not (yet): the gates of an automatic failover, from the functions that decide it.
 
-import { masterOf } from '../topology/cluster.ts';
 import type { NodeAddress, NodeId, Shard } from '../topology/types.ts';
-import { type Judged, judged, vacancyOf, waitedFor } from './candidates.ts';
+import { type Judged, judgedReplicas, waitedFor } from './candidates.ts';
 import { type Testimony, isMajority, isProcessGone, leftMs, validWords } from './evidence.ts';
 import { planFailovers, whyReplaced } from './failover.ts';
 import { lagBehind, linkFault } from './link.ts';
+import { restraintOf } from './restraint.ts';
 import type { ControlSettings } from './settings.ts';
 import { isAway } from './sight.ts';
 import { type NodeView, type Situation, masterView, silenceText, testimonyOf } from './situation.ts';
 
 /** In their order; behind one that does not pass the others are not reached. */
-export type GateName = 'missed' | 'confirmed' | 'replicas' | 'time' | 'candidate';
+export type GateName = 'missed' | 'confirmed' | 'replicas' | 'time' | 'candidate' | 'restraint';
 
 export interface Gate {
   readonly gate: GateName;
@@ -68,7 +68,7 @@ export function explain(situation: Situation, shard: Shard): Explanation {
   const told = plan.problems.find(
     ({ shardIndex, node }) => shardIndex === master.shardIndex && node === master.node.id,
   );
-  const candidates = judgedCandidates(situation, shard);
+  const candidates = judgedReplicas(situation, shard);
   const gates = gatesOf(situation, { master, testimony, candidates });
   const shown = {
     shardIndex: master.shardIndex,
@@ -87,13 +87,6 @@ export function explain(situation: Situation, shard: Shard): Explanation {
   return { ...shown, verdict: isBlocked ? 'blocked' : 'waiting', why, next: null };
 }
 
-function judgedCandidates(situation: Situation, shard: Shard): readonly Judged[] {
-  const vacancy = vacancyOf(situation, shard);
-  return shard.nodes
-    .filter(({ id }) => id !== masterOf(shard).id)
-    .map((node) => judged(situation, vacancy, node));
-}
-
 interface Case {
   readonly master: NodeView;
   readonly testimony: Testimony;
@@ -103,7 +96,7 @@ interface Case {
 function gatesOf(situation: Situation, found: Case): readonly Gate[] {
   const gates: Gate[] = [];
   let isOpen = true;
-  for (const judge of [missedGate, confirmedGate, replicasGate, timeGate, candidateGate]) {
+  for (const judge of [missedGate, confirmedGate, replicasGate, timeGate, candidateGate, restraintGate]) {
     const gate = judge(situation, found);
     gates.push(isOpen ? gate : { gate: gate.gate, verdict: 'notReached', evidence: '', leftMs: null });
     if (gate.verdict !== 'pass') isOpen = false;
@@ -176,6 +169,14 @@ function candidateGate(_: Situation, { candidates }: Case): Gate {
   const evidence =
     candidates.length === 0 ? 'the shard has no replica' : 'no replica may take over: see candidates';
   return { gate: 'candidate', verdict: 'block', evidence, leftMs: null };
+}
+
+/** What holds an automatic failover back although everything speaks for it. One that ends by itself is waited for. */
+function restraintGate(situation: Situation, { master }: Case): Gate {
+  const restraint = restraintOf(situation, master);
+  if (restraint === null) return passed('restraint', 'nothing holds it back');
+  const { why, leftMs: left } = restraint;
+  return { gate: 'restraint', verdict: left === null ? 'block' : 'wait', evidence: why, leftMs: left };
 }
 
 function candidateView({ settings }: Situation, master: NodeView, { view, verdict }: Judged): CandidateView {

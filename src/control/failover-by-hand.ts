@@ -16,8 +16,8 @@ import { printSlotRange } from '../topology/slot.ts';
 import type { Node, NodeId, Shard, SlotRange } from '../topology/types.ts';
 import type { CommitAction, CommitReason } from './actions.ts';
 import { type Candidate, type Judged, elect, judged, vacancyOf } from './candidates.ts';
-import { heldNodes } from './convergence.ts';
-import { type Draft, replaceMaster } from './failover.ts';
+import { heldNodes, maySourceOf } from './convergence.ts';
+import { type Draft, lackOf, replaceMaster } from './failover.ts';
 import { type HandOver, lostHandOver, unrecordedHandOvers } from './hand-over.ts';
 import { linkFault } from './link.ts';
 import { isEmptied } from './migration-status.ts';
@@ -141,15 +141,15 @@ function candidatesOf(shard: Shard, preferred: NodeId | null): readonly Node[] {
 }
 
 function properCandidate(situation: Situation, shard: Shard, choice: HandChoice): Result<Candidate, string> {
-  const vacancy = { ...vacancyOf(situation, shard), sinceMs: choice.askedAtMs };
-  const all = candidatesOf(shard, choice.preferred).map((node): Judged => {
-    const view = viewOf(situation, node.id);
-    const unusable = unusableReason(situation, view, choice);
-    return unusable === null
-      ? judged(situation, vacancy, node)
-      : { view, verdict: { kind: 'refused', why: unusable } };
+  const { askedAtMs, preferred, floor } = choice;
+  const vacancy = { ...vacancyOf(situation, shard), sinceMs: askedAtMs, preferred };
+  const all = candidatesOf(shard, preferred).map((node): Judged => {
+    const found = judged(situation, vacancy, node);
+    const unusable = unusableReason(situation, found.view, choice);
+    const verdict = unusable === null ? found.verdict : ({ kind: 'refused', why: unusable } as const);
+    return { view: found.view, verdict, rank: found.rank };
   });
-  const election = elect(all);
+  const election = elect(all, floor !== null);
   switch (election.kind) {
     case 'elected':
       return ok(election.candidate);
@@ -205,7 +205,7 @@ export function isCatchingUp(situation: Situation, choice: HandChoice): boolean 
 
 /** By force: whatever answers under its own id, a proven copy before an unproven one, then the furthest. */
 function forcedCandidate(situation: Situation, shard: Shard, choice: HandChoice): Result<Candidate, string> {
-  const vacancy = { ...vacancyOf(situation, shard), sinceMs: choice.askedAtMs };
+  const vacancy = { ...vacancyOf(situation, shard), sinceMs: choice.askedAtMs, isForced: true };
   const usable = candidatesOf(shard, choice.preferred).flatMap((node): readonly Candidate[] => {
     const { view, verdict } = judged(situation, vacancy, node);
     const { report } = view;
@@ -279,6 +279,7 @@ function promoted(
     from: master.node.id,
     to: newMaster,
     isDrained: false,
+    lost: lackOf(master, candidate.sequence),
     text: `asked for by hand; replica ${nodeName(candidate.view)} takes over: ${candidate.why}${warning === null ? '' : `; ${warning}`}`,
   };
   const action: CommitAction = {
@@ -293,7 +294,12 @@ function promoted(
 /** Why the data of a master does not count as that of its shard, unless somebody accepts it; null when it does. */
 function unacceptedWhy(situation: Situation, master: NodeView): string | null {
   const { loss, need } = master;
-  return loss?.why ?? (need.kind === 'condemn' ? need.why : lostHandOver(situation, master));
+  const source = maySourceOf(situation, master);
+  const heldWhy =
+    source === null
+      ? null
+      : `it came back without a topology or any write, and ${nodeName(source)}, which may have handed slots over to it, cannot be asked`;
+  return loss?.why ?? (need.kind === 'condemn' ? need.why : (lostHandOver(situation, master) ?? heldWhy));
 }
 
 /** The master stays although it lost its data: the way out of a shard that has nothing better. */

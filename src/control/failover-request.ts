@@ -9,6 +9,8 @@ export interface FailoverRequest extends ClusterPlace {
   readonly preferred: NodeId | null;
   /** Whether to promote also where writes may be lost by it. */
   readonly isForced: boolean;
+  /** Refused when another node is the master by then. */
+  readonly onlyFrom?: NodeId;
 }
 
 /** A failover that was committed. */

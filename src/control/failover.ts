@@ -18,6 +18,7 @@ import { type Candidate, electCandidate, unseenPromotion } from './candidates.ts
 import { type MigrationView, viewMigration, withArrival } from './migration-status.ts';
 import type { Problem } from './problems.ts';
 import { wordsOf } from './node-memory.ts';
+import { restraintOf } from './restraint.ts';
 import { failureWindowMs } from './settings.ts';
 import { isAway, isFresh, silentSinceMs } from './sight.ts';
 import { type NodeView, type Situation, errorText, masterView, nodeName, silenceText } from './situation.ts';
@@ -54,6 +55,16 @@ export function planFailovers(situation: Situation): FailoverPlan {
     const outcome = failOver(situation, draft, { shard, why });
     if (typeof outcome === 'string') {
       problems.push(vacancyProblem(master, `${why}. ${outcome}${fenceText(master)}`));
+      continue;
+    }
+    const restraint = restraintOf(situation, master);
+    if (restraint !== null) {
+      problems.push(
+        restrainedProblem(
+          master,
+          `${why}. ${nodeName(outcome.successor)} would take over, but ${restraint.why}`,
+        ),
+      );
       continue;
     }
     draft = outcome.draft;
@@ -111,6 +122,10 @@ function vacancyProblem(master: NodeView, detail: string): Problem {
   return { kind, shardIndex: master.shardIndex, node: master.node.id, address: master.node.address, detail };
 }
 
+function restrainedProblem({ shardIndex, node }: NodeView, detail: string): Problem {
+  return { kind: 'failoverRestrained', shardIndex, node: node.id, address: node.address, detail };
+}
+
 /** The draft with the shard's master replaced, and by whom; or the reason why it is not (yet). */
 function failOver(
   situation: Situation,
@@ -129,12 +144,19 @@ function failOver(
     from: masterOf(shard).id,
     to: candidate.view.node.id,
     isDrained: false,
+    lost: lackOf(masterView(situation, shard), candidate.sequence),
     text: `${why}; replica ${nodeName(candidate.view)} takes over: ${candidate.why}`,
   };
   return {
     draft: { ...replaced, reasons: [...replaced.reasons, reason] },
     successor: candidate.view,
   };
+}
+
+/** Numbers of a master's last known position that `sequence` lacks; null when that position is not known. */
+export function lackOf({ memory, facts }: NodeView, sequence: number): number | null {
+  const known = memory.positions.at(-1)?.sequence ?? facts.sequence;
+  return known === null ? null : Math.max(0, known - sequence);
 }
 
 /** The draft with `candidate` as the master of `shard`, a migration of the shard settled; or the reason to wait. */

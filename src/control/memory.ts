@@ -211,7 +211,8 @@ export function forgetOthers(memory: ControlMemory, cluster: Cluster): ControlMe
   for (const shard of cluster.shards) {
     for (const { id, address } of shard.nodes) {
       const known = memory.nodes.get(id);
-      nodes.set(id, known?.address === address ? known : unseenNode(address));
+      const isNewcomer = known === undefined && memory.nodes.size > 0;
+      nodes.set(id, known?.address === address ? known : { ...unseenNode(address), isNewcomer });
     }
   }
   const migrating = new Set(

@@ -148,6 +148,8 @@ export interface NodeMemory {
   readonly foreignBefore: NodeReport | null;
   /** Since when this leadership has seen it without a topology; -Infinity when it has one, and before the first look. */
   readonly bareSinceMs: number;
+  /** It came to the cluster under this leadership, and was not seen with a topology since. */
+  readonly isNewcomer: boolean;
   /** It followed its master's address while somebody else may have answered there, and that was not written down yet. */
   readonly mayHaveMetStranger: boolean;
   /** It was seen with cluster mode off, and that was not written down yet. */
@@ -222,6 +224,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
     foreignVersion: null,
     foreignBefore: null,
     bareSinceMs: -Infinity,
+    isNewcomer: false,
     mayHaveMetStranger: false,
     wasOutOfCluster: false,
     remake: NO_REMAKE,
@@ -290,6 +293,7 @@ export function afterProbe(before: NodeMemory, probe: Probe, wanted: Wanted): No
     remake: remakeAfterLook(before, look),
     imported: importedBy(before, look),
     bareSinceMs: bareSince(before, look),
+    isNewcomer: before.isNewcomer && report.version < 0,
     ...foreignTopologySeen(before, report, wanted.version),
   };
   return withLink(seen, look, settings);

@@ -1,6 +1,6 @@
 // What is written down of a cluster's copies: promotions seen to take effect, copies condemned and made anew, positions and links.
 
-import { masterOf } from '../topology/cluster.ts';
+import { masterOf, replicasOf } from '../topology/cluster.ts';
 import {
   type ClusterFacts,
   type NodeFacts,
@@ -8,7 +8,7 @@ import {
   withNodeFacts,
   withShardFacts,
 } from '../topology/facts.ts';
-import type { NodeId, Shard } from '../topology/types.ts';
+import type { Node, NodeId, Shard } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
 import { unseenPromotion } from './candidates.ts';
 import { RAISES_CONTESTED } from './convergence.ts';
@@ -16,6 +16,7 @@ import type { Draft } from './failover.ts';
 import { isLivingLink, lagBehind } from './link.ts';
 import { isFresh } from './sight.ts';
 import { type NodeView, type Situation, masterView, nodeName, viewOf } from './situation.ts';
+import { wasLinkedUntilLastSight } from './standing.ts';
 import { MET_STRANGER, isRemade } from './target.ts';
 
 /** Positions that only moved on are written down this often at most: what a restart of the whole group may not know. */
@@ -167,11 +168,28 @@ function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
   return { sequence: report.sequence, following, seenAtSeconds: situation.nowSeconds, remake: null };
 }
 
-/** Where a master stood before it lost its data or was missed must not be forgotten with the leader that saw it. */
-function lastSoundSight({ nowSeconds }: Situation, { node, facts, memory }: NodeView): NodeFacts | null {
-  const sequence = Math.max(...memory.positions.map((position) => position.sequence));
+/**
+ * Where a master stood before it lost its data or was missed must not be forgotten with the leader that saw it; nor, of one that came back bare, with
+ * the replica that shows it: what came to that by replication its master has had. (Of one that is only missed, what a replica got since the last look
+ * would make that look seem a loss.)
+ */
+function lastSoundSight(
+  situation: Situation,
+  { node, shard, facts, memory, loss }: NodeView,
+): NodeFacts | null {
+  const { nowSeconds } = situation;
+  const replicas = loss?.isIdentityLost === true ? replicasOf(shard) : [];
+  const replicated = replicas.map(({ id }) => replicatedTo(viewOf(situation, id), node));
+  const sequence = Math.max(...memory.positions.map((position) => position.sequence), ...replicated);
   if (sequence <= (facts.sequence ?? 0)) return null;
   return { sequence, following: node.id, seenAtSeconds: nowSeconds, remake: null };
+}
+
+/** Where a replica stands that was seen linked to `master` and is in its place since; -Infinity for any other, whose number may be its own. */
+function replicatedTo({ condition, facts, report, memory, need }: NodeView, master: Node): number {
+  const wasLinked = facts.following === master.id || memory.linked?.master === master.address;
+  const isCopy = condition === 'answering' && facts.remake === null && need.kind === 'nothing' && wasLinked;
+  return isCopy && report?.role === 'replica' ? (report.sequence ?? -Infinity) : -Infinity;
 }
 
 /** A replica that is not there while its master is receives nothing any more, and one that gives errors may not: what was known of its link is of the past. */
@@ -190,14 +208,12 @@ function absentSight(
 }
 
 /**
- * A link counts as lost, and a replica as behind, only when the master answered after that was first seen: else the master may be what was lost. And
- * one that was written down as behind counts so until it is seen to keep up, which a leader cannot see at once.
+ * A link counts as lost, and a replica as behind, only when the master answered after that was first seen: else the master may be what was lost, and
+ * a link that lived until then is written down also afterwards, for whoever leads by the time it is replaced. One that was written down as behind
+ * counts so until it is seen to keep up, which a leader cannot see at once.
  */
-function linkTo(
-  situation: Situation,
-  { report, memory, facts }: NodeView,
-  master: NodeView,
-): NodeId | null | 'untold' {
+function linkTo(situation: Situation, view: NodeView, master: NodeView): NodeId | null | 'untold' {
+  const { report, memory, facts } = view;
   const isLiving = report !== null && isLivingLink(report, situation.settings);
   const lag = lagBehind(master.memory.positions, report?.sequence ?? 0);
   // Whether it keeps up with a master nobody could look at is not known.
@@ -206,5 +222,8 @@ function linkTo(
   const isUntold = lag.kind === 'known' && !lag.isAgeKnown && lag.count > 0;
   if (isLiving && !isBehind) return isUntold ? (facts.following ?? 'untold') : masterOf(master.shard).id;
   const lostAtMs = isLiving ? (memory.look?.startedAtMs ?? Infinity) : (memory.unlinked?.atMs ?? Infinity);
-  return isFresh(master, lostAtMs) && master.loss === null ? null : facts.following;
+  if (isFresh(master, lostAtMs) && master.loss === null) return null;
+  const wasKeepingUp = !isLiving && !isBehind && !isUntold && master.loss === null;
+  const wasLiving = wasKeepingUp && wasLinkedUntilLastSight(situation, view, master);
+  return wasLiving ? master.node.id : facts.following;
 }

@@ -91,7 +91,12 @@ function candidatePlan(
   const { shard, node, choice, known } = found;
   const { view, verdict } = judged(
     situation,
-    { ...vacancyOf(situation, shard), sinceMs: choice.askedAtMs },
+    {
+      ...vacancyOf(situation, shard),
+      sinceMs: choice.askedAtMs,
+      preferred: choice.preferred,
+      isForced: choice.isForced,
+    },
     node,
   );
   const unusable = unusableReason(situation, view, choice);

@@ -29,7 +29,11 @@ export type ProblemKind =
   | 'unknownJob'
   | 'slotsUncovered'
   | 'migrationWaiting'
-  | 'storeUnavailable';
+  | 'storeUnavailable'
+  | 'failoverRestrained'
+  | 'failoverPaused'
+  | 'massFailure'
+  | 'nodeInMaintenance';
 
 /** `critical`: clients are affected now. `error`: somebody must act. `warning`: safety margin is gone. `info`: will pass. */
 export type Severity = 'critical' | 'error' | 'warning' | 'info';
@@ -78,7 +82,7 @@ export const PROBLEMS = {
     title: 'Copy is made anew',
     when: 'A node has data its master never had, or nothing proves what it has. It cannot take over and is brought to a full synchronisation.',
     remedy:
-      'Wait. If the detail says that it is kept aside: stop the node, empty its data directory, start it again; it then joins by itself.',
+      'Wait. If the detail says that it is kept aside: save what you need of it (docs/operations.md), then POST .../nodes/{id}/resync; or stop the node, empty its data directory, start it again: it then joins by itself.',
   },
   replicaBehind: {
     severity: 'warning',
@@ -230,6 +234,33 @@ export const PROBLEMS = {
     title: 'Decision cannot be recorded',
     when: 'A decision could not be committed several times in a row.',
     remedy: 'Check that a majority of the controllers runs.',
+  },
+  failoverRestrained: {
+    severity: 'critical',
+    title: 'Master is not replaced, because something holds that back',
+    when: 'Everything speaks for an automatic failover, and a replica could take over; but failovers are paused or run dry, the master is in maintenance, very many nodes are missed at once, or the shard had a change of masters just now.',
+    remedy:
+      'Read the detail. POST .../shards/{shard}/failover does it now; or take the hindrance away: PUT .../clusters/{cluster}/automation or /api/v1/automation {"failover":"on"}, DELETE .../nodes/{id}/maintenance. A cool-down ends by itself.',
+  },
+  failoverPaused: {
+    severity: 'warning',
+    title: 'Automatic failover is off',
+    when: 'Somebody has paused it, or has it run dry, for this cluster or for all.',
+    remedy:
+      'When the reason is gone: PUT .../clusters/{cluster}/automation or /api/v1/automation {"failover":"on"}.',
+  },
+  massFailure: {
+    severity: 'critical',
+    title: 'Very many nodes are missed at once',
+    when: 'More than max_failure_ratio of at least min_alive_size nodes of all clusters together. Rather the controllers are cut off than all of these dead, so no master is replaced for being away.',
+    remedy:
+      'Repair the network of the controllers. If the nodes are dead indeed: PUT /api/v1/automation {"failover":"on","ignore_mass_failure":true}, with an "until".',
+  },
+  nodeInMaintenance: {
+    severity: 'info',
+    title: 'Node is in maintenance',
+    when: 'Somebody works on it: it does not take over, and is not replaced or missed while it is away.',
+    remedy: 'When the work is done: DELETE .../nodes/{id}/maintenance.',
   },
 } as const satisfies Record<ProblemKind, ProblemEntry>;
 

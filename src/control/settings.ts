@@ -12,6 +12,11 @@ export interface ControlSettings {
   readonly lagMax: number;
   /** Milliseconds in which a drained master has to be reached by the replica that takes over; then the drain is undone. */
   readonly switchoverTimeoutMs: number;
+  /** Milliseconds after a change of masters before a master that is only silent is replaced. */
+  readonly coolDownMs: number;
+  /** Nodes in all clusters together from which on a mass failure is told apart, and the part of them that has to be exceeded, 0 to 1. */
+  readonly aliveSizeMin: number;
+  readonly failureRatioMax: number;
 }
 
 /** Milliseconds before the last sight of a master up to which its successor must have everything that is known of it. */

@@ -2,6 +2,7 @@
 
 import type { NodePlace } from '../topology/cluster.ts';
 import type { ClusterFacts, NodeFacts } from '../topology/facts.ts';
+import type { ClusterPolicy, GroupPolicy } from '../topology/policy.ts';
 import type { Cluster } from '../topology/types.ts';
 import type { Panel, Presence } from './evidence.ts';
 import type { Loss } from './loss.ts';
@@ -41,6 +42,18 @@ export interface Sight extends NodePlace {
   readonly loss: Loss | null;
 }
 
+/** Everything that this leadership manages, counted at one time. */
+export interface Census {
+  readonly nodes: number;
+  /** Of these, those that its last look did not find. */
+  readonly missed: number;
+}
+
+export interface Policies {
+  readonly group: GroupPolicy;
+  readonly cluster: ClusterPolicy;
+}
+
 /** Everything a decision is made from. */
 export interface Circumstances {
   readonly cluster: Cluster;
@@ -49,8 +62,11 @@ export interface Circumstances {
   readonly settings: ControlSettings;
   /** Milliseconds on the monotonic clock. */
   readonly nowMs: number;
-  /** Seconds since the Unix epoch: for what is written down, never for a decision. */
+  /** Seconds since the Unix epoch: for what is written down, and for how long people want something. */
   readonly nowSeconds: number;
+  /** What people want of the automation. */
+  readonly policy: Policies;
+  readonly census: Census;
   /** The Raft term of this leadership. */
   readonly term: number;
   /** Whose word it takes to say that a node is not there. */

@@ -142,13 +142,24 @@ function linkBefore(situation: Situation, found: LinkCase): string | null {
   if (lastLifeMs === -Infinity || soundPositions(master).length === 0) return linkUnseen(situation, found);
   const { linked, unlinked } = view.memory;
   if (unlinked !== null && unlinked.atMs <= lastLifeMs) return linkedAfterwards(found, unlinked.report);
-  const oldestMs = lastLifeMs - LINK_SIGHT_INTERVALS * situation.settings.pingIntervalMs;
-  if (linked?.master === master.node.address && linked.atMs >= oldestMs) return null;
+  if (wasLinkedUntilLastSight(situation, view, master)) return null;
   // What it has of a node outside its shard is no copy, however far its numbers are.
   if (linked !== null && !view.shard.nodes.some(({ address }) => address === linked.master)) return ELSEWHERE;
   return wasHeardUntil(situation, view, lastLifeMs)
     ? lackOf(found)
     : 'no living link to the master was seen shortly before the failure';
+}
+
+/** Whether its link to `master` was seen to live until that was last heard by this leadership. */
+export function wasLinkedUntilLastSight(
+  { settings }: Situation,
+  { memory: { linked, unlinked } }: NodeView,
+  master: NodeView,
+): boolean {
+  const lastLifeMs = lastLifeMsOf(master);
+  if (lastLifeMs === -Infinity || (unlinked !== null && unlinked.atMs <= lastLifeMs)) return false;
+  const oldestMs = lastLifeMs - LINK_SIGHT_INTERVALS * settings.pingIntervalMs;
+  return linked?.master === master.node.address && linked.atMs >= oldestMs;
 }
 
 /**

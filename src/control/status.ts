@@ -5,6 +5,14 @@ import { lagBehind, linkFault } from './link.ts';
 import { type Problem, PROBLEMS, type Severity } from './problems.ts';
 import type { Condition } from './sight.ts';
 import { type NodeView, type Situation, masterView, testimonyOf } from './situation.ts';
+import {
+  type DivergenceMode,
+  type EffectiveAutomation,
+  effectiveAutomation,
+  type NodePolicy,
+  nodePolicy,
+  wishAt,
+} from '../topology/policy.ts';
 import type { Cluster, ClusterVersion, Name, NodeAddress, NodeId, NodeRole } from '../topology/types.ts';
 
 /** A problem with its place in the table. */
@@ -35,6 +43,8 @@ export interface NodeStatus {
   readonly behind: number | null;
   /** What members of the group see of it, this one first; the others are asked only about a node that this one misses. */
   readonly witnesses: readonly WitnessView[];
+  /** What people want of it. */
+  readonly policy: NodePolicy;
   /** Why the last look brought no report; null when it did. */
   readonly error: string | null;
   /** Answers, and has the committed version and role. */
@@ -49,6 +59,9 @@ export interface ClusterStatus {
   readonly isConverged: boolean;
   readonly nodes: readonly NodeStatus[];
   readonly problems: readonly ProblemStatus[];
+  /** The wish about automatic failovers that counts now; null when nobody has one. */
+  readonly automation: EffectiveAutomation | null;
+  readonly onDivergence: DivergenceMode;
 }
 
 /** `situation` and `problems` are of the same decision. */
@@ -64,6 +77,8 @@ export function clusterStatus(
     version: place.cluster.version,
     isConverged: nodes.every((node) => node.isConverged),
     nodes,
+    onDivergence: situation.policy.cluster.onDivergence,
+    automation: effectiveAutomation(situation.policy.group, situation.policy.cluster, situation.nowSeconds),
     problems: problems.map((problem) => {
       const { severity, title, remedy } = PROBLEMS[problem.kind];
       return { ...problem, severity, title, remedy };
@@ -75,6 +90,12 @@ function behindOf(situation: Situation, { node, shard, report }: NodeView): numb
   if (node.role === 'master' || report === null || report.sequence === null) return null;
   const lag = lagBehind(masterView(situation, shard).memory.positions, report.sequence);
   return lag.kind === 'known' ? lag.count : null;
+}
+
+/** Maintenance that has come to its end is none. */
+function policyNow({ policy, nowSeconds }: Situation, { node }: NodeView): NodePolicy {
+  const said = nodePolicy(policy.cluster, node.id);
+  return { ...said, maintenance: wishAt(said.maintenance, nowSeconds) };
 }
 
 function nodeStatus(view: NodeView, situation: Situation): NodeStatus {
@@ -99,6 +120,7 @@ function nodeStatus(view: NodeView, situation: Situation): NodeStatus {
             sequence: look.report.sequence,
             ageMs: nowMs - look.startedAtMs,
           },
+    policy: policyNow(situation, view),
     error: error?.message ?? null,
     isConverged: view.need.kind === 'nothing',
   };

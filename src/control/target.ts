@@ -4,6 +4,7 @@ import { assert } from '../base/assert.ts';
 import { masterOf } from '../topology/cluster.ts';
 import { isCondemned, openPromotion } from '../topology/facts.ts';
 import { containsRange, intersectionSlots, printSlotRange, slotSetOf } from '../topology/slot.ts';
+import { isQuarantined } from '../topology/policy.ts';
 import type { NodeId, SlotSet } from '../topology/types.ts';
 import type { PushPurpose } from './actions.ts';
 import { type CopyPlace, type History, historyOf } from './lineage.ts';
@@ -279,6 +280,10 @@ function needOfCondemned(circumstances: Circumstances, { sights, sight, report }
   // Whom it follows may send it something at any time, and what it has may be all that is left.
   if (!isIsolated(circumstances, sight, report))
     return push(sight, { purpose: 'isolation', report, isForced });
+  const { remake } = sight.facts;
+  if (remake !== null && isQuarantined(circumstances.policy.cluster, sight.node.id, remake)) {
+    return { kind: 'aside', why: 'what diverges is kept until somebody says that it may go' };
+  }
   const master = sights.get(masterOf(shard).id);
   const goal = master?.condition === 'answering' ? (master.report?.sequence ?? null) : null;
   if (goal === null || report.sequence === null) {

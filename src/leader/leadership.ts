@@ -8,6 +8,7 @@ import type { Observer } from '../control/evidence.ts';
 import type { Explanation } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
+import type { Census } from '../control/sight.ts';
 import type { ControlSettings } from '../control/settings.ts';
 import type { ClusterRecord } from '../topology/record.ts';
 import type { Name } from '../topology/types.ts';
@@ -68,6 +69,7 @@ export class Leadership {
   start(): void {
     this.#ports.logger.info('leadership.started', { clusters: this.#ports.records.allClusters().length });
     this.#unwatch = this.#ports.records.watch(() => this.#scheduleSync());
+    this.#tellElection();
     this.#ports.client.watchLost((address) => {
       for (const supervisor of this.#supervisors.values()) supervisor.connectionLost(address);
     });
@@ -115,6 +117,16 @@ export class Leadership {
     return supervisor.ok ? supervisor.value.planFailover(handRequest(request)) : supervisor;
   }
 
+  /** Nothing depends on it: where it cannot be written down, the log of this member has it all the same. */
+  #tellElection(): void {
+    const text = `member ${this.#ports.witnesses.panel().self} leads from term ${this.term} on`;
+    const told = this.#ports.records.tell({ kind: 'leaderElected', text }, this.term).then((outcome) => {
+      if (!outcome.ok) this.#ports.logger.debug('leadership.untold', { reason: outcome.error.kind });
+    });
+    this.#ending.add(told);
+    void told.then(() => this.#ending.delete(told));
+  }
+
   #supervisorOf({ namespace, cluster }: FailoverRequest): Result<Supervisor, FailoverRefusal> {
     if (this.#stopped !== null) return err({ kind: 'notLeader' });
     // The watcher may be a moment behind a route that just created the cluster.
@@ -150,31 +162,44 @@ export class Leadership {
       gone.delete(key);
       const supervisor = this.#supervisors.get(key);
       if (supervisor === undefined) this.#begin(key, record);
-      else supervisor.recordChanged(record);
+      else {
+        supervisor.recordChanged(record);
+        supervisor.policiesChanged();
+      }
     }
     for (const key of gone) this.#end(key);
   }
 
   #begin(key: string, record: ClusterRecord): void {
     const onBetterPlaced = (observers: ReadonlySet<Observer>): void => this.#vantage.notice(observers);
-    const context = { ...this.#ports, term: this.term, onBetterPlaced };
+    const context = { ...this.#ports, term: this.term, onBetterPlaced, census: () => this.#census() };
     const supervisor = new Supervisor(record, context, this.#options);
     this.#supervisors.set(key, supervisor);
     supervisor.start();
+  }
+
+  #census(): Census {
+    let [nodes, missed] = [0, 0];
+    for (const { count } of this.#supervisors.values()) {
+      nodes += count.nodes;
+      missed += count.missed;
+    }
+    return { nodes, missed };
   }
 
   #end(key: string): void {
     const supervisor = this.#supervisors.get(key);
     if (supervisor === undefined) return;
     this.#supervisors.delete(key);
+    this.#ports.metrics.forget(supervisor.place);
     const ended = supervisor.stop();
     this.#ending.add(ended);
     void ended.then(() => this.#ending.delete(ended));
   }
 }
 
-function handRequest({ shardIndex, preferred, isForced }: FailoverRequest): HandRequest {
-  return { shardIndex, preferred, isForced };
+function handRequest({ namespace: _n, cluster: _c, ...request }: FailoverRequest): HandRequest {
+  return request;
 }
 
 /** Names contain no slash, so one text is one cluster. */

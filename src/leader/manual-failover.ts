@@ -21,7 +21,7 @@ import type { ChangeError, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, ClusterVersion, Node, NodeId, Shard, ShardId } from '../topology/types.ts';
 
 /** What is asked of one cluster. */
-export type HandRequest = Pick<FailoverRequest, 'shardIndex' | 'preferred' | 'isForced'>;
+export type HandRequest = Pick<FailoverRequest, 'shardIndex' | 'preferred' | 'isForced' | 'onlyFrom'>;
 
 export interface ManualFailoverPorts {
   readonly clock: Clock;
@@ -196,6 +196,10 @@ export class ManualFailover {
     if (!asked.ok) return asked;
     // The record may have changed while the nodes were asked: everything below is about one and the same record.
     const { record, situation } = this.#ports.current();
+    const shard = record.cluster.shards[request.shardIndex];
+    const { onlyFrom } = request;
+    if (shard !== undefined && onlyFrom !== undefined && masterOf(shard).id !== onlyFrom)
+      return refused('the master of this shard has changed meanwhile');
     const choice = chooseByHand(situation, asked.value);
     return choice.ok ? ok({ ...choice.value, record }) : refused(choice.error);
   }

@@ -4,7 +4,9 @@ import type { Result } from '../base/result.ts';
 import type { EvidenceKind, Observer, Panel } from '../control/evidence.ts';
 import type { NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
+import type { EventDraft } from '../topology/event.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
+import type { ClusterPolicy, GroupPolicy } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Name, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
 
@@ -49,22 +51,47 @@ export interface NodeClient {
 export interface ClusterRecords {
   allClusters(): readonly ClusterRecord[];
   getCluster(namespace: Name, cluster: Name): ClusterRecord | null;
+  /** What people want of the automation. */
+  readonly policies: PolicyRecords;
   /** Whether a planned change of masters can be recorded: not while members of an earlier release take part. */
   readonly storesDrains: boolean;
   /** Resolves once a majority has confirmed that this member still leads. Never rejects. */
   linearize(): Promise<Result<void, ChangeError>>;
   /**
    * Commits `next` in place of `record`, and with it `facts`, if given, in place of the record's: with `record.cluster` itself as `next`
-   * only those. Refused unless this member leads `term` when it proposes. Never rejects.
+   * only those. Refused unless this member leads `term` when it proposes, and the policies are as in `underPolicies`. Never rejects.
    */
   replaceCluster(
     record: ClusterRecord,
     next: Cluster,
-    change: { readonly term: number; readonly facts?: ClusterFacts },
+    change: {
+      readonly term: number;
+      readonly facts?: ClusterFacts;
+      readonly underPolicies?: PolicyStamp;
+      readonly events: Told;
+    },
   ): Promise<Result<void, ChangeError>>;
-  /** Calls `listener` after every applied change of any cluster, but not of facts alone, synchronously. Returns the way to stop. */
+  /** Writes down what concerns the whole group; refused unless this member leads `term`. Never rejects. */
+  tell(event: EventDraft, term: number): Promise<Result<void, ChangeError>>;
+  /** Calls `listener` after every applied change of any cluster or policy, but not of facts alone, synchronously. Returns the way to stop. */
   watch(listener: () => void): () => void;
 }
+
+/** Local and immediate, as `ClusterRecords`. */
+export interface PolicyRecords {
+  ofCluster(place: ClusterPlace): ClusterPolicy;
+  ofGroup(): GroupPolicy;
+  /** Names what both are now. */
+  stamp(place: ClusterPlace): PolicyStamp;
+}
+
+/** What is written down of a change, for people. */
+export interface Told {
+  readonly actor: 'controller';
+  readonly drafts: readonly EventDraft[];
+}
+
+export type PolicyStamp = readonly { readonly key: string; readonly revision: number }[];
 
 /** The other members of the group as observers. */
 export interface Witnesses {
@@ -90,6 +117,12 @@ export interface WitnessWord {
 
 /** Counts for `/metrics`; every label is a bounded set. */
 export interface LeaderMetrics {
+  /** A change of masters was committed; `lost`: sequence numbers that are known to be lost by it. */
+  failover(place: ClusterPlace, kind: 'failover' | 'switchover', lost: number | null): void;
+  /** A master is missed, or has lost its data, and is not replaced now; `reason`: the kind of the problem. */
+  failoverBlocked(place: ClusterPlace, reason: string): void;
+  /** The cluster is no more. */
+  forget(place: ClusterPlace): void;
   probe(outcome: 'answered' | 'failed'): void;
   push(outcome: 'accepted' | 'failed'): void;
   migrate(outcome: 'accepted' | 'failed'): void;

@@ -11,9 +11,9 @@ import type {
 } from '../control/actions.ts';
 import type { FailoverRefusal } from '../control/failover-request.ts';
 import type { NodeError } from '../control/observation.ts';
-import { type Problem, problemKey, PROBLEMS } from '../control/problems.ts';
+import { type Problem, type ProblemKind, problemKey, PROBLEMS } from '../control/problems.ts';
 import { printSlotRange } from '../topology/slot.ts';
-import type { ChangeError } from '../topology/record.ts';
+import type { ChangeError, ClusterPlace } from '../topology/record.ts';
 import type { Cluster, NodeId } from '../topology/types.ts';
 import { ChangeGate } from './change-gate.ts';
 import type { HandRequest } from './manual-failover.ts';
@@ -34,11 +34,19 @@ const REASON_EVENTS = {
   pushesHeld: 'pushes.hold',
 } as const satisfies Record<TellingReason['kind'], string>;
 
+/** Problems that say why a master is not replaced. */
+const BLOCKING: ReadonlySet<ProblemKind> = new Set([
+  'masterUnreachable',
+  'masterUnconfirmed',
+  'failoverRestrained',
+]);
+
 /** Reasons that are news: positions that are written down are none. */
 type TellingReason = Exclude<CommitReason, { readonly kind: 'noted' }>;
 
 /** One cluster's log. Lasting faults are told when they begin, when they change their nature, and when they end. */
 export class Reporter {
+  readonly #place: ClusterPlace;
   readonly #logger: Logger;
   readonly #metrics: LeaderMetrics;
   readonly #pushFaults = new ChangeGate<NodeId>();
@@ -46,7 +54,8 @@ export class Reporter {
   readonly #faults = new ChangeGate<string>();
   #commitFault: string | null = null;
 
-  constructor(logger: Logger, metrics: LeaderMetrics) {
+  constructor(place: ClusterPlace, logger: Logger, metrics: LeaderMetrics) {
+    this.#place = place;
     this.#logger = logger;
     this.#metrics = metrics;
   }
@@ -56,6 +65,7 @@ export class Reporter {
     const current = new Map(problems.map((problem) => [problemKey(problem), problem]));
     for (const [key, problem] of current) {
       if (!this.#problems.isNews(key, problem.detail.replaceAll(/\d+/g, ''))) continue;
+      if (BLOCKING.has(problem.kind)) this.#metrics.failoverBlocked(this.#place, problem.kind);
       const fields = {
         problem: problem.kind,
         severity: PROBLEMS[problem.kind].severity,
@@ -155,6 +165,8 @@ export class Reporter {
     for (const reason of tellingReasons(action)) {
       this.#metrics.commit(reason.kind, result.ok ? 'committed' : 'refused');
       if (!result.ok) continue;
+      if (reason.kind === 'failover')
+        this.#metrics.failover(this.#place, reason.isDrained ? 'switchover' : 'failover', reason.lost);
       const event = `${REASON_EVENTS[reason.kind]}.committed`;
       this.#logger.info(event, { ...fieldsOf(reason), version: action.next.version });
     }

@@ -33,15 +33,17 @@ import type { NodeError } from '../control/observation.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { Problem } from '../control/problems.ts';
 import type { ControlSettings } from '../control/settings.ts';
-import type { Circumstances } from '../control/sight.ts';
+import type { Census, Circumstances, Policies } from '../control/sight.ts';
 import { lookAt, type Situation } from '../control/situation.ts';
 import { allNodes, findNode } from '../topology/cluster.ts';
-import type { ChangeError, ClusterRecord } from '../topology/record.ts';
+import { nodePolicy, wishAt } from '../topology/policy.ts';
+import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
+import { eventsOf } from './events.ts';
 import { LookPacer } from './look-pacer.ts';
 import { type HandRequest, ManualFailover } from './manual-failover.ts';
 import { NodeWatch } from './node-watch.ts';
-import type { ClusterRecords, LeaderMetrics, NodeClient, Witnesses } from './ports.ts';
+import type { ClusterRecords, LeaderMetrics, NodeClient, PolicyStamp, Told, Witnesses } from './ports.ts';
 import { Reporter } from './reporter.ts';
 import { type ClusterStatus, clusterStatus } from '../control/status.ts';
 import type { Reach } from './vantage.ts';
@@ -58,6 +60,8 @@ export interface SupervisorContext {
   readonly metrics: LeaderMetrics;
   /** Told after every decision who sees masters that this member does not. */
   readonly onBetterPlaced: (observers: ReadonlySet<Observer>) => void;
+  /** Every node that this leadership manages, as each supervisor counted its own last. */
+  readonly census: () => Census;
 }
 
 /** What happens within this time is decided about together: a round of looks at 1,000 nodes is a few decisions, not 1,000. */
@@ -115,6 +119,9 @@ export class Supervisor {
   #memory: ControlMemory = NO_MEMORY;
   #events: ControlEvent[] = [];
   #problems: readonly Problem[] = [];
+  #count: Census = { nodes: 0, missed: 0 };
+  #policy: Policies;
+  #policyStamp: PolicyStamp;
   /** The last version that every node was seen to have; a push of it after that repairs something. */
   #convergedVersion: ClusterVersion | null = null;
   /** Masters whose look comes before the next decision, and since when. */
@@ -131,7 +138,9 @@ export class Supervisor {
     this.#record = record;
     this.#context = { ...context, logger };
     this.#settings = settings;
-    this.#reporter = new Reporter(logger, metrics);
+    [this.#policy, this.#policyStamp] = this.#readPolicies();
+    const place = { namespace: record.namespace, cluster: record.cluster.name };
+    this.#reporter = new Reporter(place, logger, metrics);
     this.#watch = new NodeWatch({
       client,
       clock,
@@ -163,6 +172,21 @@ export class Supervisor {
     this.#watch.follow(nodesOf(this.#record.cluster));
     this.#watch.start();
     this.#turnSoon();
+  }
+
+  /** What people want may have changed. */
+  policiesChanged(): void {
+    const [policy, stamp] = this.#readPolicies();
+    if (policy.group === this.#policy.group && policy.cluster === this.#policy.cluster) return;
+    this.#policy = policy;
+    this.#policyStamp = stamp;
+    this.#turnSoon();
+  }
+
+  #readPolicies(): readonly [Policies, PolicyStamp] {
+    const { policies } = this.#context.records;
+    const place = { namespace: this.#record.namespace, cluster: this.#record.cluster.name };
+    return [{ group: policies.ofGroup(), cluster: policies.ofCluster(place) }, policies.stamp(place)];
   }
 
   /** The committed record changed, by whomever. New facts alone are taken over in silence: whoever wrote them decides on. */
@@ -247,6 +271,32 @@ export class Supervisor {
     }));
   }
 
+  get place(): ClusterPlace {
+    return { namespace: this.#record.namespace, cluster: this.#record.cluster.name };
+  }
+
+  /** Its nodes as it counted them last. */
+  get count(): Census {
+    return this.#count;
+  }
+
+  /** Nobody expects nodes in maintenance to be there, nor such that nobody has ever seen; and a stranger shows that the network is well. */
+  #counted(): Census {
+    const nowSeconds = Math.floor(this.#context.clock.wallMs() / 1000);
+    const { cluster: policy } = this.#policy;
+    const { nodes } = this.#memory;
+    const { facts, cluster } = this.#record;
+    const expected = nodesOf(cluster).filter(({ id }) => {
+      const wasSeen = (nodes.get(id)?.look ?? null) !== null || (facts.nodes.get(id)?.seenAtSeconds ?? 0) > 0;
+      return wasSeen && wishAt(nodePolicy(policy, id).maintenance, nowSeconds) === null;
+    });
+    const missed = expected.filter(({ id }) => {
+      const absence = nodes.get(id)?.absence ?? null;
+      return absence !== null && absence.kind !== 'stranger';
+    });
+    return { nodes: expected.length, missed: missed.length };
+  }
+
   /** See `Leadership.failover`. One at a time. */
   async failover(request: HandRequest): Promise<Result<FailoverDone, FailoverRefusal>> {
     const answer = await this.#manual.run(request);
@@ -289,11 +339,13 @@ export class Supervisor {
     const { records, term } = this.#context;
     const current = records.getCluster(this.#record.namespace, this.#record.cluster.name);
     if (current !== null) this.recordChanged(current);
+    this.policiesChanged();
     this.#turnTimer?.cancel();
     this.#turnTimer = null;
     const events = this.#events;
     this.#events = [];
     this.#memory = observe(this.#memory, { cluster: this.#record.cluster, settings: this.#settings }, events);
+    this.#count = this.#counted();
     // Without the lead or the record nothing is decided: whoever made this object is about to stop it.
     if (this.#isStopped || current === null || !this.#context.isCurrent(term)) return;
     if (this.#isLookAwaited) {
@@ -468,20 +520,25 @@ export class Supervisor {
   }
 
   async #commit(action: CommitAction): Promise<void> {
-    const result = await this.#replace(this.#record, action);
+    const result = await this.#replace(this.#record, action, this.#policyStamp);
     if (result.ok) this.#manual.committed(action.reasons);
     const endedAtMs = this.#context.clock.monotonicMs();
     this.#happened({ kind: 'commitEnded', endedAtMs, isCommitted: result.ok });
   }
 
   /** Commits `action.next` in place of `from` under this term's fence, and takes over whatever is committed then. */
-  async #replace(from: ClusterRecord, action: CommitAction): Promise<Result<void, ChangeError>> {
+  async #replace(
+    from: ClusterRecord,
+    action: CommitAction,
+    underPolicies: PolicyStamp = [],
+  ): Promise<Result<void, ChangeError>> {
     const { records, term, isCurrent } = this.#context;
     if (this.#isStopped || !isCurrent(term)) return err({ kind: 'notLeader' });
     this.#reporter.committing(action);
     const { next, facts } = action;
     this.#isCommitting = true;
-    const result = await records.replaceCluster(from, next, { facts, term });
+    const events: Told = { actor: 'controller', drafts: eventsOf(action, this.#situation()) };
+    const result = await records.replaceCluster(from, next, { facts, term, underPolicies, events });
     this.#isCommitting = false;
     this.#reporter.committed(action, result);
     const current = records.getCluster(from.namespace, from.cluster.name);
@@ -499,7 +556,7 @@ export class Supervisor {
   }
 
   #circumstances(): Circumstances {
-    const { clock, term, witnesses } = this.#context;
+    const { clock, term, witnesses, census } = this.#context;
     return {
       cluster: this.#record.cluster,
       facts: this.#record.facts,
@@ -509,6 +566,8 @@ export class Supervisor {
       nowSeconds: Math.floor(clock.wallMs() / 1000),
       term,
       panel: witnesses.panel(),
+      policy: this.#policy,
+      census: census(),
     };
   }
 }

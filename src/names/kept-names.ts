@@ -8,7 +8,7 @@ import { readFirstLines } from './watched-file.ts';
 
 /** Milliseconds from a change until it is written: many come together. */
 const GATHER_MS = 1000;
-/** Milliseconds between two writes. */
+/** Milliseconds between two writes of names that were known before: some have another address at every answer. */
 const INTERVAL_MS = 10_000;
 
 export type NamedAddresses = readonly [name: string, addresses: readonly string[]];
@@ -34,9 +34,14 @@ export class KeptNames {
     this.initial = parseHosts(readFirstLines(path));
   }
 
-  /** What `source` gives, the names used last first, is written soon. */
-  save(source: () => Iterable<NamedAddresses>): void {
+  /** What `source` gives, the names used last first, is written soon: within a second when there is a name that was not known before. */
+  save(source: () => Iterable<NamedAddresses>, what: 'new' | 'changed'): void {
     this.#source = source;
+    if (what === 'new' && this.#nextWriteAtMs !== -Infinity) {
+      this.#nextWriteAtMs = -Infinity;
+      this.#timer?.cancel();
+      this.#timer = null;
+    }
     this.#arrange();
   }
 

@@ -105,9 +105,10 @@ export class NameResolver {
     if (entry.addresses.length === 0 && entry.lookup !== null) {
       const isRecalled = entry.recalled.length > 0;
       await this.#within(entry.lookup, isRecalled ? Math.min(deadlineMs, RECALL_MS) : deadlineMs);
+      // Whoever asks next does not wait again; an answer that comes after all takes its place.
+      if (entry.addresses.length === 0) entry.addresses = entry.recalled;
     }
-    const known = usable(entry);
-    if (known.length > 0) return ok(known);
+    if (entry.addresses.length > 0) return ok(entry.addresses);
     return err(entry.failure ?? `no answer of a name server within ${deadlineMs} ms`);
   }
 
@@ -185,7 +186,9 @@ export class NameResolver {
     }
     entry.failure = null;
     entry.quietUntilMs = nowMs + Math.min(FRESH_MS_MAX, Math.max(FRESH_MS_MIN, answer.ttlSeconds * 1000));
-    if (!isSame(usable(entry), answer.addresses)) this.#kept?.save(() => this.#known());
+    const before = usable(entry);
+    if (!isSame(before, answer.addresses))
+      this.#kept?.save(() => this.#known(), before.length === 0 ? 'new' : 'changed');
     const [preferred] = entry.addresses;
     const isKept = preferred !== undefined && answer.addresses.includes(preferred);
     entry.addresses = isKept

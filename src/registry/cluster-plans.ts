@@ -4,18 +4,23 @@ import { type Result, err, ok } from '../base/result.ts';
 import type { Store, StoredValue } from '../store/types.ts';
 import { allNodes } from '../topology/cluster.ts';
 import { type ClusterFacts, factsFor } from '../topology/facts.ts';
+import { policyFor } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, NodeAddress, NodeId } from '../topology/types.ts';
 import type { Planned, TransactionPlan } from './committer.ts';
 import { encodeFacts } from './facts-codec.ts';
 import { DRAIN_LEVEL, levelNeededBy, STORED_FACTS_LEVEL } from './feature-level.ts';
+import type { EventLog, Told } from './event-log.ts';
 import type { JoinedRecords } from './joined-records.ts';
-import { addressKey, clusterKey, factsKey, namespaceKey } from './keys.ts';
+import type { PolicyStamp } from './policies.ts';
+import { addressKey, clusterKey, factsKey, namespaceKey, policyKey } from './keys.ts';
+import { decodeClusterPolicy, encodeClusterPolicy } from './policy-codec.ts';
 import { decodeClaim, encodeClaim, encodeCluster } from './record-codec.ts';
 
 export interface ClusterPlansParts {
   readonly store: Store;
   readonly records: JoinedRecords;
+  readonly events: EventLog;
   /** See `RegistryOptions`. */
   readonly featureLevel: () => number;
 }
@@ -24,6 +29,7 @@ export interface Creation {
   readonly place: ClusterPlace;
   readonly cluster: Cluster;
   readonly facts: ClusterFacts;
+  readonly events: Told;
 }
 
 export interface Replacement {
@@ -34,6 +40,9 @@ export interface Replacement {
   readonly next: Cluster;
   /** In step with `next`; null to leave them as they are. */
   readonly facts: ClusterFacts | null;
+  /** Policies that have to be as they were. */
+  readonly underPolicies: PolicyStamp;
+  readonly events: Told;
 }
 
 /** What a part of a plan adds to it. */
@@ -44,16 +53,18 @@ const NOTHING: Part = { compare: [], put: [] };
 export class ClusterPlans {
   readonly #store: Store;
   readonly #records: JoinedRecords;
+  readonly #events: EventLog;
   readonly #featureLevel: () => number;
 
-  constructor({ store, records, featureLevel }: ClusterPlansParts) {
+  constructor({ store, records, events, featureLevel }: ClusterPlansParts) {
     this.#store = store;
+    this.#events = events;
     this.#records = records;
     this.#featureLevel = featureLevel;
   }
 
   /** Refused with `missing` (no such namespace), `exists`, `addressTaken` or `featureLevel`. */
-  create({ place, cluster, facts }: Creation): Planned {
+  create({ place, cluster, facts, events }: Creation): Planned {
     const parent = this.#store.get(namespaceKey(place.namespace));
     if (parent === null) return err({ kind: 'missing' });
     const key = clusterKey(place);
@@ -62,16 +73,18 @@ export class ClusterPlans {
     if (!claims.ok) return claims;
     const written = this.#write(place, cluster);
     if (!written.ok) return written;
+    const told = this.#events.part({ place, ...events, versions: { before: 0, after: cluster.version } });
     return ok({
-      compare: [revisionOf(parent), { key, revision: 0 }, ...claims.value.compare],
+      compare: [revisionOf(parent), { key, revision: 0 }, ...claims.value.compare, ...told.compare],
       // The namespace is written again for its revision only.
       put: [
         { key: parent.key, value: parent.value },
         ...written.value,
         ...(this.storesFacts ? [{ key: factsKey(place), value: encodeFacts(facts) }] : []),
         ...claims.value.put,
+        ...told.put,
       ],
-      remove: [],
+      remove: told.remove,
     });
   }
 
@@ -91,20 +104,36 @@ export class ClusterPlans {
     if (!facts.ok) return facts;
     const written = next === record.cluster ? ok([]) : this.#write(place, next);
     if (!written.ok) return written;
+    const policy = this.#forgetPolicy(change);
+    if (!this.#areUnchanged(change.underPolicies)) return err({ kind: 'conflict' });
+    const versions = { before: record.cluster.version, after: next.version };
+    const told = this.#events.part({ place, ...change.events, versions });
     return ok({
-      compare: [current.value, ...facts.value.compare, ...claims.value.compare],
-      put: [...written.value, ...facts.value.put, ...claims.value.put],
-      remove: [...before].filter((address) => !after.has(address)).map(addressKey),
+      compare: [
+        current.value,
+        ...facts.value.compare,
+        ...(policy.compare.length === 0 ? change.underPolicies : policy.compare),
+        ...claims.value.compare,
+        ...told.compare,
+      ],
+      put: [...written.value, ...facts.value.put, ...policy.put, ...claims.value.put, ...told.put],
+      remove: [...[...before].filter((address) => !after.has(address)).map(addressKey), ...told.remove],
     });
   }
 
-  /** Refused with `missing` or `conflict`. Whatever is stored of its facts goes too: nobody writes them without comparing the cluster. */
-  delete(record: ClusterRecord): Planned {
+  /** Refused with `missing` or `conflict`. Its facts, its policy and its events go too: nobody writes them without comparing the cluster. */
+  delete(record: ClusterRecord, events: Told): Planned {
     const place = { namespace: record.namespace, cluster: record.cluster.name };
     const current = this.#current(place, record);
     if (!current.ok) return current;
     const claims = addressesOf(record.cluster).map(addressKey);
-    return ok({ compare: [current.value], put: [], remove: [clusterKey(place), factsKey(place), ...claims] });
+    const own = [clusterKey(place), factsKey(place), policyKey(place), ...this.#events.keysOf(place)];
+    const told = this.#events.part({ place: null, ...events, versions: null });
+    return ok({
+      compare: [current.value, ...told.compare],
+      put: told.put,
+      remove: [...own, ...claims, ...told.remove],
+    });
   }
 
   /** Whether the group is at a level at which facts are stored. */
@@ -154,6 +183,20 @@ export class ClusterPlans {
     if (stored === null || idsOf(record.cluster).every((id) => staying.has(id))) return NOTHING;
     const facts = factsFor(this.#records.storedFacts(stored), next);
     return { compare: [revisionOf(stored)], put: [{ key: stored.key, value: encodeFacts(facts) }] };
+  }
+
+  #areUnchanged(stamp: PolicyStamp): boolean {
+    return stamp.every(({ key, revision }) => (this.#store.get(key)?.revision ?? 0) === revision);
+  }
+
+  /** What was wanted of nodes that leave is forgotten with them. */
+  #forgetPolicy({ place, record, next }: Replacement): Part {
+    const stored = this.#store.get(policyKey(place));
+    if (stored === null || next === record.cluster) return NOTHING;
+    const policy = decodeClusterPolicy(stored);
+    const rest = policyFor(policy, next);
+    if (rest === policy) return NOTHING;
+    return { compare: [revisionOf(stored)], put: [{ key: stored.key, value: encodeClusterPolicy(rest) }] };
   }
 
   /**

@@ -10,6 +10,9 @@ import { readable } from './unreadable-record.ts';
 export const NAMESPACE_PREFIX = 'namespace/';
 export const CLUSTER_PREFIX = 'cluster/';
 const FACTS_PREFIX = 'facts/';
+const POLICY_PREFIX = 'policy/';
+/** What is wanted of the automation for every cluster. */
+export const GROUP_POLICY_KEY: Key = 'policy';
 const ADDRESS_PREFIX = 'address/';
 
 export function namespaceKey(namespace: Name): Key {
@@ -23,6 +26,11 @@ export function clusterKey({ namespace, cluster }: ClusterPlace): Key {
 /** Facts have a key of their own: writing down what was seen is no change of the cluster, and wakes nobody who waits for one. */
 export function factsKey({ namespace, cluster }: ClusterPlace): Key {
   return `${FACTS_PREFIX}${namespace}/${cluster}`;
+}
+
+/** What people want of the automation is no change of the topology either. */
+export function policyKey({ namespace, cluster }: ClusterPlace): Key {
+  return `${POLICY_PREFIX}${namespace}/${cluster}`;
 }
 
 /** What the keys of all clusters of a namespace start with. */
@@ -47,7 +55,16 @@ export function clusterOf(key: Key): Name {
 
 /** The place a cluster key names; null for other keys. */
 export function placeOf(key: Key): ClusterPlace | null {
-  if (!key.startsWith(CLUSTER_PREFIX)) return null;
-  const [namespace = '', cluster = ''] = key.slice(CLUSTER_PREFIX.length).split('/');
+  return placeBehind(CLUSTER_PREFIX, key);
+}
+
+/** The cluster whose record or policy lies at `key`; null for other keys. */
+export function changedPlaceOf(key: Key): ClusterPlace | null {
+  return placeOf(key) ?? placeBehind(POLICY_PREFIX, key);
+}
+
+function placeBehind(prefix: string, key: Key): ClusterPlace | null {
+  if (!key.startsWith(prefix)) return null;
+  const [namespace = '', cluster = ''] = key.slice(prefix.length).split('/');
   return { namespace: readable(key, parseName(namespace)), cluster: readable(key, parseName(cluster)) };
 }

@@ -4,24 +4,31 @@ import { assert } from '../base/assert.ts';
 import { type Result, err, ok } from '../base/result.ts';
 import type { Key, Revision, Store, StoredValue, StoreUnavailable } from '../store/types.ts';
 import { type ClusterFacts, factsFor, initialFacts } from '../topology/facts.ts';
+import type { EventDraft } from '../topology/event.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Name, NodeAddress } from '../topology/types.ts';
 import { ClusterPlans, type Replacement, revisionOf } from './cluster-plans.ts';
 import { Committer, type CommitterOptions, type Planned } from './committer.ts';
+import { EventLog, isEventKey, type Told } from './event-log.ts';
 import { JoinedRecords } from './joined-records.ts';
 import {
   addressKey,
+  changedPlaceOf,
   clusterKey,
   clusterOf,
   clustersPrefix,
   factsKey,
+  GROUP_POLICY_KEY,
   NAMESPACE_PREFIX,
   namespaceKey,
   namespaceOf,
-  placeOf,
 } from './keys.ts';
+import { Policies, type PolicyStamp } from './policies.ts';
 import { decodeClaim, encodeNamespace } from './record-codec.ts';
 import type { RegistryChange } from './types.ts';
+import { WebhookCursors } from './webhook-cursors.ts';
+
+const UNTOLD: Told = { actor: 'api', drafts: [] };
 
 export interface RegistryOptions extends CommitterOptions {
   /** The group's feature level as applied here; it never goes down. */
@@ -33,6 +40,10 @@ export interface ReplaceOptions {
   readonly facts?: ClusterFacts;
   /** The fence: nothing is proposed unless this member leads exactly that term. */
   readonly term?: number;
+  /** The change is made only if people still want what they wanted then. */
+  readonly underPolicies?: PolicyStamp;
+  /** What is told of it, and who did it; nothing where nobody says anything. */
+  readonly events?: Told;
 }
 
 /**
@@ -41,6 +52,12 @@ export interface ReplaceOptions {
  * records of a later release (`UnreadableRecordError`).
  */
 export class Registry {
+  /** What people want of the automation. */
+  readonly policies: Policies;
+  /** What has happened. */
+  readonly events: EventLog;
+  /** Who was told how much of it. */
+  readonly webhookCursors: WebhookCursors;
   readonly #store: Store;
   readonly #records: JoinedRecords;
   readonly #plans: ClusterPlans;
@@ -53,8 +70,11 @@ export class Registry {
     this.#store = options.store;
     this.#deadlineMs = options.deadlineMs;
     this.#records = new JoinedRecords(options.store);
-    this.#plans = new ClusterPlans({ ...options, records: this.#records });
+    this.events = new EventLog(options);
+    this.#plans = new ClusterPlans({ ...options, records: this.#records, events: this.events });
     this.#committer = new Committer(options);
+    this.webhookCursors = new WebhookCursors({ store: options.store, committer: this.#committer });
+    this.policies = new Policies({ ...options, committer: this.#committer, events: this.events });
   }
 
   /** Resolves once reads here contain everything acknowledged before the call. */
@@ -62,15 +82,24 @@ export class Registry {
     return this.#store.linearize(this.#deadlineMs);
   }
 
-  /** Calls `listener` synchronously after each applied change of clusters; of their facts alone it does not hear. Returns the way to stop. */
+  /** Calls `listener` synchronously after each applied change of clusters or policies; of facts alone it does not hear. Returns the way to stop. */
   watch(listener: (change: RegistryChange) => void): () => void {
     return this.#store.watch((change) => {
-      if (change.kind === 'replaced') {
+      if (change.kind === 'replaced' || change.keys.includes(GROUP_POLICY_KEY)) {
         listener({ kind: 'replaced' });
         return;
       }
-      const clusters = change.keys.map(placeOf).filter((place) => place !== null);
+      const clusters = change.keys.map(changedPlaceOf).filter((place) => place !== null);
       if (clusters.length > 0) listener({ kind: 'clusters', clusters });
+    });
+  }
+
+  /** Calls `listener` synchronously after each applied change of events or of what is wanted for all clusters. Returns the way to stop. */
+  watchEvents(listener: () => void): () => void {
+    return this.#store.watch((change) => {
+      const isNews =
+        change.kind === 'replaced' || change.keys.some((key) => key === GROUP_POLICY_KEY || isEventKey(key));
+      if (isNews) listener();
     });
   }
 
@@ -135,9 +164,10 @@ export class Registry {
     namespace: Name,
     cluster: Cluster,
     facts: ClusterFacts = initialFacts(cluster),
+    events: Told = UNTOLD,
   ): Promise<Result<void, ChangeError>> {
     const place = { namespace, cluster: cluster.name };
-    const creation = { place, cluster, facts: factsFor(facts, cluster) };
+    const creation = { place, cluster, facts: factsFor(facts, cluster), events };
     const committed = await this.#committer.commit(() => this.#plans.create(creation));
     if (!committed.ok) return committed;
     const stored = this.#store.get(clusterKey(place));
@@ -150,18 +180,18 @@ export class Registry {
   /**
    * Puts `next` in the place of `record`, taking and releasing addresses with it, and `facts` in the place of what is known of its copies,
    * in one transaction. With `record.cluster` itself as `next` only the facts change. Fails with `missing`, `conflict` (changed since
-   * `record` was read; facts count only if some are given), `addressTaken` or `featureLevel`.
+   * `record` was read; facts and policies count only if some are given), `addressTaken` or `featureLevel`.
    */
   replaceCluster(
     record: ClusterRecord,
     next: Cluster,
-    { facts, term }: ReplaceOptions = {},
+    { facts, term, underPolicies = [], events = UNTOLD }: ReplaceOptions = {},
   ): Promise<Result<void, ChangeError>> {
     assert(next.name === record.cluster.name, 'a cluster keeps its name');
     assert(next.version >= record.cluster.version, 'the version of a cluster never goes down');
     const place = { namespace: record.namespace, cluster: next.name };
     const nextFacts = facts === undefined ? null : factsFor(facts, next);
-    const change: Replacement = { place, record, next, facts: nextFacts };
+    const change: Replacement = { place, record, next, facts: nextFacts, underPolicies, events };
     return nextFacts === null || this.#plans.storesFacts
       ? this.#replace(change, term ?? null)
       : this.#replaceAlone(change, term ?? null);
@@ -172,9 +202,20 @@ export class Registry {
     return this.#plans.storesDrains;
   }
 
-  /** Fails with `missing` or `conflict`. */
-  deleteCluster(record: ClusterRecord): Promise<Result<void, ChangeError>> {
-    return this.#commit(() => this.#plans.delete(record));
+  /** Fails with `missing` or `conflict`. What is told of it goes to the log of the group: that of the cluster goes with it. */
+  deleteCluster(record: ClusterRecord, events: Told = UNTOLD): Promise<Result<void, ChangeError>> {
+    return this.#commit(() => this.#plans.delete(record, events));
+  }
+
+  /**
+   * Writes something down that concerns the whole group; nothing before all members know events. Refused unless this member leads exactly
+   * `term`.
+   */
+  async tell(draft: EventDraft, term: number): Promise<Result<void, ChangeError>> {
+    if (!this.events.areStored) return ok(undefined);
+    const entry = { place: null, drafts: [draft], actor: 'controller', versions: null } as const;
+    const committed = await this.#committer.commit(() => ok(this.events.part(entry)), term);
+    return committed.ok ? ok(undefined) : committed;
   }
 
   async #commit(plan: () => Planned): Promise<Result<void, ChangeError>> {

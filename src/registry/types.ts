@@ -2,7 +2,7 @@
 
 import type { ClusterPlace } from '../topology/record.ts';
 
-/** Clusters created, changed or deleted by one applied transaction, or possibly all of them after a snapshot. */
+/** Clusters created, changed or deleted, or whose policy changed, by one applied transaction; `replaced`: possibly all of them. */
 export type RegistryChange =
   | { readonly kind: 'clusters'; readonly clusters: readonly ClusterPlace[] }
   | { readonly kind: 'replaced' };

@@ -7,6 +7,7 @@ import type { DriverStatus } from '../raft/status.ts';
 import type { TransportCounters } from '../raft/transport/counters.ts';
 import type { Registry } from '../registry/registry.ts';
 import { migrationsOf } from '../topology/cluster.ts';
+import { printRole } from '../topology/node.ts';
 
 export function sampleRaft(status: DriverStatus, counters: TransportCounters): RaftSample {
   const { membership } = status;
@@ -38,6 +39,15 @@ export function sampleCluster(status: ClusterStatus, registry: Registry): Cluste
     nodesDown: status.nodes.filter((node) => node.condition === 'down' || node.condition === 'gone').length,
     nodesNotConverged: status.nodes.filter((node) => !node.isConverged).length,
     migrations: record === null ? 0 : migrationsOf(record.cluster).length,
+    isPaused: status.automation !== null && status.automation.automation.failover !== 'on',
+    problems: status.problems,
+    members: status.nodes.map((node) => ({
+      shard: node.shardIndex,
+      node: node.id,
+      role: printRole(node.wantedRole),
+      isUp: node.condition === 'answering',
+      lag: node.behind,
+    })),
   };
 }
 

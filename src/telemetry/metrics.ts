@@ -48,10 +48,34 @@ export interface ClusterSample {
   /** Nodes whose topology or role is not yet the committed one. */
   readonly nodesNotConverged: number;
   readonly migrations: number;
+  /** Automatic failover is off, or only told. */
+  readonly isPaused: boolean;
+  readonly problems: readonly { readonly kind: string; readonly severity: string }[];
+  readonly members: readonly NodeSample[];
+}
+
+export interface NodeSample {
+  readonly shard: number;
+  readonly node: string;
+  readonly role: 'master' | 'slave';
+  readonly isUp: boolean;
+  /** Sequence numbers that it lacks of its master; null on a master and where that is not known. */
+  readonly lag: number | null;
+}
+
+export interface CountedPlace {
+  readonly namespace: string;
+  readonly cluster: string;
 }
 
 /** What the supervisors count. */
 export interface LeaderCounts {
+  /** A change of masters was committed; `lost`: sequence numbers that are known to be lost by it. */
+  failover(place: CountedPlace, kind: 'failover' | 'switchover', lost: number | null): void;
+  /** A master is missed, or has lost its data, and is not replaced now; `reason`: the kind of the problem. */
+  failoverBlocked(place: CountedPlace, reason: string): void;
+  /** The cluster is no more. */
+  forget(place: CountedPlace): void;
   probe(outcome: 'answered' | 'failed'): void;
   push(outcome: 'accepted' | 'failed'): void;
   migrate(outcome: 'accepted' | 'failed'): void;
@@ -62,6 +86,8 @@ const PREFIX = 'kvrocks_controller_';
 /** Methods with a series of their own; clients may send any of three dozen, on every route. */
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 const OTHER_METHOD = 'other';
+/** Nodes above which none has a series of its own. */
+const NODE_SERIES_MAX = 2000;
 const REQUEST_LABELS = ['host', 'uri', 'method', 'code'] as const;
 
 /** Owns one registry a process. `host` is this member's advertised address. */
@@ -177,6 +203,52 @@ export class Metrics {
       (sample) => sample.nodesNotConverged,
     );
     gauge('migrations', 'Slot migrations under way', (sample) => sample.migrations);
+    gauge('paused', '1 while automatic failover is off or run dry', (sample) => Number(sample.isPaused));
+    this.#watchProblems(samples);
+    this.#watchNodes(samples);
+  }
+
+  #watchProblems(samples: () => readonly ClusterSample[]): void {
+    const problems = new Gauge({
+      name: `${PREFIX}problems`,
+      help: 'Problems of clusters that are present now',
+      labelNames: ['namespace', 'cluster', 'problem', 'severity'],
+      registers: [this.#registry],
+      collect() {
+        problems.reset();
+        for (const { namespace, cluster, problems: found } of samples()) {
+          for (const { kind, severity } of found)
+            problems.inc({ namespace, cluster, problem: kind, severity });
+        }
+      },
+    });
+  }
+
+  /** None at all above `NODE_SERIES_MAX` nodes: what each cluster counts has to do then. */
+  #watchNodes(samples: () => readonly ClusterSample[]): void {
+    const labelNames = ['namespace', 'cluster', 'shard', 'node', 'role'] as const;
+    const gauge = (name: string, help: string, read: (node: NodeSample) => number | null): void => {
+      const target: Gauge<(typeof labelNames)[number]> = new Gauge({
+        name: `${PREFIX}node_${name}`,
+        help,
+        labelNames,
+        registers: [this.#registry],
+        collect: () => {
+          target.reset();
+          const all = samples();
+          if (all.reduce((count, { nodes }) => count + nodes, 0) > NODE_SERIES_MAX) return;
+          for (const { namespace, cluster, members } of all) {
+            for (const member of members) {
+              const { shard, node, role } = member;
+              const value = read(member);
+              if (value !== null) target.set({ namespace, cluster, shard, node, role }, value);
+            }
+          }
+        },
+      });
+    };
+    gauge('up', '1 while the node answers', (node) => Number(node.isUp));
+    gauge('lag_sequences', 'Sequence numbers a replica lacks of its master', (node) => node.lag);
   }
 
   /** Prometheus text. */
@@ -205,7 +277,44 @@ export class Metrics {
       'kind',
       'outcome',
     ]);
+    const place = ['namespace', 'cluster'] as const;
+    const reasons = new Set<string>();
+    const failovers = this.#counter('failovers_total', 'Changes of masters that were committed, by kind', [
+      ...place,
+      'kind',
+    ]);
+    const blocked = this.#counter(
+      'failover_blocked_total',
+      'Times that a master was missed and not replaced, by the problem that was told',
+      [...place, 'reason'],
+    );
+    const lost = this.#counter(
+      'failover_lost_sequences_total',
+      'Sequence numbers known to be lost by failovers',
+      place,
+    );
+    const last = new Gauge({
+      name: `${PREFIX}failover_last_timestamp_seconds`,
+      help: 'When the last change of masters was committed here',
+      labelNames: place,
+      registers: [this.#registry],
+    });
     return {
+      failover: (at, kind, count) => {
+        failovers.inc({ ...at, kind });
+        lost.inc(at, count ?? 0);
+        last.setToCurrentTime(at);
+      },
+      failoverBlocked: (at, reason) => {
+        reasons.add(reason);
+        blocked.inc({ ...at, reason });
+      },
+      forget: (at) => {
+        lost.remove(at);
+        last.remove(at);
+        for (const kind of ['failover', 'switchover']) failovers.remove({ ...at, kind });
+        for (const reason of reasons) blocked.remove({ ...at, reason });
+      },
       probe: (outcome) => probes.inc({ outcome }),
       push: (outcome) => pushes.inc({ outcome }),
       migrate: (outcome) => migrates.inc({ outcome }),

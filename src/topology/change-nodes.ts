@@ -96,6 +96,28 @@ export function removeNode(cluster: Cluster, shardIndex: number, id: NodeId): Re
 }
 
 /**
+ * Records that a node is at another address. A master with replicas is refused: until they hear of it they follow the old address, and what
+ * follows another address than its master's is no copy.
+ */
+export function moveNode(
+  cluster: Cluster,
+  shardIndex: number,
+  { id, address }: Pick<Node, 'id' | 'address'>,
+): Result<Cluster, TopologyError> {
+  const found = nodeIn(cluster, shardIndex, id);
+  if (!found.ok) return found;
+  const { shard, node } = found.value;
+  const running = whyBusy(cluster, [shard]);
+  if (running !== null) return err(running);
+  if (node.role === 'master' && shard.nodes.length > 1) return err({ kind: 'masterMove', id });
+  if (allNodes(cluster).some((place) => place.node.address === address)) {
+    return err({ kind: 'duplicateAddress', address });
+  }
+  const nodes = shard.nodes.map((other) => (other.id === id ? { ...other, address } : other));
+  return nextVersion(cluster, withShard(cluster.shards, { ...shard, nodes }));
+}
+
+/**
  * Makes the replica `id` the master of its shard and the old master a replica. Possible while *other* shards migrate; a
  * started migration of this shard must be ended or finished first (in the same commit if need be), so that no slot is left between two
  * nodes. A planned one goes on with the new master. A drain of the shard is over with it, wherever it was to lead.

@@ -27,6 +27,7 @@ export type TopologyError =
   | { readonly kind: 'lastShard' }
   | { readonly kind: 'masterExists'; readonly shardIndex: number; readonly id: string }
   | { readonly kind: 'masterRemoval'; readonly id: string }
+  | { readonly kind: 'masterMove'; readonly id: string }
   | { readonly kind: 'alreadyMaster'; readonly id: string }
   | { readonly kind: 'slotsNotOwned'; readonly shardIndex: number; readonly slots: string }
   | { readonly kind: 'slotsOwned'; readonly shardIndex: number; readonly slots: string }
@@ -92,6 +93,8 @@ function describeChange(error: SecondHalf): string {
       return `role: shard ${error.shardIndex} already has the master ${error.id}, add the node as slave and fail over to it`;
     case 'masterRemoval':
       return `node ${error.id} is the master of its shard, fail over to another node first`;
+    case 'masterMove':
+      return `node ${error.id} is the master of a shard with replicas, which follow its old address: fail over to one of them first, then change the address`;
     case 'alreadyMaster':
       return `node ${error.id} is already the master of its shard`;
     case 'slotsNotOwned':
@@ -123,6 +126,7 @@ type SecondHalf = Extract<
     readonly kind:
       | 'masterExists'
       | 'masterRemoval'
+      | 'masterMove'
       | 'alreadyMaster'
       | 'slotsNotOwned'
       | 'slotsOwned'

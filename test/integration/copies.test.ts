@@ -258,6 +258,42 @@ describe('an old master that comes back', () => {
     expect((await contentOf(stage, master.addr)).size).toBe(501);
   });
 
+  test('in quarantine is kept with them, turning clients away, whoever leads, until somebody says that they may go', async () => {
+    const stage = scene();
+    const { master, written } = await filledShard(stage, 2);
+    const set = await stage.api.send('PATCH', stage.path('c'), { body: { on_divergence: 'quarantine' } });
+    expect(set.status).toBe(200);
+    await stage.nodeAt(master.addr).kill();
+    const successor = await successorOf(stage, 'c', { address: master.addr });
+    await stage.converged('c', [master.addr]);
+    const resume = await pauseControllers();
+    await stage.nodeAt(master.addr).restart();
+    await write(stage, master.addr, { slot: 2, count: 20, value: 'only here' });
+    const number = await stage.position(master.addr);
+    await resume();
+
+    await problemTold(trio(), stage, { kind: 'copyNotProven', addr: master.addr, detail: /kept aside/ });
+    await expect(stage.ask(master.addr, 'SET', 'k', 'v')).rejects.toThrow(/MOVED/);
+    const leader = await trio().leader();
+    await leader.kill();
+    await trio().leader();
+    leader.start();
+    const { events } = (await stage.api.get(stage.path('c', '/events?kind=copyCondemned'))).body.data;
+    expect(events[0].text).toMatch(/numbers are its own/);
+    await waitUntil('the next leader to keep it, too', async () => {
+      const { status } = (await stage.api.get(stage.path('c', '/status'))).body.data ?? {};
+      const details = (status?.problems ?? []).map(({ detail }: { detail: string }) => detail).join();
+      return /kept aside/.test(details) ? true : notYet(status);
+    });
+    expect(await stage.position(master.addr)).toBe(number);
+
+    const path = stage.path('c', `/shards/0/nodes/${master.id}/resync`);
+    expect((await stage.api.post(path)).status).toBe(200);
+    await untilTold(stage, 'copy.remake.committed', new RegExp(master.addr));
+    await expectEqualCopies(stage, 'c');
+    await expectContent(stage, successor, written);
+  });
+
   test('KA7: after a death under writes equals its successor key by key', async () => {
     const stage = scene();
     const { master } = await filledShard(stage, 2);

@@ -147,7 +147,14 @@ describe.runIf(missing === null)('when name servers do not answer', () => {
     await startsAgain();
     await stage.nodeAt(shard.master).restart();
     await expectEqualCopies(stage, 'c');
-    await stage.inSync(replica, shard.master);
+    await waitUntil('the leader to see its link', async () => {
+      const { status } = (await stage.api.get(stage.path('c', '/status'))).body.data;
+      return status.nodes.every((node: { link_fault: unknown; converged: boolean }) => {
+        return node.link_fault === null && node.converged;
+      })
+        ? true
+        : notYet(status.nodes);
+    });
     await failsOver({ ...shard, master: replica });
     expect(trio().members.map(({ isRunning, crash }) => [isRunning, crash])).toEqual(
       MEMBER_NAMES.map(() => [true, null]),

@@ -51,6 +51,26 @@ describe('an automatic failover', () => {
     await stage.converged('c');
     await stage.inSync(replica.addr, master.addr);
     await expect(stage.ask(master.addr, 'SET', 'after', '3')).rejects.toThrow(/MOVED/);
+
+    // What was decided, and why, is there also when the leader that did it is gone.
+    const leader = await trio().leader();
+    await leader.kill();
+    const { events } = (await stage.api.get(stage.path('c', '/events?kind=failover'))).body.data;
+    expect(events).toMatchObject([
+      {
+        kind: 'failover',
+        actor: 'controller',
+        shard: 0,
+        node: replica.id,
+        version: { before: 1, after: 2 },
+        lost: 0,
+      },
+    ]);
+    expect(events[0].details).toMatchObject({ verdict: 'due', next: { node: replica.id } });
+    const elections = (await stage.api.get('/api/v1/events?kind=leaderElected')).body.data.events;
+    expect(elections[0].text).toMatch(/^member \d leads from term \d+ on$/);
+    leader.start();
+    await trio().ready();
   });
 
   test('promotes the replica of a hung master, which becomes a replica when it wakes', async () => {

@@ -163,27 +163,50 @@ test('KC1: a move that somebody made by hand is adopted with what was written si
   await expectServedOnce(two, { key, value: 'new' });
 });
 
-test('one to a node that then lost its disk is told with the one call that leads out, and that leads out', async () => {
-  const { stage, source, target, targetId } = await twoShards();
-  const [key = ''] = await fillSlot(stage, source, { slot: SLOT, count: 3 });
-  await write(stage, target, { slot: 16_000, count: 30, value: 'lost' });
-  for (const member of trio().members) member.pause();
-  await stage.ask(source, 'CLUSTERX', 'MIGRATE', String(SLOT), targetId);
-  await sourceSays(stage, source, { slots: String(SLOT), state: 'success' });
-  await restartOnNewDisk(stage.nodeAt(target));
-  for (const member of trio().members) member.resume();
-  const call = /POST \.\.\.(\/shards\/1\/failover) (\{[^}]*\})/;
-  const line = await problemTold(trio(), stage, { kind: 'unrecordedHandOver', addr: source, detail: call });
-  const [, route = '', body = '{}'] = call.exec(String(line['detail'])) ?? [];
-  expectStatus(await stage.api.post(stage.path('c', route), JSON.parse(body)), 200);
-  await stage.converged('c');
-  expect(await stage.askCluster(target, 'GET', key)).toBe(key);
-  await stage.untilWritable(target, 'after', 'the loss');
-  await problemTold(trio(), stage, { kind: 'slotsWriteForbidden', addr: source });
-  await stage.nodeAt(source).restart();
-  await stage.untilWritable(source, key, 'new');
-  await stage.converged('c');
-});
+test.each([
+  ['', 'resume'],
+  [', also by controllers that never saw it otherwise', 'restart'],
+  [', once a source that hangs can be asked', 'hang'],
+] as const)(
+  'one to a node that then lost its disk is told with the one call that leads out%s',
+  async (_, how) => {
+    const { stage, source, target, targetId } = await twoShards();
+    const [key = ''] = await fillSlot(stage, source, { slot: SLOT, count: 3 });
+    await write(stage, target, { slot: 16_000, count: 30, value: 'lost' });
+    for (const member of trio().members) member.pause();
+    await stage.ask(source, 'CLUSTERX', 'MIGRATE', String(SLOT), targetId);
+    await sourceSays(stage, source, { slots: String(SLOT), state: 'success' });
+    await restartOnNewDisk(stage.nodeAt(target));
+    if (how === 'hang') stage.nodeAt(source).pause();
+    for (const member of trio().members) {
+      if (how === 'resume') member.resume();
+      else await member.kill();
+      if (how !== 'resume') member.start();
+    }
+    if (how === 'hang') {
+      await problemTold(trio(), stage, {
+        kind: 'notConverged',
+        addr: target,
+        detail: /may have handed slots over/,
+      });
+      stage.nodeAt(source).resume();
+    }
+    const call = /POST \.\.\.(\/shards\/1\/failover) (\{[^}]*\})/;
+    const line = await problemTold(trio(), stage, { kind: 'unrecordedHandOver', addr: source, detail: call });
+    const recorded = { slot: SLOT, target: 1, slot_only: true };
+    const refused = await stage.api.post(stage.path('c', '/migrate'), recorded);
+    expect([refused.status, refused.text]).toEqual([409, expect.stringContaining('which is empty')]);
+    const [, route = '', body = '{}'] = call.exec(String(line['detail'])) ?? [];
+    expectStatus(await stage.api.post(stage.path('c', route), JSON.parse(body)), 200);
+    await stage.converged('c');
+    expect(await stage.askCluster(target, 'GET', key)).toBe(key);
+    await stage.untilWritable(target, 'after', 'the loss');
+    await problemTold(trio(), stage, { kind: 'slotsWriteForbidden', addr: source });
+    await stage.nodeAt(source).restart();
+    await stage.untilWritable(source, key, 'new');
+    await stage.converged('c');
+  },
+);
 
 test.runIf(isSimulated)('an import whose end is never answered ends at one of the two', async () => {
   const two = await twoShards();

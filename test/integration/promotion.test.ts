@@ -179,6 +179,13 @@ test('KB2, KB7: a replica that was away while its master took writes is promoted
   await stage.nodeAt(replica.addr).kill();
   await write(stage, master.addr, { slot: 2, count: 500, value: 'missed' });
   await untilProblem(stage, 'replicaUnreachable', /missed \d+ probes/);
+  // What nobody has looked at yet may be lost with its master.
+  const position = await stage.position(master.addr);
+  await waitUntil('the leader to see what the master took', async () => {
+    const { nodes } = (await stage.api.get(stage.path('c', '/status'))).body.data.status;
+    const { sequence } = nodes.find(({ addr }: { addr: string }) => addr === master.addr);
+    return sequence >= position ? true : notYet(sequence);
+  });
   await stage.nodeAt(master.addr).kill();
   await stage.nodeAt(replica.addr).restart();
   await untilProblem(stage, 'masterUnreachable', new RegExp(`No eligible replica.*${replica.addr}`));

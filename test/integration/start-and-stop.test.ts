@@ -228,13 +228,13 @@ describe('a bad configuration', () => {
     const { configFile, logFile } = first(trio);
     writeFileSync(
       configFile,
-      'addr: "127.0.0.1:9379"\nstorage_type: etcd\netcd:\n  addrs: ["127.0.0.1:2379"]\n  username:\ncontroller:\n  failover:\n    min_alive_size: 5\n',
+      'addr: "127.0.0.1:9379"\nstorage_type: etcd\netcd:\n  addrs: ["127.0.0.1:2379"]\n  username:\ncontroller:\n  failover:\n    gc_interval_seconds: 5\n',
     );
     const child = new ControllerChild({ configFile, logFile, args: ['--check-config'] });
     expect([await child.exited, child.stderr]).toEqual([{ code: 0, signal: null }, '']);
     expect(child.logText().trim().split('\n')).toEqual([
       'the configuration is good',
-      'without effect here: storage_type, etcd, controller.failover.min_alive_size',
+      'without effect here: storage_type, etcd, controller.failover.gc_interval_seconds',
     ]);
   });
 

@@ -54,6 +54,10 @@ export class ApiClient {
     return this.send('POST', path, { body, ...options });
   }
 
+  async put(path: string, body: unknown): Promise<Answer> {
+    return this.send('PUT', path, { body });
+  }
+
   async delete(path: string, body?: unknown, options: RequestOptions = {}): Promise<Answer> {
     return this.send('DELETE', path, { body, ...options });
   }

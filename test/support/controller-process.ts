@@ -19,6 +19,9 @@ import { InVainError, notYet, waitUntil } from './wait-until.ts';
 export interface TrioOptions {
   readonly pingIntervalSeconds?: number;
   readonly maxPingCount?: number;
+  /** None when left out: what tests ask of one shard again and again does not wait for it. */
+  readonly coolDownSeconds?: number;
+  readonly aliveSizeMin?: number;
   readonly raft?: Partial<NonNullable<MemberConfig['raft']>>;
   readonly env?: Readonly<Record<string, string>>;
   /** Another program than the sources of this checkout. */
@@ -339,6 +342,8 @@ function configure(
     failover: {
       pingIntervalSeconds: options.pingIntervalSeconds ?? 0.2,
       maxPingCount: options.maxPingCount ?? 3,
+      coolDownSeconds: options.coolDownSeconds ?? 0,
+      ...(options.aliveSizeMin === undefined ? {} : { aliveSizeMin: options.aliveSizeMin }),
     },
   });
 }

@@ -5,6 +5,7 @@ import type { Context } from 'hono';
 import type { Clock } from '../../base/clock.ts';
 import type { Secret } from '../../base/secret.ts';
 import { type Newcomer, type Standing, standingOfFresh } from '../../control/joining.ts';
+import { TAKEN_TO_REMAKE } from '../../topology/policy.ts';
 import type { Cluster, NodeAddress } from '../../topology/types.ts';
 import { wallSeconds } from '../dependencies.ts';
 import type { Clusters, GroupView, NodeInspector } from '../ports.ts';
@@ -104,8 +105,7 @@ export function admitReplica(
   const standing = withWaiver(wishes.standingOf(newcomer), newcomer, wishes.isWaived);
   const refusal = replicaRefusal(address, standing);
   if (refusal === null) return null;
-  if (wishes.remake && standing.kind === 'unproven')
-    return `it was taken in to be made anew: ${standing.why}`;
+  if (wishes.remake && standing.kind === 'unproven') return `${TAKEN_TO_REMAKE}: ${standing.why}`;
   throw refusal;
 }
 

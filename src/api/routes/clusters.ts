@@ -1,4 +1,4 @@
-// Clusters: create, list, import, read, delete; their password, and who manages them.
+// Clusters: create, list, import, read, delete; their password and what becomes of divergence, and who manages them.
 
 import { type Context, Hono } from 'hono';
 
@@ -7,22 +7,23 @@ import { allNodes } from '../../topology/cluster.ts';
 import { createCluster } from '../../topology/create-cluster.ts';
 import { initialFacts } from '../../topology/facts.ts';
 import { parseName } from '../../topology/name.ts';
+import type { ClusterRecord } from '../../topology/record.ts';
 import type { Cluster, Name } from '../../topology/types.ts';
 import { seeNewcomers, waivesChecks } from '../admission/admit.ts';
 import { checkNoController, checkUnclaimed } from '../admission/identity.ts';
 import { factsOfNewShards } from '../admission/taken.ts';
 import { answer, answerChange } from '../answers.ts';
 import { readBody, readNoBody } from '../body.ts';
-import { changeRecord, readCluster } from '../change-cluster.ts';
+import { changeRecord, readCluster, told } from '../change-cluster.ts';
 import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../dependencies.ts';
-import { exists, missing } from '../errors.ts';
+import { badRequest, exists, missing } from '../errors.ts';
 import { importCluster, type ImportedCluster } from '../import/import-cluster.ts';
 import { NameLists } from '../name-lists.ts';
-import { addressList, confirmed, nameParam, settled, topologyRefusal, valid } from '../parse.ts';
+import { addressList, checkStored, confirmed, nameParam, settled, topologyRefusal, valid } from '../parse.ts';
 import { storePassword } from '../passwords.ts';
 import type { Clusters } from '../ports.ts';
 import { renderCluster } from '../render.ts';
-import { createClusterBody, importClusterBody, passwordBody } from '../schemas/bodies.ts';
+import { changeClusterBody, createClusterBody, importClusterBody } from '../schemas/bodies.ts';
 
 const CLUSTERS = '/namespaces/:namespace/clusters';
 const CLUSTER = `${CLUSTERS}/:cluster`;
@@ -41,13 +42,14 @@ export function clusterRoutes(dependencies: TakingDependencies): Hono {
       const record = await readCluster(clusters, clusterPath(context));
       return answer(context, { cluster: renderCluster(record.cluster) });
     })
-    .patch(CLUSTER, (context) => changePassword(dependencies, context))
+    .patch(CLUSTER, (context) => changeWishes(dependencies, context))
     .post(`${CLUSTER}/sync`, (context) => sync(dependencies, context))
     .delete(CLUSTER, async (context) => {
       await readNoBody(context);
       const record = await readCluster(clusters, clusterPath(context));
       refuseWhileDrained(record.cluster);
-      settled(await clusters.deleteCluster(record));
+      const event = { kind: 'clusterDeleted', text: `${printPlace(record)} was deleted` } as const;
+      settled(await clusters.deleteCluster(record, told(event)));
       return answer(context, 'ok');
     });
 }
@@ -89,7 +91,7 @@ async function create(dependencies: TakingDependencies, context: Context): Promi
     const { with_data: withData, remake } = body;
     const wishes = { newcomers, withData, remake, isWaived, nowSeconds };
     const facts = factsOfNewShards(initialFacts(cluster), cluster.shards, wishes);
-    return store(clusters, context, { namespace, cluster, facts });
+    return store(clusters, context, { namespace, cluster, facts, kind: 'clusterCreated' });
   });
 }
 
@@ -111,27 +113,51 @@ async function takeOver(dependencies: TakingDependencies, context: Context): Pro
     const members = allNodes(cluster).map(({ node }) => node.address);
     checkUnclaimed(clusters, members);
     checkNoController(group, members);
-    return store(clusters, context, { namespace, cluster, facts });
+    return store(clusters, context, { namespace, cluster, facts, kind: 'clusterImported' });
   });
+}
+
+type MadeCluster = ImportedCluster & {
+  readonly namespace: Name;
+  readonly kind: 'clusterCreated' | 'clusterImported';
+};
+
+function printPlace({ namespace, cluster }: Pick<ClusterRecord, 'namespace' | 'cluster'>): string {
+  return `cluster ${namespace}/${cluster.name}`;
 }
 
 async function store(
   clusters: Clusters,
   context: Context,
-  { namespace, cluster, facts }: ImportedCluster & { readonly namespace: Name },
+  { namespace, cluster, facts, kind }: MadeCluster,
 ): Promise<Response> {
-  settled(await clusters.createCluster(namespace, cluster, facts));
+  const what = kind === 'clusterCreated' ? 'created' : 'taken over as its nodes had it';
+  const text = `${printPlace({ namespace, cluster })} was ${what}: ${cluster.shards.length} shards, ${allNodes(cluster).length} nodes`;
+  settled(await clusters.createCluster(namespace, cluster, facts, told({ kind, text })));
   return answerChange(context, { word: 'created', object: { cluster: renderCluster(cluster) }, status: 201 });
 }
 
 /** One password for all nodes: they share one, since they authenticate at each other with their own (facts section 4). */
-async function changePassword(dependencies: ApiDependencies, context: Context): Promise<Response> {
-  const { password, force } = await readBody(context, passwordBody);
+async function changeWishes(dependencies: ApiDependencies, context: Context): Promise<Response> {
+  const { password, force, on_divergence: onDivergence } = await readBody(context, changeClusterBody);
+  if (password === undefined && onDivergence === undefined)
+    throw badRequest('expected at least one of "password" and "on_divergence"');
+  if (onDivergence !== undefined) checkStored(dependencies.policies);
   const path = clusterPath(context);
   const { cluster } = await readCluster(dependencies.clusters, path);
-  const nodes = allNodes(cluster).map(({ node }) => node);
-  const change = { nodes, password: new Secret(password), isForced: force };
-  await storePassword(dependencies, path, { ...change, abandoned: context.req.raw.signal });
+  if (password !== undefined) {
+    const nodes = allNodes(cluster).map(({ node }) => node);
+    const change = { nodes, password: new Secret(password), isForced: force };
+    await storePassword(dependencies, path, { ...change, abandoned: context.req.raw.signal });
+  }
+  if (onDivergence !== undefined) {
+    const what =
+      onDivergence === 'resync' ? 'is made anew by itself' : 'is kept until somebody says that it may go';
+    const event = { kind: 'clusterWished', text: `what diverges ${what} from now on` } as const;
+    settled(
+      await dependencies.policies.changeCluster(path, (policy) => ({ ...policy, onDivergence }), event),
+    );
+  }
   return answer(context, 'ok');
 }
 
@@ -147,6 +173,10 @@ async function sync({ clusters, attention }: ApiDependencies, context: Context):
     await changeRecord(clusters, path, (record) => ({
       cluster: record.cluster,
       facts: { ...record.facts, contestedVersion: null },
+      event: {
+        kind: 'clusterConfirmed',
+        text: 'this group alone manages the cluster, as somebody has confirmed',
+      },
     }));
   attention.nudge(path.namespace, path.cluster);
   return answer(context, 'ok');

@@ -2,7 +2,7 @@
 
 import { type Context, Hono } from 'hono';
 
-import type { Explanation } from '../../control/explain.ts';
+import { explanationBody } from '../../control/explanation-body.ts';
 import type { ClusterStatus, NodeStatus } from '../../control/status.ts';
 import { masterOf } from '../../topology/cluster.ts';
 import { printRole } from '../../topology/node.ts';
@@ -12,6 +12,7 @@ import { readCluster } from '../change-cluster.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { ApiError, missing } from '../errors.ts';
 import { shardParam } from '../parse.ts';
+import { renderAutomation, renderWish } from './policies.ts';
 import { clusterPath } from './clusters.ts';
 import { shardOf } from './shards.ts';
 
@@ -32,7 +33,7 @@ export function insightRoutes({ clusters, insight, group }: Insights): Hono {
       const path = clusterPath(context);
       const index = shardParam(context);
       shardOf((await readCluster(clusters, path)).cluster, index);
-      return answer(context, { explain: renderExplanation(looked(insight.explain(path, index))) });
+      return answer(context, { explain: explanationBody(looked(insight.explain(path, index))) });
     })
     .get(MASTER, async (context) => {
       const { cluster } = await readCluster(clusters, clusterPath(context));
@@ -67,6 +68,11 @@ function renderStatus(status: ClusterStatus): unknown {
     cluster: status.cluster,
     version: status.version,
     converged: status.isConverged,
+    automation: {
+      ...renderAutomation(status.automation?.automation ?? null),
+      by: status.automation?.by ?? null,
+    },
+    on_divergence: status.onDivergence,
     nodes: status.nodes.map((node) => renderNodeStatus(node)),
     problems: status.problems.map(({ kind, severity, title, detail, remedy, shardIndex, node, address }) => ({
       kind,
@@ -103,33 +109,10 @@ function renderNodeStatus({
     behind: rest.behind,
     last_look_age_ms: seen === null ? null : Math.round(seen.ageMs),
     error: rest.error,
+    failover_priority: rest.policy.failoverPriority,
+    zone: rest.policy.zone,
+    maintenance: rest.policy.maintenance === null ? null : renderWish(rest.policy.maintenance),
     converged: rest.isConverged,
     witnesses: rest.witnesses.map(({ by, saw, ageMs }) => ({ by, saw, age_ms: Math.round(ageMs) })),
-  };
-}
-
-function renderExplanation(explained: Explanation): unknown {
-  const { shardIndex, master, verdict, why, next, gates, candidates, witnesses } = explained;
-  return {
-    shard: shardIndex,
-    master,
-    verdict,
-    why,
-    next,
-    gates: gates.map(({ gate, verdict: passed, evidence, leftMs }) => ({
-      gate,
-      verdict: passed === 'notReached' ? 'not_reached' : passed,
-      evidence,
-      left_ms: leftMs === null ? null : Math.round(leftMs),
-    })),
-    candidates: candidates.map(({ node, address, behind, linkFault, verdict: fit, reason }) => ({
-      node,
-      addr: address,
-      behind,
-      link_fault: linkFault,
-      verdict: fit,
-      reason,
-    })),
-    witnesses: witnesses.map(({ by, saw, ageMs }) => ({ by, saw, age_ms: Math.round(ageMs) })),
   };
 }

@@ -4,7 +4,7 @@ import { type Context, Hono } from 'hono';
 
 import { cancelMigration, moveSlots, startMigration } from '../../topology/change-slots.ts';
 import { type MigrationPlace, migrationsOf } from '../../topology/cluster.ts';
-import { containsRange, parseSlot, parseSlotRange, slotSetOf } from '../../topology/slot.ts';
+import { containsRange, parseSlot, parseSlotRange, printSlotRange, slotSetOf } from '../../topology/slot.ts';
 import type { Cluster, SlotRange } from '../../topology/types.ts';
 import { answerChange } from '../answers.ts';
 import { readBody, readOptionalBody } from '../body.ts';
@@ -41,7 +41,14 @@ async function migrate(dependencies: ApiDependencies, context: Context): Promise
   // What the topology refuses is refused without asking anybody.
   changed(wanted(cluster));
   await (slotOnly ? checkRecordable(inspector, cluster, move) : checkMovable(inspector, cluster, range));
-  const next = await changeCluster(clusters, path, wanted);
+  const slots = printSlotRange(range);
+  const next = await changeCluster(clusters, path, wanted, {
+    kind: slotOnly ? 'slotsRecorded' : 'migrationRequested',
+    text: slotOnly
+      ? `slots ${slots} were given to shard ${body.target}, without their data`
+      : `slots ${slots} are to be moved to shard ${body.target}`,
+    shardIndex: body.target,
+  });
   return answerChange(context, { word: 'ok', object: { cluster: renderCluster(next) }, status: 200 });
 }
 
@@ -58,7 +65,9 @@ async function cancel({ clusters }: ApiDependencies, context: Context): Promise<
     if (meant.length === 0) throw new ApiError('missing', `${TEXT_MISSING}: no such migration is under way`);
     let left = cluster;
     for (const { sourceIndex } of meant) left = changed(cancelMigration(left, sourceIndex));
-    return { cluster: left };
+    const slots = meant.map(({ migration }) => printSlotRange(migration.range)).join(' ');
+    const text = `the migration of slots ${slots} is to be given up`;
+    return { cluster: left, event: { kind: 'migrationCancelled', text } };
   });
   return answerChange(context, { word: 'ok', object: { cluster: renderCluster(next) }, status: 200 });
 }

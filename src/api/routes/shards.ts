@@ -4,13 +4,13 @@ import { type Context, Hono } from 'hono';
 
 import { unreachable } from '../../base/assert.ts';
 import { Secret } from '../../base/secret.ts';
-import type { FailoverRefusal } from '../../control/failover-request.ts';
+import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../../control/failover-request.ts';
 import { addShard, removeShard } from '../../topology/change-nodes.ts';
 import { addSlots, removeSlots } from '../../topology/change-slots.ts';
 import { factsFor } from '../../topology/facts.ts';
 import { parseNodeId } from '../../topology/node.ts';
 import type { ClusterPlace } from '../../topology/record.ts';
-import { parseSlotSet } from '../../topology/slot.ts';
+import { parseSlotSet, printSlotSet } from '../../topology/slot.ts';
 import type { Cluster, Shard } from '../../topology/types.ts';
 import { seeNewcomers, waivesChecks } from '../admission/admit.ts';
 import { factsOfNewShards } from '../admission/taken.ts';
@@ -43,24 +43,30 @@ export function shardRoutes(dependencies: TakingDependencies): Hono {
     .delete(`${SHARDS}/:shard`, async (context) => {
       await readNoBody(context);
       const index = shardParam(context);
-      await changeCluster(clusters, clusterPath(context), (cluster) => removeShard(cluster, index));
+      await changeCluster(clusters, clusterPath(context), (cluster) => removeShard(cluster, index), {
+        kind: 'shardRemoved',
+        text: `shard ${index} was removed`,
+        shardIndex: index,
+      });
       return answer(context, 'ok');
     })
     .post(`${SHARDS}/:shard/failover`, (context) => failover(dependencies, context))
     .post(`${SHARDS}/:shard/slots`, async (context) => {
       const index = shardParam(context);
       const slots = valid(parseSlotSet((await readBody(context, slotsBody)).slots));
-      const next = await changeCluster(clusters, clusterPath(context), (cluster) =>
-        addSlots(cluster, index, slots),
-      );
+      const text = `slots ${printSlotSet(slots).join(' ')} were given to shard ${index}`;
+      const event = { kind: 'slotsAdded', text, shardIndex: index } as const;
+      const change = (cluster: Cluster) => addSlots(cluster, index, slots);
+      const next = await changeCluster(clusters, clusterPath(context), change, event);
       return answerChange(context, { word: 'ok', object: { cluster: renderCluster(next) }, status: 200 });
     })
     .delete(`${SHARDS}/:shard/slots`, async (context) => {
       const index = shardParam(context);
       const slots = valid(parseSlotSet((await readBody(context, slotsBody)).slots));
-      const next = await changeCluster(clusters, clusterPath(context), (cluster) =>
-        removeSlots(cluster, index, slots),
-      );
+      const text = `slots ${printSlotSet(slots).join(' ')} were taken away from shard ${index}`;
+      const event = { kind: 'slotsRemoved', text, shardIndex: index } as const;
+      const change = (cluster: Cluster) => removeSlots(cluster, index, slots);
+      const next = await changeCluster(clusters, clusterPath(context), change, event);
       return answerChange(context, { word: 'ok', object: { cluster: renderCluster(next) }, status: 200 });
     });
 }
@@ -90,7 +96,12 @@ async function create(dependencies: TakingDependencies, context: Context): Promi
     const next = await changeRecord(clusters, path, (record) => {
       const cluster = changed(addShard(record.cluster, { addresses, password, random, nowSeconds }));
       const added = cluster.shards.slice(record.cluster.shards.length);
-      return { cluster, facts: factsOfNewShards(factsFor(record.facts, cluster), added, wishes) };
+      const text = `a shard of ${addresses.join(' ')} was added`;
+      return {
+        cluster,
+        facts: factsOfNewShards(factsFor(record.facts, cluster), added, wishes),
+        event: { kind: 'shardAdded', text, shardIndex: record.cluster.shards.length },
+      };
     });
     const added = shardOf(next, next.shards.length - 1);
     return answerChange(context, {
@@ -115,14 +126,22 @@ async function failover({ clusters, failovers }: ApiDependencies, context: Conte
     if (!plan.ok) throw failoverRefusal(plan.error);
     return answer(context, { plan: renderPlan(plan.value) });
   }
-  const outcome = await failovers.failover(request);
-  if (!outcome.ok) throw failoverRefusal(outcome.error);
-  const { newMaster, warning } = outcome.value;
+  const { newMaster, warning } = await failOver({ failovers }, request);
   return answerChange(context, {
     word: { new_master_id: newMaster, ...(warning === null ? {} : { warning }) },
     object: { shard: shardAfter(clusters, path, shardIndex) },
     status: 200,
   });
+}
+
+/** Throws the answer when it is refused. */
+export async function failOver(
+  { failovers }: Pick<ApiDependencies, 'failovers'>,
+  request: FailoverRequest,
+): Promise<FailoverDone> {
+  const outcome = await failovers.failover(request);
+  if (!outcome.ok) throw failoverRefusal(outcome.error);
+  return outcome.value;
 }
 
 /**

@@ -2,6 +2,15 @@
 
 import { z } from 'zod';
 
+import { EVENT_SEVERITIES } from '../../topology/event.ts';
+import {
+  DIVERGENCE_MODES,
+  FAILOVER_MODES,
+  FAILOVER_PRIORITY_MAX,
+  REASON_LENGTH_MAX,
+  WEBHOOKS_MAX,
+  ZONE_LENGTH_MAX,
+} from '../../topology/policy.ts';
 import { SLOT_COUNT } from '../../topology/types.ts';
 
 /**
@@ -74,13 +83,88 @@ export const createShardBody = z.object(
 
 export const createNodeBody = z.object({ addr: text, role: text.default('slave'), password, remake }, OBJECT);
 
-/** `force` stores a password also where a node that answers refuses it. */
-export const passwordBody = z.object({ password: text, force: wish }, OBJECT);
+/** All webhooks there are to be from now on. One without a `secret` keeps what it has under its name. */
+export const webhooksBody = z.object(
+  {
+    webhooks: z
+      .array(
+        z.strictObject(
+          {
+            name: z
+              .string('expected text')
+              .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'expected up to 63 small letters, digits and hyphens'),
+            url: z.string('expected text').max(2000, 'expected at most 2000 characters'),
+            secret: z.string('expected text').max(200, 'expected at most 200 characters').optional(),
+            severity: z.enum(EVENT_SEVERITIES, 'expected "info", "warning" or "error"').default('warning'),
+          },
+          'expected objects with "name" and "url", and perhaps "secret" and "severity"',
+        ),
+        'expected a list of webhooks',
+      )
+      .max(WEBHOOKS_MAX, `expected at most ${WEBHOOKS_MAX}`),
+  },
+  OBJECT,
+);
+
+/** At least one of password and policy, which `PATCH` of a cluster sees to. `force` stores a password also where a node that answers refuses it. */
+export const changeClusterBody = z.object(
+  {
+    password: z.string('expected text').optional(),
+    force: wish,
+    on_divergence: z.enum(DIVERGENCE_MODES, 'expected "resync" or "quarantine"').optional(),
+  },
+  OBJECT,
+);
+
+/** `force`: also a copy that is proven. */
+export const resyncBody = z.object({ force: wish }, OBJECT);
+
+/** At least one of the four, which `PATCH` of a node sees to. */
+export const changeNodeBody = z.object(
+  {
+    addr: z.string('expected a "host:port" text').optional(),
+    password: z.string('expected text').optional(),
+    force: wish,
+    failover_priority: z
+      .int('expected a whole number')
+      .min(0, 'expected 0 (never takes over by itself) or more')
+      .max(FAILOVER_PRIORITY_MAX, `expected at most ${FAILOVER_PRIORITY_MAX}`)
+      .optional(),
+    zone: z
+      .string('expected text')
+      .regex(/^[\w.:/-]*$/, 'expected letters, digits and the signs . _ : / -')
+      .max(ZONE_LENGTH_MAX, `expected at most ${ZONE_LENGTH_MAX} characters`)
+      .optional(),
+  },
+  OBJECT,
+);
 
 export const failoverBody = z.object(
   { preferred_node_id: z.string('expected a node id').optional(), force: wish, dry_run: wish },
   OBJECT,
 );
+
+/** A time until which something is wanted; its form is checked where it is read. */
+const until = z.string('expected a time with its zone, such as "2026-01-31T12:00:00Z"').optional();
+
+const reason = z
+  .string('expected text')
+  .max(REASON_LENGTH_MAX, `expected at most ${REASON_LENGTH_MAX} characters`)
+  .default('');
+
+/** What is wanted of automatic failovers. */
+export const automationBody = z.object(
+  {
+    failover: z.enum(FAILOVER_MODES, 'expected "on", "dry-run" or "paused"'),
+    until,
+    reason,
+    ignore_mass_failure: wish,
+  },
+  OBJECT,
+);
+
+/** `force`: a master that nobody takes over from goes into maintenance as it is. */
+export const maintenanceBody = z.object({ until, reason, force: wish }, OBJECT);
 
 const flag = z.union(
   [z.boolean(), z.enum(['true', 'false']).transform((word) => word === 'true')],

@@ -233,6 +233,8 @@ export class Controller {
       get storesDrains() {
         return registry.storesDrains;
       },
+      policies: registry.policies,
+      tell: (event, term) => registry.tell(event, term),
       linearize: () => registry.linearize(),
       replaceCluster: (record, next, change) => {
         const failovers = this.#failovers;
@@ -287,6 +289,9 @@ const NO_METRICS: LeaderMetrics = {
   push: () => undefined,
   migrate: () => undefined,
   commit: () => undefined,
+  failover: () => undefined,
+  failoverBlocked: () => undefined,
+  forget: () => undefined,
 };
 
 /** As in `src/server/witnesses.ts`, which brings the system's clock and its sockets along. */

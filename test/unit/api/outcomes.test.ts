@@ -46,7 +46,10 @@ async function scene(): Promise<TestApi> {
 
 async function replicaOf(api: TestApi): Promise<string> {
   const { body } = await api.call('GET', `${CLUSTER}/shards/0/nodes`);
-  return (body as { data: { nodes: { id: string }[] } }).data.nodes[1]?.id ?? '';
+  const id = (body as { data: { nodes: { id: NodeId }[] } }).data.nodes[1]?.id ?? REPLICA;
+  // Where it is to be found once it has moved.
+  api.fleet.set('127.0.0.1:11', said({ id, version: 1 }));
+  return id;
 }
 
 /** Another member leads from now on. */
@@ -68,7 +71,15 @@ const CHANGES = [
   ['DELETE', `${CLUSTER}/shards/2`, undefined, 200],
   ['POST', `${CLUSTER}/shards/1/nodes`, { addr: '127.0.0.1:7' }, 201],
   ['PATCH', `${CLUSTER}/shards/0/nodes/REPLICA`, { password: 'new' }, 200],
+  ['PATCH', `${CLUSTER}/shards/0/nodes/REPLICA`, { addr: '127.0.0.1:11' }, 200],
   ['DELETE', `${CLUSTER}/shards/0/nodes/REPLICA`, undefined, 200],
+  ['PUT', `${CLUSTER}/shards/0/nodes/REPLICA/maintenance`, { reason: 'new disk' }, 200],
+  ['DELETE', `${CLUSTER}/shards/0/nodes/REPLICA/maintenance`, undefined, 200],
+  ['PATCH', CLUSTER, { on_divergence: 'quarantine' }, 200],
+  ['POST', `${CLUSTER}/shards/0/nodes/REPLICA/resync`, { force: true }, 200],
+  ['PUT', `${CLUSTER}/automation`, { failover: 'paused' }, 200],
+  ['PUT', '/api/v1/automation', { failover: 'dry-run' }, 200],
+  ['PUT', '/api/v1/webhooks', { webhooks: [{ name: 'pager', url: 'http://127.0.0.1:1/' }] }, 200],
   ['POST', `${OTHER}/shards/2/slots`, { slots: ['16000'] }, 200],
   ['DELETE', `${CLUSTER}/shards/0/slots`, { slots: ['0-9'] }, 200],
   ['POST', `${CLUSTER}/migrate`, { slot: '5', target: 1 }, 200],

@@ -28,6 +28,7 @@ import type { NodeEndpoint } from '../../../src/control/node-commands.ts';
 import type { NodeError } from '../../../src/control/observation.ts';
 import { FEATURE_LEVEL } from '../../../src/base/feature-level.ts';
 import { Registry } from '../../../src/registry/registry.ts';
+import { webhookRecords } from '../../../src/server/webhooks.ts';
 import { ReplicatedStore } from '../../../src/store/replicated-store.ts';
 import type { NodeAddress } from '../../../src/topology/types.ts';
 import { GroupOfOne, JumpingClock } from '../registry/support.ts';
@@ -187,6 +188,9 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
         },
       },
       clusters: registry,
+      policies: registry.policies,
+      events: registry.events,
+      webhooks: webhookRecords(registry),
       inspector: fleet,
       failovers: {
         failover: (request) => api.failover(request),

@@ -49,6 +49,9 @@ describe('loading', () => {
         restartGraceMs: 800,
         lagMax: 10_000,
         switchoverTimeoutMs: 2000,
+        coolDownMs: 30_000,
+        aliveSizeMin: 10,
+        failureRatioMax: 0.6,
       },
     ]);
   });
@@ -67,6 +70,7 @@ log: {level: warn, filename: /var/log/x.log}
 controller: {failover: {gc_interval_seconds: 3600, min_alive_size: 5, max_failure_ratio: 0.6}}`;
     const result = load(text);
     expect(result.ok && result.value.logLevel).toBe('warn');
+    expect(result.ok && result.value.failover).toMatchObject({ aliveSizeMin: 5, failureRatioMax: 0.6 });
   });
 
   test.each([
@@ -87,8 +91,6 @@ log: {level: info, filename: /data/logs/kvctl.log, max_backups: 10}
     expect(result.ok && result.value.withoutEffect).toEqual([
       'storage_type',
       store,
-      'controller.failover.min_alive_size',
-      'controller.failover.max_failure_ratio',
       'controller.failover.gc_interval_seconds',
       'admin',
       'log.filename',

@@ -21,6 +21,7 @@ import {
   startMigration,
 } from '../../../src/topology/change-slots.ts';
 import { clusterWithVersion, makeCluster, masterOf } from '../../../src/topology/cluster.ts';
+import { NO_NODE_POLICY, withNodePolicy } from '../../../src/topology/policy.ts';
 import { drainText, setNodesText } from '../../../src/topology/setnodes-text.ts';
 import { slotRange, slotSetOf } from '../../../src/topology/slot.ts';
 import type { Result } from '../../../src/base/result.ts';
@@ -99,6 +100,24 @@ test('the text of a drain shows the slots at the new master alone, and leaves ev
   expect(own.filter(isOther)).toEqual(plain.filter(isOther));
   // Another master is told the plain topology.
   expect(drainText(scene.cluster, scene.id(1, 0))).toBe(setNodesText(scene.cluster));
+});
+
+test('one that is named takes over although it never does by itself, and a wish that comes in the midst of it is for later', () => {
+  for (const wish of [
+    { failoverPriority: 0 },
+    { maintenance: { untilSeconds: null, reason: '', setAtSeconds: 0 } },
+  ]) {
+    const scene = settled();
+    const set = (): void => {
+      const cluster = withNodePolicy(scene.policy.cluster, scene.id(0, 1), { ...NO_NODE_POLICY, ...wish });
+      scene.policy = { ...scene.policy, cluster };
+    };
+    if ('failoverPriority' in wish) set();
+    drained(100, begun(scene));
+    set();
+    for (const index of [0, 1]) scene.probe(scene.id(0, index));
+    expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', isDrained: true, to: scene.id(0, 1) }]);
+  }
 });
 
 test('both ends are looked at every 20 ms until it is over', () => {

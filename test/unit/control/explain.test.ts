@@ -56,7 +56,7 @@ test('a master that answers is healthy, and no gate behind that is reached', () 
   expect({ verdict, why, next }).toEqual({ verdict: 'healthy', why: 'the master answers', next: null });
   expect(gates.map((gate) => gate.verdict)).toEqual([
     'block',
-    ...Array.from({ length: 4 }, () => 'notReached'),
+    ...Array.from({ length: 5 }, () => 'notReached'),
   ]);
   expect(witnesses).toEqual([{ by: 1, saw: 'answered', ageMs: 0 }]);
 });
@@ -68,6 +68,7 @@ test('one that only this controller misses waits for the others, and is blocked 
     replicas: 'notReached',
     time: 'notReached',
     candidate: 'notReached',
+    restraint: 'notReached',
   });
   const seen = explained(missed('answered'));
   expect(verdicts(seen)).toMatchObject({ confirmed: 'block' });
@@ -121,6 +122,9 @@ test('the gates are those of the verdict: a majority, no word of a replica, and 
     restartGraceMs: 800,
     lagMax: 1000,
     switchoverTimeoutMs: 2000,
+    coolDownMs: 0,
+    aliveSizeMin: 10,
+    failureRatioMax: 0.6,
   };
   const testimonies: fc.Arbitrary<Testimony> = fc.record({
     own: fc.record({

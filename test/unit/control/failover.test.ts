@@ -373,9 +373,8 @@ test('the same rules choose a replica while the master lives, for a failover by 
     kind: 'elected',
     candidate: { sequence: 100 },
   });
-  const { cluster, facts, settings, nowMs, nowSeconds, term, panel } = scene;
-  const known = { cluster, facts, settings, nowMs, nowSeconds, term, panel };
-  const strangers = lookAt({ ...known, memory: NO_MEMORY });
+  scene.memory = NO_MEMORY;
+  const strangers = lookAt(scene);
   expect(silenceText(viewOf(strangers, scene.id(0, 0)))).toBe('missed 0 probes in 0.0 s (no error)');
   expect(electCandidate(strangers, scene.cluster.shards[0]!).kind).toBe('wait');
   scene.changeLeader();

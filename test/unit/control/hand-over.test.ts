@@ -5,11 +5,15 @@ import { NO_MEMORY } from '../../../src/control/memory.ts';
 import type { SourceJob, TargetJob } from '../../../src/control/observation.ts';
 import { PROBLEMS } from '../../../src/control/problems.ts';
 import { lookAt } from '../../../src/control/situation.ts';
+import { createSeededRandom } from '../../../src/base/random.ts';
+import { Secret } from '../../../src/base/secret.ts';
+import { addShard } from '../../../src/topology/change-nodes.ts';
+import { factsFor, withReadMasters } from '../../../src/topology/facts.ts';
 import { cancelMigration, startMigration } from '../../../src/topology/change-slots.ts';
 import { clusterWithVersion, migrationsOf } from '../../../src/topology/cluster.ts';
 import { parseNodeId } from '../../../src/topology/node.ts';
 import { printSlotSet, slotRange } from '../../../src/topology/slot.ts';
-import { NOW_SECONDS, valueOf } from '../topology/arbitrary.ts';
+import { NOW_SECONDS, sampleCluster, valueOf } from '../topology/arbitrary.ts';
 import { FRESH, Scene, actionsOf, only } from './scene.ts';
 
 const RANGE = slotRange(10, 19);
@@ -143,14 +147,57 @@ test('a bare master is held also by a leader that never saw it otherwise, and wh
     expect(pushed).toEqual(kind === 'hang' ? [] : [target]);
     if (kind !== 'hang') continue;
     expect(details(scene, 'notConverged')).toEqual([
-      expect.stringMatching(/may have handed slots over to it/),
+      expect.stringMatching(/may have handed slots over to it.*accept this one.*shards\/1\/failover/),
     ]);
+    // Of a host that is gone for good nobody can end a process: somebody who knows better says so.
+    const choice = { shardIndex: 1, preferred: target, askedAtMs: 0, floor: 0, canDrain: true };
+    expect(chooseByHand(lookAt(scene), { ...choice, isForced: false })).toMatchObject({ ok: false });
+    expect(chooseByHand(lookAt(scene), { ...choice, isForced: true })).toMatchObject({
+      ok: true,
+      value: { isAcceptance: true, newMaster: target },
+    });
     scene.answers.set(source, scene.converged(source));
     tellSource(scene, 'success', true);
     scene.round();
     expect(actionsOf(scene.decide(), 'push')).toEqual([]);
     expect(details(scene, 'unrecordedHandOver')).toEqual([expect.stringContaining('/shards/1/failover')]);
   }
+});
+
+test('a new shard is told who it is while another master hangs: nobody has handed anything over to it', () => {
+  const scene = new Scene(1, 1);
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  scene.fail(scene.id(0, 0), 'hang');
+  const added = sampleCluster(2, 1).shards[1]!;
+  scene.cluster = valueOf(
+    addShard(scene.cluster, {
+      addresses: added.nodes.map(({ address }) => address),
+      password: Secret.none,
+      random: createSeededRandom(7),
+      nowSeconds: scene.nowSeconds,
+    }),
+  );
+  const newcomer = scene.id(1, 0);
+  const read = new Map([[newcomer, 0]]);
+  scene.facts = withReadMasters(
+    factsFor(scene.facts, scene.cluster),
+    scene.cluster.shards,
+    read,
+    scene.nowSeconds,
+  );
+  scene.decide();
+  scene.answers.set(newcomer, scene.converged(newcomer));
+  scene.set(newcomer, FRESH);
+  scene.rounds(1);
+  expect(actionsOf(scene.decide(), 'push').map(({ node }) => node)).toEqual([newcomer]);
+  // Seen in its place, and bare again: now it may have been a target.
+  scene.answers.set(newcomer, { ...scene.converged(newcomer), sequence: 0 });
+  scene.rounds(1);
+  scene.decide();
+  scene.set(newcomer, FRESH);
+  scene.rounds(1);
+  expect(actionsOf(scene.decide(), 'push')).toEqual([]);
 });
 
 test('a target without a write that was told who it is does not count as one that has the slots, and is accepted as it is by force', () => {

@@ -12,6 +12,9 @@ const SETTINGS = {
   restartGraceMs: 800,
   lagMax: 1000,
   switchoverTimeoutMs: 2000,
+  coolDownMs: 0,
+  aliveSizeMin: 10,
+  failureRatioMax: 0.6,
 };
 
 function replica(change: Partial<NodeReport>): NodeReport {

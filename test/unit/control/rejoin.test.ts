@@ -2,6 +2,12 @@ import { expect, test } from 'vitest';
 
 import type { PushAction } from '../../../src/control/actions.ts';
 import { clusterWithVersion, masterOf } from '../../../src/topology/cluster.ts';
+import {
+  TAKEN_TO_REMAKE,
+  isQuarantined,
+  NO_NODE_POLICY,
+  withNodePolicy,
+} from '../../../src/topology/policy.ts';
 import { isolationText, setNodesText } from '../../../src/topology/setnodes-text.ts';
 import type { NodeId } from '../../../src/topology/types.ts';
 import { valueOf } from '../topology/arbitrary.ts';
@@ -392,4 +398,41 @@ test('a master that was seen so and is back is no other than before: it may be r
   scene.set(scene.id(0, 0), { version: 1, role: 'master', master: null });
   scene.rounds(2);
   expect(only(scene.decide(), 'push')).toMatchObject({ node: scene.id(0, 0), purpose: 'isolation' });
+});
+
+test('in quarantine what diverges is cut off and kept, until just that is released', () => {
+  const scene = takenOver();
+  const { policy } = scene;
+  scene.policy = { ...policy, cluster: { ...policy.cluster, onDivergence: 'quarantine' } };
+  comeBack(scene, 120);
+  scene.takeIsolation(pushTo(scene, old(scene)));
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'copyCondemned', node: old(scene) }]);
+  scene.rounds(5);
+  const { actions, problems } = scene.decide();
+  expect(actions).toEqual([]);
+  expect(problems.find(({ kind }) => kind === 'copyNotProven')?.detail).toMatch(
+    /20 .*kept aside: what diverges is kept/,
+  );
+  // A new version reaches it as an isolation, like any other.
+  const remake = scene.facts.nodes.get(old(scene))?.remake ?? '';
+  const release = (released: string): void => {
+    const cluster = withNodePolicy(scene.policy.cluster, old(scene), { ...NO_NODE_POLICY, released });
+    scene.policy = { ...scene.policy, cluster };
+  };
+  release('another reason');
+  expect(scene.decide().actions).toEqual([]);
+  release(remake);
+  expect(actionsOf(scene.decide(), 'outrun')).toMatchObject([{ node: old(scene) }]);
+});
+
+test('in quarantine a prefix follows at once, and so does what somebody brought to be made anew', () => {
+  const scene = takenOver();
+  const { policy } = scene;
+  scene.policy = { ...policy, cluster: { ...policy.cluster, onDivergence: 'quarantine' } };
+  expect(isQuarantined(scene.policy.cluster, old(scene), `${TAKEN_TO_REMAKE}: it has data`)).toBe(false);
+  comeBack(scene, 100);
+  scene.takeIsolation(pushTo(scene, old(scene)));
+  scene.round();
+  expect(pushTo(scene, old(scene))).toMatchObject({ purpose: 'role' });
 });

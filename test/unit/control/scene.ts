@@ -8,9 +8,11 @@ import type { Action, CommitAction, MigrateAction, PushAction } from '../../../s
 import { type Decision, decide } from '../../../src/control/decide.ts';
 import { type ControlEvent, NO_MEMORY, observe } from '../../../src/control/memory.ts';
 import type { Panel } from '../../../src/control/evidence.ts';
+import type { Census, Policies } from '../../../src/control/sight.ts';
 import type { NodeError, NodeErrorKind, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
 import { findNode, masterOf } from '../../../src/topology/cluster.ts';
 import { type ClusterFacts, factsFor, initialFacts } from '../../../src/topology/facts.ts';
+import { NO_CLUSTER_POLICY, NO_GROUP_POLICY } from '../../../src/topology/policy.ts';
 import type { Cluster, NodeAddress, NodeId } from '../../../src/topology/types.ts';
 import { nodeIdAt, sampleCluster } from '../topology/arbitrary.ts';
 
@@ -44,9 +46,15 @@ export class Scene {
     restartGraceMs: 600_000,
     lagMax: 1000,
     switchoverTimeoutMs: 2000,
+    coolDownMs: 0,
+    aliveSizeMin: 10,
+    failureRatioMax: 0.6,
   };
   /** A group of one: nobody else is asked. */
   panel: Panel = { self: 1, voters: [[1]] };
+  /** Nobody has said anything. */
+  policy: Policies = { group: NO_GROUP_POLICY, cluster: NO_CLUSTER_POLICY };
+  census: Census = { nodes: 0, missed: 0 };
   /** What was only written down, apart from what was decided. */
   notes = 0;
   /** What each node answers; null for no answer at all. */

@@ -43,6 +43,24 @@ describe('a failover by hand', () => {
     await scene.stop();
   });
 
+  it('is refused when another node than the one that was meant is the master by then', async () => {
+    const scene = new Scene(1, 2);
+    await scene.settle();
+    const meant = { ...scene.failoverRequest(), onlyFrom: scene.node(0, 1).id };
+    const answer = scene.leadership.failover(meant);
+    await scene.clock.advance(3000);
+    expect(await answer).toMatchObject({
+      ok: false,
+      error: { kind: 'refused', reason: 'the master of this shard has changed meanwhile' },
+    });
+    expect(scene.cluster.version).toBe(1);
+    const right = scene.leadership.failover({ ...meant, onlyFrom: scene.node(0, 0).id });
+    await scene.clock.until(() => scene.cluster.version > 1, 3000);
+    await scene.clock.advance(10_000);
+    expect(await right).toMatchObject({ ok: true });
+    await scene.stop();
+  });
+
   it('takes the preferred node even if another is further', async () => {
     const scene = new Scene(1, 3);
     await scene.settle();

@@ -2,9 +2,16 @@
 
 import type { Clock } from '../../../src/base/clock.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
-import type { ClusterRecords } from '../../../src/leader/ports.ts';
+import type { ClusterRecords, PolicyRecords, PolicyStamp } from '../../../src/leader/ports.ts';
+import {
+  type ClusterPolicy,
+  type GroupPolicy,
+  NO_CLUSTER_POLICY,
+  NO_GROUP_POLICY,
+} from '../../../src/topology/policy.ts';
 import { type ChangeError, type ClusterRecord, clusterRecord } from '../../../src/topology/record.ts';
 import { type ClusterFacts, initialFacts } from '../../../src/topology/facts.ts';
+import type { EventDraft } from '../../../src/topology/event.ts';
 import type { Cluster, Name } from '../../../src/topology/types.ts';
 
 const COMMIT_MS = 2;
@@ -12,11 +19,31 @@ const COMMIT_MS = 2;
 interface Change {
   readonly term: number;
   readonly facts?: ClusterFacts;
+  readonly events?: { readonly drafts: readonly EventDraft[] };
+}
+
+/** What people want, as a test sets it. */
+export class ModelPolicies implements PolicyRecords {
+  group: GroupPolicy = NO_GROUP_POLICY;
+  cluster: ClusterPolicy = NO_CLUSTER_POLICY;
+
+  ofGroup(): GroupPolicy {
+    return this.group;
+  }
+
+  ofCluster(): ClusterPolicy {
+    return this.cluster;
+  }
+
+  stamp(): PolicyStamp {
+    return [];
+  }
 }
 
 export class ModelRecords implements ClusterRecords {
   term = 1;
   storesDrains = true;
+  readonly policies = new ModelPolicies();
   /** The next commits end like this instead, oldest first; `unknown` ones are applied all the same. */
   readonly nextErrors: ChangeError[] = [];
   readonly history: Cluster[] = [];
@@ -47,6 +74,11 @@ export class ModelRecords implements ClusterRecords {
     for (const listener of this.#listeners) listener();
   }
 
+  /** What people want has changed. */
+  changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
   remove(namespace: Name, cluster: Name): void {
     this.#records.delete(`${namespace}/${cluster}`);
     for (const listener of this.#listeners) listener();
@@ -58,6 +90,14 @@ export class ModelRecords implements ClusterRecords {
 
   getCluster(namespace: Name, cluster: Name): ClusterRecord | null {
     return this.#records.get(`${namespace}/${cluster}`) ?? null;
+  }
+
+  /** What the leader has told of the group, and of its clusters with what it committed. */
+  readonly told: EventDraft[] = [];
+
+  tell(event: EventDraft): Promise<Result<void, ChangeError>> {
+    this.told.push(event);
+    return Promise.resolve(ok(undefined));
   }
 
   linearize(): Promise<Result<void, ChangeError>> {
@@ -86,7 +126,7 @@ export class ModelRecords implements ClusterRecords {
     return this.#listeners.size;
   }
 
-  #replace(record: ClusterRecord, next: Cluster, { term, facts }: Change): Result<void, ChangeError> {
+  #replace(record: ClusterRecord, next: Cluster, { term, facts, events }: Change): Result<void, ChangeError> {
     if (term !== this.term) return err({ kind: 'notLeader' });
     const planned = this.nextErrors.shift();
     if (planned !== undefined && planned.kind !== 'unknown') return err(planned);
@@ -96,6 +136,7 @@ export class ModelRecords implements ClusterRecords {
     if (facts !== undefined && current.factsRevision !== record.factsRevision) {
       return err({ kind: 'conflict' });
     }
+    this.told.push(...(events?.drafts ?? []));
     this.put(record.namespace, next, facts);
     return planned === undefined ? ok(undefined) : err(planned);
   }

@@ -76,11 +76,23 @@ async function start(shards: number, replicas: number): Promise<ModelRecords> {
         push: () => undefined,
         migrate: () => undefined,
         commit: () => undefined,
+        failover: () => undefined,
+        failoverBlocked: () => undefined,
+        forget: () => undefined,
       },
       isCurrent: () => true,
       giveLead: () => Promise.resolve(),
     },
-    { pingIntervalMs: 200, maxPingCount: 3, restartGraceMs: 800, lagMax: 10_000, switchoverTimeoutMs: 2000 },
+    {
+      pingIntervalMs: 200,
+      maxPingCount: 3,
+      restartGraceMs: 800,
+      lagMax: 10_000,
+      switchoverTimeoutMs: 2000,
+      coolDownMs: 0,
+      aliveSizeMin: 10,
+      failureRatioMax: 0.6,
+    },
   );
   leadership.start();
   await until('the cluster has converged', () => leadership?.status(NAMESPACE, NAME)?.isConverged === true);

@@ -26,6 +26,9 @@ export const OPTIONS: LeadershipOptions = {
   restartGraceMs: 600_000,
   lagMax: 1000,
   switchoverTimeoutMs: 2000,
+  coolDownMs: 0,
+  aliveSizeMin: 10,
+  failureRatioMax: 0.6,
 };
 
 export interface LogLine {
@@ -172,6 +175,9 @@ export class Scene {
       push: (outcome) => count(`push ${outcome}`),
       migrate: (outcome) => count(`migrate ${outcome}`),
       commit: (kind, outcome) => count(`commit ${kind} ${outcome}`),
+      failover: (_, kind, lost) => count(`${kind} lost ${lost}`),
+      failoverBlocked: (_, reason) => count(`blocked ${reason}`),
+      forget: ({ cluster }) => count(`forget ${cluster}`),
     };
   }
 }

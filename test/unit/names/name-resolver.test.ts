@@ -206,6 +206,10 @@ describe('names', () => {
     expect(await names.addressesOf('node.example', DEADLINE_MS)).toEqual(recalled);
     expect(await names.addressesOf('node.example', 0)).toEqual(recalled);
     expect(await names.addressesOf('other.example', DEADLINE_MS)).toEqual({ ok: true, value: ['10.0.0.6'] });
+    dns.records.set('third.example', record('10.0.0.7'));
+    await names.addressesOf('third.example', DEADLINE_MS);
+    // A new name does not wait for the next write of what only changed.
+    await kept('10.0.0.7 third.example');
     await kept('10.0.0.6 other.example');
     // What was not heard of again is still known to the one after.
     await kept('fd00::2 node.example');

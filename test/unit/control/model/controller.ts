@@ -18,12 +18,13 @@ import type { Panel } from '../../../../src/control/evidence.ts';
 import type { WordMemory } from '../../../../src/control/node-memory.ts';
 import type { NodeError } from '../../../../src/control/observation.ts';
 import type { ControlSettings } from '../../../../src/control/settings.ts';
-import type { Circumstances } from '../../../../src/control/sight.ts';
+import type { Circumstances, Policies } from '../../../../src/control/sight.ts';
 import { lookAt } from '../../../../src/control/situation.ts';
 import { findNode, masterOf, migrationsOf } from '../../../../src/topology/cluster.ts';
 import { openPromotion } from '../../../../src/topology/facts.ts';
 import { containsSlot, slotSetOf } from '../../../../src/topology/slot.ts';
 import { drainText, isolationText } from '../../../../src/topology/setnodes-text.ts';
+import { NO_CLUSTER_POLICY, NO_GROUP_POLICY } from '../../../../src/topology/policy.ts';
 import type { Cluster, Node, NodeAddress, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
 import { NOW_SECONDS } from '../../topology/arbitrary.ts';
 import { Access } from './access.ts';
@@ -34,6 +35,9 @@ import { Records, checkCommit } from './records.ts';
 import { isToBeToldAgain } from './replication.ts';
 import type { World } from './world.ts';
 
+/** Nobody has said anything. */
+const POLICY: Policies = { group: NO_GROUP_POLICY, cluster: NO_CLUSTER_POLICY };
+
 export const INTERVAL_MS = 1000;
 export const MAX_PING_COUNT = 3;
 export const LAG_MAX = 8;
@@ -43,6 +47,9 @@ const SETTINGS: ControlSettings = {
   restartGraceMs: 800,
   lagMax: LAG_MAX,
   switchoverTimeoutMs: 2 * INTERVAL_MS,
+  coolDownMs: 0,
+  aliveSizeMin: 10,
+  failureRatioMax: 0.6,
 };
 
 /** The leader, whoever it is, is the first of three. */
@@ -220,7 +227,8 @@ export class Controller {
     const nowSeconds = NOW_SECONDS + Math.floor(nowMs / 1000);
     const { cluster, facts } = this.records;
     const known = { cluster, facts, memory: this.#memory };
-    return { ...known, settings: SETTINGS, nowMs, nowSeconds, term: this.term, panel: PANEL };
+    const wanted = { policy: POLICY, census: { nodes: 0, missed: 0 } };
+    return { ...known, ...wanted, settings: SETTINGS, nowMs, nowSeconds, term: this.term, panel: PANEL };
   }
 
   #observe(events: readonly ControlEvent[]): void {

@@ -1,0 +1,78 @@
+// What is written down for people of a decision, in the very transaction that carries it out.
+
+import type { CommitAction, CommitReason } from '../control/actions.ts';
+import { explain } from '../control/explain.ts';
+import { explanationBody } from '../control/explanation-body.ts';
+import type { Situation } from '../control/situation.ts';
+import type { EventDraft, EventKind } from '../topology/event.ts';
+
+/** The events of a commit that was decided from `situation`. What is only noted is no news. */
+export function eventsOf(action: CommitAction, situation: Situation): readonly EventDraft[] {
+  return action.reasons.flatMap((reason) => draftOf(reason, action, situation));
+}
+
+const KINDS = {
+  drainStarted: 'switchoverStarted',
+  drainUndone: 'switchoverUndone',
+  migrationStarted: 'migrationStarted',
+  migrationCleared: 'migrationCleared',
+  migrationFinished: 'migrationFinished',
+  migrationGivenUp: 'migrationGivenUp',
+  versionRaised: 'versionRaised',
+  copyCondemned: 'copyCondemned',
+  copyRemade: 'copyRemade',
+  promotionConfirmed: 'promotionConfirmed',
+  pushesHeld: 'pushesHeld',
+} as const satisfies Record<Exclude<CommitReason['kind'], 'failover' | 'noted'>, EventKind>;
+
+function draftOf(reason: CommitReason, action: CommitAction, situation: Situation): readonly EventDraft[] {
+  switch (reason.kind) {
+    case 'noted':
+      return [];
+    case 'failover':
+      return [failoverDraft(reason, action, situation)];
+    case 'drainStarted':
+    case 'drainUndone': {
+      const { kind, text, shardIndex, to: node } = reason;
+      const correlation = drainName(kind === 'drainStarted' ? action.next : situation.cluster, shardIndex);
+      return [{ kind: KINDS[kind], text, shardIndex, node, correlation }];
+    }
+    case 'migrationStarted':
+    case 'migrationCleared':
+    case 'migrationFinished':
+    case 'migrationGivenUp': {
+      const { kind, text, sourceIndex, targetIndex, slots } = reason;
+      const move = `slots ${slots} from shard ${sourceIndex} to shard ${targetIndex}`;
+      return [{ kind: KINDS[kind], text: `${move}: ${text}`, shardIndex: sourceIndex }];
+    }
+    case 'versionRaised':
+      return [{ kind: KINDS[reason.kind], text: reason.text }];
+    default:
+      return [
+        { kind: KINDS[reason.kind], text: reason.text, shardIndex: reason.shardIndex, node: reason.node },
+      ];
+  }
+}
+
+type FailoverReason = Extract<CommitReason, { readonly kind: 'failover' }>;
+
+function failoverDraft(reason: FailoverReason, { next }: CommitAction, situation: Situation): EventDraft {
+  const { shardIndex, to: node, isDrained, lost, text } = reason;
+  const shard = situation.cluster.shards[shardIndex];
+  const details = shard === undefined ? null : JSON.stringify(explanationBody(explain(situation, shard)));
+  return {
+    kind: isDrained ? 'switchover' : 'failover',
+    text,
+    shardIndex,
+    node,
+    lost,
+    details,
+    correlation: isDrained ? drainName(situation.cluster, shardIndex) : `failover-${next.version}`,
+  };
+}
+
+/** All steps of one switchover are called by the version with which it began. */
+function drainName({ shards }: Situation['cluster'], shardIndex: number): string {
+  const version = shards[shardIndex]?.drain?.version;
+  return version === undefined ? '' : `switchover-${version}`;
+}
