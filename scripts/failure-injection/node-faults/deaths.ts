@@ -68,13 +68,17 @@ export const nodeHang: NodeFault = {
     const missing =
       isLong && change === undefined ? [`${address} hung for ${hangMs} ms and was not replaced`] : [];
     return {
-      outcomes: [change === undefined ? 'kept its office after a short hang' : 'replaced'],
+      outcomes: [change === undefined ? keptOffice(isLong) : 'replaced'],
       complaints: [...missing, ...unwantedChanges(atMs, around, isLong ? only(shard) : undefined)],
       faults: [{ kind: 'hang', node: address, atMs, replacedAtMs: change?.atMs ?? null, backAtMs }],
       times: timeOf(FIRST_WRITE, await untilWritten(change?.to ?? null, atMs, around)),
     };
   },
 };
+
+function keptOffice(isLong: boolean): string {
+  return isLong ? 'NOT REPLACED' : 'kept its office after a short hang';
+}
 
 function only(shard: ShardSeen): (index: number) => number {
   return (index) => (index === shard.index ? 1 : 0);
