@@ -23,7 +23,7 @@ const SEEDS = 1_000_000;
 const width = Math.max(...SCENARIOS.map(({ name }) => name.length));
 const program = new Command('npm run failure-injection --')
   .description(
-    'Starts three controllers, injects faults while clients work at random members, heals the group, and checks every answer: linearizable, members equal, nothing crashed. Cleans up everything it started.',
+    'Starts three controllers, injects faults while clients work at random members, heals the group, and checks every answer: linearizable, members equal, nothing crashed; or starts Kvrocks nodes besides (KVROCKS_BIN=/path/to/kvrocks for real ones), injects faults into them, and looks for every acknowledged write. Cleans up everything it started.',
   )
   .addArgument(
     new Argument('<scenario>', 'what is done to them').choices(['all', ...SCENARIOS.map(({ name }) => name)]),

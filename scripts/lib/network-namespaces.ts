@@ -17,6 +17,9 @@ const THIN = 'thin';
 const NOBODY = '02:00:00:00:00:01';
 /** What gets through a thin way at once before its rate counts: a connection's first words, and a few full packets. */
 const THIN_BURST_KILOBYTES = 16;
+/** What may wait before a slow cable: the longest delay of a packet. */
+const SLOW_DELAY_MS = 500;
+const SLOW_BURST_BYTES = 3000;
 const LINK_UP_ATTEMPTS = 100;
 const LINK_UP_POLL_MS = 50;
 
@@ -147,6 +150,30 @@ export class NetworkNamespaces {
     await this.#filter(to, 'delete', 'table', 'ip', THIN);
   }
 
+  /**
+   * From now on no more than so much gets through to and from the seat at `host`; what has to wait longer than half a second is dropped.
+   * Why that cannot be had here; null when it can.
+   */
+  async slow(host: string, kilobytesPerSecond: number): Promise<string | null> {
+    const rate = ['rate', `${kilobytesPerSecond * 8}kbit`, 'burst', String(SLOW_BURST_BYTES)];
+    return this.#shape(host, 'add', 'root', 'tbf', ...rate, 'latency', `${SLOW_DELAY_MS}ms`);
+  }
+
+  /** Undoes `slow`. */
+  async hasten(host: string): Promise<void> {
+    await this.#shape(host, 'delete', 'root');
+  }
+
+  /** Nobody reaches the seat at `host` any more, this machine included, and it reaches nobody. */
+  async unplug(host: string): Promise<void> {
+    await command('ip', 'link', 'set', this.#namesOf(host).cable, 'down');
+  }
+
+  /** Undoes `unplug`. */
+  async plug(host: string): Promise<void> {
+    await command('ip', 'link', 'set', this.#namesOf(host).cable, 'up');
+  }
+
   /** Undoes every `drop`. */
   async heal(): Promise<void> {
     for (const host of this.#seats.keys())
@@ -169,6 +196,14 @@ export class NetworkNamespaces {
 
   async #filter(host: string, ...args: readonly string[]): Promise<void> {
     await command('ip', 'netns', 'exec', this.#namesOf(host).namespace, 'nft', ...args);
+  }
+
+  /** A queue at both ends of the cable. */
+  async #shape(host: string, verb: string, ...args: readonly string[]): Promise<string | null> {
+    const { namespace, cable } = this.#namesOf(host);
+    const here = await complaintOf('tc', 'qdisc', verb, 'dev', cable, ...args);
+    const there = await complaintOf('tc', '-n', namespace, 'qdisc', verb, 'dev', INTERFACE, ...args);
+    return here ?? there;
   }
 
   #namesOf(host: string): Names {

@@ -26,7 +26,7 @@ interface Waiting {
 export interface RespClientOptions {
   readonly host: string;
   readonly port: number;
-  /** How long one command may take, in ms. SETNODES may take over 10 s (facts section 3.6). */
+  /** How long one command, or making the connection, may take, in ms. SETNODES may take over 10 s (facts section 3.6). */
   readonly timeoutMs: number;
 }
 
@@ -54,9 +54,16 @@ export class RespClient {
         noDelay: true,
         lookup: lookupForTests,
       });
-      const refused = (cause: Error): void => reject(new KvrocksConnectionError(cause.message));
+      const refused = (cause: Error): void => {
+        clearTimeout(timer);
+        reject(new KvrocksConnectionError(cause.message));
+      };
+      const timer = setTimeout(() => {
+        socket.destroy(new Error(`no connection within ${options.timeoutMs} ms`));
+      }, options.timeoutMs);
       socket.once('error', refused);
       socket.once('connect', () => {
+        clearTimeout(timer);
         socket.off('error', refused);
         resolve(new RespClient(socket, options.timeoutMs));
       });

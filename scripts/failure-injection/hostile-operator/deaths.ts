@@ -167,7 +167,7 @@ export async function startAgain(address: string, isWiped: boolean, around: Surr
 }
 
 /** The node that is the shard's master instead of `address`, once there is one; the complaint when nobody becomes it. */
-async function successorOf(
+export async function successorOf(
   shard: number,
   address: string,
   { api, now, wait, note, signal }: Surroundings,

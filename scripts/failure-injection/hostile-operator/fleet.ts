@@ -1,7 +1,7 @@
 // The nodes of the cluster as processes: simulated, or real servers where KVROCKS_BIN names one.
 
 import { type KvrocksNode, startKvrocksNode } from '../../../test/support/kvrocks-node.ts';
-import { NetworkNamespaces } from '../../lib/network-namespaces.ts';
+import { NetworkNamespaces, type Seat } from '../../lib/network-namespaces.ts';
 
 /** All nodes that were ever started. */
 export class Fleet {
@@ -11,6 +11,11 @@ export class Fleet {
 
   private constructor(network: NetworkNamespaces | null) {
     this.#network = network;
+  }
+
+  /** Nodes in seats of the caller, which ends their network. */
+  static withoutNetwork(): Fleet {
+    return new Fleet(null);
   }
 
   static async open(): Promise<Fleet> {
@@ -29,8 +34,8 @@ export class Fleet {
   }
 
   /** A node on a new data directory; its address. */
-  async start(): Promise<string> {
-    const seat = await this.#network?.add();
+  async start(place?: Seat): Promise<string> {
+    const seat = place ?? (await this.#network?.add());
     const node = await startKvrocksNode(seat === undefined ? {} : { seat });
     this.#nodes.set(node.address, node);
     return node.address;

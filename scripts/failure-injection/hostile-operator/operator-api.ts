@@ -38,16 +38,23 @@ const CLUSTER_ANSWER = z.object({
   }),
 });
 
+const STATUS_ANSWER = z.object({
+  data: z.object({ status: z.object({ problems: z.array(z.object({ kind: z.string() })) }) }),
+});
+
 /** Requests go to any member; redirects are followed. */
 export class OperatorApi {
   readonly #http = new HttpClient(TIMEOUT_MS);
   readonly #urls: readonly string[];
   readonly #pause: (ms: number) => Promise<void>;
+  readonly #signal: AbortSignal;
   #turn = 0;
 
-  constructor(urls: readonly string[], pause: (ms: number) => Promise<void>) {
+  /** Nothing is asked again once `signal` has come. */
+  constructor(urls: readonly string[], pause: (ms: number) => Promise<void>, signal: AbortSignal) {
     this.#urls = urls;
     this.#pause = pause;
+    this.#signal = signal;
   }
 
   async createCluster(addresses: readonly string[], nodesPerShard: number): Promise<Told> {
@@ -65,6 +72,14 @@ export class OperatorApi {
   async cluster(): Promise<ClusterSeen | null> {
     const answer = await this.#send({ method: 'GET', path: `${BASE}/${CLUSTER}` });
     return answer.kind === 'answered' && answer.status === 200 ? parseCluster(answer.text) : null;
+  }
+
+  /** Kinds of what is wrong with the cluster, as its status tells; none when no controller tells. */
+  async problems(): Promise<readonly string[]> {
+    const answer = await this.#send({ method: 'GET', path: `${BASE}/${CLUSTER}/status` });
+    if (answer.kind !== 'answered' || answer.status !== 200) return [];
+    const parsed = STATUS_ANSWER.safeParse(JSON.parse(answer.text));
+    return parsed.success ? parsed.data.data.status.problems.map(({ kind }) => kind) : [];
   }
 
   /** `preferred` is the id of a replica; null leaves the choice to the controller. */
@@ -122,7 +137,7 @@ export class OperatorApi {
       const url = this.#urls[this.#turn % this.#urls.length] ?? '';
       const answer = await this.#http.send(url, call);
       const hadNoEffect = answer.kind === 'notSent' || (answer.kind === 'answered' && answer.status === 503);
-      if (!hadNoEffect || performance.now() > endMs) return answer;
+      if (!hadNoEffect || performance.now() > endMs || this.#signal.aborted) return answer;
       await this.#pause(RETRY_INTERVAL_MS);
     }
   }

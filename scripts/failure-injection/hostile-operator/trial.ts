@@ -12,23 +12,16 @@ import { Group } from '../group.ts';
 import { localPlaces } from '../places.ts';
 import type { Report, RunOptions } from '../scenario.ts';
 import { act } from './act.ts';
+import { Audit } from './audit.ts';
 import { describeAction } from './describe-action.ts';
-import { Copies } from './copies.ts';
 import type { ClusterSeen } from './fleet-seen.ts';
 import { Fleet } from './fleet.ts';
-import { Ledger, type Write } from './ledger.ts';
-import { SETTLE_DEADLINE_MS, type Settled, untilConverged, untilEqual } from './looks.ts';
+import { Ledger } from './ledger.ts';
+import { untilConverged } from './looks.ts';
 import { OperatorApi } from './operator-api.ts';
 import { type Action, type ActionKind, ACTION_KINDS, kindsNamed, nextAction } from './plan.ts';
 import type { Surroundings } from './surroundings.ts';
-import {
-  type ActionReport,
-  describeExcused,
-  type Excuse,
-  judge,
-  type ReplicaDifference,
-  type TimelineEntry,
-} from './verdicts.ts';
+import { type ActionReport, describeExcused, type Excuse, judge, type TimelineEntry } from './verdicts.ts';
 import { Writers } from './writers.ts';
 
 const NODE_COUNT = 6;
@@ -66,6 +59,7 @@ class Trial {
   readonly #api: OperatorApi;
   readonly #ledger = new Ledger();
   readonly #writers: Writers;
+  readonly #audit: Audit;
   readonly #startMs = performance.now();
   readonly #random: Random;
   readonly #timeline: TimelineEntry[] = [];
@@ -73,8 +67,6 @@ class Trial {
   readonly #spares = new Set<string>();
   /** Why the run ended before its time; null when it did not. */
   #impossible: string | null = null;
-  /** Keys in which each replica was last seen to differ from its master. */
-  #differing: ReadonlyMap<string, number> = new Map();
 
   constructor(
     options: RunOptions,
@@ -86,12 +78,18 @@ class Trial {
     this.#group = group;
     this.#fleet = fleet;
     this.#random = createSeededRandom(options.seed);
-    this.#api = new OperatorApi(group.urls, this.#wait);
+    this.#api = new OperatorApi(group.urls, this.#wait, options.signal);
     this.#writers = new Writers({
       addresses: () => this.#fleet.addresses,
       ledger: this.#ledger,
       random: createSeededRandom(options.seed + 1),
       now: this.#now,
+    });
+    this.#audit = new Audit({
+      api: this.#api,
+      writers: this.#writers,
+      ledger: this.#ledger,
+      signal: options.signal,
     });
   }
 
@@ -160,7 +158,12 @@ class Trial {
     this.#note(text);
     const excuses: Excuse[] = [];
     const trouble = await this.#act(action, excuses);
-    const found = await this.#settleAndAudit();
+    const found = await this.#audit.settle();
+    if (found.unsettled === null)
+      this.#note(
+        `settled: ${this.#ledger.acknowledgedCount} acknowledged, ${found.lost.length} lost, ` +
+          `${found.differing.length} replicas differ anew`,
+      );
     return {
       kind: action.kind,
       text,
@@ -190,33 +193,6 @@ class Trial {
     } catch (error) {
       return error instanceof Error ? error.message : String(error);
     }
-  }
-
-  /** Writers go on until the topology is quiet, and rest while all copies are read. */
-  async #settleAndAudit(): Promise<Pick<ActionReport, 'lost' | 'differing' | 'unsettled'>> {
-    let settled: Settled = await untilConverged(this.#api, this.#options.signal);
-    await this.#writers.pause();
-    if (settled.kind === 'settled') settled = await untilEqual(this.#api, this.#options.signal);
-    if (settled.kind === 'unsettled') {
-      const unsettled = `after ${SETTLE_DEADLINE_MS} ms ${settled.complaints.join('; ')}`;
-      return { lost: [], differing: [], unsettled };
-    }
-    const copies = await Copies.read(settled.cluster);
-    const lost: Write[] = [];
-    for (const key of this.#ledger.keys) lost.push(...this.#ledger.audit(key, copies.valueOf(key)));
-    const differing = this.#newDifferences(copies.differences());
-    this.#note(
-      `settled at version ${settled.cluster.version}: ${this.#ledger.acknowledgedCount} acknowledged, ${lost.length} lost, ` +
-        `${differing.length} replicas differ anew`,
-    );
-    return { lost, differing, unsettled: null };
-  }
-
-  /** A replica that differs goes on to differ: told once, and again when it is more. */
-  #newDifferences(differences: readonly ReplicaDifference[]): readonly ReplicaDifference[] {
-    const before = this.#differing;
-    this.#differing = new Map(differences.map(({ replica, keyCount }) => [replica, keyCount]));
-    return differences.filter(({ replica, keyCount }) => keyCount > (before.get(replica) ?? 0));
   }
 
   #conclude(): Report {

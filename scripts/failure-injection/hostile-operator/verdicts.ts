@@ -7,7 +7,7 @@ export const LOSS_WINDOW_MS = 1500;
 /** A master that was replaced while it was away takes writes again until it is told. */
 export const RETURN_WINDOW_MS = 1500;
 
-export type ExcuseKind = 'death' | 'hang' | 'wipe' | 'return';
+export type ExcuseKind = 'death' | 'hang' | 'wipe' | 'cut' | 'return';
 
 /** Why writes that a node acknowledged from `fromMs` to `toMs` may be lost. */
 export interface Excuse {
@@ -86,7 +86,7 @@ export function judge(run: {
 }): Judgement {
   const { actions, timeline } = run;
   const problems: string[] = [];
-  const excused = { death: 0, hang: 0, wipe: 0, return: 0 };
+  const excused = { death: 0, hang: 0, wipe: 0, cut: 0, return: 0 };
   let lostCount = 0;
   for (const action of actions) {
     const lost: Write[] = [];

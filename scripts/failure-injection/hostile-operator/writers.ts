@@ -6,7 +6,7 @@ import { type Random, randomBelow } from '../../../src/base/random.ts';
 import { SLOT_COUNT, slotOfKey } from '../../../test/kvrocks-simulator/slots.ts';
 import { KvrocksReplyError, RespClient } from '../../../test/support/resp-client.ts';
 import { oneOf } from '../choose.ts';
-import type { Ledger } from './ledger.ts';
+import type { Write } from './ledger.ts';
 
 /** Each has its own part of the slots, so that a dead shard stops its own writers only. */
 const WRITER_COUNT = 12;
@@ -21,7 +21,7 @@ const QUICK_HOPS = 2;
 export interface WritersOptions {
   /** Where a client begins that knows no owner: all nodes that ever were masters or replicas. */
   readonly addresses: () => readonly string[];
-  readonly ledger: Ledger;
+  readonly ledger: { readonly acknowledge: (write: Write) => void };
   readonly random: Random;
   /** Milliseconds since the beginning of the run. */
   readonly now: () => number;

@@ -6,6 +6,7 @@ import { fullDisk } from './full-disk.ts';
 import { hostileOperator } from './hostile-operator.ts';
 import { kill } from './kill.ts';
 import { namespaces } from './namespaces.ts';
+import { NODE_FAULTS } from './nodes.ts';
 import { pause } from './pause.ts';
 import { delays, oneWay, partitions } from './proxied.ts';
 import { rollingRestart } from './rolling-restart.ts';
@@ -20,5 +21,6 @@ export const SCENARIOS: readonly (Drama | Scenario)[] = [
   fullDisk,
   clockJumps,
   rollingRestart,
+  ...NODE_FAULTS,
   hostileOperator,
 ];
