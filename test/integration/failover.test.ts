@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 
 import { expectStatus, masterOf, replicasOf, type Scene } from '../support/scene.ts';
 import { useScenes, useTrio } from '../support/use-trio.ts';
-import { notYet, waitUntil } from '../support/wait-until.ts';
+import { notYet, waitFor, waitUntil } from '../support/wait-until.ts';
 
 const trio = useTrio();
 const scene = useScenes(trio);
@@ -67,8 +67,10 @@ describe('an automatic failover', () => {
       },
     ]);
     expect(events[0].details).toMatchObject({ verdict: 'due', next: { node: replica.id } });
-    const elections = (await stage.api.get('/api/v1/events?kind=leaderElected')).body.data.events;
-    expect(elections[0].text).toMatch(/^member \d leads from term \d+ on$/);
+    await waitFor('the election to be told', async () => {
+      const [latest] = (await stage.api.get('/api/v1/events?kind=leaderElected')).body.data.events;
+      return /^member \d leads from term \d+ on$/.test(latest?.text ?? '');
+    });
     leader.start();
     await trio().ready();
   });

@@ -97,6 +97,7 @@ describe.runIf(missing === null)('in a network that is cut', () => {
       { gate: 'replicas', verdict: 'wait' },
       { gate: 'time', verdict: 'not_reached' },
       { gate: 'candidate', verdict: 'not_reached' },
+      { gate: 'restraint', verdict: 'not_reached' },
     ]);
     const { status } = (await stage.api.get(stage.path('c', '/status'))).body.data;
     expect(status.problems.map(({ kind }: { readonly kind: string }) => kind)).toContain('masterUnconfirmed');
