@@ -216,7 +216,7 @@ class Trial {
     const { name, expected } = this.#fault;
     const { seed, durationMs } = this.#options;
     const problems = [...this.#problems, ...this.#group.crashes];
-    writeFileSync(join(this.#folder, 'lost.txt'), `${this.#lostWrites.join('\n')}\n`);
+    writeFileSync(join(this.#folder, 'lost.txt'), this.#lostWrites.map((text) => `${text}\n`).join(''));
     const line = verdictLine({
       name,
       expected,
