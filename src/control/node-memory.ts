@@ -25,6 +25,8 @@ export interface LinkSight {
   /** When the look began that first showed it living. */
   readonly sinceMs: number;
   readonly sequence: number | null;
+  /** When the look began after which its sequence last grew: it has got something from that master since. -Infinity when it never grew. */
+  readonly grewAfterMs: number;
 }
 
 /** The beginning of a time without a living link. */
@@ -383,13 +385,20 @@ function withLink(memory: NodeMemory, look: Look, settings: ControlSettings): No
   if (role === 'replica' && master !== null && isLivingLink(look.report, settings)) {
     const { linked } = memory;
     const isSame = memory.unlinked === null && linked?.master === master;
-    const sinceMs = isSame ? linked.sinceMs : look.startedAtMs;
-    return { ...memory, linked: { master, atMs: look.startedAtMs, sinceMs, sequence }, unlinked: null };
+    const atMs = look.startedAtMs;
+    const sinceMs = isSame ? linked.sinceMs : atMs;
+    const grewAfterMs = isSame ? grewAfter(linked, sequence) : -Infinity;
+    return { ...memory, linked: { master, atMs, sinceMs, sequence, grewAfterMs }, unlinked: null };
   }
   const { unlinked } = memory;
   if (unlinked !== null && (unlinked.report.master === master || isOfItsOwn(unlinked.report))) return memory;
   // Whom it follows may change while no link lives: the time without one begins anew then.
   return { ...memory, unlinked: { atMs: look.endedAtMs, report: look.report } };
+}
+
+function grewAfter(before: LinkSight, sequence: number | null): number {
+  const isGrown = before.sequence !== null && sequence !== null && sequence > before.sequence;
+  return isGrown ? before.atMs : before.grewAfterMs;
 }
 
 /** A master with a topology has a history of its own: until a living link is seen, it is no replica, whatever it was told since. */

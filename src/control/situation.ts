@@ -59,7 +59,7 @@ export function testimonyOf(parts: Circumstances, place: NodePlace, memory: Node
 
 /**
  * What the replicas of a missed master say of it. `last_io` counts whole seconds: a replica last heard from its master in the second before the
- * number it tells. Behind a master that only hangs, and behind dropped packets, its link says `up` for ever, and that number grows (facts section 8);
+ * number it tells; one that has more than at the look before has heard since that look, which is the better clock while there are writes. Behind a master that only hangs, and behind dropped packets, its link says `up` for ever, and that number grows (facts section 8);
  * refused attempts to link renew it, so it counts with a link that is up only.
  */
 function replicasWord(parts: Circumstances, { node, shard }: NodePlace, { sinceMs }: Absence): ReplicasWord {
@@ -82,7 +82,9 @@ function replicasWord(parts: Circumstances, { node, shard }: NodePlace, { sinceM
       continue;
     }
     if (report.link !== 'up' || report.syncInProgress || report.master !== node.address) continue;
-    const heardSinceMs = startedAtMs - ((report.lastIoSeconds ?? Infinity) + 1) * 1000;
+    const grewAfterMs = memory.linked?.master === node.address ? memory.linked.grewAfterMs : -Infinity;
+    const ioAfterMs = startedAtMs - ((report.lastIoSeconds ?? Infinity) + 1) * 1000;
+    const heardSinceMs = Math.max(ioAfterMs, grewAfterMs);
     if (heardSinceMs >= Math.max(sinceMs, nowMs - heardMsMax(settings))) return 'heard';
     if (word === 'none') word = 'linked';
   }

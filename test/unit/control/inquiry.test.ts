@@ -77,6 +77,32 @@ test('members that are answered by what this one misses, or can look where it ca
   }
 });
 
+test('a replica that goes on growing speaks for the life of its master in the shortest window; one that stands still does not', () => {
+  for (const isBusy of [true, false]) {
+    const scene = settled();
+    const master = scene.id(0, 0);
+    scene.settings = { ...scene.settings, pingIntervalMs: 500, maxPingCount: 3 };
+    scene.fail(master, 'unreachable');
+    for (let round = 1; round <= 8; round += 1) {
+      scene.nowMs += 500;
+      scene.probe(master);
+      if (isBusy) scene.set(scene.id(0, 1), { sequence: 100 + round });
+      for (const index of [1, 2]) scene.probe(scene.id(0, index));
+      scene.tell({
+        kind: 'inquired',
+        endedAtMs: scene.nowMs,
+        words: new Map([
+          [master, [{ observer: 2, kind: 'silent', why: 'silent', askedAtMs: scene.nowMs }]] as const,
+        ]),
+        isOver: true,
+      });
+    }
+    expect(lookAt(scene).views.get(master)).toMatchObject({ presence: isBusy ? 'linked' : 'silent' });
+    const commits = actionsOf(scene.decide(), 'commit');
+    expect(commits.length).toBe(isBusy ? 0 : 1);
+  }
+});
+
 test('a master that lives for others, or for its replica, is not replaced by hand without force: nobody here could tell it', () => {
   const elsewhere = settled();
   elsewhere.fail(elsewhere.id(0, 0), 'hang');
