@@ -22,11 +22,9 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
     edits: [
       {
         file: SUPERVISOR,
-        find: `    const result = await records.replaceCluster(from, next, { facts, term });
-    this.#isCommitting = false;`,
-        replace: `    this.#record = { ...from, cluster: next, facts };
-    const result = await records.replaceCluster(from, next, { facts, term });
-    this.#isCommitting = false;`,
+        find: 'const result = await records.replaceCluster(from, next, {',
+        replace: `this.#record = { ...from, cluster: next, facts };
+    const result = await records.replaceCluster(from, next, {`,
       },
     ],
   },
@@ -171,7 +169,7 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
     ],
   },
   'behind-is-forgotten': {
-    from: 3085,
+    from: 2340,
     bug: 'a new leader takes a replica that was written down as behind for one that keeps up, as soon as it sees its link',
     edits: [
       {
