@@ -184,17 +184,6 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
       },
     ],
   },
-  'replica-of-the-dead-not-cut-off': {
-    bug: 'a replica of an old master at whose address nobody listens is told its role without being cut off first',
-    edits: [
-      {
-        file: TARGET,
-        find: '  return source !== undefined && isDrained(source);',
-        replace: `  if (source !== undefined && isDrained(source)) return true;
-  return source?.condition === 'down' && source.memory.absence?.kind === 'refused';`,
-      },
-    ],
-  },
   'diverged-copy-follows': {
     bug: 'an old master that has writes of its own follows its successor as it is',
     edits: [
