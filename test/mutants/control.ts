@@ -188,8 +188,8 @@ export const CONTROL_MUTANTS: Readonly<Record<string, ControlMutant>> = {
     edits: [
       {
         file: STANDING,
-        find: `return following === null && !isUnwritten ? 'it was last seen without a living link' : null;`,
-        replace: 'return null;',
+        find: 'return following === null && !isUnwritten;',
+        replace: 'return following === null && isUnwritten && !isUnwritten;',
       },
       {
         file: STANDING,

@@ -22,11 +22,9 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
     edits: [
       {
         file: SUPERVISOR,
-        find: `    const result = await records.replaceCluster(from, next, { facts, term });
-    this.#isCommitting = false;`,
-        replace: `    this.#record = { ...from, cluster: next, facts };
-    const result = await records.replaceCluster(from, next, { facts, term });
-    this.#isCommitting = false;`,
+        find: 'const result = await records.replaceCluster(from, next, {',
+        replace: `this.#record = { ...from, cluster: next, facts };
+    const result = await records.replaceCluster(from, next, {`,
       },
     ],
   },
@@ -171,7 +169,7 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
     ],
   },
   'behind-is-forgotten': {
-    from: 3085,
+    from: 2340,
     bug: 'a new leader takes a replica that was written down as behind for one that keeps up, as soon as it sees its link',
     edits: [
       {
@@ -183,17 +181,6 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
         file: 'src/control/notes.ts',
         find: `return isUntold ? (facts.following ?? 'untold') : masterOf(master.shard).id;`,
         replace: `return isUntold && facts === null ? 'untold' : masterOf(master.shard).id;`,
-      },
-    ],
-  },
-  'replica-of-the-dead-not-cut-off': {
-    bug: 'a replica of an old master at whose address nobody listens is told its role without being cut off first',
-    edits: [
-      {
-        file: TARGET,
-        find: '  return source !== undefined && isDrained(source);',
-        replace: `  if (source !== undefined && isDrained(source)) return true;
-  return source?.condition === 'down' && source.memory.absence?.kind === 'refused';`,
       },
     ],
   },
