@@ -157,7 +157,11 @@ export class Supervisor {
     this.#manual = new ManualFailover({
       clock,
       lookNow,
-      current: () => ({ record: this.#record, situation: this.#situation() }),
+      // A master that answered since the last decision lives: whoever chooses by hand has to know that, too.
+      current: () => {
+        if (this.#events.length > 0) this.#takeIn();
+        return { record: this.#record, situation: this.#situation() };
+      },
       commit: (from, action) => this.#replace(from, action),
       forget: (id) => {
         this.#memory = forgetNode(this.#memory, id);
@@ -342,9 +346,7 @@ export class Supervisor {
     this.policiesChanged();
     this.#turnTimer?.cancel();
     this.#turnTimer = null;
-    const events = this.#events;
-    this.#events = [];
-    this.#memory = observe(this.#memory, { cluster: this.#record.cluster, settings: this.#settings }, events);
+    this.#takeIn();
     this.#count = this.#counted();
     // Without the lead or the record nothing is decided: whoever made this object is about to stop it.
     if (this.#isStopped || current === null || !this.#context.isCurrent(term)) return;
@@ -364,6 +366,13 @@ export class Supervisor {
     this.#context.onBetterPlaced(decision.betterPlaced);
     this.#noteConvergence();
     this.#manual.turned();
+  }
+
+  /** What has happened is remembered. */
+  #takeIn(): void {
+    const events = this.#events;
+    this.#events = [];
+    this.#memory = observe(this.#memory, { cluster: this.#record.cluster, settings: this.#settings }, events);
   }
 
   /**

@@ -169,8 +169,11 @@ export class Evidence {
     const answered = this.lastAnswered(master, leader, leadsSinceUs);
     if (answered === null) return null;
     const windowMs = (failureWindowMs(this.#settings) - pingIntervalMs) * 0.9;
-    const isSilent = this.#of(leader, master).at(-1)?.kind === 'silent';
-    const neededMs = isSilent ? windowMs : Math.min(windowMs, restartGraceMs);
+    // A look out of turn that nothing came back from counts for nothing: what was met before it is proof still.
+    const isProven = this.#of(leader, master).some(
+      ({ kind, startedUs }) => (kind === 'refused' || kind === 'stranger') && startedUs >= answered.endedUs,
+    );
+    const neededMs = isProven ? Math.min(windowMs, restartGraceMs) : windowMs;
     const missedMs = (nowUs - answered.startedUs) / 1000;
     return missedMs >= neededMs
       ? null

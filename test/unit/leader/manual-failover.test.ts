@@ -7,7 +7,7 @@ import { masterOf } from '../../../src/topology/cluster.ts';
 import { newNodeId } from '../../../src/topology/node.ts';
 import { createSeededRandom } from '../../../src/base/random.ts';
 import type { NodeId } from '../../../src/topology/types.ts';
-import { addressOf, nameOf, Scene } from './scene.ts';
+import { PING_INTERVAL_MS, Scene, addressOf, nameOf } from './scene.ts';
 
 type Answer = Result<NodeId, FailoverRefusal>;
 
@@ -100,6 +100,25 @@ describe('a failover by hand', () => {
     const { answer, tookMs } = await ask(scene, null);
     expect(answer).toEqual({ ok: true, value: replica });
     expect(tookMs).toBeLessThan(2000);
+    await scene.stop();
+  });
+
+  it('takes a master that was hung and answers in the last moment for living', async () => {
+    const scene = new Scene(1, 2);
+    await scene.settle();
+    const master = scene.model(0, 0);
+    const { probes } = master;
+    await scene.clock.until(() => master.probes > probes, 2 * PING_INTERVAL_MS);
+    // The look of the round after the next one begins 1,497 ms after the request.
+    await scene.clock.advance(2 * PING_INTERVAL_MS - 1497);
+    master.state = 'hung';
+    scene.clock.setTimer(1490, () => {
+      master.state = 'up';
+      master.sequence += 5;
+    });
+    const { answer } = await ask(scene, null);
+    expect(scene.events('failover.started').every(({ fields }) => fields['isDrained'] === true)).toBe(true);
+    expect(answer).toMatchObject({ error: { reason: expect.stringContaining('it lacks 5 of the numbers') } });
     await scene.stop();
   });
 
