@@ -62,8 +62,9 @@ export function testimonyOf(parts: Circumstances, place: NodePlace, memory: Node
  * number it tells; one that has more than at the look before has heard since that look, which is the better clock while there are writes. Behind a master that only hangs, and behind dropped packets, its link says `up` for ever, and that number grows (facts section 8);
  * refused attempts to link renew it, so it counts with a link that is up only.
  */
-function replicasWord(parts: Circumstances, { node, shard }: NodePlace, { sinceMs }: Absence): ReplicasWord {
+function replicasWord(parts: Circumstances, { node, shard }: NodePlace, absence: Absence): ReplicasWord {
   const { settings, nowMs } = parts;
+  const { sinceMs } = absence;
   if (node.role !== 'master') return 'none';
   let word: ReplicasWord = 'none';
   for (const { id } of replicasOf(shard)) {
@@ -82,7 +83,9 @@ function replicasWord(parts: Circumstances, { node, shard }: NodePlace, { sinceM
       continue;
     }
     if (report.link !== 'up' || report.syncInProgress || report.master !== node.address) continue;
-    const grewAfterMs = memory.linked?.master === node.address ? memory.linked.grewAfterMs : -Infinity;
+    // What arrives when nobody listens any more was sent before, and takes its time on a slow link.
+    const isGrowthOfNow = absence.kind !== 'refused' && memory.linked?.master === node.address;
+    const grewAfterMs = isGrowthOfNow ? memory.linked.grewAfterMs : -Infinity;
     const ioAfterMs = startedAtMs - ((report.lastIoSeconds ?? Infinity) + 1) * 1000;
     const heardSinceMs = Math.max(ioAfterMs, grewAfterMs);
     if (heardSinceMs >= Math.max(sinceMs, nowMs - heardMsMax(settings))) return 'heard';

@@ -77,12 +77,22 @@ test('members that are answered by what this one misses, or can look where it ca
   }
 });
 
-test('a replica that goes on growing speaks for the life of its master in the shortest window; one that stands still does not', () => {
-  for (const isBusy of [true, false]) {
+test.each([
+  ['speaks for its life in the shortest window', 'unreachable', true, 'linked'],
+  [
+    'speaks for nothing where nobody listens any more: that was on its way',
+    'connectionRefused',
+    true,
+    'silent',
+  ],
+  ['and one that stands still says nothing', 'unreachable', false, 'silent'],
+] as const)(
+  'a replica that goes on growing behind a master that is missed %s',
+  (_, failure, isBusy, presence) => {
     const scene = settled();
     const master = scene.id(0, 0);
     scene.settings = { ...scene.settings, pingIntervalMs: 500, maxPingCount: 3 };
-    scene.fail(master, 'unreachable');
+    scene.fail(master, failure);
     for (let round = 1; round <= 8; round += 1) {
       scene.nowMs += 500;
       scene.probe(master);
@@ -97,11 +107,11 @@ test('a replica that goes on growing speaks for the life of its master in the sh
         isOver: true,
       });
     }
-    expect(lookAt(scene).views.get(master)).toMatchObject({ presence: isBusy ? 'linked' : 'silent' });
+    expect(lookAt(scene).views.get(master)).toMatchObject({ presence });
     const commits = actionsOf(scene.decide(), 'commit');
-    expect(commits.length).toBe(isBusy ? 0 : 1);
-  }
-});
+    expect(commits.length).toBe(presence === 'linked' ? 0 : 1);
+  },
+);
 
 test('a master that lives for others, or for its replica, is not replaced by hand without force: nobody here could tell it', () => {
   const elsewhere = settled();
