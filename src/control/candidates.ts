@@ -261,7 +261,7 @@ function judgeReplica(
   const copy: Copy = { view, master: origin, sequence, floor: vacancy.open?.sequence ?? 0 };
   const standing = standingOf(situation, copy);
   if (standing.kind === 'refused') return standing;
-  const isUrgent = report.syncInProgress && hasAllKnown(copy);
+  const isUrgent = report.syncInProgress && hasAllKnown(situation, copy);
   return { kind: 'eligible', sequence, why: standing.why, isUrgent };
 }
 

@@ -44,27 +44,47 @@ export type Lag =
       readonly isAgeKnown: boolean;
     };
 
+/** What is known of the end of a master whose successor is looked for. */
+export interface MasterEnd {
+  /** When it ended at the latest, by the monotonic clock; -Infinity where it may have ended at any time since its last sight. */
+  readonly diedAtMs: number;
+  /** Between sights further apart than this, milliseconds, nobody knows when it got what the later one shows: all of that counts as old. */
+  readonly pauseMs: number;
+}
+
+const STILL_THERE: MasterEnd = { diedAtMs: -Infinity, pauseMs: Infinity };
+
 /**
- * Compares a replica's sequence with the positions its master was seen at, oldest first. `diedAtMs`: when the master is known to have ended at the
- * latest, if it has; what it had `LAG_MS_MAX` before that is measured, else before its last sight.
+ * Compares a replica's sequence with the positions its master was seen at, oldest first: what that had `LAG_MS_MAX` before its end is measured,
+ * or before its last sight.
  */
-export function lagBehind(positions: readonly Position[], sequence: number, diedAtMs = -Infinity): Lag {
+export function lagBehind(
+  positions: readonly Position[],
+  sequence: number,
+  { diedAtMs, pauseMs }: MasterEnd = STILL_THERE,
+): Lag {
   const last = positions.at(-1);
   if (last === undefined) return { kind: 'unknown' };
-  const old = positionAt(positions, Math.max(last.atMs, diedAtMs) - LAG_MS_MAX);
+  const old = positionAt(positions, Math.max(last.atMs, diedAtMs) - LAG_MS_MAX, pauseMs);
   const count = Math.max(0, last.sequence - sequence);
   return { kind: 'known', count, isOld: old > sequence, isAgeKnown: old !== -Infinity };
 }
 
-/** Sights further apart than this do not tell what came between them. */
-const CLOSE_MS = 1_000;
+/** Sights further apart than this, milliseconds, do not tell what came between them. */
+export const CLOSE_MS = 1_000;
 
-/** Where a node stood at a time: between two sights that are close, in proportion; else at the one before. -Infinity before the first. */
-function positionAt(positions: readonly Position[], atMs: number): number {
+/**
+ * Where a node stood at a time: between two sights that are close, in proportion; after a pause, at the one after it; else at the one before.
+ * -Infinity before the first.
+ */
+function positionAt(positions: readonly Position[], atMs: number, pauseMs: number): number {
   const index = positions.findLastIndex((position) => position.atMs <= atMs);
   const [before, after] = [positions[index], positions[index + 1]];
   if (before === undefined) return -Infinity;
-  if (after === undefined || after.atMs - before.atMs > CLOSE_MS) return before.sequence;
-  const part = (atMs - before.atMs) / (after.atMs - before.atMs);
+  if (after === undefined) return before.sequence;
+  const apartMs = after.atMs - before.atMs;
+  if (apartMs > pauseMs) return after.sequence;
+  if (apartMs > CLOSE_MS) return before.sequence;
+  const part = (atMs - before.atMs) / apartMs;
   return before.sequence + Math.floor((after.sequence - before.sequence) * part);
 }

@@ -2,7 +2,7 @@
 
 import type { NodeId } from '../topology/types.ts';
 import type { NodeReport } from './observation.ts';
-import { type Lag, type Position, lagBehind } from './link.ts';
+import { CLOSE_MS, type Lag, type Position, lagBehind } from './link.ts';
 import { LAG_MS_MAX, linkSilenceMsMax } from './settings.ts';
 import { silentSinceMs } from './sight.ts';
 import type { NodeView, Situation } from './situation.ts';
@@ -38,7 +38,7 @@ export interface Copy {
 
 export function standingOf(situation: Situation, copy: Copy): Standing {
   const { sequence, master } = copy;
-  const lag = lagOf(copy);
+  const lag = lagOf(situation, copy);
   if (sequence === 0 && !isShardEmpty(copy)) {
     return refused('its sequence is 0 and the shard is not known to be empty');
   }
@@ -87,11 +87,12 @@ function lastLifeMsOf(master: NodeView): number {
 }
 
 /** Against what was seen of the master by this leadership, and what is known of it otherwise. */
-function lagOf({ master, sequence, floor }: Copy): Lag {
+function lagOf({ settings }: Situation, { master, sequence, floor }: Copy): Lag {
   const { absence } = master.memory;
   // A process that is gone was there until then at the latest; one that is silent may have hung since its last sight.
   const diedAtMs = absence?.kind === 'refused' && master.loss === null ? absence.sinceMs : -Infinity;
-  const seen = lagBehind(soundPositions(master), sequence, diedAtMs);
+  const pauseMs = Math.max(CLOSE_MS, LINK_SIGHT_INTERVALS * settings.pingIntervalMs);
+  const seen = lagBehind(soundPositions(master), sequence, { diedAtMs, pauseMs });
   const known = Math.max(master.facts.sequence ?? 0, floor);
   if (seen.kind === 'unknown' && master.facts.sequence === null && floor === 0) return seen;
   // What this leadership wrote down it has also seen, with the time; what is beyond that is of before its time.
@@ -106,8 +107,8 @@ function lagOf({ master, sequence, floor }: Copy): Lag {
 }
 
 /** Whether it has reached every position at which its master was ever seen. */
-export function hasAllKnown(copy: Copy): boolean {
-  const lag = lagOf(copy);
+export function hasAllKnown(situation: Situation, copy: Copy): boolean {
+  const lag = lagOf(situation, copy);
   return lag.kind === 'known' && lag.count === 0;
 }
 

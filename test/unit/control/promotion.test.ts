@@ -130,6 +130,28 @@ test('KB2: of a process that is gone it counts what the master had 1.5 s before 
   }
 });
 
+test('KB3: what a master had at its first sight after a pause in the looks counts as old: nobody knows when it got it', () => {
+  for (const [pauseMs, isPromoted] of [
+    [2000, true],
+    [4000, false],
+  ] as const) {
+    const scene = settled();
+    scene.nowMs += pauseMs;
+    scene.set(scene.id(0, 0), { sequence: 150 });
+    scene.set(scene.id(0, 1), { sequence: 120 });
+    for (const id of [scene.id(0, 0), scene.id(0, 1)]) scene.probe(id);
+    expect(scene.problems(), 'what it lacks may be young: a replica that lives is not called behind').toEqual(
+      [],
+    );
+    die(scene);
+    if (isPromoted) promotes(scene, 1);
+    else
+      expect(refusal(scene)).toMatch(
+        /lacks 30 numbers, some of which the master had 1.5 s before it was missed/,
+      );
+  }
+});
+
 test('KB4: evidence has an age: a link that died behind a master that answers errors only does not count for ever', () => {
   const scene = settled();
   scene.fail(scene.id(0, 0), 'passwordRequired');
