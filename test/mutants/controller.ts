@@ -209,4 +209,36 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
       },
     ],
   },
+  'pause-not-compared': {
+    bug: 'a failover that was decided before a pause was acknowledged is committed after it',
+    edits: [
+      {
+        file: SUPERVISOR,
+        find: 'await this.#replace(this.#record, action, this.#policyStamp);',
+        replace: 'await this.#replace(this.#record, action, this.#policyStamp.slice(2));',
+      },
+    ],
+  },
+  'maintenance-forgotten': {
+    bug: 'a node in maintenance takes over like any other',
+    edits: [
+      {
+        file: 'src/control/candidates.ts',
+        find: 'if (wish !== null) return `it is in maintenance',
+        replace: 'if (wish !== null && nowSeconds < 0) return `it is in maintenance',
+      },
+    ],
+  },
+  'told-otherwise': {
+    bug: 'what people are told of a failover takes no notice of a pause',
+    edits: [
+      {
+        file: 'src/control/explain.ts',
+        find: '  const plan = planFailovers(situation);',
+        replace: `  const { group, cluster } = situation.policy;
+  const policy = { group: { ...group, automation: null }, cluster: { ...cluster, automation: null } };
+  const plan = planFailovers({ ...situation, policy });`,
+      },
+    ],
+  },
 };

@@ -52,6 +52,7 @@ export interface Proposal {
 /** A change of masters by the decision's own word. */
 export interface Failover {
   readonly shardIndex: number;
+  readonly to: string;
   readonly isDrained: boolean;
   readonly why: string;
 }
@@ -258,9 +259,10 @@ export class Controller {
   #tell(event: string, fields: Readonly<Record<string, unknown>>): void {
     this.#parts.trace.say(this.id, () => `${event} ${JSON.stringify(fields)}`);
     if (event !== 'failover.started') return;
-    const { shardIndex, isDrained, why } = fields;
+    const { shardIndex, to, isDrained, why } = fields;
     this.#failovers.push({
       shardIndex: Number(shardIndex),
+      to: String(to),
       isDrained: isDrained === true,
       why: String(why),
     });

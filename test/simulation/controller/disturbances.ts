@@ -93,6 +93,11 @@ export class Disturbances {
     this.#undo('mend', this.#durationMs(), () => this.#mend(cables));
   }
 
+  /** Something else that is undone after a while. */
+  undoLater(name: string, run: () => void): void {
+    this.#undo(name, this.#durationMs(), run);
+  }
+
   #mend(cables: readonly Cable[]): void {
     for (const { from, to } of cables) this.#parts.network.mend(from, to);
   }

@@ -3,20 +3,24 @@
 import { assert } from '../../../src/base/assert.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
 import { openPromotion } from '../../../src/topology/facts.ts';
+import { nodePolicy } from '../../../src/topology/policy.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
 import { setNodesText } from '../../../src/topology/setnodes-text.ts';
 import type { Cluster, NodeId, Shard } from '../../../src/topology/types.ts';
 import type { Violate } from '../ledger.ts';
 import type { Trace } from '../trace.ts';
 import type { Book, Manner } from './book.ts';
-import type { Failover, Proposal } from './controller.ts';
+import type { Controller, Failover, Proposal } from './controller.ts';
 import type { Evidence } from './evidence.ts';
 import type { Fleet } from './fleet.ts';
+import { CLUSTER, NAMESPACE } from './operator.ts';
+import type { Topologies } from './topologies.ts';
 
 export interface JudgeParts {
   readonly fleet: Fleet;
   readonly evidence: Evidence;
   readonly book: Book;
+  readonly topologies: () => Topologies;
   readonly trace: Trace;
   readonly violate: Violate;
   readonly nowUs: () => number;
@@ -27,12 +31,21 @@ export interface JudgeParts {
 interface Announced {
   readonly shardIndex: number;
   readonly manner: Manner;
+  /** Nobody has asked for it. */
+  readonly isAutomatic: boolean;
+  /** Its shard had no promotion that was not seen to take effect. */
+  readonly isSettled: boolean;
 }
+
+/** What is announced for now has to happen within this time, which is longer than a commit may take and than pauses between attempts. */
+const DUE_MS_MAX = 15_000;
 
 export class Judge {
   readonly #parts: JudgeParts;
   /** How masters are to be replaced, by the topology that does it. */
   readonly #announced = new Map<string, readonly Announced[]>();
+  /** Since when a leader announces a change of masters without proposing it, virtual microseconds. */
+  readonly #dueSinceUs = new Map<string, number>();
   failovers = 0;
   switchovers = 0;
 
@@ -46,12 +59,41 @@ export class Judge {
     if (announced.length > 0) this.#announced.set(nameOf(proposal.next), announced);
   }
 
-  #announce({ by, record }: Proposal, { shardIndex, isDrained, why }: Failover): Announced {
+  /** Looked at now and then: what a leader announces for now it does soon. A frozen one can do nothing. */
+  listen(leader: Controller | null): void {
+    const cluster = leader?.registry.getCluster(NAMESPACE, CLUSTER)?.cluster;
+    const isAwake = leader !== null && !leader.process.paused;
+    const due = new Set<string>();
+    for (const [index, shard] of (isAwake ? (cluster?.shards ?? []) : []).entries()) {
+      const next = leader?.terms.explain({ namespace: NAMESPACE, cluster: CLUSTER }, index)?.next ?? null;
+      if (next !== null) due.add(`${leader?.id}/${leader?.leadsSinceUs}/${shard.id}/${next.node}`);
+    }
+    const { nowUs, violate } = this.#parts;
+    for (const name of this.#dueSinceUs.keys()) if (!due.has(name)) this.#dueSinceUs.delete(name);
+    for (const name of due) {
+      const sinceUs = this.#dueSinceUs.get(name) ?? nowUs();
+      this.#dueSinceUs.set(name, sinceUs);
+      if (nowUs() - sinceUs > DUE_MS_MAX * 1000)
+        violate('explained', `${name} is announced since ${sinceUs / 1000} ms and does not happen`);
+    }
+  }
+
+  #announce({ by, record }: Proposal, { shardIndex, to, isDrained, why }: Failover): Announced {
     const { evidence, fleet, violate, nowUs } = this.#parts;
     const shard = record.cluster.shards[shardIndex];
     assert(shard !== undefined, 'a failover is of a shard');
     const { address } = masterOf(shard);
-    const isByItself = by.byHand === 0 && !isDrained && openPromotion(record.facts, shard.id) === null;
+    const isAutomatic = by.byHand === 0 && !isDrained;
+    const isSettled = openPromotion(record.facts, shard.id) === null;
+    const isByItself = isAutomatic && isSettled;
+    const said = isAutomatic
+      ? by.terms.explain({ namespace: NAMESPACE, cluster: CLUSTER }, shardIndex)
+      : null;
+    if (said !== null && said.next?.node !== to)
+      violate(
+        'explained',
+        `${to} takes over in shard ${shardIndex}, but what is told is "${said.verdict}: ${said.why}"`,
+      );
     const against = isByItself
       ? evidence.against({
           leader: by.id,
@@ -65,7 +107,12 @@ export class Judge {
       violate('evidence', `${fleet.at(address).name} is replaced (${why}), but ${against}`);
     const look = evidence.lastAnswered(address, by.id, by.leadsSinceUs);
     const judgedMs = evidence.lastJudgedMs(address, by.id, by.leadsSinceUs);
-    return { shardIndex, manner: { isDrained, isForced: by.byForce > 0, look, judgedMs } };
+    return {
+      shardIndex,
+      isAutomatic,
+      isSettled,
+      manner: { isDrained, isForced: by.byForce > 0, look, judgedMs },
+    };
   }
 
   /** A version was committed; `before` is null for the first. */
@@ -82,11 +129,32 @@ export class Judge {
       const announced = this.#announced.get(nameOf(after.cluster)) ?? [];
       const found = announced.find((each) => each.shardIndex === shardIndex);
       assert(found !== undefined, 'a master is only replaced by a leader that tells so');
+      if (!book.forced.has(shard.id))
+        this.#checkWishes(found, { from: masterOf(shard).id, to: masterOf(next).id });
       if (found.manner.isDrained) this.switchovers += 1;
       else this.failovers += 1;
       book.changed(before, after, { shard, next, manner: found.manner });
       onChange(shard, masterOf(next).id);
     }
+  }
+
+  /** What people want was compared when it was committed: nothing happens by itself against it, but for data that is lost by force only here. */
+  #checkWishes(
+    { isAutomatic, isSettled, shardIndex }: Announced,
+    { from, to }: { readonly from: NodeId; readonly to: NodeId },
+  ): void {
+    const { topologies, violate } = this.#parts;
+    const { policy } = topologies();
+    const against: string[] = [];
+    if (isAutomatic && policy.automation !== null) against.push(`failover is ${policy.automation.failover}`);
+    if (isAutomatic && isSettled && nodePolicy(policy, from).maintenance !== null)
+      against.push('its master is in maintenance');
+    if (isAutomatic && nodePolicy(policy, to).maintenance !== null)
+      against.push('its successor is in maintenance');
+    if (isAutomatic && nodePolicy(policy, to).failoverPriority === 0)
+      against.push('its successor has the priority 0');
+    if (against.length > 0)
+      violate('wishes', `the master of shard ${shardIndex} is replaced, but ${against.join(' and ')}`);
   }
 }
 

@@ -39,6 +39,9 @@ export const FLEET_FAULTS = [
   'forcedFailover',
   'addReplica',
   'removeReplica',
+  'automation',
+  'maintenance',
+  'priority',
   'ambush',
 ] as const;
 

@@ -39,6 +39,7 @@ export class FleetNemesis {
   /** Undoes everything and disturbs no more. */
   heal(): void {
     this.#disturbances.heal();
+    this.#parts.operator.takeBack();
   }
 
   #later(): void {
@@ -104,6 +105,12 @@ export class FleetNemesis {
         return operator.addReplica();
       case 'removeReplica':
         return operator.removeReplica();
+      case 'automation':
+        return this.#wish(() => operator.setAutomation());
+      case 'maintenance':
+        return this.#wish(() => operator.setMaintenance(node));
+      case 'priority':
+        return operator.setPriority(node);
       case 'ambush':
         return;
     }
@@ -144,6 +151,11 @@ export class FleetNemesis {
       return this.#disturbances.some(this.#disturbances.numbers());
     const peers = place.master === node ? place.replicas : [place.master];
     return this.#disturbances.some(peers.map(({ number }) => number));
+  }
+
+  /** What people want holds things back, and is taken back when these have been held back for long enough. */
+  #wish(say: () => () => void): void {
+    this.#disturbances.undoLater('wish is over', say());
   }
 
   /** Replicas that hear of changes and do not apply them. */

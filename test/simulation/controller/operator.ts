@@ -3,21 +3,32 @@
 import type { Random } from '../../../src/base/random.ts';
 import { Secret } from '../../../src/base/secret.ts';
 import { addNode, removeNode } from '../../../src/topology/change-nodes.ts';
-import { replicasOf } from '../../../src/topology/cluster.ts';
+import { allNodes, replicasOf } from '../../../src/topology/cluster.ts';
 import { createCluster } from '../../../src/topology/create-cluster.ts';
 import { openPromotion, UNSEEN_NODE, factsFor, withNodeFacts } from '../../../src/topology/facts.ts';
 import { newNodeId } from '../../../src/topology/node.ts';
+import {
+  type ClusterPolicy,
+  type Maintenance,
+  NO_CLUSTER_POLICY,
+  type NodePolicy,
+  nodePolicy,
+  withNodePolicy,
+} from '../../../src/topology/policy.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
-import type { Cluster } from '../../../src/topology/types.ts';
+import type { Cluster, NodeAddress } from '../../../src/topology/types.ts';
 import { name, valueOf } from '../../unit/topology/arbitrary.ts';
 import { chance, childRandom, pick } from '../prng.ts';
 import type { Trace } from '../trace.ts';
 import type { Controller } from './controller.ts';
-import type { Fleet } from './fleet.ts';
+import type { Fleet, FleetNode } from './fleet.ts';
 import type { Knobs } from './knobs.ts';
 
 export const NAMESPACE = name('ns');
 export const CLUSTER = name('c');
+
+/** The wall clocks of members differ, so no wish ends by one. */
+const LASTING: Maintenance = { untilSeconds: null, reason: '', setAtSeconds: 1 };
 
 /** Nodes one run may have. */
 const NODES_MAX = 10;
@@ -119,6 +130,57 @@ export class Operator {
       if (openPromotion(facts, shard.id)?.from === id) return null;
       const next = removeNode(cluster, index, id);
       return next.ok ? { next: next.value } : null;
+    });
+  }
+
+  /** Automatic failover is held back; returns the way to let it go on. */
+  setAutomation(): () => void {
+    const failover = pick(this.#random, ['paused', 'dry-run'] as const);
+    this.#wish(`wants ${failover}`, (policy) => ({
+      ...policy,
+      automation: { failover, ignoresMassFailure: false, ...LASTING },
+    }));
+    return () => this.#wish('wants failovers', (policy) => ({ ...policy, automation: null }));
+  }
+
+  /** Somebody works on the node; returns the way to have it back. Masters stay in office: handing over is what `failOver` asks for. */
+  setMaintenance({ model, address }: FleetNode): () => void {
+    const set = (what: string, maintenance: Maintenance | null): void =>
+      this.#wishOf(address, what, { maintenance });
+    set(`works on ${model.name}`, LASTING);
+    return () => set(`is done with ${model.name}`, null);
+  }
+
+  setPriority({ model, address }: FleetNode): void {
+    const failoverPriority = pick(this.#random, [0, 50, 100, 200]);
+    this.#wishOf(address, `gives ${model.name} the priority ${failoverPriority}`, { failoverPriority });
+  }
+
+  /** Nothing is held back any more. */
+  takeBack(): void {
+    this.#wish('wants nothing', () => NO_CLUSTER_POLICY);
+  }
+
+  #wishOf(address: NodeAddress, what: string, wish: Partial<NodePolicy>): void {
+    const cluster = this.#parts.leader()?.registry.getCluster(NAMESPACE, CLUSTER)?.cluster;
+    const place =
+      cluster === undefined ? undefined : allNodes(cluster).find(({ node }) => node.address === address);
+    if (place === undefined) return;
+    const { id } = place.node;
+    this.#wish(what, (policy) => withNodePolicy(policy, id, { ...nodePolicy(policy, id), ...wish }));
+  }
+
+  #wish(what: string, change: (policy: ClusterPolicy) => ClusterPolicy): void {
+    const { leader: leading, trace } = this.#parts;
+    const leader = leading();
+    if (leader === null) return;
+    trace.say(0, () => `operator ${what}`);
+    leader.process.deliver(() => {
+      const event = { kind: 'clusterWished', text: what } as const;
+      const place = { namespace: NAMESPACE, cluster: CLUSTER };
+      void leader.registry.policies.changeCluster(place, change, event).then((answer) => {
+        trace.say(leader.id, () => `${what}: ${JSON.stringify(answer)}`);
+      });
     });
   }
 

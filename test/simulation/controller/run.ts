@@ -25,6 +25,7 @@ import { Topologies } from './topologies.ts';
 
 /** More events than any sound run has: a livelock. */
 const EVENTS_MAX = 2_000_000;
+const LISTEN_MS = 200;
 const FOUNDING_MS = 60_000;
 /** Before anything goes wrong, and after everything was healed, with clients that write. */
 const QUIET_MS = 2000;
@@ -111,6 +112,7 @@ class Run {
       fleet,
       evidence: this.#evidence,
       book: this.#book,
+      topologies: () => topologies,
       trace,
       violate,
       nowUs,
@@ -181,6 +183,7 @@ class Run {
     );
     this.#group.boot();
     this.#fleet.start();
+    this.#listen();
     await this.#expect('no cluster', FOUNDING_MS, () => {
       if (this.#topologies.latest !== null) return true;
       if (this.#group.leader?.level === FEATURE_LEVEL) this.#operator.found();
@@ -193,6 +196,14 @@ class Run {
     this.#nemesis.start();
     await this.#pass(group.faultyMs);
     if (this.#violation === null) await this.#recover();
+  }
+
+  /** What is announced is compared with what happens. */
+  #listen(): void {
+    this.#time.after(LISTEN_MS * 1000, 'listen', 0, () => {
+      this.#judge.listen(this.#group.leader);
+      this.#listen();
+    });
   }
 
   async #recover(): Promise<void> {

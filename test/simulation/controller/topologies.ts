@@ -5,6 +5,7 @@ import type { TopologyPush } from '../../../src/control/node-commands.ts';
 import type { Entry } from '../../../src/raft/core/types.ts';
 import type { DurableCopy } from '../../../src/store/durable-copy.ts';
 import { allNodes, masterOf } from '../../../src/topology/cluster.ts';
+import type { ClusterPolicy } from '../../../src/topology/policy.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
 import { containsSlot } from '../../../src/topology/slot.ts';
 import type { Cluster, NodeAddress, Shard, Slot } from '../../../src/topology/types.ts';
@@ -64,6 +65,12 @@ export class Topologies {
   /** The committed cluster; null before there is one. */
   get latest(): ClusterRecord | null {
     return this.#latest;
+  }
+
+  /** What people want of the cluster, as committed. */
+  get policy(): ClusterPolicy {
+    const { namespace, cluster } = present(this.#latest, 'a cluster that people can want something of');
+    return this.#registry.policies.ofCluster({ namespace, cluster: cluster.name });
   }
 
   /** Every committed entry, once and in order. */
