@@ -32,14 +32,15 @@ import type { WordMemory } from '../control/node-memory.ts';
 import type { NodeError } from '../control/observation.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { Problem } from '../control/problems.ts';
-import type { ControlSettings } from '../control/settings.ts';
+import { type ControlSettings, renewalMsMax } from '../control/settings.ts';
 import type { Census, Circumstances, Policies } from '../control/sight.ts';
 import { lookAt, type Situation } from '../control/situation.ts';
-import { allNodes, findNode } from '../topology/cluster.ts';
+import { allNodes, findNode, masterOf } from '../topology/cluster.ts';
 import { nodePolicy, wishAt } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
 import { eventsOf } from './events.ts';
+import { LeaseKeeper, type LeasedMaster } from './lease-keeper.ts';
 import { LookPacer } from './look-pacer.ts';
 import { type HandRequest, ManualFailover } from './manual-failover.ts';
 import { NodeWatch } from './node-watch.ts';
@@ -50,6 +51,8 @@ import type { Reach } from './vantage.ts';
 
 export interface SupervisorContext {
   readonly term: number;
+  /** When this leadership began, monotonic milliseconds. */
+  readonly leadSinceMs: number;
   readonly isCurrent: (term: number) => boolean;
   readonly records: ClusterRecords;
   readonly client: NodeClient;
@@ -110,6 +113,7 @@ export class Supervisor {
   readonly #expectant: LookPacer;
   readonly #urgent: LookPacer;
   readonly #manual: ManualFailover;
+  readonly #leases: LeaseKeeper;
   /** Pushes, steps of outrunning, commits and migrations that have not ended. */
   readonly #acts = new Set<Promise<void>>();
   /** When a connection of a node was last found ended, and looked into. */
@@ -127,7 +131,8 @@ export class Supervisor {
   /** Masters whose look comes before the next decision, and since when. */
   #awaited = new Set<NodeId>();
   #awaitedSinceMs = -Infinity;
-  #isCommitting = false;
+  /** Commits under way: of decisions, and of what is asked for by hand. */
+  #commits = 0;
   #turnTimer: Timer | null = null;
   #wakeTimer: Timer | null = null;
   #isStopped = false;
@@ -169,12 +174,28 @@ export class Supervisor {
       canDrain: () => this.#context.records.storesDrains,
       switchoverTimeoutMs: settings.switchoverTimeoutMs,
     });
+    this.#leases = new LeaseKeeper({
+      clock,
+      client,
+      settings,
+      masters: () => this.#leasedMasters(),
+      confirm: () => this.#confirm(this.#record.cluster.version),
+      letGo: (master) => this.#letLeaseGo(master),
+      onAnswer: ({ id, endpoint }, answer, wasLetGo) => {
+        this.#reporter.leased({ id, address: endpoint.address }, answer);
+        // An attempt that was given up before anything could leave ends none that was let go.
+        if (answer.kind === 'unsent' && !wasLetGo) return;
+        const endedAtMs = clock.monotonicMs();
+        this.#happened({ kind: 'leaseAnswered', node: id, address: endpoint.address, endedAtMs, answer });
+      },
+    });
   }
 
   /** Begins with a look at every node. Call once. */
   start(): void {
     this.#watch.follow(nodesOf(this.#record.cluster));
     this.#watch.start();
+    this.#leases.start();
     this.#turnSoon();
   }
 
@@ -201,7 +222,7 @@ export class Supervisor {
     const isHigher = record.cluster.version > this.#record.cluster.version;
     this.#record = record;
     if (isClusterSame) return;
-    if (isHigher && !this.#isCommitting) this.#lookFirst();
+    if (isHigher && this.#commits === 0) this.#lookFirst();
     this.#memory = forgetOthers(this.#memory, record.cluster);
     for (const id of this.#lostAtMs.keys())
       if (findNode(record.cluster, id) === null) this.#lostAtMs.delete(id);
@@ -323,7 +344,7 @@ export class Supervisor {
     this.#urgent.stop();
     this.#watch.follow([]);
     this.#manual.stop();
-    await Promise.all([this.#watch.stop(), this.#manual.ended(), ...this.#acts]);
+    await Promise.all([this.#watch.stop(), this.#leases.stop(), this.#manual.ended(), ...this.#acts]);
   }
 
   #happened(event: ControlEvent): void {
@@ -396,6 +417,8 @@ export class Supervisor {
     if (![...views.values()].every((view) => view.need.kind === 'nothing')) return;
     this.#convergedVersion = version;
     this.#reporter.converged(version, views.size);
+    // A new master has no lease until its first renewal.
+    this.#leases.start();
   }
 
   #wakeAt(wakeAtMs: number): void {
@@ -470,10 +493,49 @@ export class Supervisor {
     });
   }
 
+  /** Who may take writes, by the committed topology. */
+  #leasedMasters(): readonly LeasedMaster[] {
+    const { cluster } = this.#record;
+    return cluster.shards.map((shard) => {
+      const { id, address } = masterOf(shard);
+      const hold = this.#memory.nodes.get(id)?.lease.hold ?? 'unknown';
+      return { id, endpoint: this.#endpoint(id, address), version: cluster.version, hold };
+    });
+  }
+
+  /**
+   * Decided and remembered in one go: from here on the lease counts as being renewed, and a silent master waits for the end of that. While a change
+   * of masters is being committed nothing is renewed, since that was decided from leases that are over.
+   */
+  #letLeaseGo({ id, endpoint, version }: LeasedMaster): boolean {
+    const { term, isCurrent } = this.#context;
+    const isInOffice = this.#record.cluster.version === version;
+    if (this.#isStopped || !isCurrent(term) || this.#commits > 0 || !isInOffice) return false;
+    this.#happened({ kind: 'leaseLetGo', node: id, address: endpoint.address });
+    return true;
+  }
+
+  /** Where leases are on, an old master whose lease is over refuses the writes that outrun it, too. It serves no slot. */
+  async #openForWrites({ node, address }: OutrunAction): Promise<void> {
+    const { client, clock } = this.#context;
+    const { leaseMs } = this.#settings;
+    if (leaseMs === 0) return;
+    const { version } = this.#record.cluster;
+    const limitMs = renewalMsMax(this.#settings);
+    const untilMs = clock.monotonicMs() + limitMs;
+    const isStillWanted = (): boolean => !this.#isStopped && clock.monotonicMs() < untilMs;
+    await client.renewLease(
+      this.#endpoint(node, address),
+      { id: node, version, leaseMs, isStillWanted },
+      limitMs,
+    );
+  }
+
   /** Writes to the node, whatever it has become: a leader that hung and goes on must not do that to one that was made master meanwhile. */
   async #outrun(action: OutrunAction): Promise<void> {
     const { client, clock } = this.#context;
     const confirmed = await this.#confirm(this.#record.cluster.version);
+    if (confirmed.ok) await this.#openForWrites(action);
     const endpoint = this.#endpoint(action.node, action.address);
     const result = confirmed.ok ? await client.outrun(endpoint, action.count, OUTRUN_DEADLINE_MS) : confirmed;
     this.#happened({ kind: 'outran', node: action.node, endedAtMs: clock.monotonicMs(), result });
@@ -545,10 +607,10 @@ export class Supervisor {
     if (this.#isStopped || !isCurrent(term)) return err({ kind: 'notLeader' });
     this.#reporter.committing(action);
     const { next, facts } = action;
-    this.#isCommitting = true;
+    this.#commits += 1;
     const events: Told = { actor: 'controller', drafts: eventsOf(action, this.#situation()) };
     const result = await records.replaceCluster(from, next, { facts, term, underPolicies, events });
-    this.#isCommitting = false;
+    this.#commits -= 1;
     this.#reporter.committed(action, result);
     const current = records.getCluster(from.namespace, from.cluster.name);
     if (current !== null) this.recordChanged(current);
@@ -565,7 +627,7 @@ export class Supervisor {
   }
 
   #circumstances(): Circumstances {
-    const { clock, term, witnesses, census } = this.#context;
+    const { clock, term, leadSinceMs, witnesses, census } = this.#context;
     return {
       cluster: this.#record.cluster,
       facts: this.#record.facts,
@@ -574,6 +636,7 @@ export class Supervisor {
       nowMs: clock.monotonicMs(),
       nowSeconds: Math.floor(clock.wallMs() / 1000),
       term,
+      leadSinceMs,
       panel: witnesses.panel(),
       policy: this.#policy,
       census: census(),

@@ -79,6 +79,7 @@ export function knobsOf(seed: number): Knobs {
       coolDownMs: pick(random, [0, 5000]),
       aliveSizeMin: 4,
       failureRatioMax: pick(random, [0.6, 1]),
+      leaseMs: 0,
     },
     shards: pick(random, [1, 2, 2, 3]),
     nodes: pick(random, [2, 3, 3]),

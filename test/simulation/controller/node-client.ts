@@ -1,6 +1,7 @@
 // The way of one process to the nodes: commands as parcels, connections that end with the node's process, deadlines by the process's own clock.
 
 import { type Result, err, ok } from '../../../src/base/result.ts';
+import type { LeaseAnswer } from '../../../src/control/lease-memory.ts';
 import type { NodeEndpoint, TopologyPush } from '../../../src/control/node-commands.ts';
 import type { NodeError, NodeErrorKind, ProbeResult } from '../../../src/control/observation.ts';
 import type { NodeClient } from '../../../src/leader/ports.ts';
@@ -63,6 +64,10 @@ export class SimulatedNodeClient implements NodeClient {
     const node = fleet.at(address);
     if (!this.#isClosed) onPush(node, push);
     return this.#command(node, deadlineMs, () => fleet.setNodes(node, push));
+  }
+
+  renewLease(): Promise<LeaseAnswer> {
+    return Promise.resolve({ kind: 'none', why: 'knows no leases', isLasting: true });
   }
 
   migrate(): Promise<Result<void, NodeError>> {
