@@ -82,7 +82,7 @@ it('nothing is renewed without a majority, nor by what a majority has confirmed 
   const master = scene.model(0, 0);
   const { records, clock } = scene;
   const count = master.renewals.length;
-  const { linearize } = records;
+  const linearize = records.linearize.bind(records);
   records.linearize = () => Promise.resolve({ ok: false, error: { kind: 'notLeader' } });
   await clock.advance(3 * PACE_MS);
   expect(master.renewals).toHaveLength(count);
@@ -126,13 +126,13 @@ it('nothing is renewed while a change of masters is being committed', async () =
   const { records, clock } = scene;
   const master = scene.model(0, 0);
   let isOpen = false;
-  const { replaceCluster } = records;
+  const replaceCluster = records.replaceCluster.bind(records);
   records.replaceCluster = (...change) =>
     new Promise((resolve) => {
       isOpen = true;
       clock.setTimer(2 * PACE_MS, () => {
         isOpen = false;
-        resolve(replaceCluster.apply(records, change));
+        resolve(replaceCluster(...change));
       });
     });
   master.state = 'hung';
@@ -148,10 +148,10 @@ it('a server without leases is asked once a minute, and again when it may be ano
   const scene = await leased({ mode: null });
   const master = scene.model(0, 0);
   let asked = 0;
-  const { renewLease } = scene.fleet;
+  const renewLease = scene.fleet.renewLease.bind(scene.fleet);
   scene.fleet.renewLease = (endpoint, ...rest) => {
     if (endpoint.address === master.address) asked += 1;
-    return renewLease.call(scene.fleet, endpoint, ...rest);
+    return renewLease(endpoint, ...rest);
   };
   await scene.clock.advance(5 * PACE_MS);
   expect(asked).toBe(0);
