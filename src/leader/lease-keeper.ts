@@ -3,18 +3,19 @@
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Result } from '../base/result.ts';
 import type { LeaseAnswer, LeaseMemory } from '../control/lease-memory.ts';
-import type { NodeEndpoint } from '../control/node-commands.ts';
+import type { ControlMemory } from '../control/memory.ts';
 import { type ControlSettings, leasePaceMs, renewalMsMax } from '../control/settings.ts';
-import type { ClusterVersion, NodeId } from '../topology/types.ts';
+import { masterOf } from '../topology/cluster.ts';
+import type { Cluster, ClusterVersion, Node, NodeId } from '../topology/types.ts';
 import type { NodeClient } from './ports.ts';
 
 /** Milliseconds before a server without leases is asked again, unless it may be another process since. */
 const NONE_PAUSE_MS = 60_000;
 
-/** A master in office, by the committed topology. */
+/** A master in office, and what is remembered of its lease. */
 export interface LeasedMaster {
-  readonly id: NodeId;
-  readonly endpoint: NodeEndpoint;
+  readonly node: Node;
+  /** Of the topology that gives it its office. */
   readonly version: ClusterVersion;
   readonly hold: LeaseMemory['hold'];
 }
@@ -28,8 +29,16 @@ export interface LeaseKeeperPorts {
   readonly confirm: () => Promise<Result<void, unknown>>;
   /** Asked right before a renewal leaves: whether the master is in office still, and nobody is about to replace it. True is remembered as a renewal under way. */
   readonly letGo: (master: LeasedMaster) => boolean;
-  /** The end of an attempt. `wasLetGo`: a renewal may have left. */
-  readonly onAnswer: (master: LeasedMaster, answer: LeaseAnswer, wasLetGo: boolean) => void;
+  /** The end of an attempt, of which nothing was sent unless it was let go. */
+  readonly onAnswer: (master: LeasedMaster, answer: LeaseAnswer) => void;
+}
+
+/** Who may take writes, by the committed topology. */
+export function leasedMasters(cluster: Cluster, { nodes }: ControlMemory): readonly LeasedMaster[] {
+  return cluster.shards.map((shard) => {
+    const node = masterOf(shard);
+    return { node, version: cluster.version, hold: nodes.get(node.id)?.lease.hold ?? 'unknown' };
+  });
 }
 
 /**
@@ -60,6 +69,23 @@ export class LeaseKeeper {
     void round.then(() => this.#underWay.delete(round));
   }
 
+  /**
+   * Where leases are on, an old master whose lease is over refuses the writes that outrun it, too. It serves no slot; the lead was confirmed for
+   * just that. Not remembered: it is nobody's master.
+   */
+  async open(node: Node, version: ClusterVersion): Promise<void> {
+    const { settings, clock, client } = this.#ports;
+    if (settings.leaseMs === 0 || this.#isStopped) return;
+    const limitMs = renewalMsMax(settings);
+    const untilMs = clock.monotonicMs() + limitMs;
+    const isStillWanted = (): boolean => !this.#isStopped && clock.monotonicMs() < untilMs;
+    await client.renewLease(
+      node,
+      { id: node.id, version, leaseMs: settings.leaseMs, isStillWanted },
+      limitMs,
+    );
+  }
+
   /** Nothing is sent after this. Resolves when what is under way has ended; closing the client ends it at once. */
   async stop(): Promise<void> {
     this.#isStopped = true;
@@ -78,7 +104,7 @@ export class LeaseKeeper {
     await Promise.all(due.map((master) => this.#renew(master, untilMs)));
   }
 
-  #isDue({ id, hold }: LeasedMaster): boolean {
+  #isDue({ node: { id }, hold }: LeasedMaster): boolean {
     if (this.#busy.has(id)) return false;
     return hold !== 'none' || this.#ports.clock.monotonicMs() >= (this.#restUntilMs.get(id) ?? -Infinity);
   }
@@ -87,20 +113,15 @@ export class LeaseKeeper {
     const { client, clock, letGo, onAnswer, settings } = this.#ports;
     const leftMs = untilMs - clock.monotonicMs();
     if (leftMs <= 0) return;
-    let wasLetGo = false;
-    const { id, version, endpoint } = master;
-    this.#busy.add(id);
-    const isStillWanted = (): boolean => {
-      const isWanted = !this.#isStopped && clock.monotonicMs() < untilMs && letGo(master);
-      wasLetGo ||= isWanted;
-      return isWanted;
-    };
-    const renewal = { id, version, leaseMs: settings.leaseMs, isStillWanted };
-    const answer = await client.renewLease(endpoint, renewal, leftMs);
-    this.#busy.delete(id);
+    const { node, version } = master;
+    const isStillWanted = (): boolean => !this.#isStopped && clock.monotonicMs() < untilMs && letGo(master);
+    const renewal = { id: node.id, version, leaseMs: settings.leaseMs, isStillWanted };
+    this.#busy.add(node.id);
+    const answer = await client.renewLease(node, renewal, leftMs);
+    this.#busy.delete(node.id);
     if (answer.kind === 'none' && answer.isLasting)
-      this.#restUntilMs.set(id, clock.monotonicMs() + NONE_PAUSE_MS);
-    else this.#restUntilMs.delete(id);
-    onAnswer(master, answer, wasLetGo);
+      this.#restUntilMs.set(node.id, clock.monotonicMs() + NONE_PAUSE_MS);
+    else this.#restUntilMs.delete(node.id);
+    onAnswer(master, answer);
   }
 }

@@ -152,15 +152,18 @@ export class Reporter {
   }
 
   /** Whether a master has a lease now; silence is told elsewhere. */
-  leased({ id, address }: { readonly id: NodeId; readonly address: NodeAddress }, answer: LeaseAnswer): void {
-    const fields = { node: id, addr: address };
+  leased(
+    { node, address }: { readonly node: NodeId; readonly address: NodeAddress },
+    answer: LeaseAnswer,
+  ): void {
+    const fields = { node, addr: address };
     if (answer.kind === 'refused') {
-      if (this.#leases.isNews(id, answer.why))
+      if (this.#leases.isNews(node, answer.why))
         this.#logger.warn('lease.refused', { ...fields, why: answer.why });
     } else if (answer.kind === 'none' || (answer.kind === 'renewed' && answer.mode !== 'block-write')) {
       const why = answer.kind === 'none' ? answer.why : 'does not refuse writes without one';
-      if (this.#leases.isNews(id, why)) this.#logger.info('lease.none', { ...fields, why: `it ${why}` });
-    } else if (answer.kind === 'renewed' && this.#leases.isNews(id, 'held')) {
+      if (this.#leases.isNews(node, why)) this.#logger.info('lease.none', { ...fields, why: `it ${why}` });
+    } else if (answer.kind === 'renewed' && this.#leases.isNews(node, 'held')) {
       this.#logger.info('lease.held', fields);
     }
   }

@@ -32,15 +32,15 @@ import type { WordMemory } from '../control/node-memory.ts';
 import type { NodeError } from '../control/observation.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { Problem } from '../control/problems.ts';
-import { type ControlSettings, renewalMsMax } from '../control/settings.ts';
+import type { ControlSettings } from '../control/settings.ts';
 import type { Census, Circumstances, Policies } from '../control/sight.ts';
 import { lookAt, type Situation } from '../control/situation.ts';
-import { allNodes, findNode, masterOf } from '../topology/cluster.ts';
+import { allNodes, findNode } from '../topology/cluster.ts';
 import { nodePolicy, wishAt } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
 import { eventsOf } from './events.ts';
-import { LeaseKeeper, type LeasedMaster } from './lease-keeper.ts';
+import { LeaseKeeper, type LeasedMaster, leasedMasters } from './lease-keeper.ts';
 import { LookPacer } from './look-pacer.ts';
 import { type HandRequest, ManualFailover } from './manual-failover.ts';
 import { NodeWatch } from './node-watch.ts';
@@ -131,6 +131,7 @@ export class Supervisor {
   /** Masters whose look comes before the next decision, and since when. */
   #awaited = new Set<NodeId>();
   #awaitedSinceMs = -Infinity;
+  #areLeasesKept = false;
   /** Commits under way: of decisions, and of what is asked for by hand. */
   #commits = 0;
   #turnTimer: Timer | null = null;
@@ -178,15 +179,12 @@ export class Supervisor {
       clock,
       client,
       settings,
-      masters: () => this.#leasedMasters(),
+      masters: () => leasedMasters(this.#record.cluster, this.#memory),
       confirm: () => this.#confirm(this.#record.cluster.version),
       letGo: (master) => this.#letLeaseGo(master),
-      onAnswer: ({ id, endpoint }, answer, wasLetGo) => {
-        this.#reporter.leased({ id, address: endpoint.address }, answer);
-        // An attempt that was given up before anything could leave ends none that was let go.
-        if (answer.kind === 'unsent' && !wasLetGo) return;
-        const endedAtMs = clock.monotonicMs();
-        this.#happened({ kind: 'leaseAnswered', node: id, address: endpoint.address, endedAtMs, answer });
+      onAnswer: ({ node: { id: node, address } }, answer) => {
+        this.#reporter.leased({ node, address }, answer);
+        this.#happened({ kind: 'leaseAnswered', node, address, endedAtMs: clock.monotonicMs(), answer });
       },
     });
   }
@@ -195,7 +193,6 @@ export class Supervisor {
   start(): void {
     this.#watch.follow(nodesOf(this.#record.cluster));
     this.#watch.start();
-    this.#leases.start();
     this.#turnSoon();
   }
 
@@ -385,8 +382,16 @@ export class Supervisor {
     this.#expectant.follow(decision.expectant);
     this.#urgent.follow(decision.urgent);
     this.#context.onBetterPlaced(decision.betterPlaced);
+    this.#keepLeases();
     this.#noteConvergence();
     this.#manual.turned();
+  }
+
+  /** From the first decision on: it makes room in the memory for every node. */
+  #keepLeases(): void {
+    if (this.#areLeasesKept) return;
+    this.#areLeasesKept = true;
+    this.#leases.start();
   }
 
   /** What has happened is remembered. */
@@ -493,49 +498,24 @@ export class Supervisor {
     });
   }
 
-  /** Who may take writes, by the committed topology. */
-  #leasedMasters(): readonly LeasedMaster[] {
-    const { cluster } = this.#record;
-    return cluster.shards.map((shard) => {
-      const { id, address } = masterOf(shard);
-      const hold = this.#memory.nodes.get(id)?.lease.hold ?? 'unknown';
-      return { id, endpoint: this.#endpoint(id, address), version: cluster.version, hold };
-    });
-  }
-
   /**
    * Decided and remembered in one go: from here on the lease counts as being renewed, and a silent master waits for the end of that. While a change
    * of masters is being committed nothing is renewed, since that was decided from leases that are over.
    */
-  #letLeaseGo({ id, endpoint, version }: LeasedMaster): boolean {
+  #letLeaseGo({ node, version }: LeasedMaster): boolean {
     const { term, isCurrent } = this.#context;
     const isInOffice = this.#record.cluster.version === version;
     if (this.#isStopped || !isCurrent(term) || this.#commits > 0 || !isInOffice) return false;
-    this.#happened({ kind: 'leaseLetGo', node: id, address: endpoint.address });
+    this.#happened({ kind: 'leaseLetGo', node: node.id, address: node.address });
     return true;
-  }
-
-  /** Where leases are on, an old master whose lease is over refuses the writes that outrun it, too. It serves no slot. */
-  async #openForWrites({ node, address }: OutrunAction): Promise<void> {
-    const { client, clock } = this.#context;
-    const { leaseMs } = this.#settings;
-    if (leaseMs === 0) return;
-    const { version } = this.#record.cluster;
-    const limitMs = renewalMsMax(this.#settings);
-    const untilMs = clock.monotonicMs() + limitMs;
-    const isStillWanted = (): boolean => !this.#isStopped && clock.monotonicMs() < untilMs;
-    await client.renewLease(
-      this.#endpoint(node, address),
-      { id: node, version, leaseMs, isStillWanted },
-      limitMs,
-    );
   }
 
   /** Writes to the node, whatever it has become: a leader that hung and goes on must not do that to one that was made master meanwhile. */
   async #outrun(action: OutrunAction): Promise<void> {
     const { client, clock } = this.#context;
     const confirmed = await this.#confirm(this.#record.cluster.version);
-    if (confirmed.ok) await this.#openForWrites(action);
+    const place = findNode(this.#record.cluster, action.node);
+    if (confirmed.ok && place !== null) await this.#leases.open(place.node, this.#record.cluster.version);
     const endpoint = this.#endpoint(action.node, action.address);
     const result = confirmed.ok ? await client.outrun(endpoint, action.count, OUTRUN_DEADLINE_MS) : confirmed;
     this.#happened({ kind: 'outran', node: action.node, endedAtMs: clock.monotonicMs(), result });
