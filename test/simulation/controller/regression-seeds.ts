@@ -15,4 +15,9 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     seed: 4019,
     found: 'the same',
   },
+  {
+    seed: 1_000_350,
+    found:
+      'somebody asked for another master while that died and was replaced: the new one was replaced without being drained',
+  },
 ];
