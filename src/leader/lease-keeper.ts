@@ -58,12 +58,17 @@ export class LeaseKeeper {
     this.#ports = ports;
   }
 
-  /** Renews now, and a third of the lease after the last time for ever; not where leases are off. */
+  /** To be called after every decision: the first one has made room in the memory for every node, and renewing begins with it. */
   start(): void {
+    if (this.#timer === null) this.renew();
+  }
+
+  /** Renews now, and a third of the lease after the last time for ever; not where leases are off. */
+  renew(): void {
     const { settings, clock } = this.#ports;
     if (settings.leaseMs === 0 || this.#isStopped) return;
     this.#timer?.cancel();
-    this.#timer = clock.setTimer(leasePaceMs(settings), () => this.start());
+    this.#timer = clock.setTimer(leasePaceMs(settings), () => this.renew());
     const round = this.#renewAll();
     this.#underWay.add(round);
     void round.then(() => this.#underWay.delete(round));
@@ -101,7 +106,7 @@ export class LeaseKeeper {
     if (!confirmed.ok || this.#isStopped) return;
     // What was confirmed is the version of now.
     const due = masters().filter((master) => this.#isDue(master));
-    await Promise.all(due.map((master) => this.#renew(master, untilMs)));
+    await Promise.all(due.map((master) => this.#renewOne(master, untilMs)));
   }
 
   #isDue({ node: { id }, hold }: LeasedMaster): boolean {
@@ -109,7 +114,7 @@ export class LeaseKeeper {
     return hold !== 'none' || this.#ports.clock.monotonicMs() >= (this.#restUntilMs.get(id) ?? -Infinity);
   }
 
-  async #renew(master: LeasedMaster, untilMs: number): Promise<void> {
+  async #renewOne(master: LeasedMaster, untilMs: number): Promise<void> {
     const { client, clock, letGo, onAnswer, settings } = this.#ports;
     const leftMs = untilMs - clock.monotonicMs();
     if (leftMs <= 0) return;

@@ -131,7 +131,6 @@ export class Supervisor {
   /** Masters whose look comes before the next decision, and since when. */
   #awaited = new Set<NodeId>();
   #awaitedSinceMs = -Infinity;
-  #areLeasesKept = false;
   /** Commits under way: of decisions, and of what is asked for by hand. */
   #commits = 0;
   #turnTimer: Timer | null = null;
@@ -382,16 +381,9 @@ export class Supervisor {
     this.#expectant.follow(decision.expectant);
     this.#urgent.follow(decision.urgent);
     this.#context.onBetterPlaced(decision.betterPlaced);
-    this.#keepLeases();
+    this.#leases.start();
     this.#noteConvergence();
     this.#manual.turned();
-  }
-
-  /** From the first decision on: it makes room in the memory for every node. */
-  #keepLeases(): void {
-    if (this.#areLeasesKept) return;
-    this.#areLeasesKept = true;
-    this.#leases.start();
   }
 
   /** What has happened is remembered. */
@@ -423,7 +415,7 @@ export class Supervisor {
     this.#convergedVersion = version;
     this.#reporter.converged(version, views.size);
     // A new master has no lease until its first renewal.
-    this.#leases.start();
+    this.#leases.renew();
   }
 
   #wakeAt(wakeAtMs: number): void {
