@@ -75,20 +75,18 @@ export class LeaseKeeper {
   }
 
   /**
-   * Where leases are on, an old master whose lease is over refuses the writes that outrun it, too. It serves no slot; the lead was confirmed for
-   * just that. Not remembered: it is nobody's master.
+   * Where leases are on, an old master whose lease is over refuses the writes that outrun it, too. It serves no slot. Not remembered: it is nobody's
+   * master. Whatever is written afterwards has to be confirmed anew: this takes its time.
    */
   async open(node: Node, version: ClusterVersion): Promise<void> {
-    const { settings, clock, client } = this.#ports;
-    if (settings.leaseMs === 0 || this.#isStopped) return;
-    const limitMs = renewalMsMax(settings);
-    const untilMs = clock.monotonicMs() + limitMs;
+    const { settings, clock, client, confirm } = this.#ports;
+    if (settings.leaseMs === 0) return;
+    const untilMs = clock.monotonicMs() + renewalMsMax(settings);
+    const confirmed = await confirm();
+    const leftMs = untilMs - clock.monotonicMs();
+    if (!confirmed.ok || this.#isStopped || leftMs <= 0) return;
     const isStillWanted = (): boolean => !this.#isStopped && clock.monotonicMs() < untilMs;
-    await client.renewLease(
-      node,
-      { id: node.id, version, leaseMs: settings.leaseMs, isStillWanted },
-      limitMs,
-    );
+    await client.renewLease(node, { id: node.id, version, leaseMs: settings.leaseMs, isStillWanted }, leftMs);
   }
 
   /** Nothing is sent after this. Resolves when what is under way has ended; closing the client ends it at once. */

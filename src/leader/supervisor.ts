@@ -505,9 +505,10 @@ export class Supervisor {
   /** Writes to the node, whatever it has become: a leader that hung and goes on must not do that to one that was made master meanwhile. */
   async #outrun(action: OutrunAction): Promise<void> {
     const { client, clock } = this.#context;
-    const confirmed = await this.#confirm(this.#record.cluster.version);
+    const { version } = this.#record.cluster;
     const place = findNode(this.#record.cluster, action.node);
-    if (confirmed.ok && place !== null) await this.#leases.open(place.node, this.#record.cluster.version);
+    if (place !== null) await this.#leases.open(place.node, version);
+    const confirmed = await this.#confirm(version);
     const endpoint = this.#endpoint(action.node, action.address);
     const result = confirmed.ok ? await client.outrun(endpoint, action.count, OUTRUN_DEADLINE_MS) : confirmed;
     this.#happened({ kind: 'outran', node: action.node, endedAtMs: clock.monotonicMs(), result });
