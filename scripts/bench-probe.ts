@@ -254,6 +254,7 @@ async function measure(options: {
       coolDownMs: 0,
       aliveSizeMin: 10,
       failureRatioMax: 0.6,
+      leaseMs: 0,
     },
   );
   leadership.start();

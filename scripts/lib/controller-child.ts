@@ -47,6 +47,7 @@ export interface MemberConfig {
     readonly maxPingCount: number;
     readonly coolDownSeconds?: number;
     readonly aliveSizeMin?: number;
+    readonly leaseMs?: number;
   };
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error';
 }
@@ -82,6 +83,7 @@ export function writeMemberConfig(file: string, config: MemberConfig): void {
                 ? {}
                 : { cooldown_seconds: failover.coolDownSeconds }),
               ...(failover.aliveSizeMin === undefined ? {} : { min_alive_size: failover.aliveSizeMin }),
+              ...(failover.leaseMs === undefined ? {} : { master_lease_ms: failover.leaseMs }),
             },
           },
         }),

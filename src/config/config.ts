@@ -38,6 +38,8 @@ export interface Config {
     readonly coolDownMs: number;
     readonly aliveSizeMin: number;
     readonly failureRatioMax: number;
+    /** 0: masters get no leases. */
+    readonly leaseMs: number;
   };
   readonly logLevel: RawConfig['log']['level'];
   /** Settings of the file that are accepted and mean nothing here, by path. */
@@ -58,7 +60,7 @@ export function checkConfig(raw: RawConfig): Result<Omit<Config, 'withoutEffect'
   if (!advertise.ok) return advertise;
   const peers = readPeers(raw.raft.peers);
   if (!peers.ok) return peers;
-  const problem = checkRaft(raw.raft, peers.value, advertise.value);
+  const problem = checkRaft(raw.raft, peers.value, advertise.value) ?? checkLease(raw);
   if (problem !== null) return err(problem);
   return ok({
     listen,
@@ -82,6 +84,7 @@ export function checkConfig(raw: RawConfig): Result<Omit<Config, 'withoutEffect'
       coolDownMs: Math.round(raw.controller.failover.cooldown_seconds * 1000),
       aliveSizeMin: raw.controller.failover.min_alive_size,
       failureRatioMax: raw.controller.failover.max_failure_ratio,
+      leaseMs: raw.controller.failover.master_lease_ms,
     },
     logLevel: raw.log.level,
   });
@@ -130,6 +133,22 @@ function checkRaft(
     };
   }
   return null;
+}
+
+/** Milliseconds; a lease that is shorter runs out whenever a controller or a node is busy for a moment. */
+const LEASE_MS_MIN = 1000;
+
+/** Election timeouts from the death of a leader to the first renewal by the next one, with one election that fails. */
+const LEASE_ELECTIONS_MIN = 4;
+
+function checkLease({ controller, raft }: RawConfig): Contradiction | null {
+  const { master_lease_ms: leaseMs } = controller.failover;
+  const leastMs = Math.max(LEASE_MS_MIN, LEASE_ELECTIONS_MIN * raft.election_timeout_ms);
+  if (leaseMs === 0 || leaseMs >= leastMs) return null;
+  return {
+    path: 'controller.failover.master_lease_ms',
+    message: `must be 0 (off) or at least ${leastMs} (${LEASE_MS_MIN}, and ${LEASE_ELECTIONS_MIN} x raft.election_timeout_ms): else masters stop taking writes at every change of leaders`,
+  };
 }
 
 /** The founding members are told by position, so that all of them write the same list. */

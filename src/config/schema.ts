@@ -77,6 +77,9 @@ const failover = z.strictObject({
   max_failure_ratio: z.number().min(0).max(1).default(0.6).meta({
     note: 'no master is replaced for being away while more than this part of them is missed at once; 1 = never',
   }),
+  master_lease_ms: z.int().min(0).max(60_000).default(0).meta({
+    note: 'lease of masters that know CLUSTERX HEARTBEAT: renewed three times within it, waited out before a silent one is replaced; 0 = off',
+  }),
   gc_interval_seconds: ignored,
 });
 

@@ -36,6 +36,7 @@ export const SETTINGS = {
   'controller.failover.cooldown_seconds': { parse: asNumber },
   'controller.failover.min_alive_size': { parse: asNumber },
   'controller.failover.max_failure_ratio': { parse: asNumber },
+  'controller.failover.master_lease_ms': { parse: asNumber },
   'log.level': { parse: asText },
 } as const satisfies Record<string, { readonly parse: TextParser }>;
 

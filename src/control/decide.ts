@@ -87,6 +87,7 @@ export function decide(input: ControlInput): Decision {
   const inquiry = planInquiry(situation);
   const requests = draft === undefined ? migration.requests : [];
   const wakeAtMs = Math.min(
+    failover.wakeAtMs,
     pushes.wakeAtMs,
     inquiry.wakeAtMs,
     drain.wakeAtMs,

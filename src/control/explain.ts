@@ -4,6 +4,7 @@ import type { NodeAddress, NodeId, Shard } from '../topology/types.ts';
 import { type Judged, judgedReplicas, waitedFor } from './candidates.ts';
 import { type Testimony, isMajority, isProcessGone, leftMs, validWords } from './evidence.ts';
 import { planFailovers, whyReplaced } from './failover.ts';
+import { exposureText, leaseWait } from './lease.ts';
 import { lagBehind, linkFault } from './link.ts';
 import { restraintOf } from './restraint.ts';
 import type { ControlSettings } from './settings.ts';
@@ -11,7 +12,7 @@ import { isAway } from './sight.ts';
 import { type NodeView, type Situation, masterView, silenceText, testimonyOf } from './situation.ts';
 
 /** In their order; behind one that does not pass the others are not reached. */
-export type GateName = 'missed' | 'confirmed' | 'replicas' | 'time' | 'candidate' | 'restraint';
+export type GateName = 'missed' | 'confirmed' | 'replicas' | 'time' | 'lease' | 'candidate' | 'restraint';
 
 export interface Gate {
   readonly gate: GateName;
@@ -96,13 +97,23 @@ interface Case {
 function gatesOf(situation: Situation, found: Case): readonly Gate[] {
   const gates: Gate[] = [];
   let isOpen = true;
-  for (const judge of [missedGate, confirmedGate, replicasGate, timeGate, candidateGate, restraintGate]) {
+  for (const judge of GATES) {
     const gate = judge(situation, found);
     gates.push(isOpen ? gate : { gate: gate.gate, verdict: 'notReached', evidence: '', leftMs: null });
     if (gate.verdict !== 'pass') isOpen = false;
   }
   return gates;
 }
+
+const GATES = [
+  missedGate,
+  confirmedGate,
+  replicasGate,
+  timeGate,
+  leaseGate,
+  candidateGate,
+  restraintGate,
+] as const;
 
 function passed(gate: GateName, evidence: string): Gate {
   return { gate, verdict: 'pass', evidence, leftMs: null };
@@ -158,6 +169,14 @@ function timeGate(situation: Situation, { master, testimony }: Case): Gate {
     ? `its process is gone: it has ${settings.restartGraceMs / 1000} s to be back`
     : `silence counts after ${settings.maxPingCount} probes, ${settings.pingIntervalMs / 1000} s apart`;
   return { gate: 'time', verdict: 'wait', evidence, leftMs: left === Infinity ? null : Math.max(0, left) };
+}
+
+/** With its lease a silent master takes the writes of whom still reaches it. */
+function leaseGate(situation: Situation, { master }: Case): Gate {
+  const wait = isAway(master) ? leaseWait(situation, master) : null;
+  if (wait === null) return passed('lease', exposureText(situation, master, !isAway(master)));
+  const left = wait.untilMs - situation.nowMs;
+  return { gate: 'lease', verdict: 'wait', evidence: wait.why, leftMs: left === Infinity ? null : left };
 }
 
 function candidateGate(_: Situation, { candidates }: Case): Gate {

@@ -20,6 +20,7 @@ import { heldNodes, maySourceOf } from './convergence.ts';
 import { type Draft, lackOf, replaceMaster } from './failover.ts';
 import { type HandOver, lostHandOver, unrecordedHandOvers } from './hand-over.ts';
 import { linkFault } from './link.ts';
+import { exposureText, leaseWait } from './lease.ts';
 import { isEmptied } from './migration-status.ts';
 import { isAway, isFresh } from './sight.ts';
 import { type NodeView, type Situation, masterView, nodeName, viewOf } from './situation.ts';
@@ -92,6 +93,8 @@ function obstacleOf(situation: Situation, master: NodeView, choice: HandChoice):
   if (place?.migration.stage.kind === 'started' && !isAway(master)) {
     return 'slots of this shard are being moved; wait for the end or give the move up: POST .../migrate/cancel';
   }
+  const leased = leaseObstacle(situation, master, askedAtMs);
+  if (leased !== null) return leased;
   if (isForced) return null;
   if (master.shard.drain !== null) {
     return 'another planned change of masters of this shard is under way; it takes seconds at most: please retry';
@@ -116,6 +119,22 @@ function obstacleOf(situation: Situation, master: NodeView, choice: HandChoice):
   return isUntellable
     ? `the master ${nodeName(master)} refuses the password recorded for it; record the right one (PATCH .../nodes/{id}), or ask with "force": true`
     : null;
+}
+
+/** Also by force: in seconds the lease of a master that does not answer is over, and nothing that it takes until then has to be lost. */
+function leaseObstacle(situation: Situation, master: NodeView, askedAtMs: number): string | null {
+  if (hasAnswered(master, askedAtMs)) return null;
+  const wait = leaseWait(situation, master);
+  if (wait === null) return null;
+  const leftMs = wait.untilMs - situation.nowMs;
+  const left = leftMs === Infinity ? 'a moment' : `${Math.ceil(leftMs / 1000)} s`;
+  return `the master ${nodeName(master)} does not answer, and ${wait.why}; ask again in ${left}`;
+}
+
+/** Whether the master answers, be it an error, as far as is known since this was asked. */
+function hasAnswered(master: NodeView, askedAtMs: number): boolean {
+  const { condition } = master;
+  return isFresh(master, askedAtMs) || condition === 'impaired' || condition === 'loading';
 }
 
 /** Why the master could not be drained, or what it had would not be what its shard has; null when nothing is known against it. */
@@ -280,7 +299,7 @@ function promoted(
     to: newMaster,
     isDrained: false,
     lost: lackOf(master, candidate.sequence),
-    text: `asked for by hand; replica ${nodeName(candidate.view)} takes over: ${candidate.why}${warning === null ? '' : `; ${warning}`}`,
+    text: `asked for by hand; replica ${nodeName(candidate.view)} takes over: ${candidate.why}${warning === null ? '' : `; ${warning}`}. The old master: ${exposureText(situation, master, hasAnswered(master, choice.askedAtMs))}`,
   };
   const action: CommitAction = {
     kind: 'commit',

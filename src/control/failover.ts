@@ -14,6 +14,7 @@ import {
 } from '../topology/facts.ts';
 import type { Cluster, ClusterVersion, NodeId, Shard } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
+import { exposureText, leaseWait } from './lease.ts';
 import { type Candidate, electCandidate, unseenPromotion } from './candidates.ts';
 import { type MigrationView, viewMigration, withArrival } from './migration-status.ts';
 import type { Problem } from './problems.ts';
@@ -38,6 +39,8 @@ export interface Draft {
 
 export interface FailoverPlan extends Draft {
   readonly problems: readonly Problem[];
+  /** When the lease of a silent master is over; Infinity when none is waited for. */
+  readonly wakeAtMs: number;
 }
 
 type Resolution =
@@ -48,10 +51,17 @@ type Resolution =
 export function planFailovers(situation: Situation): FailoverPlan {
   let draft: Draft = { cluster: situation.cluster, facts: situation.facts, reasons: [] };
   const problems: Problem[] = [];
+  let wakeAtMs = Infinity;
   for (const shard of situation.cluster.shards) {
     const master = masterView(situation, shard);
     const why = whyReplaced(situation, master);
     if (why === null) continue;
+    const lease = isAway(master) ? leaseWait(situation, master) : null;
+    if (lease !== null) {
+      problems.push(vacancyProblem(master, `${why}. Waiting: ${lease.why}.`));
+      wakeAtMs = Math.min(wakeAtMs, lease.untilMs);
+      continue;
+    }
     const outcome = failOver(situation, draft, { shard, why });
     if (typeof outcome === 'string') {
       problems.push(vacancyProblem(master, `${why}. ${outcome}${fenceText(master)}`));
@@ -72,7 +82,7 @@ export function planFailovers(situation: Situation): FailoverPlan {
     if (master.loss !== null)
       problems.push(vacancyProblem(master, `${why}. Replica ${nodeName(outcome.successor)} takes over.`));
   }
-  return { ...draft, problems };
+  return { ...draft, problems, wakeAtMs };
 }
 
 /** Why the master of a shard has to be replaced, for people; null when it has not. */
@@ -138,14 +148,15 @@ function failOver(
   const { candidate } = election;
   const replaced = replaceMaster(situation, draft, { shard, candidate });
   if (typeof replaced === 'string') return replaced;
+  const master = masterView(situation, shard);
   const reason: CommitReason = {
     kind: 'failover',
     shardIndex: shardIndexOf(replaced.cluster, shard.id),
     from: masterOf(shard).id,
     to: candidate.view.node.id,
     isDrained: false,
-    lost: lackOf(masterView(situation, shard), candidate.sequence),
-    text: `${why}; replica ${nodeName(candidate.view)} takes over: ${candidate.why}`,
+    lost: lackOf(master, candidate.sequence),
+    text: `${why}; replica ${nodeName(candidate.view)} takes over: ${candidate.why}. The old master: ${exposureText(situation, master, !isAway(master))}`,
   };
   return {
     draft: { ...replaced, reasons: [...replaced.reasons, reason] },

@@ -17,6 +17,7 @@ import {
   newExport,
   unseenNode,
 } from './node-memory.ts';
+import { type LeaseAnswer, afterLease } from './lease-memory.ts';
 import type { NodeError, ProbeResult } from './observation.ts';
 import { ASKED_OFTEN_MS, ASK_PACE_MS, type ControlSettings, retryDelayMs } from './settings.ts';
 
@@ -120,6 +121,19 @@ export type ControlEvent =
       /** Everybody who was asked has answered, or will not. */
       readonly isOver: boolean;
     }
+  | {
+      /** A renewal of its lease may leave from now on; `leaseAnswered` ends that. */
+      readonly kind: 'leaseLetGo';
+      readonly node: NodeId;
+      readonly address: NodeAddress;
+    }
+  | {
+      readonly kind: 'leaseAnswered';
+      readonly node: NodeId;
+      readonly address: NodeAddress;
+      readonly endedAtMs: number;
+      readonly answer: LeaseAnswer;
+    }
   | { readonly kind: 'commitEnded'; readonly endedAtMs: number; readonly isCommitted: boolean };
 
 /**
@@ -171,6 +185,18 @@ export function observe(
       case 'migrateAnswered':
         migrations = withMigrateAnswer(migrations, event);
         break;
+      case 'leaseLetGo':
+      case 'leaseAnswered': {
+        if (places.get(event.node)?.node.address !== event.address) break;
+        const known = nodes.get(event.node);
+        const before = known?.address === event.address ? known : unseenNode(event.address);
+        const lease =
+          event.kind === 'leaseLetGo'
+            ? { ...before.lease, isInFlight: true }
+            : afterLease(before.lease, event.answer, event.endedAtMs);
+        nodes.set(event.node, { ...before, lease });
+        break;
+      }
       case 'commitEnded':
         commit = commitAfter(commit, event);
         break;

@@ -10,6 +10,16 @@ export interface NodeEndpoint {
   readonly password: Secret;
 }
 
+/** A lease for the master with this id, which counts from the moment at which the node takes it. */
+export interface LeaseRenewal {
+  readonly id: NodeId;
+  /** The node refuses one older than it has seen. */
+  readonly version: ClusterVersion;
+  readonly leaseMs: number;
+  /** Asked right before it leaves, once the node has answered the questions before it. */
+  readonly isStillWanted: () => boolean;
+}
+
 /** A topology for one node. */
 export interface TopologyPush {
   /** Null when the node already has the right id. */

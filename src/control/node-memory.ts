@@ -5,6 +5,7 @@ import { equalRanges } from '../topology/slot.ts';
 import type { ClusterVersion, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
 import type { PushPurpose } from './actions.ts';
 import type { Evidence, EvidenceKind, Observer, Word } from './evidence.ts';
+import { type LeaseMemory, NO_LEASE, doubtedBy } from './lease-memory.ts';
 import { type Position, isLivingLink } from './link.ts';
 import type { NodeError, NodeReport, ProbeResult } from './observation.ts';
 import { type ControlSettings, retryDelayMs } from './settings.ts';
@@ -158,6 +159,7 @@ export interface NodeMemory {
   readonly wasOutOfCluster: boolean;
   readonly remake: RemakeMemory;
   readonly fence: FenceMemory;
+  readonly lease: LeaseMemory;
   /** The last import that came to its success and no push has passed since; null when there is none. */
   readonly imported: ImportSight | null;
 }
@@ -231,6 +233,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
     wasOutOfCluster: false,
     remake: NO_REMAKE,
     fence: NO_FENCE,
+    lease: NO_LEASE,
     imported: null,
   };
 }
@@ -272,6 +275,10 @@ interface Wanted {
 
 /** Adds a finished probe. */
 export function afterProbe(before: NodeMemory, probe: Probe, wanted: Wanted): NodeMemory {
+  return afterLook({ ...before, lease: doubtedBy(before.lease, probe.result) }, probe, wanted);
+}
+
+function afterLook(before: NodeMemory, probe: Probe, wanted: Wanted): NodeMemory {
   const { id, settings } = wanted;
   const { result } = probe;
   const sighting = sightingOf(result, id);

@@ -17,6 +17,8 @@ export interface ControlSettings {
   /** Nodes in all clusters together from which on a mass failure is told apart, and the part of them that has to be exceeded, 0 to 1. */
   readonly aliveSizeMin: number;
   readonly failureRatioMax: number;
+  /** Milliseconds for which a master that knows leases may take writes after each renewal; 0: masters get none. */
+  readonly leaseMs: number;
 }
 
 /** Milliseconds before the last sight of a master up to which its successor must have everything that is known of it. */
@@ -64,6 +66,24 @@ export const RETRY_DELAY_MS_MAX = 10_000;
  */
 export function retryDelayMs(failures: number, delayMsMax: number = RETRY_DELAY_MS_MAX): number {
   return Math.min(delayMsMax, RETRY_DELAY_MS_MIN * 2 ** Math.min(Math.max(0, failures - 1), 32));
+}
+
+/** Milliseconds between two renewals of a lease. */
+export function leasePaceMs({ leaseMs }: ControlSettings): number {
+  return leaseMs / 3;
+}
+
+/** A renewal may take a third of the lease, at most this long. */
+const RENEWAL_MS_MAX = 1_000;
+
+/** Milliseconds from the beginning of a confirmation of the lead after which no renewal that it justified reaches a node any more. */
+export function renewalMsMax({ leaseMs }: ControlSettings): number {
+  return Math.min(RENEWAL_MS_MAX, leaseMs / 3);
+}
+
+/** Milliseconds after which a lease is over by every clock: a node's may go slower than ours by 5 %. */
+export function leaseOverMs({ leaseMs }: ControlSettings): number {
+  return leaseMs * 1.05;
 }
 
 /** Milliseconds of silence after which a node is down at the latest. */

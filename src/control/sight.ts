@@ -69,6 +69,8 @@ export interface Circumstances {
   readonly census: Census;
   /** The Raft term of this leadership. */
   readonly term: number;
+  /** When it began, or later, milliseconds on the monotonic clock: nobody has led an earlier term since. */
+  readonly leadSinceMs: number;
   /** Whose word it takes to say that a node is not there. */
   readonly panel: Panel;
 }

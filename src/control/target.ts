@@ -341,7 +341,7 @@ function isIsolated({ cluster }: Circumstances, { memory }: Sight, report: NodeR
 }
 
 /** A master that was drained by this leadership, and seen so since: it takes no writes until it is told something else. */
-function isDrained(sight: Sight): boolean {
+export function isDrained(sight: Sight): boolean {
   const { memory, report } = sight;
   const { drainedAt, look, push: last } = memory;
   if (drainedAt === null || report?.version !== drainedAt || report.role !== 'master') return false;

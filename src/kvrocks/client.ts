@@ -4,7 +4,8 @@ import type { Clock } from '../base/clock.ts';
 import { type Random, randomHex } from '../base/random.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { SlotService } from '../control/imported-hand-over.ts';
-import type { NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
+import type { LeaseAnswer } from '../control/lease-memory.ts';
+import type { LeaseRenewal, NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
 import type { NodeAddress, NodeId, Slot, SlotRange } from '../topology/types.ts';
 import { CLIENT_LIST_BYTES_MAX } from './commands/client-list.ts';
@@ -18,6 +19,7 @@ import { slotService } from './commands/slot-service.ts';
 import { NodeConnection, RELOGIN, type Session } from './connection.ts';
 import { ask, final, replyAt, send } from './exchange.ts';
 import { inspect } from './inspection.ts';
+import { renewLease } from './lease-renewal.ts';
 import type { LinkFailure } from './link.ts';
 import { look } from './look.ts';
 import type { Names } from './names.ts';
@@ -101,6 +103,15 @@ export class KvrocksClient {
       if (answer.ok) session.link.destroy(RELOGIN);
       return answer;
     });
+  }
+
+  /**
+   * Renews the lease of a master, on the connection that looks use: a node that takes no other client must not lose its lease by that. `deadlineMs`
+   * covers the questions in front of it, too.
+   */
+  async renewLease(endpoint: NodeEndpoint, renewal: LeaseRenewal, deadlineMs: number): Promise<LeaseAnswer> {
+    const answer = await this.#lasting(endpoint, deadlineMs, (session) => renewLease(session, renewal));
+    return answer.ok ? answer.value : { kind: 'unsent', why: answer.error.message };
   }
 
   /** Queues a slot migration at its source, on a connection of its own: a slow look must not leave its outcome open. */

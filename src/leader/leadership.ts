@@ -47,6 +47,8 @@ export class Leadership {
   readonly #ports: LeadershipPorts;
   readonly #options: LeadershipOptions;
   readonly #vantage: Vantage;
+  /** Monotonic milliseconds: the lead stood by then. */
+  readonly #leadSinceMs: number;
   readonly #supervisors = new Map<string, Supervisor>();
   /** Supervisors of deleted clusters that have not ended yet. */
   readonly #ending = new Set<Promise<void>>();
@@ -58,6 +60,7 @@ export class Leadership {
     this.term = term;
     this.#ports = { ...ports, logger: ports.logger.child({ term }) };
     this.#options = options;
+    this.#leadSinceMs = ports.clock.monotonicMs();
     this.#vantage = new Vantage({
       ...this.#ports,
       lookIntervalMs: this.#options.pingIntervalMs,
@@ -172,7 +175,8 @@ export class Leadership {
 
   #begin(key: string, record: ClusterRecord): void {
     const onBetterPlaced = (observers: ReadonlySet<Observer>): void => this.#vantage.notice(observers);
-    const context = { ...this.#ports, term: this.term, onBetterPlaced, census: () => this.#census() };
+    const lead = { term: this.term, leadSinceMs: this.#leadSinceMs };
+    const context = { ...this.#ports, ...lead, onBetterPlaced, census: () => this.#census() };
     const supervisor = new Supervisor(record, context, this.#options);
     this.#supervisors.set(key, supervisor);
     supervisor.start();

@@ -62,6 +62,12 @@ interface BegunDrain {
   readonly version: ClusterVersion;
 }
 
+/** Where a master stood when somebody asked; null when it does not answer. */
+interface Floor {
+  readonly master: NodeId;
+  readonly sequence: number | null;
+}
+
 interface Wait {
   readonly isOver: () => boolean;
   readonly resolve: () => void;
@@ -198,26 +204,31 @@ export class ManualFailover {
     const { record, situation } = this.#ports.current();
     const shard = record.cluster.shards[request.shardIndex];
     const { onlyFrom } = request;
-    if (shard !== undefined && onlyFrom !== undefined && masterOf(shard).id !== onlyFrom)
+    if (shard !== undefined && masterOf(shard).id !== (onlyFrom ?? asked.value.master))
       return refused('the master of this shard has changed meanwhile');
     const choice = chooseByHand(situation, asked.value);
     return choice.ok ? ok({ ...choice.value, record }) : refused(choice.error);
   }
 
   /** The request once the nodes were heard, and as long as that is worth it, once a candidate has what it lacked. */
-  async #asked(request: HandRequest): Promise<Result<HandChoice, FailoverRefusal>> {
+  async #asked(
+    request: HandRequest,
+  ): Promise<Result<HandChoice & { readonly master: NodeId }, FailoverRefusal>> {
     const shard = this.#ports.current().record.cluster.shards[request.shardIndex];
     if (shard === undefined) return err({ kind: 'missing' });
     const unfit = request.preferred === null ? null : unfitReason(shard, true, request);
     if (unfit !== null) return refused(unfit);
     const askedAtMs = this.#ports.clock.monotonicMs();
     await this.#untilLooked(this.#concerned(shard, request), askedAtMs);
-    const floor = floorOf(this.#ports.current().situation, shard, askedAtMs);
+    let floor: Floor | null = null;
     for (;;) {
       if (this.#isStopped) return err({ kind: 'notLeader' });
       const { record, situation } = this.#ports.current();
-      if (record.cluster.shards[request.shardIndex] === undefined) return err({ kind: 'missing' });
-      const asked = { ...request, askedAtMs, floor, canDrain: this.#ports.canDrain() };
+      const now = record.cluster.shards[request.shardIndex];
+      if (now === undefined) return err({ kind: 'missing' });
+      floor = floorNow(floor, situation, { shard: now, askedAtMs });
+      const { master, sequence } = floor;
+      const asked = { ...request, askedAtMs, floor: sequence, master, canDrain: this.#ports.canDrain() };
       if (chooseByHand(situation, asked).ok) return ok(asked);
       const nowMs = this.#ports.clock.monotonicMs();
       if (nowMs >= askedAtMs + LOOKS_WAIT_MS || !isCatchingUp(situation, asked)) return ok(asked);
@@ -271,6 +282,16 @@ export class ManualFailover {
     wait?.timer.cancel();
     wait?.resolve();
   }
+}
+
+/** The automatic side may have replaced the master meanwhile: then it is another one that lives, and has to let its clients go. */
+function floorNow(
+  known: Floor | null,
+  situation: Situation,
+  { shard, askedAtMs }: { readonly shard: Shard; readonly askedAtMs: number },
+): Floor {
+  const master = masterOf(shard).id;
+  return known?.master === master ? known : { master, sequence: floorOf(situation, shard, askedAtMs) };
 }
 
 function refused(reason: string): { readonly ok: false; readonly error: FailoverRefusal } {

@@ -2,7 +2,8 @@
 
 import type { Result } from '../base/result.ts';
 import type { EvidenceKind, Observer, Panel } from '../control/evidence.ts';
-import type { NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
+import type { LeaseAnswer } from '../control/lease-memory.ts';
+import type { LeaseRenewal, NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
 import type { EventDraft } from '../topology/event.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
@@ -23,6 +24,8 @@ export interface NodeClient {
     push: TopologyPush,
     deadlineMs: number,
   ): Promise<Result<void, NodeError>>;
+  /** Renews the lease of a master that answers the questions in front of it, and knows leases. Nothing is sent after the deadline. */
+  renewLease(endpoint: NodeEndpoint, renewal: LeaseRenewal, deadlineMs: number): Promise<LeaseAnswer>;
   /** CLUSTERX MIGRATE, asynchronous, on a connection of its own: success means queued, nothing more. */
   migrate(
     endpoint: NodeEndpoint,

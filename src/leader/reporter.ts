@@ -10,11 +10,12 @@ import type {
   PushAction,
 } from '../control/actions.ts';
 import type { FailoverRefusal } from '../control/failover-request.ts';
+import type { LeaseAnswer } from '../control/lease-memory.ts';
 import type { NodeError } from '../control/observation.ts';
 import { type Problem, type ProblemKind, problemKey, PROBLEMS } from '../control/problems.ts';
 import { printSlotRange } from '../topology/slot.ts';
 import type { ChangeError, ClusterPlace } from '../topology/record.ts';
-import type { Cluster, NodeId } from '../topology/types.ts';
+import type { Cluster, NodeAddress, NodeId } from '../topology/types.ts';
 import { ChangeGate } from './change-gate.ts';
 import type { HandRequest } from './manual-failover.ts';
 import type { LeaderMetrics } from './ports.ts';
@@ -52,6 +53,7 @@ export class Reporter {
   readonly #pushFaults = new ChangeGate<NodeId>();
   readonly #problems = new ChangeGate<string>();
   readonly #faults = new ChangeGate<string>();
+  readonly #leases = new ChangeGate<NodeId>();
   #commitFault: string | null = null;
 
   constructor(place: ClusterPlace, logger: Logger, metrics: LeaderMetrics) {
@@ -149,6 +151,23 @@ export class Reporter {
       });
   }
 
+  /** Whether a master has a lease now; silence is told elsewhere. */
+  leased(
+    { node, address }: { readonly node: NodeId; readonly address: NodeAddress },
+    answer: LeaseAnswer,
+  ): void {
+    const fields = { node, addr: address };
+    if (answer.kind === 'refused') {
+      if (this.#leases.isNews(node, answer.why))
+        this.#logger.warn('lease.refused', { ...fields, why: answer.why });
+    } else if (answer.kind === 'none' || (answer.kind === 'renewed' && answer.mode !== 'block-write')) {
+      const why = answer.kind === 'none' ? answer.why : 'does not refuse writes without one';
+      if (this.#leases.isNews(node, why)) this.#logger.info('lease.none', { ...fields, why: `it ${why}` });
+    } else if (answer.kind === 'renewed' && this.#leases.isNews(node, 'held')) {
+      this.#logger.info('lease.held', fields);
+    }
+  }
+
   migrateAnswered(action: MigrateAction, result: Result<void, NodeError>): void {
     this.#metrics.migrate(result.ok ? 'accepted' : 'failed');
     if (result.ok) return;
@@ -180,7 +199,9 @@ export class Reporter {
 
   /** Forgets nodes that left. */
   follow(cluster: Cluster): void {
-    this.#pushFaults.keepOnly(new Set(cluster.shards.flatMap((shard) => shard.nodes.map((node) => node.id))));
+    const ids = new Set(cluster.shards.flatMap((shard) => shard.nodes.map((node) => node.id)));
+    this.#pushFaults.keepOnly(ids);
+    this.#leases.keepOnly(ids);
   }
 }
 

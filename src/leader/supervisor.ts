@@ -40,6 +40,7 @@ import { nodePolicy, wishAt } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
 import { eventsOf } from './events.ts';
+import { LeaseKeeper, type LeasedMaster, leasedMasters } from './lease-keeper.ts';
 import { LookPacer } from './look-pacer.ts';
 import { type HandRequest, ManualFailover } from './manual-failover.ts';
 import { NodeWatch } from './node-watch.ts';
@@ -50,6 +51,8 @@ import type { Reach } from './vantage.ts';
 
 export interface SupervisorContext {
   readonly term: number;
+  /** When this leadership began, monotonic milliseconds. */
+  readonly leadSinceMs: number;
   readonly isCurrent: (term: number) => boolean;
   readonly records: ClusterRecords;
   readonly client: NodeClient;
@@ -110,6 +113,7 @@ export class Supervisor {
   readonly #expectant: LookPacer;
   readonly #urgent: LookPacer;
   readonly #manual: ManualFailover;
+  readonly #leases: LeaseKeeper;
   /** Pushes, steps of outrunning, commits and migrations that have not ended. */
   readonly #acts = new Set<Promise<void>>();
   /** When a connection of a node was last found ended, and looked into. */
@@ -127,7 +131,8 @@ export class Supervisor {
   /** Masters whose look comes before the next decision, and since when. */
   #awaited = new Set<NodeId>();
   #awaitedSinceMs = -Infinity;
-  #isCommitting = false;
+  /** Commits under way: of decisions, and of what is asked for by hand. */
+  #commits = 0;
   #turnTimer: Timer | null = null;
   #wakeTimer: Timer | null = null;
   #isStopped = false;
@@ -169,6 +174,18 @@ export class Supervisor {
       canDrain: () => this.#context.records.storesDrains,
       switchoverTimeoutMs: settings.switchoverTimeoutMs,
     });
+    this.#leases = new LeaseKeeper({
+      clock,
+      client,
+      settings,
+      masters: () => leasedMasters(this.#record.cluster, this.#memory),
+      confirm: () => this.#confirm(this.#record.cluster.version),
+      letGo: (master) => this.#letLeaseGo(master),
+      onAnswer: ({ node: { id: node, address } }, answer) => {
+        this.#reporter.leased({ node, address }, answer);
+        this.#happened({ kind: 'leaseAnswered', node, address, endedAtMs: clock.monotonicMs(), answer });
+      },
+    });
   }
 
   /** Begins with a look at every node. Call once. */
@@ -201,7 +218,7 @@ export class Supervisor {
     const isHigher = record.cluster.version > this.#record.cluster.version;
     this.#record = record;
     if (isClusterSame) return;
-    if (isHigher && !this.#isCommitting) this.#lookFirst();
+    if (isHigher && this.#commits === 0) this.#lookFirst();
     this.#memory = forgetOthers(this.#memory, record.cluster);
     for (const id of this.#lostAtMs.keys())
       if (findNode(record.cluster, id) === null) this.#lostAtMs.delete(id);
@@ -323,7 +340,7 @@ export class Supervisor {
     this.#urgent.stop();
     this.#watch.follow([]);
     this.#manual.stop();
-    await Promise.all([this.#watch.stop(), this.#manual.ended(), ...this.#acts]);
+    await Promise.all([this.#watch.stop(), this.#leases.stop(), this.#manual.ended(), ...this.#acts]);
   }
 
   #happened(event: ControlEvent): void {
@@ -364,6 +381,7 @@ export class Supervisor {
     this.#expectant.follow(decision.expectant);
     this.#urgent.follow(decision.urgent);
     this.#context.onBetterPlaced(decision.betterPlaced);
+    this.#leases.start();
     this.#noteConvergence();
     this.#manual.turned();
   }
@@ -396,6 +414,8 @@ export class Supervisor {
     if (![...views.values()].every((view) => view.need.kind === 'nothing')) return;
     this.#convergedVersion = version;
     this.#reporter.converged(version, views.size);
+    // A new master has no lease until its first renewal.
+    this.#leases.renew();
   }
 
   #wakeAt(wakeAtMs: number): void {
@@ -470,10 +490,25 @@ export class Supervisor {
     });
   }
 
+  /**
+   * Decided and remembered in one go: from here on the lease counts as being renewed, and a silent master waits for the end of that. While a change
+   * of masters is being committed nothing is renewed, since that was decided from leases that are over.
+   */
+  #letLeaseGo({ node, version }: LeasedMaster): boolean {
+    const { term, isCurrent } = this.#context;
+    const isInOffice = this.#record.cluster.version === version;
+    if (this.#isStopped || !isCurrent(term) || this.#commits > 0 || !isInOffice) return false;
+    this.#happened({ kind: 'leaseLetGo', node: node.id, address: node.address });
+    return true;
+  }
+
   /** Writes to the node, whatever it has become: a leader that hung and goes on must not do that to one that was made master meanwhile. */
   async #outrun(action: OutrunAction): Promise<void> {
     const { client, clock } = this.#context;
-    const confirmed = await this.#confirm(this.#record.cluster.version);
+    const { version } = this.#record.cluster;
+    const place = findNode(this.#record.cluster, action.node);
+    if (place !== null) await this.#leases.open(place.node, version);
+    const confirmed = await this.#confirm(version);
     const endpoint = this.#endpoint(action.node, action.address);
     const result = confirmed.ok ? await client.outrun(endpoint, action.count, OUTRUN_DEADLINE_MS) : confirmed;
     this.#happened({ kind: 'outran', node: action.node, endedAtMs: clock.monotonicMs(), result });
@@ -545,10 +580,10 @@ export class Supervisor {
     if (this.#isStopped || !isCurrent(term)) return err({ kind: 'notLeader' });
     this.#reporter.committing(action);
     const { next, facts } = action;
-    this.#isCommitting = true;
+    this.#commits += 1;
     const events: Told = { actor: 'controller', drafts: eventsOf(action, this.#situation()) };
     const result = await records.replaceCluster(from, next, { facts, term, underPolicies, events });
-    this.#isCommitting = false;
+    this.#commits -= 1;
     this.#reporter.committed(action, result);
     const current = records.getCluster(from.namespace, from.cluster.name);
     if (current !== null) this.recordChanged(current);
@@ -565,7 +600,7 @@ export class Supervisor {
   }
 
   #circumstances(): Circumstances {
-    const { clock, term, witnesses, census } = this.#context;
+    const { clock, term, leadSinceMs, witnesses, census } = this.#context;
     return {
       cluster: this.#record.cluster,
       facts: this.#record.facts,
@@ -574,6 +609,7 @@ export class Supervisor {
       nowMs: clock.monotonicMs(),
       nowSeconds: Math.floor(clock.wallMs() / 1000),
       term,
+      leadSinceMs,
       panel: witnesses.panel(),
       policy: this.#policy,
       census: census(),

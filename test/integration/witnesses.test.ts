@@ -96,6 +96,7 @@ describe.runIf(missing === null)('in a network that is cut', () => {
       { gate: 'confirmed', verdict: 'pass' },
       { gate: 'replicas', verdict: 'wait' },
       { gate: 'time', verdict: 'not_reached' },
+      { gate: 'lease', verdict: 'not_reached' },
       { gate: 'candidate', verdict: 'not_reached' },
       { gate: 'restraint', verdict: 'not_reached' },
     ]);

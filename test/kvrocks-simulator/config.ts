@@ -3,6 +3,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 
 import { err, ok, type Result } from '../../src/base/result.ts';
+import { LEASE_MODES } from './lease.ts';
 
 /** Defaults as the server reports them (facts section 9). */
 const DEFAULTS: Readonly<Record<string, string>> = {
@@ -35,6 +36,9 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   workers: '2',
 };
 
+/** There only when the conf file or a flag names it: no release has leases. */
+const LEASE_MODE = 'master-lease-mode';
+
 /** What CONFIG SET refuses because it is read at start only. */
 const FIXED_AT_START: ReadonlySet<string> = new Set([
   'bind',
@@ -61,7 +65,8 @@ export class Config {
       this.#fileLines = readFileSync(file, 'latin1').split('\n');
       for (const line of this.#fileLines) {
         const parsed = parseLine(line);
-        if (parsed !== null && this.#values.has(parsed.name)) this.#values.set(parsed.name, parsed.value);
+        if (parsed !== null && (this.#values.has(parsed.name) || parsed.name === LEASE_MODE))
+          this.#values.set(parsed.name, parsed.value);
       }
     }
     for (const [name, value] of overrides) this.#values.set(name, value);
@@ -94,6 +99,11 @@ export class Config {
       .sort(([left], [right]) => (left < right ? -1 : 1));
   }
 
+  /** `disabled`, `log-only` or `block-write`; null on a server without leases. */
+  get leaseMode(): string | null {
+    return this.#values.get(LEASE_MODE) ?? null;
+  }
+
   /** The error is the server's text after `ERR `. */
   set(name: string, value: string): Result<null, string> {
     if (!this.#values.has(name) || FIXED_AT_START.has(name)) {
@@ -102,6 +112,9 @@ export class Config {
     const yesOrNo = DEFAULTS[name] === 'yes' || DEFAULTS[name] === 'no';
     if (yesOrNo && value !== 'yes' && value !== 'no') {
       return err(`CONFIG SET '${name}' error: argument must be 'yes' or 'no'`);
+    }
+    if (name === LEASE_MODE && !LEASE_MODES.has(value)) {
+      return err(`CONFIG SET '${name}' error: argument must be one of ${[...LEASE_MODES].join(', ')}`);
     }
     this.#values.set(name, value);
     this.#changed.add(name);

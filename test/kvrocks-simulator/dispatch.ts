@@ -99,7 +99,16 @@ function refusal(invocation: Invocation, command: Command): Reply | null {
   if (command.write === true && node.isReplica && node.config.flag('slave-read-only')) {
     return error("READONLY You can't write against a read only slave.");
   }
-  return staleRefusal(node, command);
+  return (command.write === true ? leaseRefusal(node) : null) ?? staleRefusal(node, command);
+}
+
+/** What a master without a living lease does with writes, where the server knows leases at all. */
+function leaseRefusal(node: SimulatedNode): Reply | null {
+  const { leaseMode } = node.config;
+  if (leaseMode === null || leaseMode === 'disabled' || node.isReplica || !node.lease.isExpired) return null;
+  if (leaseMode === 'block-write') return error('ERR master lease expired');
+  node.log('[cluster] master lease expired');
+  return null;
 }
 
 /** With `slave-serve-stale-data no` a replica without its master answers nothing but INFO (facts section 8). */

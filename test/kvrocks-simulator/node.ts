@@ -8,6 +8,7 @@ import { Faults } from './faults.ts';
 import { ExclusiveGate } from './gate.ts';
 import { SlotImport } from './import.ts';
 import { Keyspace } from './keyspace.ts';
+import { MasterLease } from './lease.ts';
 import { SlotMigration } from './migration.ts';
 import { loadNodesFile, removeNodesFile, saveNodesFile } from './nodes-file.ts';
 import { ReplicaLink, type MasterAddress } from './replication.ts';
@@ -31,6 +32,7 @@ export class SimulatedNode {
   readonly migration: SlotMigration;
   readonly slotImport: SlotImport;
   readonly gate = new ExclusiveGate();
+  readonly lease = new MasterLease();
   readonly sessions = new Set<Session>();
   readonly commandCounts = new Map<string, CommandCount>();
   readonly faults = new Faults();
@@ -137,6 +139,7 @@ export class SimulatedNode {
       return;
     if (current !== null) await current.stop();
     this.#link = master === null ? null : new ReplicaLink(master, this);
+    if (master !== null) this.lease.drop();
   }
 
   /** Full sync: no commands, no replicas, no migration while `work` replaces the data. */

@@ -14,6 +14,7 @@ const FLAGS = [
   'dir',
   'requirepass',
   'masterauth',
+  'master-lease-mode',
   'cluster-enabled',
   'migrate-speed',
   'persist-cluster-nodes-enabled',

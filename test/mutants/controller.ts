@@ -1,11 +1,13 @@
 // The bugs that the simulation of whole controllers has to find: each takes away a rule that several parts keep together.
 
+import { LEASED_FROM } from '../simulation/controller/knobs.ts';
 import type { Mutant } from './mutant.ts';
 
 const BOUNDS = 'src/control/standing.ts';
 const DRAIN = 'src/control/drain.ts';
 const EVIDENCE = 'src/control/evidence.ts';
 const FAILOVER = 'src/control/failover.ts';
+const LEASE = 'src/control/lease.ts';
 const PANEL = 'src/witness/panel.ts';
 const SUPERVISOR = 'src/leader/supervisor.ts';
 const TARGET = 'src/control/target.ts';
@@ -238,6 +240,24 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
         replace: `  const { group, cluster } = situation.policy;
   const policy = { group: { ...group, automation: null }, cluster: { ...cluster, automation: null } };
   const plan = planFailovers({ ...situation, policy });`,
+      },
+    ],
+  },
+  'lease-not-waited-for': {
+    bug: 'a silent master is replaced while its lease may last',
+    from: LEASED_FROM,
+    edits: [
+      { file: LEASE, find: 'if (lease.isInFlight) return', replace: 'if (nowMs > 0) return null;\n  return' },
+    ],
+  },
+  'lease-of-the-leader-before-forgotten': {
+    bug: 'a new leader does not wait for a lease that the one before it gave',
+    from: LEASED_FROM,
+    edits: [
+      {
+        file: LEASE,
+        find: 'const otherMs = leadSinceMs + renewalMsMax(settings);',
+        replace: 'const otherMs = Math.min(-Infinity, leadSinceMs + renewalMsMax(settings));',
       },
     ],
   },

@@ -22,6 +22,8 @@ export interface TrioOptions {
   /** None when left out: what tests ask of one shard again and again does not wait for it. */
   readonly coolDownSeconds?: number;
   readonly aliveSizeMin?: number;
+  /** Of masters; off when left out. */
+  readonly leaseMs?: number;
   readonly raft?: Partial<NonNullable<MemberConfig['raft']>>;
   readonly env?: Readonly<Record<string, string>>;
   /** Another program than the sources of this checkout. */
@@ -344,6 +346,7 @@ function configure(
       maxPingCount: options.maxPingCount ?? 3,
       coolDownSeconds: options.coolDownSeconds ?? 0,
       ...(options.aliveSizeMin === undefined ? {} : { aliveSizeMin: options.aliveSizeMin }),
+      ...(options.leaseMs === undefined ? {} : { leaseMs: options.leaseMs }),
     },
   });
 }

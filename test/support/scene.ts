@@ -42,6 +42,8 @@ export interface SceneOptions {
   readonly network?: NetworkNamespaces | null;
   /** Real nodes on file systems of their own, which `fillDisk` fills; without, only simulated ones can be filled. */
   readonly hasSmallDisks?: boolean;
+  /** Further lines of every node's kvrocks.conf. */
+  readonly conf?: NonNullable<KvrocksNodeOptions['conf']>;
   /** Where a further node lives and what it is called. */
   readonly place?: () => Pick<KvrocksNodeOptions, 'name' | 'seat'>;
 }
@@ -70,6 +72,7 @@ export class Scene {
   readonly #password: string;
   readonly #network: NetworkNamespaces | null;
   readonly #place: NonNullable<SceneOptions['place']>;
+  readonly #conf: NonNullable<SceneOptions['conf']>;
 
   constructor(api: ApiClient, options: SceneOptions = {}) {
     scenes += 1;
@@ -79,6 +82,7 @@ export class Scene {
     this.#network = options.network ?? null;
     this.#hasSmallDisks = options.hasSmallDisks ?? false;
     this.#place = options.place ?? (() => ({}));
+    this.#conf = options.conf ?? {};
   }
 
   /** Starts nodes on ports of their own, which they keep when restarted. */
@@ -91,6 +95,7 @@ export class Scene {
         const node = await startKvrocksNode({
           ...password,
           ...this.#place(),
+          conf: this.#conf,
           ...(seat === undefined ? {} : { seat }),
           ...(disk === null ? {} : { dir: disk.folder }),
         });

@@ -1,10 +1,11 @@
-// CLUSTERX VERSION | MYID | SETNODEID | SETNODES | SETSLOT | MIGRATE (facts sections 0, 2, 5.1 and 6).
+// CLUSTERX VERSION | MYID | SETNODEID | SETNODES | SETSLOT | MIGRATE (facts sections 0, 2, 5.1 and 6); HEARTBEAT where leases are on.
 
 import type { Result } from '../../../src/base/result.ts';
 import { argument, type Command, type Invocation } from '../command.ts';
 import type { SimulatedNode } from '../node.ts';
 import { bulk, error, NIL, OK, type Reply } from '../resp.ts';
 import { parseInt64, parseSlotRanges, type SlotRange } from '../slots.ts';
+import { INFO } from './info.ts';
 
 const USAGE = error('ERR CLUSTERX command, CLUSTERX VERSION|MYID|SETNODEID|SETNODES|SETSLOT|MIGRATE');
 const WRONG_ARGUMENTS = error('ERR wrong number of arguments');
@@ -38,6 +39,8 @@ function parse(invocation: Invocation): Action | Reply {
       return parseSetSlot(invocation);
     case 'migrate':
       return parseMigrate(invocation);
+    case 'heartbeat':
+      return node.config.leaseMode === null ? USAGE : parseHeartbeat(invocation);
     default:
       return USAGE;
   }
@@ -86,6 +89,21 @@ function parseMigrate({ node, args }: Invocation): Action | Reply {
   const destination = argument(args, 3);
   return () =>
     migrate(node, { range, destination, sync: flag === 'sync', timeoutMs: Number(timeout) * 1000 });
+}
+
+/** HEARTBEAT <master id> <lease ms> <election version>, as proposed: answered like INFO, be it for this node or for another. */
+function parseHeartbeat({ node, session, args }: Invocation): Action | Reply {
+  if (args.length !== 5) return USAGE;
+  const leaseMs = parseInt64(argument(args, 3));
+  if (leaseMs === null || leaseMs <= 0n) return error('ERR invalid lease_ms');
+  const version = parseInt64(argument(args, 4));
+  if (version === null) return error('ERR value is not an integer or out of range');
+  return () => {
+    const isOwn = argument(args, 2) === node.topology.myId && !node.isReplica;
+    if (isOwn && node.lease.beat(Number(leaseMs), version, node.topology.version) !== 'renewed')
+      return error('ERR election version mismatch');
+    return INFO.run({ node, session, args: ['info'] });
+  };
 }
 
 function migrate(

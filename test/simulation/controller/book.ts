@@ -59,6 +59,8 @@ export class Book {
   /** Shards in which somebody chose a master by force: it may be one that was on its way to be made anew. */
   readonly forced = new Set<ShardId>();
   acknowledgedCount = 0;
+  /** Masters that were replaced by force while they lived. */
+  readonly #alive = new Set<FleetNode>();
 
   constructor(parts: BookParts) {
     this.#parts = parts;
@@ -73,6 +75,7 @@ export class Book {
     const isStale = topologies.masterOf(slot) !== node.address;
     const atMs = fleet.nowMs;
     this.#puts.set(id, { id, slot, node, atMs, end, isStale, isAcknowledged: false, excuse: null });
+    if (isStale) this.#checkLease(node, slot);
     const name = `${slot}/${model.version}`;
     const taker = this.#takers.get(name) ?? node;
     this.#takers.set(name, taker);
@@ -82,6 +85,18 @@ export class Book {
         `${taker.name} and ${node.name} take writes of slot ${slot} in version ${model.version}`,
       );
     return id;
+  }
+
+  /** It was waited out, unless a person wanted it at once. */
+  #checkLease(node: FleetNode, slot: Slot): void {
+    const { fleet, topologies, settings, violate } = this.#parts;
+    const successor = fleet.at(topologies.masterOf(slot));
+    const isTakenOver = successor.model.serves(slot, fleet.nowMs);
+    if (settings.leaseMs === 0 || !isTakenOver || !node.lease.isKnown || this.#alive.has(node)) return;
+    violate(
+      'lease',
+      `${node.name} takes a write of slot ${slot} with its lease, and ${successor.name} took over`,
+    );
   }
 
   acknowledged(id: number): void {
@@ -118,6 +133,9 @@ export class Book {
         );
       return;
     }
+    this.#alive.delete(from);
+    // Who answers is told, and takes writes until then.
+    if (manner.isForced && from.model.life === 'up') this.#alive.add(from);
     if (manner.isForced) this.forced.add(shard.id);
     else this.#checkBounds(before, after, { ...change, from, to, missing });
     for (const put of missing) put.excuse ??= `missing when ${to.name} took over from ${from.name}`;

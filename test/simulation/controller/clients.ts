@@ -89,6 +89,7 @@ export class Client {
   #take(node: FleetNode, slot: Slot): Reply {
     const { fleet, book } = this.#parts;
     const { model } = node;
+    if (model.serves(slot, fleet.nowMs) && fleet.isClosed(node)) return { kind: 'moved', to: null };
     if (model.serves(slot, fleet.nowMs)) return { kind: 'ok', id: book.put(node, slot) };
     const owner = model.owners.get(slot);
     const row = owner === undefined || owner === model.id ? undefined : model.rows.get(owner);

@@ -2,6 +2,7 @@
 
 import { expect, it } from 'vitest';
 
+import { LEASED_FROM } from './knobs.ts';
 import { REGRESSION_SEEDS } from './regression-seeds.ts';
 import { describeFailure } from './report.ts';
 import { runSeed } from './run.ts';
@@ -9,6 +10,7 @@ import { sweep } from './sweep.ts';
 
 /** About ten seconds of one core. */
 const SHARE = 40;
+const SHARE_LEASED = 20;
 
 const REPEATED = [7001, 7002, 7003, 7004, 7005, 7006];
 
@@ -28,11 +30,14 @@ it.for(REGRESSION_SEEDS)('seed $seed: $found', async ({ seed }) => {
   expect(verdict.violation === null ? '' : await describeFailure(verdict)).toBe('');
 });
 
-it(`${SHARE} seeds are clean`, async () => {
+it.for([
+  { name: 'seeds', from: 1, count: SHARE },
+  { name: 'seeds with leases', from: LEASED_FROM, count: SHARE_LEASED },
+])('$count $name are clean', async ({ from, count }) => {
   const failures: string[] = [];
   const totals = await sweep({
-    from: 1,
-    count: SHARE,
+    from,
+    count,
     workers: 2,
     durationMsMax: Number.POSITIVE_INFINITY,
     failuresMax: 3,
@@ -40,5 +45,5 @@ it(`${SHARE} seeds are clean`, async () => {
     onFailure: async (verdict) => void failures.push(await describeFailure(verdict)),
   });
   expect(failures.join('\n\n')).toBe('');
-  expect(totals.seeds).toBe(SHARE);
+  expect(totals.seeds).toBe(count);
 });

@@ -10,6 +10,7 @@ import { setNodes } from '../../unit/control/model/migration.ts';
 import type { ModelNode } from '../../unit/control/model/node.ts';
 import { follow } from '../../unit/control/model/replication.ts';
 import { World } from '../../unit/control/model/world.ts';
+import { Lease } from './lease.ts';
 import type { Network } from '../network.ts';
 import { between, childRandom } from '../prng.ts';
 import type { Trace } from '../trace.ts';
@@ -46,6 +47,7 @@ export class FleetNode {
   /** When it last got an entry or a ping from its master. */
   heardAtMs = 0;
   readonly connections = new Set<Connection>();
+  readonly lease = new Lease();
 
   constructor(model: ModelNode, number: number) {
     this.model = model;
@@ -123,6 +125,11 @@ export class Fleet {
     return this.world.nowMs;
   }
 
+  /** Whether it refuses writes: its lease is over. */
+  isClosed(node: FleetNode): boolean {
+    return node.lease.isExpired(node.model, this.nowMs);
+  }
+
   isBusy(node: FleetNode): boolean {
     return node.busyUntilUs > this.#parts.time.nowUs;
   }
@@ -170,6 +177,7 @@ export class Fleet {
     const result = setNodes(this.world, model, command);
     if (!result.ok) return result;
     model.isFenced = false;
+    if (model.follows !== null) node.lease.drop();
     const isSwitched = model.follows !== before.follows;
     const isAsleep = before.follows !== null && before.link?.state !== 'live';
     const sleepMs = isSwitched && isAsleep ? Math.max(0, node.attemptAtMs - nowMs) : 0;
@@ -191,6 +199,7 @@ export class Fleet {
   #endConnections(node: FleetNode): void {
     node.lives += 1;
     node.busyUntilUs = 0;
+    node.lease.drop();
     for (const connection of node.connections) {
       const parcel = {
         from: node.number,

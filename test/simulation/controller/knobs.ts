@@ -67,6 +67,9 @@ export interface Knobs {
   readonly syncMsMax: number;
 }
 
+/** From this seed on masters have leases: those below do what they did before there were any. */
+export const LEASED_FROM = 1_000_000;
+
 /** The knobs of `seed`. */
 export function knobsOf(seed: number): Knobs {
   const random = childRandom(seed, 'controller knobs');
@@ -82,6 +85,7 @@ export function knobsOf(seed: number): Knobs {
       coolDownMs: pick(random, [0, 5000]),
       aliveSizeMin: 4,
       failureRatioMax: pick(random, [0.6, 1]),
+      leaseMs: seed < LEASED_FROM ? 0 : pick(random, [2000, 4000, 10_000]),
     },
     shards: pick(random, [1, 2, 2, 3]),
     nodes: pick(random, [2, 3, 3]),

@@ -1,7 +1,8 @@
 // The way of one process to the nodes: commands as parcels, connections that end with the node's process, deadlines by the process's own clock.
 
 import { type Result, err, ok } from '../../../src/base/result.ts';
-import type { NodeEndpoint, TopologyPush } from '../../../src/control/node-commands.ts';
+import type { LeaseAnswer } from '../../../src/control/lease-memory.ts';
+import type { LeaseRenewal, NodeEndpoint, TopologyPush } from '../../../src/control/node-commands.ts';
 import type { NodeError, NodeErrorKind, ProbeResult } from '../../../src/control/observation.ts';
 import type { NodeClient } from '../../../src/leader/ports.ts';
 import type { NodeAddress } from '../../../src/topology/types.ts';
@@ -65,6 +66,35 @@ export class SimulatedNodeClient implements NodeClient {
     return this.#command(node, deadlineMs, () => fleet.setNodes(node, push));
   }
 
+  /** Asked first, as the real client does; the mode is the one that refuses writes. */
+  async renewLease(
+    { address }: NodeEndpoint,
+    renewal: LeaseRenewal,
+    deadlineMs: number,
+  ): Promise<LeaseAnswer> {
+    const { fleet, process } = this.#parts;
+    const node = fleet.at(address);
+    const untilMs = process.clock.monotonicMs() + deadlineMs;
+    const asked = await this.#command(node, deadlineMs, () => ok(node.model.follows !== null));
+    if (!asked.ok) return { kind: 'unsent', why: asked.error.message };
+    if (asked.value) return { kind: 'none', why: 'was a replica when it was last asked', isLasting: false };
+    if (!renewal.isStillWanted()) return { kind: 'unsent', why: 'it was not wanted any more' };
+    const sentMs = fleet.nowMs;
+    const leftMs = Math.max(0, untilMs - process.clock.monotonicMs());
+    const taken = await this.#command(node, leftMs, () => {
+      const { model } = node;
+      if (renewal.version < model.version) return failure('refused', 'election version mismatch');
+      if (model.id === renewal.id && model.follows === null)
+        node.lease.renew(renewal.leaseMs, sentMs, fleet.nowMs);
+      return ok(undefined);
+    });
+    if (taken.ok) return { kind: 'renewed', mode: 'block-write' };
+    const { kind, message: why } = taken.error;
+    return kind === 'timedOut' || kind === 'connectionLost'
+      ? { kind: 'unanswered', mode: 'block-write', why }
+      : { kind: 'refused', why };
+  }
+
   migrate(): Promise<Result<void, NodeError>> {
     return Promise.resolve(failure('refused', 'nothing is moved here'));
   }
@@ -74,6 +104,7 @@ export class SimulatedNodeClient implements NodeClient {
     const node = fleet.at(address);
     return this.#command(node, deadlineMs, () => {
       if (node.model.follows !== null) return failure('refused', 'READONLY');
+      if (fleet.isClosed(node)) return failure('refused', 'ERR master lease expired');
       onOutrun(node);
       node.model.log.bump(count);
       return ok(undefined);

@@ -15,4 +15,13 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     seed: 4019,
     found: 'the same',
   },
+  {
+    seed: 1_001_078,
+    found: 'a node was outrun on a confirmation of the lead that was as old as the renewal of its lease took',
+  },
+  {
+    seed: 1_000_350,
+    found:
+      'somebody asked for another master while that died and was replaced: the new one was replaced without being drained',
+  },
 ];

@@ -52,6 +52,7 @@ describe('loading', () => {
         coolDownMs: 30_000,
         aliveSizeMin: 10,
         failureRatioMax: 0.6,
+        leaseMs: 0,
       },
     ]);
   });

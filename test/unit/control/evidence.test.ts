@@ -23,6 +23,7 @@ const SETTINGS = {
   coolDownMs: 0,
   aliveSizeMin: 10,
   failureRatioMax: 0.6,
+  leaseMs: 0,
 };
 
 function evidence(kind: EvidenceKind, looks = 1, lastedMs = 0): Evidence {

@@ -56,7 +56,7 @@ test('a master that answers is healthy, and no gate behind that is reached', () 
   expect({ verdict, why, next }).toEqual({ verdict: 'healthy', why: 'the master answers', next: null });
   expect(gates.map((gate) => gate.verdict)).toEqual([
     'block',
-    ...Array.from({ length: 5 }, () => 'notReached'),
+    ...Array.from({ length: 6 }, () => 'notReached'),
   ]);
   expect(witnesses).toEqual([{ by: 1, saw: 'answered', ageMs: 0 }]);
 });
@@ -67,6 +67,7 @@ test('one that only this controller misses waits for the others, and is blocked 
     confirmed: 'wait',
     replicas: 'notReached',
     time: 'notReached',
+    lease: 'notReached',
     candidate: 'notReached',
     restraint: 'notReached',
   });
@@ -125,6 +126,7 @@ test('the gates are those of the verdict: a majority, no word of a replica, and 
     coolDownMs: 0,
     aliveSizeMin: 10,
     failureRatioMax: 0.6,
+    leaseMs: 0,
   };
   const testimonies: fc.Arbitrary<Testimony> = fc.record({
     own: fc.record({

@@ -15,6 +15,7 @@ const SETTINGS = {
   coolDownMs: 0,
   aliveSizeMin: 10,
   failureRatioMax: 0.6,
+  leaseMs: 0,
 };
 
 function replica(change: Partial<NodeReport>): NodeReport {

@@ -39,6 +39,7 @@ export class Scene {
   nowMs = 1_000_000;
   nowSeconds = 1_700_000_000;
   term = 1;
+  leadSinceMs = 1_000_000;
   /** A process that is gone has the whole window, unless a test says otherwise. */
   settings = {
     pingIntervalMs: INTERVAL_MS,
@@ -49,6 +50,7 @@ export class Scene {
     coolDownMs: 0,
     aliveSizeMin: 10,
     failureRatioMax: 0.6,
+    leaseMs: 0,
   };
   /** A group of one: nobody else is asked. */
   panel: Panel = { self: 1, voters: [[1]] };
@@ -244,6 +246,7 @@ export class Scene {
   /** A new leader: all that was remembered is gone. */
   changeLeader(): void {
     this.memory = NO_MEMORY;
+    this.leadSinceMs = this.nowMs;
   }
 
   /** Kinds of all problems now. */

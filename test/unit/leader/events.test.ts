@@ -19,14 +19,16 @@ it('the election, and a failover with its reasons and what is known to be lost',
     node: scene.node(0, 1).id,
     lost: 7,
     correlation: 'failover-2',
-    text: expect.stringContaining('takes over') as unknown,
+    text: expect.stringMatching(
+      /takes over.*The old master: it is silent and has no lease: clients that/,
+    ) as unknown,
   });
   expect(scene.counts.get('failover lost 7')).toBe(1);
   // As explain said it at that moment: every gate open.
   expect(JSON.parse(failover?.details ?? '')).toMatchObject({
     verdict: 'due',
     next: { action: 'failover', node: scene.node(0, 1).id },
-    gates: ['missed', 'confirmed', 'replicas', 'time', 'candidate', 'restraint'].map((gate) => ({
+    gates: ['missed', 'confirmed', 'replicas', 'time', 'lease', 'candidate', 'restraint'].map((gate) => ({
       gate,
       verdict: 'pass',
     })),

@@ -103,6 +103,26 @@ describe('a failover by hand', () => {
     await scene.stop();
   });
 
+  it('asked about a master that is replaced meanwhile, it lets the clients of the new one go first', async () => {
+    const scene = new Scene(1, 3);
+    await scene.settle();
+    const old = masterOf(scene.cluster.shards[0]!).id;
+    scene.model(0, 0).state = 'hung';
+    await scene.clock.advance(2 * PING_INTERVAL_MS);
+    const answer = scene.leadership.failover(scene.failoverRequest());
+    await scene.clock.until(() => masterOf(scene.cluster.shards[0]!).id !== old, 1500);
+    // The other replica comes to it at once, whatever it is told on the way.
+    for (let step = 0; step < 100; step += 1) {
+      scene.model(0, 2).link = 'up';
+      await scene.clock.advance(20);
+    }
+    await scene.clock.advance(10_000);
+    await answer;
+    const changes = scene.records.told.filter(({ kind }) => /failover|switchover/i.test(kind));
+    expect(changes.map(({ kind }) => kind).slice(0, 2)).toEqual(['failover', 'switchoverStarted']);
+    await scene.stop();
+  });
+
   it('takes a master that was hung and answers in the last moment for living', async () => {
     const scene = new Scene(1, 2);
     await scene.settle();

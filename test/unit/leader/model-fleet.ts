@@ -3,7 +3,8 @@
 import type { Clock } from '../../../src/base/clock.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
 import type { NodeError, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
-import type { NodeEndpoint, TopologyPush } from '../../../src/control/node-commands.ts';
+import type { LeaseAnswer, LeaseMode } from '../../../src/control/lease-memory.ts';
+import type { LeaseRenewal, NodeEndpoint, TopologyPush } from '../../../src/control/node-commands.ts';
 import type { NodeClient } from '../../../src/leader/ports.ts';
 import type { NodeAddress, NodeId, SlotRange } from '../../../src/topology/types.ts';
 
@@ -32,6 +33,9 @@ export class ModelNode {
   targetJob: NodeReport['targetJob'] = null;
   readonly pushes: TopologyPush[] = [];
   readonly migrates: { readonly range: SlotRange; readonly target: NodeId }[] = [];
+  /** Null: a server that knows no leases. */
+  leaseMode: LeaseMode | null = null;
+  readonly renewals: { readonly version: number; readonly atMs: number }[] = [];
   probes = 0;
 
   constructor(address: NodeAddress) {
@@ -169,6 +173,20 @@ export class ModelFleet implements NodeClient {
     this.pushOrder.push({ address: endpoint.address, version: push.version });
     if (!this.isCommitted(push, endpoint.address)) this.earlyPushes += 1;
     return this.#command(endpoint, { deadlineMs, takesMs }, (node) => node.apply(push));
+  }
+
+  async renewLease(endpoint: NodeEndpoint, renewal: LeaseRenewal, deadlineMs: number): Promise<LeaseAnswer> {
+    const asked = await this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => ok(node));
+    if (!asked.ok) return { kind: 'unsent', why: asked.error.message };
+    const { leaseMode: mode, isMaster } = asked.value;
+    if (mode === null) return { kind: 'none', why: 'knows no leases', isLasting: true };
+    if (!isMaster) return { kind: 'none', why: 'was a replica when it was last asked', isLasting: false };
+    if (!renewal.isStillWanted()) return { kind: 'unsent', why: 'it was not wanted any more' };
+    const taken = await this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
+      node.renewals.push({ version: renewal.version, atMs: this.#clock.monotonicMs() });
+      return ok(undefined);
+    });
+    return taken.ok ? { kind: 'renewed', mode } : { kind: 'unanswered', mode, why: taken.error.message };
   }
 
   migrate(

@@ -92,6 +92,7 @@ async function start(shards: number, replicas: number): Promise<ModelRecords> {
       coolDownMs: 0,
       aliveSizeMin: 10,
       failureRatioMax: 0.6,
+      leaseMs: 0,
     },
   );
   leadership.start();

@@ -29,6 +29,7 @@ export const OPTIONS: LeadershipOptions = {
   coolDownMs: 0,
   aliveSizeMin: 10,
   failureRatioMax: 0.6,
+  leaseMs: 0,
 };
 
 export interface LogLine {

@@ -50,6 +50,7 @@ const SETTINGS: ControlSettings = {
   coolDownMs: 0,
   aliveSizeMin: 10,
   failureRatioMax: 0.6,
+  leaseMs: 0,
 };
 
 /** The leader, whoever it is, is the first of three. */
@@ -228,7 +229,8 @@ export class Controller {
     const { cluster, facts } = this.records;
     const known = { cluster, facts, memory: this.#memory };
     const wanted = { policy: POLICY, census: { nodes: 0, missed: 0 } };
-    return { ...known, ...wanted, settings: SETTINGS, nowMs, nowSeconds, term: this.term, panel: PANEL };
+    const lead = { term: this.term, leadSinceMs: this.#leaderSinceMs };
+    return { ...known, ...wanted, ...lead, settings: SETTINGS, nowMs, nowSeconds, panel: PANEL };
   }
 
   #observe(events: readonly ControlEvent[]): void {

@@ -1,0 +1,34 @@
+// The lease of a node's present process, in virtual time: as `test/kvrocks-simulator/lease.ts`, which follows the proposal for Kvrocks.
+
+import type { ModelNode } from '../../unit/control/model/node.ts';
+
+/**
+ * A heartbeat that took longer than this from its leader to the node was held up on its way, or the node hung with it: no leader can know how long
+ * it counts (`docs/decisions/0016-leases.md`).
+ */
+const LATE_MS = 1000;
+
+export class Lease {
+  #untilMs: number | null = null;
+  #isLate = false;
+
+  renew(leaseMs: number, sentMs: number, nowMs: number): void {
+    this.#untilMs = nowMs + leaseMs;
+    this.#isLate = nowMs - sentMs > LATE_MS;
+  }
+
+  /** A process that starts, and a replica, have none. */
+  drop(): void {
+    this.#untilMs = null;
+  }
+
+  isExpired(model: ModelNode, nowMs: number): boolean {
+    if (model.follows !== null) this.drop();
+    return this.#untilMs !== null && nowMs >= this.#untilMs;
+  }
+
+  /** Whether it has one of which a leader knows when it ends. */
+  get isKnown(): boolean {
+    return this.#untilMs !== null && !this.#isLate;
+  }
+}
