@@ -19,6 +19,7 @@ import {
 } from './node-memory.ts';
 import type { NodeError, ProbeResult } from './observation.ts';
 import { ASKED_OFTEN_MS, ASK_PACE_MS, type ControlSettings, retryDelayMs } from './settings.ts';
+import { NO_SPARES_MEMORY, type SpareLook, type SparesMemory, withSpareLook } from './spare-memory.ts';
 
 /** A MIGRATE that was sent. `endedAtMs` is null while its reply is awaited. */
 export interface MigrateRequest {
@@ -78,6 +79,7 @@ export interface ControlMemory {
   readonly raise: RaiseMemory;
   /** When positions were last written down; -Infinity when never by this leadership. */
   readonly notedAtMs: number;
+  readonly spares: SparesMemory;
 }
 
 export const NO_MEMORY: ControlMemory = {
@@ -87,6 +89,7 @@ export const NO_MEMORY: ControlMemory = {
   commit: { isInFlight: false, failures: 0, nextAtMs: -Infinity },
   raise: { count: 0, lastAtMs: -Infinity, nextAtMs: -Infinity },
   notedAtMs: -Infinity,
+  spares: NO_SPARES_MEMORY,
 };
 
 /** What happened since the last decision. Times in milliseconds on the monotonic clock. */
@@ -120,6 +123,7 @@ export type ControlEvent =
       /** Everybody who was asked has answered, or will not. */
       readonly isOver: boolean;
     }
+  | { readonly kind: 'spareLooked'; readonly look: SpareLook }
   | { readonly kind: 'commitEnded'; readonly endedAtMs: number; readonly isCommitted: boolean };
 
 /**
@@ -133,7 +137,7 @@ export function observe(
 ): ControlMemory {
   const nodes = new Map(memory.nodes);
   const places = new Map(allNodes(cluster).map((place) => [place.node.id, place]));
-  let { migrations, commit } = memory;
+  let { migrations, commit, spares } = memory;
   for (const event of events) {
     switch (event.kind) {
       case 'probed': {
@@ -171,6 +175,9 @@ export function observe(
       case 'migrateAnswered':
         migrations = withMigrateAnswer(migrations, event);
         break;
+      case 'spareLooked':
+        spares = withSpareLook(spares, event.look);
+        break;
       case 'commitEnded':
         commit = commitAfter(commit, event);
         break;
@@ -178,7 +185,7 @@ export function observe(
         unreachable(event);
     }
   }
-  return { ...memory, nodes, migrations, commit };
+  return { ...memory, nodes, migrations, commit, spares };
 }
 
 /**
