@@ -88,12 +88,15 @@ const WIPE =
 /** What the answer to a look says of a spare. */
 export function spareStanding(address: NodeAddress, answer: Result<SpareReport, NodeError>): SpareStanding {
   if (!answer.ok) return failedStanding(answer.error);
-  const { version, sequence } = answer.value;
+  const { version, sequence, role, master } = answer.value;
   const standing = standingOfFresh({ ...answer.value, address, topology: null });
   switch (standing.kind) {
     case 'empty':
     case 'copy':
-      return { kind: 'ready' };
+      // What it follows may send it something at any moment.
+      return role === 'master' && master === null
+        ? { kind: 'ready' }
+        : { kind: 'refuses', why: `it follows ${master ?? 'somebody'} already: ${WIPE}` };
     case 'unproven':
       return { kind: 'hasData', why: `${standing.why}: ${WIPE}` };
     case 'foreign': {

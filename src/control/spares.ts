@@ -14,7 +14,7 @@ import type { NodeEndpoint } from './node-commands.ts';
 import type { Problem } from './problems.ts';
 import { automationRestraint, massFailureRestraint } from './restraint.ts';
 import { lostOf, reviewVacancies, type Shortage, shortagesOf } from './shortage.ts';
-import { isAway, silentSinceMs } from './sight.ts';
+import { isAway } from './sight.ts';
 import {
   NO_SPARES_MEMORY,
   type SpareLook,
@@ -108,15 +108,12 @@ function holdOf(situation: Situation, { shard }: Shortage): string | null {
     : `${nodeName(coming)} in shard ${coming.shardIndex} was not seen as a copy yet, and one comes at a time`;
 }
 
-/** A replica that was never seen linked to its master, and is not given up: known from the records, so that the next leader waits for it, too. */
-function comingCopy(situation: Situation): NodeView | null {
-  const { views, nowMs, policy } = situation;
-  const afterMs = policy.cluster.spares.replaceAfterSeconds * 1000;
+/** A replica that was never seen linked to its master, and is not gone: known from the records, so that the next leader waits for it, too. */
+function comingCopy({ views }: Situation): NodeView | null {
   for (const view of views.values()) {
     const { node, facts } = view;
     const isUnseen = facts.seenAtSeconds === 0 && facts.following === null && facts.remake === null;
-    const isGivenUp = isAway(view) && nowMs - silentSinceMs(view) >= afterMs;
-    if (node.role === 'replica' && isUnseen && !isGivenUp) return view;
+    if (node.role === 'replica' && isUnseen && !isAway(view)) return view;
   }
   return null;
 }

@@ -424,6 +424,7 @@ describe('spares', () => {
     ['hasData', { ...report, version: 3, sequence: null }],
     ['refuses', { ...report, sequence: -5 }],
     ['refuses', { ...report, version: 0 }],
+    ['refuses', { ...report, role: 'replica', master: SECOND }],
   ] as const)('are %s only by what they say', (kind, said) => {
     expect(spareStanding(FIRST, ok(said)).kind).toBe(kind);
   });
