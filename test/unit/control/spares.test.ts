@@ -326,6 +326,36 @@ describe('nobody is replaced', () => {
     expect(alone.plan).toContain('no majority of the controllers confirms');
   });
 
+  it('while somebody else manages the cluster, too, or what the master has is not the data of its shard', () => {
+    const contested = new Stage();
+    contested.scene.facts = { ...contested.scene.facts, contestedVersion: contested.scene.cluster.version };
+    contested.scene.fail(contested.scene.id(0, 1), 'hang');
+    expect(contested.rounds(2 * ROUNDS_DUE)).toBeNull();
+    expect(contested.plan).toContain('somebody else pushes topologies');
+    const emptied = new Stage();
+    const master = emptied.scene.id(0, 0);
+    emptied.scene.fail(emptied.scene.id(0, 1), 'hang');
+    emptied.scene.set(master, { ...FRESH });
+    expect(emptied.rounds(2 * ROUNDS_DUE)).toBeNull();
+    expect(emptied.plan).toContain('has lost its data');
+  });
+
+  it('before a new master was seen in its place', () => {
+    const stage = new Stage(1, 3);
+    const { scene } = stage;
+    const [master, heir, other] = [0, 1, 2].map((index) => scene.id(0, index)) as [NodeId, NodeId, NodeId];
+    scene.fail(other, 'hang');
+    scene.rounds(ROUNDS_DUE - 6);
+    scene.fail(master, 'hang');
+    scene.round();
+    stage.untold.add(heir);
+    const failover = present(stage.rounds(8), 'a failover');
+    expect(failover.reasons).toMatchObject([{ kind: 'failover', to: heir }]);
+    scene.endCommit(failover);
+    expect(stage.rounds(2)).toBeNull();
+    expect(stage.plan).toContain('was not seen in its place yet');
+  });
+
   it('by a controller that cannot look', () => {
     const stage = new Stage();
     stage.scene.fail(stage.scene.id(0, 1), 'ownFault');
