@@ -1,7 +1,7 @@
 // Spares as the documented JSON: what is wanted, and what is known now. Passwords never get out.
 
 import { printTime } from '../base/wall-time.ts';
-import type { SparesStatus } from '../control/spares-status.ts';
+import type { ShortageStatus, SparesStatus } from '../control/spares-status.ts';
 import type { SparesPolicy } from '../topology/spares.ts';
 
 /** `seen` may be null, and may know nothing of a spare yet. */
@@ -11,7 +11,6 @@ export function renderSpares(
   nowMs: number,
 ): object {
   const known = new Map((seen?.nodes ?? []).map((node) => [node.address, node]));
-  const timeIn = (ms: number): string => printTime(Math.round((nowMs + ms) / 1000));
   return {
     copies,
     replace_after_seconds: replaceAfterSeconds,
@@ -23,16 +22,28 @@ export function renderSpares(
         lost,
         state,
         reason: why,
-        looked_at: ageMs === null ? null : timeIn(-ageMs),
+        looked_at: ageMs === null ? null : timeText(nowMs - ageMs),
       };
     }),
-    shards: (seen?.shards ?? []).map(({ shardIndex, there, wanted, forMs, leftMs, plan }) => ({
-      shard: shardIndex,
-      there,
-      wanted,
-      since: timeIn(-forMs),
-      until: timeIn(leftMs),
-      plan,
-    })),
+    shards: (seen?.shards ?? []).map((shortage) => renderShortage(shortage, nowMs)),
   };
+}
+
+/** A shard that is below its copies: since when, when a spare is due, and what is going to happen. */
+export function renderShortage(
+  { shardIndex, there, wanted, forMs, leftMs, plan }: ShortageStatus,
+  nowMs: number,
+): object {
+  return {
+    shard: shardIndex,
+    there,
+    wanted,
+    since: timeText(nowMs - forMs),
+    until: timeText(nowMs + leftMs),
+    plan,
+  };
+}
+
+function timeText(ms: number): string {
+  return printTime(Math.round(ms / 1000));
 }

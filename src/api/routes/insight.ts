@@ -12,7 +12,7 @@ import { readCluster } from '../change-cluster.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { ApiError, missing } from '../errors.ts';
 import { shardParam } from '../parse.ts';
-import { renderSpares } from '../render-spares.ts';
+import { renderShortage, renderSpares } from '../render-spares.ts';
 import { renderAutomation, renderWish } from './policies.ts';
 import { clusterPath } from './clusters.ts';
 import { shardOf } from './shards.ts';
@@ -36,7 +36,10 @@ export function insightRoutes({ clusters, insight, group, policies, clock }: Ins
       const path = clusterPath(context);
       const index = shardParam(context);
       shardOf((await readCluster(clusters, path)).cluster, index);
-      return answer(context, { explain: explanationBody(looked(insight.explain(path, index))) });
+      const explained = explanationBody(looked(insight.explain(path, index)));
+      const shortage = insight.status(path)?.spares.shards.find(({ shardIndex }) => shardIndex === index);
+      const copies = shortage === undefined ? null : renderShortage(shortage, clock.wallMs());
+      return answer(context, { explain: { ...explained, copies } });
     })
     .get(MASTER, async (context) => {
       const { cluster } = await readCluster(clusters, clusterPath(context));

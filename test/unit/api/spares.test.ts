@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 
 import { Secret } from '../../../src/base/secret.ts';
+import { explain } from '../../../src/control/explain.ts';
 import { lookAt } from '../../../src/control/situation.ts';
 import { clusterStatus } from '../../../src/control/status.ts';
 import type { NodeAddress } from '../../../src/topology/types.ts';
@@ -176,7 +177,7 @@ test('what is known of each is shown, and of each shard that is short what comes
         lookAt(scene),
         scene.decide().problems,
       ),
-    explain: () => null,
+    explain: (_, index) => explain(lookAt(scene), scene.cluster.shards[index]!),
   };
   const spares = {
     nodes: [
@@ -208,5 +209,8 @@ test('what is known of each is shown, and of each shard that is short what comes
         },
       },
     },
+  });
+  expect(await api.call('GET', `${CLUSTER}/shards/0/explain`)).toMatchObject({
+    body: { data: { explain: { shard: 0, verdict: 'healthy', copies: spares.shards[0] } } },
   });
 });
