@@ -257,10 +257,9 @@ function nextText(situation: Situation, shortage: Shortage): string {
   const spare = choose(situation, shortage);
   const who =
     spare === null ? 'a spare, once one is ready, would take' : `spare ${spareName(spare)} would take`;
-  const lost = shortage.isVacant
-    ? null
-    : (lostOf(situation, shortage) ?? shortage.missed.find(({ node }) => node.role === 'replica'));
-  return `${who} ${lost === null || lost === undefined ? 'the free place' : `the place of ${nodeName(lost)}`}`;
+  const missed = lostOf(situation, shortage) ?? shortage.missed[0];
+  const isFree = shortage.isVacant || missed === undefined;
+  return `${who} ${isFree ? 'the free place' : `the place of ${nodeName(missed)}`}`;
 }
 
 function takingText(

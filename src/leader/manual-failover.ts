@@ -212,7 +212,11 @@ export class ManualFailover {
     if (unfit !== null) return refused(unfit);
     const askedAtMs = this.#ports.clock.monotonicMs();
     await this.#untilLooked(this.#concerned(shard, request), askedAtMs);
-    const floor = floorOf(this.#ports.current().situation, shard, askedAtMs);
+    // Whoever was its master may have been replaced meanwhile, and have left.
+    const { situation: heard } = this.#ports.current();
+    const now = heard.cluster.shards.find(({ id }) => id === shard.id);
+    if (now === undefined) return err({ kind: 'missing' });
+    const floor = floorOf(heard, now, askedAtMs);
     for (;;) {
       if (this.#isStopped) return err({ kind: 'notLeader' });
       const { record, situation } = this.#ports.current();

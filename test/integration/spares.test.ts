@@ -70,7 +70,7 @@ describe('a replica that stays away', () => {
   const trio = useTrio();
   const scene = useScenes(trio);
 
-  test('is replaced by a spare, which copies everything; back, it is a spare once it is empty, and never a copy', async () => {
+  test('KD10: is replaced by a spare, which copies everything; back, it is a spare once it is empty, and never a copy', async () => {
     const stage = scene();
     const {
       master,

@@ -485,7 +485,7 @@ const happeningArbitrary = fc.oneof(
   fc.record({ kind: fc.constant('time' as const), rounds: fc.integer({ min: 1, max: 30 }) }),
 );
 
-it('whatever happens: only who is away leaves, only who was just seen empty comes, never while paused, and one at a time', () => {
+it('KD10: whatever happens, only who is away leaves, only who was just seen empty comes, never while paused, and one at a time', () => {
   fc.assert(
     fc.property(fc.array(happeningArbitrary, { minLength: 5, maxLength: 40 }), (happenings) => {
       const stage = new Stage(2, 3, { copies: 3, replaceAfterSeconds: 5 });

@@ -73,7 +73,7 @@ it('a spare that is another name of a node here is not used, and said to be that
   await scene.stop();
 });
 
-it('a spare that got data, or fell silent, after the last look at it is not used', async () => {
+it('KD10: a spare that got data, or fell silent, after the last look at it is not used', async () => {
   const scene = await settled();
   scene.model(0, 1).state = 'dead';
   await scene.clock.advance(1000 * AFTER_SECONDS - 500);
