@@ -3,7 +3,8 @@
 import type { NodeAddress, NodeId } from '../topology/types.ts';
 import { shortagesOf } from './shortage.ts';
 import { spareMemory, type SpareStanding } from './spare-memory.ts';
-import { planFor, planText, standingText } from './spares.ts';
+import { planText, standingText } from './spare-texts.ts';
+import { planFor } from './spares.ts';
 import type { Situation } from './situation.ts';
 
 export interface SpareStatus {
@@ -44,7 +45,14 @@ export function sparesStatus(situation: Situation): SparesStatus {
       const { look } = spareMemory(memory.spares, spare);
       const ageMs = look === null ? null : nowMs - look.endedAtMs;
       const standing = look?.standing ?? null;
-      return { address, zone, lost, state: standing?.kind ?? 'unknown', why: standingText(standing), ageMs };
+      return {
+        address,
+        zone,
+        lost,
+        state: standing?.kind ?? 'unknown',
+        why: standingText(spare, standing),
+        ageMs,
+      };
     }),
     shards: shortagesOf(situation).map((shortage) => {
       const { shardIndex, there, wanted, sinceMs, dueAtMs } = shortage;

@@ -1,28 +1,23 @@
 // A shard that stays below its copies gets a spare: which one, in whose place, or why not now.
 
-import { unreachable } from '../base/assert.ts';
 import { addNode, removeNode } from '../topology/change-nodes.ts';
 import { masterOf, whyBusy } from '../topology/cluster.ts';
 import { describe } from '../topology/errors.ts';
 import { openPromotion } from '../topology/facts.ts';
-import { type ClusterPolicy, nodePolicy, withSpareUsed } from '../topology/policy.ts';
+import { type ClusterPolicy, withSpareUsed } from '../topology/policy.ts';
 import { isNoSpares, type Spare } from '../topology/spares.ts';
 import type { NodeAddress } from '../topology/types.ts';
 import type { CommitReason, InspectSpareAction } from './actions.ts';
-import { confirmedText, type Draft } from './failover.ts';
+import type { Draft } from './failover.ts';
 import type { NodeEndpoint } from './node-commands.ts';
 import type { Problem } from './problems.ts';
 import { automationRestraint, massFailureRestraint } from './restraint.ts';
 import { lostOf, reviewVacancies, type Shortage, shortagesOf } from './shortage.ts';
 import { isAway } from './sight.ts';
-import {
-  NO_SPARES_MEMORY,
-  type SpareLook,
-  spareMemory,
-  type SparesMemory,
-  type SpareStanding,
-} from './spare-memory.ts';
-import { type NodeView, type Situation, masterView, nodeName, silenceText } from './situation.ts';
+import { type NodeView, type Situation, masterView, nodeName } from './situation.ts';
+import { chooseSpare, isReady } from './spare-choice.ts';
+import { NO_SPARES_MEMORY, type SpareLook, spareMemory, type SparesMemory } from './spare-memory.ts';
+import { planText, shortText, type ShortagePlan, sparesText, takingText } from './spare-texts.ts';
 
 /** Milliseconds between two looks at a spare that nobody waits for. */
 const LOOK_INTERVAL_MS = 10_000;
@@ -38,16 +33,6 @@ export interface SparePlan extends Draft {
   /** When a look or a replacement is due; Infinity where none will be. */
   readonly wakeAtMs: number;
 }
-
-/** What becomes of one shard that is below its copies. */
-export type ShortagePlan =
-  /** Not yet: `dueAtMs` of the shortage has to pass. */
-  | { readonly kind: 'waits' }
-  /** Something stands against it, `why`, whatever the spares are. */
-  | { readonly kind: 'held'; readonly why: string }
-  | { readonly kind: 'noSpare' }
-  /** `spare` takes the place of `lost`; null: one that nobody has. */
-  | { readonly kind: 'replaces'; readonly spare: Spare; readonly lost: NodeView | null };
 
 /** One replacement at most, and only of a spare that was seen empty right before. */
 export function planSpares(situation: Situation): SparePlan {
@@ -83,7 +68,7 @@ export function planFor(situation: Situation, shortage: Shortage): ShortagePlan 
   if (!isDue) return { kind: 'waits' };
   if (!shortage.isVacant && lost === null)
     return { kind: 'held', why: 'no majority of the controllers confirms that a replica is not there' };
-  const spare = choose(situation, shortage);
+  const spare = chooseSpare(situation, shortage);
   return spare === null ? { kind: 'noSpare' } : { kind: 'replaces', spare, lost };
 }
 
@@ -116,21 +101,6 @@ function comingCopy({ views }: Situation): NodeView | null {
     if (node.role === 'replica' && isUnseen && !isAway(view)) return view;
   }
   return null;
-}
-
-/** Of the spares that are ready the first in a zone in which the shard has nobody, else the first. */
-function choose(situation: Situation, shortage: Shortage): Spare | null {
-  const { policy, memory } = situation;
-  const ready = policy.cluster.spares.nodes.filter((spare) => isReady(memory.spares, spare));
-  const taken = zonesOf(situation, shortage);
-  return ready.find(({ zone }) => zone !== '' && !taken.has(zone)) ?? ready[0] ?? null;
-}
-
-/** The zones of the nodes of a shard that are there. */
-function zonesOf({ policy }: Situation, { shard, missed }: Shortage): ReadonlySet<string> {
-  const gone = new Set(missed.map(({ node }) => node.id));
-  const there = shard.nodes.filter(({ id }) => !gone.has(id));
-  return new Set(there.map(({ id }) => nodePolicy(policy.cluster, id).zone));
 }
 
 /** The commit, if the spare was just seen empty and told apart from everybody else here; null while that look is to come. */
@@ -203,10 +173,6 @@ export function beside({ views, policy, memory }: Situation, spare: Spare): read
   return [...members.map(({ node }) => node), ...others];
 }
 
-function isReady(memory: SparesMemory, spare: Spare): boolean {
-  return spareMemory(memory, spare).look?.standing.kind === 'ready';
-}
-
 /** What is remembered of spares, without those that are none any more. */
 export function reviewSpares(situation: Situation): SparesMemory {
   const { policy, memory } = situation;
@@ -229,69 +195,4 @@ function problemsOf(situation: Situation, shortage: Shortage, plan: ShortagePlan
   return plan.kind === 'noSpare'
     ? [below, { kind: 'sparesMissing', ...place, detail: sparesText(situation) }]
     : [below];
-}
-
-/** `shard 0 has 1 of 2 nodes for 12 s`, for people. */
-function shortText({ nowMs }: Situation, { shardIndex, there, wanted, sinceMs }: Shortage): string {
-  return `shard ${shardIndex} has ${there} of ${wanted} nodes for ${Math.round((nowMs - sinceMs) / 1000)} s`;
-}
-
-/** What is going to happen, for people. */
-export function planText(situation: Situation, shortage: Shortage, plan: ShortagePlan): string {
-  switch (plan.kind) {
-    case 'waits':
-      return `${nextText(situation, shortage)} in ${Math.max(0, Math.ceil((shortage.dueAtMs - situation.nowMs) / 1000))} s`;
-    case 'held':
-      return `${nextText(situation, shortage)}, but not now: ${plan.why}`;
-    case 'noSpare':
-      return 'no spare is ready';
-    case 'replaces':
-      return takingText(situation, shortage, plan);
-    default:
-      return unreachable(plan);
-  }
-}
-
-/** Who would take whose place as things are. */
-function nextText(situation: Situation, shortage: Shortage): string {
-  const spare = choose(situation, shortage);
-  const who =
-    spare === null ? 'a spare, once one is ready, would take' : `spare ${spareName(spare)} would take`;
-  const missed = lostOf(situation, shortage) ?? shortage.missed[0];
-  const isFree = shortage.isVacant || missed === undefined;
-  return `${who} ${isFree ? 'the free place' : `the place of ${nodeName(missed)}`}`;
-}
-
-function takingText(
-  situation: Situation,
-  shortage: Shortage,
-  { spare, lost }: Extract<ShortagePlan, { readonly kind: 'replaces' }>,
-): string {
-  const isNewZone = spare.zone !== '' && !zonesOf(situation, shortage).has(spare.zone);
-  const who = `spare ${spareName(spare)}${isNewZone ? ', where the shard has nobody else,' : ''}`;
-  if (lost === null) return `${who} takes the free place`;
-  const missed = `replica ${nodeName(lost)} ${silenceText(lost)}${confirmedText(situation, lost)}`;
-  return `${missed}; ${who} takes its place`;
-}
-
-function spareName({ address, zone }: Spare): string {
-  return zone === '' ? address : `${address} in zone ${zone}`;
-}
-
-/** Why none of the spares can be used, for people. */
-function sparesText({ policy, memory }: Situation): string {
-  const { nodes } = policy.cluster.spares;
-  if (nodes.length === 0) return 'no spare is listed';
-  return nodes
-    .map(
-      (spare) =>
-        `${spareName(spare)}: ${standingText(spareMemory(memory.spares, spare).look?.standing ?? null)}`,
-    )
-    .join('; ');
-}
-
-/** Why a spare cannot be used, a sentence's end for people. */
-export function standingText(standing: SpareStanding | null): string {
-  if (standing === null) return 'it was not looked at yet';
-  return standing.kind === 'ready' ? 'it is ready' : standing.why;
 }

@@ -94,7 +94,7 @@ describe('a replica that stays away', () => {
     // It comes back with its data and its topology, and the shard has all it wants.
     await stage.nodeAt(replica).restart();
     const back = await spareIs(stage, replica, 'hasData');
-    expect(back.reason).toMatch(/empty its data directory/);
+    expect(back.reason).toMatch(/may have what nobody else has, look first; .* empty its data directory/);
     await membersAre(stage, [master, spare]);
     await restartOnNewDisk(stage.nodeAt(replica));
     await spareIs(stage, replica, 'ready');
