@@ -24,6 +24,7 @@ import { nodeRoutes } from './routes/nodes.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { groupChangeRoutes, groupRoutes } from './routes/group.ts';
 import { shardRoutes } from './routes/shards.ts';
+import { spareRoutes } from './routes/spares.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 
 const API = '/api/v1';
@@ -46,6 +47,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .route(API, shardRoutes(taking))
     .route(API, nodeRoutes(taking))
     .route(API, policyRoutes(dependencies))
+    .route(API, spareRoutes(dependencies))
     .route(API, eventRoutes(dependencies))
     .route(API, webhookRoutes(dependencies))
     .route(API, migrationRoutes(dependencies))

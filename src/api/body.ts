@@ -1,7 +1,7 @@
 // From bytes to checked input: JSON, known keys, then the schema, each failure with the field and the reason.
 
 import type { Context } from 'hono';
-import type { z } from 'zod';
+import { z } from 'zod';
 
 import { excerpt } from '../base/excerpt.ts';
 import { nearest } from '../base/nearest.ts';
@@ -55,14 +55,18 @@ function check<Schema extends z.ZodObject>(value: unknown, schema: Schema): z.ou
 }
 
 /**
- * The members of a body but for those that are null, which count as absent. A key that is not in `known` is refused before anything else
+ * The members of a body but for those that are null, which count as absent where null is no value of theirs. A key that is not in `known` is refused before anything else
  * is looked at: a misspelt wish must not be answered by doing something else.
  */
-function knownMembers(value: unknown, known: Readonly<Record<string, unknown>>): unknown {
+function knownMembers(value: unknown, known: z.ZodObject['shape']): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
   const members = Object.entries(value);
   for (const [key] of members) if (!Object.hasOwn(known, key)) throw unknownKey(key, Object.keys(known));
-  return Object.fromEntries(members.filter(([, member]) => member !== null));
+  return Object.fromEntries(members.filter(([key, member]) => member !== null || takesNull(known[key])));
+}
+
+function takesNull(schema: z.core.$ZodType | undefined): boolean {
+  return schema !== undefined && z.safeParse(schema, null).success;
 }
 
 function unknownKey(key: string, known: readonly string[]): Error {

@@ -1,6 +1,8 @@
 // What a decision can ask for, as data, with the reasons people will read.
 
 import type { ClusterFacts } from '../topology/facts.ts';
+import type { ClusterPolicy } from '../topology/policy.ts';
+import type { Spare } from '../topology/spares.ts';
 import type { Cluster, ClusterVersion, NodeAddress, NodeId, ShardId, SlotRange } from '../topology/types.ts';
 
 /** Why a commit is made. Several can share one commit. `text` is one sentence for people. */
@@ -37,6 +39,14 @@ export type CommitReason =
       readonly kind: 'copyCondemned' | 'copyRemade' | 'promotionConfirmed' | 'pushesHeld';
       readonly shardIndex: number | null;
       readonly node: NodeId | null;
+      readonly text: string;
+    }
+  /** A spare became the node `node` in the place of `lost`; null: in one that nobody had. */
+  | {
+      readonly kind: 'copyReplaced';
+      readonly shardIndex: number;
+      readonly node: NodeId;
+      readonly lost: NodeId | null;
       readonly text: string;
     }
   /** Positions and links were written down, and nothing else. No news for people. */
@@ -99,14 +109,30 @@ export interface InquireAction {
   readonly nodes: readonly NodeId[];
 }
 
+/** Looks at a spare; `isToUse`: also tells it apart from all members, because it is about to become one. */
+export interface InspectSpareAction {
+  readonly kind: 'inspectSpare';
+  readonly spare: Spare;
+  readonly isToUse: boolean;
+}
+
 export interface CommitAction {
   readonly kind: 'commit';
   /** To be committed in place of exactly the cluster the decision was made from; the same object when only `facts` change. */
   readonly next: Cluster;
   /** Written in the same transaction. */
   readonly facts: ClusterFacts;
+  /** What is wanted of the cluster from then on, where that changes with it. */
+  readonly policy?: ClusterPolicy;
   readonly reasons: readonly CommitReason[];
 }
 
-/** Every action must be carried out, and its outcome given to `observe` (`pushed`, `migrateAnswered`, `outran`, `fenced`, `inquired`, `commitEnded`), exactly once. */
-export type Action = PushAction | MigrateAction | OutrunAction | FenceAction | InquireAction | CommitAction;
+/** Every action must be carried out, and its outcome given to `observe` (`pushed`, `migrateAnswered`, `outran`, `fenced`, `inquired`, `spareLooked`, `commitEnded`), exactly once. */
+export type Action =
+  | PushAction
+  | MigrateAction
+  | OutrunAction
+  | FenceAction
+  | InquireAction
+  | InspectSpareAction
+  | CommitAction;

@@ -2,7 +2,8 @@
 
 import { present, unreachable } from '../base/assert.ts';
 import { factsFor } from '../topology/facts.ts';
-import type { NodeId } from '../topology/types.ts';
+import type { ClusterPolicy } from '../topology/policy.ts';
+import type { NodeAddress, NodeId } from '../topology/types.ts';
 import type { Action, FenceAction, OutrunAction, PushAction } from './actions.ts';
 import {
   expectantNodes,
@@ -24,6 +25,8 @@ import { betterPlaced, planInquiry } from './inquiry.ts';
 import { planNotes } from './notes.ts';
 import { reviewPlaces } from './overruled.ts';
 import type { Problem } from './problems.ts';
+import { withSpareLooksBegun } from './spare-memory.ts';
+import { planSpares, reviewSpares } from './spares.ts';
 import type { Circumstances } from './sight.ts';
 import { type NodeView, type Situation, lookAt } from './situation.ts';
 
@@ -56,14 +59,21 @@ export function decide(input: ControlInput): Decision {
   const seen = lookAt({ ...input, facts, memory: known });
   const settled = settledNodes(seen);
   const places = reviewPlaces({ ...seen, memory: settled });
-  const memory = { ...settled, ...places, migrations: reviewMigrations(seen), drains: reviewDrains(seen) };
+  const memory = {
+    ...settled,
+    ...places,
+    migrations: reviewMigrations(seen),
+    drains: reviewDrains(seen),
+    spares: reviewSpares(seen),
+  };
   const situation = lookAt({ ...input, facts, memory });
   const failover = planFailovers(situation);
   const migration = planMigrations(situation, failover);
   const held = heldNodes(situation);
   const drain = planDrains(situation, held);
   const raise = planRaise(situation, held);
-  const problems = [...diagnose(situation), ...failover.problems, ...migration.problems];
+  const spares = planSpares(situation);
+  const problems = [...diagnose(situation), ...failover.problems, ...migration.problems, ...spares.problems];
   const rest = {
     problems,
     expectant: expectantNodes(situation),
@@ -72,13 +82,14 @@ export function decide(input: ControlInput): Decision {
   };
   if (memory.commit.isInFlight) return { actions: [], memory, ...rest, wakeAtMs: Infinity };
 
-  const drafts = [
+  const drafts: readonly (Draft & { readonly policy?: ClusterPolicy })[] = [
     failover,
     drain,
     migration,
     planAdoptions(situation, noChange(situation)),
     planNotes(situation),
     raise,
+    spares,
   ];
   const draft = drafts.find((plan) => plan.reasons.length > 0);
   const isCommitDue = nowMs >= memory.commit.nextAtMs;
@@ -93,9 +104,10 @@ export function decide(input: ControlInput): Decision {
     drain.wakeAtMs,
     migration.wakeAtMs,
     raise.wakeAtMs,
+    spares.wakeAtMs,
     draft === undefined ? Infinity : memory.commit.nextAtMs,
   );
-  const actions = [...pushes.pushes, ...requests, ...inquiry.inquiries];
+  const actions = [...pushes.pushes, ...requests, ...inquiry.inquiries, ...spares.looks];
   return { actions, memory: withActions(situation, actions), ...rest, wakeAtMs };
 }
 
@@ -105,7 +117,7 @@ function noChange({ cluster, facts }: Situation): Draft {
 
 function commit(
   memory: ControlMemory,
-  draft: Draft,
+  draft: Draft & { readonly policy?: ClusterPolicy },
   nowMs: number,
 ): Pick<Decision, 'actions' | 'memory' | 'wakeAtMs'> {
   const isRaise = draft.reasons.some((reason) => reason.kind === 'versionRaised');
@@ -114,7 +126,15 @@ function commit(
   const isHeld = draft.reasons.some((reason) => reason.kind === 'pushesHeld');
   const raise = isRaise ? raiseMemoryAfter(memory.raise, nowMs) : memory.raise;
   return {
-    actions: [{ kind: 'commit', next: draft.cluster, facts: draft.facts, reasons: draft.reasons }],
+    actions: [
+      {
+        kind: 'commit',
+        next: draft.cluster,
+        facts: draft.facts,
+        ...(draft.policy === undefined ? {} : { policy: draft.policy }),
+        reasons: draft.reasons,
+      },
+    ],
     memory: {
       ...memory,
       commit: { ...memory.commit, isInFlight: true },
@@ -161,6 +181,7 @@ function withActions(
   if (actions.length === 0) return situation.memory;
   const nodes = new Map(situation.memory.nodes);
   const migrations = new Map(situation.memory.migrations);
+  const inspected: NodeAddress[] = [];
   for (const action of actions) {
     switch (action.kind) {
       case 'push':
@@ -181,11 +202,15 @@ function withActions(
         migrations.set(action.shard, { ...before, request: { endedAtMs: null, error: null }, failed: null });
         break;
       }
+      case 'inspectSpare':
+        inspected.push(action.spare.address);
+        break;
       default:
         unreachable(action);
     }
   }
-  return { ...situation.memory, nodes, migrations };
+  const spares = withSpareLooksBegun(situation.memory.spares, inspected);
+  return { ...situation.memory, nodes, migrations, spares };
 }
 
 function begun(

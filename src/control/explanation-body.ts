@@ -3,7 +3,7 @@
 import type { Explanation } from './explain.ts';
 
 /** As the API shows it, and as the event of a decision keeps it. */
-export function explanationBody(explained: Explanation): unknown {
+export function explanationBody(explained: Explanation): object {
   const { shardIndex, master, verdict, why, next, gates, candidates, witnesses } = explained;
   return {
     shard: shardIndex,

@@ -96,7 +96,7 @@ export function whyReplaced(situation: Situation, master: NodeView): string | nu
 }
 
 /** Who else does not find it, for people. */
-function confirmedText({ nowMs }: Situation, { memory }: NodeView): string {
+export function confirmedText({ nowMs }: Situation, { memory }: NodeView): string {
   const others = wordsOf(memory, nowMs).filter(({ kind }) => kind !== 'answered' && kind !== 'ownFault');
   if (others.length === 0) return '';
   return `, as ${others.map(({ observer, kind }) => `controller ${observer} (${kind})`).join(' and ')} did`;

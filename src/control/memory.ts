@@ -20,6 +20,7 @@ import {
 import { type LeaseAnswer, afterLease } from './lease-memory.ts';
 import type { NodeError, ProbeResult } from './observation.ts';
 import { ASKED_OFTEN_MS, ASK_PACE_MS, type ControlSettings, retryDelayMs } from './settings.ts';
+import { NO_SPARES_MEMORY, type SpareLook, type SparesMemory, withSpareLook } from './spare-memory.ts';
 
 /** A MIGRATE that was sent. `endedAtMs` is null while its reply is awaited. */
 export interface MigrateRequest {
@@ -79,6 +80,7 @@ export interface ControlMemory {
   readonly raise: RaiseMemory;
   /** When positions were last written down; -Infinity when never by this leadership. */
   readonly notedAtMs: number;
+  readonly spares: SparesMemory;
 }
 
 export const NO_MEMORY: ControlMemory = {
@@ -88,6 +90,7 @@ export const NO_MEMORY: ControlMemory = {
   commit: { isInFlight: false, failures: 0, nextAtMs: -Infinity },
   raise: { count: 0, lastAtMs: -Infinity, nextAtMs: -Infinity },
   notedAtMs: -Infinity,
+  spares: NO_SPARES_MEMORY,
 };
 
 /** What happened since the last decision. Times in milliseconds on the monotonic clock. */
@@ -134,6 +137,7 @@ export type ControlEvent =
       readonly endedAtMs: number;
       readonly answer: LeaseAnswer;
     }
+  | { readonly kind: 'spareLooked'; readonly look: SpareLook }
   | { readonly kind: 'commitEnded'; readonly endedAtMs: number; readonly isCommitted: boolean };
 
 /**
@@ -147,7 +151,7 @@ export function observe(
 ): ControlMemory {
   const nodes = new Map(memory.nodes);
   const places = new Map(allNodes(cluster).map((place) => [place.node.id, place]));
-  let { migrations, commit } = memory;
+  let { migrations, commit, spares } = memory;
   for (const event of events) {
     switch (event.kind) {
       case 'probed': {
@@ -197,6 +201,9 @@ export function observe(
         nodes.set(event.node, { ...before, lease });
         break;
       }
+      case 'spareLooked':
+        spares = withSpareLook(spares, event.look);
+        break;
       case 'commitEnded':
         commit = commitAfter(commit, event);
         break;
@@ -204,7 +211,7 @@ export function observe(
         unreachable(event);
     }
   }
-  return { ...memory, nodes, migrations, commit };
+  return { ...memory, nodes, migrations, commit, spares };
 }
 
 /**

@@ -33,7 +33,9 @@ export type ProblemKind =
   | 'failoverRestrained'
   | 'failoverPaused'
   | 'massFailure'
-  | 'nodeInMaintenance';
+  | 'nodeInMaintenance'
+  | 'copiesMissing'
+  | 'sparesMissing';
 
 /** `critical`: clients are affected now. `error`: somebody must act. `warning`: safety margin is gone. `info`: will pass. */
 export type Severity = 'critical' | 'error' | 'warning' | 'info';
@@ -261,6 +263,20 @@ export const PROBLEMS = {
     title: 'Node is in maintenance',
     when: 'Somebody works on it: it does not take over, and is not replaced or missed while it is away.',
     remedy: 'When the work is done: DELETE .../nodes/{id}/maintenance.',
+  },
+  copiesMissing: {
+    severity: 'warning',
+    title: 'Shard has fewer nodes than are wanted',
+    when: 'Fewer nodes of a shard are there than "copies" in PUT .../spares: a member is away, or there are too few. The detail says what is going to happen, and when, or what holds it back.',
+    remedy:
+      'Bring the node back, or wait: a spare takes its place when the time is over and nothing stands against it.',
+  },
+  sparesMissing: {
+    severity: 'error',
+    title: 'No spare is ready',
+    when: 'A shard is to get a spare now, and none of those listed can be used; the detail says why for each.',
+    remedy:
+      'Mend one as the detail says, or list another: PUT .../clusters/{cluster}/spares {"nodes":[...]}. A node that was used before has to be started on a new data directory.',
   },
 } as const satisfies Record<ProblemKind, ProblemEntry>;
 

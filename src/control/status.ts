@@ -4,6 +4,7 @@ import { type WitnessView, witnessesOf } from './explain.ts';
 import { lagBehind, linkFault } from './link.ts';
 import { type Problem, PROBLEMS, type Severity } from './problems.ts';
 import type { Condition } from './sight.ts';
+import { type SparesStatus, sparesStatus } from './spares-status.ts';
 import { type NodeView, type Situation, masterView, testimonyOf } from './situation.ts';
 import {
   type DivergenceMode,
@@ -62,6 +63,7 @@ export interface ClusterStatus {
   /** The wish about automatic failovers that counts now; null when nobody has one. */
   readonly automation: EffectiveAutomation | null;
   readonly onDivergence: DivergenceMode;
+  readonly spares: SparesStatus;
 }
 
 /** `situation` and `problems` are of the same decision. */
@@ -78,6 +80,7 @@ export function clusterStatus(
     isConverged: nodes.every((node) => node.isConverged),
     nodes,
     onDivergence: situation.policy.cluster.onDivergence,
+    spares: sparesStatus(situation),
     automation: effectiveAutomation(situation.policy.group, situation.policy.cluster, situation.nowSeconds),
     problems: problems.map((problem) => {
       const { severity, title, remedy } = PROBLEMS[problem.kind];

@@ -22,6 +22,7 @@ const KINDS = {
   copyCondemned: 'copyCondemned',
   copyRemade: 'copyRemade',
   promotionConfirmed: 'promotionConfirmed',
+  copyReplaced: 'copyReplaced',
   pushesHeld: 'pushesHeld',
 } as const satisfies Record<Exclude<CommitReason['kind'], 'failover' | 'noted'>, EventKind>;
 

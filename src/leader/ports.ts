@@ -1,10 +1,12 @@
 // What the supervisors need of the world. `server.ts` gives them the adapters.
 
 import type { Result } from '../base/result.ts';
+import type { Random } from '../base/random.ts';
 import type { EvidenceKind, Observer, Panel } from '../control/evidence.ts';
 import type { LeaseAnswer } from '../control/lease-memory.ts';
 import type { LeaseRenewal, NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
+import type { SpareReport } from '../control/spare-memory.ts';
 import type { EventDraft } from '../topology/event.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
 import type { ClusterPolicy, GroupPolicy } from '../topology/policy.ts';
@@ -39,12 +41,23 @@ export interface NodeClient {
   outrun(endpoint: NodeEndpoint, count: number, deadlineMs: number): Promise<Result<void, NodeError>>;
   /** Turns away whoever wants to copy the node, until it is told a topology or starts again. */
   fence(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>>;
+  /** What a node says of itself that is in no cluster (yet), over a connection of its own. Nothing it sends changes the node. */
+  inspect(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<SpareReport, NodeError>>;
+  /** Which of the addresses lead to one and the same server process. */
+  sameProcess(endpoints: readonly NodeEndpoint[], random: Random, deadlineMs: number): Promise<ProcessGroups>;
   /** `listener` is told when a node ends its lasting connection: at once when its process ends. One listener. */
   watchLost(listener: (address: NodeAddress) => void): void;
   /** Closes the lasting connection to a node that is not watched any more. */
   release(address: NodeAddress): void;
   /** Closes everything; what is under way resolves at once as `connectionLost`. */
   close(): void;
+}
+
+export interface ProcessGroups {
+  /** Addresses of one process each. */
+  readonly groups: readonly (readonly NodeAddress[])[];
+  /** Addresses of which nothing is known, and why. */
+  readonly failures: ReadonlyMap<NodeAddress, NodeError>;
 }
 
 /**
@@ -62,7 +75,8 @@ export interface ClusterRecords {
   linearize(): Promise<Result<void, ChangeError>>;
   /**
    * Commits `next` in place of `record`, and with it `facts`, if given, in place of the record's: with `record.cluster` itself as `next`
-   * only those. Refused unless this member leads `term` when it proposes, and the policies are as in `underPolicies`. Never rejects.
+   * only those; and `policy`, if given, in place of that of the cluster. Refused unless this member leads `term` when it proposes, and the policies are
+   * as in `underPolicies`. Never rejects.
    */
   replaceCluster(
     record: ClusterRecord,
@@ -71,6 +85,7 @@ export interface ClusterRecords {
       readonly term: number;
       readonly facts?: ClusterFacts;
       readonly underPolicies?: PolicyStamp;
+      readonly policy?: ClusterPolicy;
       readonly events: Told;
     },
   ): Promise<Result<void, ChangeError>>;

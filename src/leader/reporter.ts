@@ -31,6 +31,7 @@ const REASON_EVENTS = {
   versionRaised: 'version.raise',
   copyCondemned: 'copy.condemn',
   copyRemade: 'copy.remake',
+  copyReplaced: 'copy.replace',
   promotionConfirmed: 'promotion.confirm',
   pushesHeld: 'pushes.hold',
 } as const satisfies Record<TellingReason['kind'], string>;

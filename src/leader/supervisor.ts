@@ -11,6 +11,7 @@ import type {
   CommitAction,
   FenceAction,
   InquireAction,
+  InspectSpareAction,
   MigrateAction,
   OutrunAction,
   PushAction,
@@ -35,6 +36,7 @@ import type { Problem } from '../control/problems.ts';
 import type { ControlSettings } from '../control/settings.ts';
 import type { Census, Circumstances, Policies } from '../control/sight.ts';
 import { lookAt, type Situation } from '../control/situation.ts';
+import { beside } from '../control/spares.ts';
 import { allNodes, findNode } from '../topology/cluster.ts';
 import { nodePolicy, wishAt } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
@@ -46,6 +48,7 @@ import { type HandRequest, ManualFailover } from './manual-failover.ts';
 import { NodeWatch } from './node-watch.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient, PolicyStamp, Told, Witnesses } from './ports.ts';
 import { Reporter } from './reporter.ts';
+import { lookAtSpare } from './spare-looks.ts';
 import { type ClusterStatus, clusterStatus } from '../control/status.ts';
 import type { Reach } from './vantage.ts';
 
@@ -444,6 +447,8 @@ export class Supervisor {
         return this.#migrate(action);
       case 'inquire':
         return this.#inquire(action);
+      case 'inspectSpare':
+        return this.#inspectSpare(action);
       case 'commit':
         return this.#commit(action);
       default:
@@ -563,6 +568,11 @@ export class Supervisor {
     this.#happened({ kind: 'inquired', endedAtMs, words, isOver });
   }
 
+  async #inspectSpare({ spare, isToUse }: InspectSpareAction): Promise<void> {
+    const others = isToUse ? beside(this.#situation(), spare) : null;
+    this.#happened({ kind: 'spareLooked', look: await lookAtSpare(this.#context, spare, others) });
+  }
+
   async #commit(action: CommitAction): Promise<void> {
     const result = await this.#replace(this.#record, action, this.#policyStamp);
     if (result.ok) this.#manual.committed(action.reasons);
@@ -579,10 +589,16 @@ export class Supervisor {
     const { records, term, isCurrent } = this.#context;
     if (this.#isStopped || !isCurrent(term)) return err({ kind: 'notLeader' });
     this.#reporter.committing(action);
-    const { next, facts } = action;
+    const { next, facts, policy } = action;
     this.#commits += 1;
     const events: Told = { actor: 'controller', drafts: eventsOf(action, this.#situation()) };
-    const result = await records.replaceCluster(from, next, { facts, term, underPolicies, events });
+    const result = await records.replaceCluster(from, next, {
+      facts,
+      term,
+      underPolicies,
+      ...(policy === undefined ? {} : { policy }),
+      events,
+    });
     this.#commits -= 1;
     this.#reporter.committed(action, result);
     const current = records.getCluster(from.namespace, from.cluster.name);

@@ -4,18 +4,19 @@ import { type Result, err, ok } from '../base/result.ts';
 import type { Store, StoredValue } from '../store/types.ts';
 import { allNodes } from '../topology/cluster.ts';
 import { type ClusterFacts, factsFor } from '../topology/facts.ts';
-import { policyFor } from '../topology/policy.ts';
+import { type ClusterPolicy, NO_CLUSTER_POLICY, policyFor } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, NodeAddress, NodeId } from '../topology/types.ts';
+import { planClaims } from './claims.ts';
 import type { Planned, TransactionPlan } from './committer.ts';
 import { encodeFacts } from './facts-codec.ts';
 import { DRAIN_LEVEL, levelNeededBy, STORED_FACTS_LEVEL } from './feature-level.ts';
 import type { EventLog, Told } from './event-log.ts';
 import type { JoinedRecords } from './joined-records.ts';
-import type { PolicyStamp } from './policies.ts';
+import { type PolicyStamp, spareAddresses } from './policies.ts';
 import { addressKey, clusterKey, factsKey, namespaceKey, policyKey } from './keys.ts';
 import { decodeClusterPolicy, encodeClusterPolicy } from './policy-codec.ts';
-import { decodeClaim, encodeClaim, encodeCluster } from './record-codec.ts';
+import { encodeCluster } from './record-codec.ts';
 
 export interface ClusterPlansParts {
   readonly store: Store;
@@ -42,6 +43,8 @@ export interface Replacement {
   readonly facts: ClusterFacts | null;
   /** Policies that have to be as they were. */
   readonly underPolicies: PolicyStamp;
+  /** What is wanted of the cluster from now on, made of what `underPolicies` names; null to leave it, but for nodes that leave. */
+  readonly policy: ClusterPolicy | null;
   readonly events: Told;
 }
 
@@ -69,7 +72,10 @@ export class ClusterPlans {
     if (parent === null) return err({ kind: 'missing' });
     const key = clusterKey(place);
     if (this.#store.get(key) !== null) return err({ kind: 'exists' });
-    const claims = this.#claim(place, addressesOf(cluster));
+    const claims = planClaims(this.#store, place, {
+      before: new Set(),
+      after: new Set(addressesOf(cluster)),
+    });
     if (!claims.ok) return claims;
     const written = this.#write(place, cluster);
     if (!written.ok) return written;
@@ -88,23 +94,18 @@ export class ClusterPlans {
     });
   }
 
-  /** Refused with `missing`, `conflict`, `addressTaken` or `featureLevel`. */
+  /** Refused with `missing`, `conflict`, `addressTaken` (also by a spare of this very cluster) or `featureLevel`. */
   replace(change: Replacement): Planned {
     const { place, record, next } = change;
     const current = this.#current(place, record);
     if (!current.ok) return current;
-    const before = new Set(addressesOf(record.cluster));
-    const after = new Set(addressesOf(next));
-    const claims = this.#claim(
-      place,
-      [...after].filter((address) => !before.has(address)),
-    );
+    const claims = this.#replaceClaims(change);
     if (!claims.ok) return claims;
     const facts = change.facts === null ? ok(this.#forget(change)) : this.#replaceFacts(change, change.facts);
     if (!facts.ok) return facts;
     const written = next === record.cluster ? ok([]) : this.#write(place, next);
     if (!written.ok) return written;
-    const policy = this.#forgetPolicy(change);
+    const policy = this.#replacePolicy(change);
     if (!this.#areUnchanged(change.underPolicies)) return err({ kind: 'conflict' });
     const versions = { before: record.cluster.version, after: next.version };
     const told = this.#events.part({ place, ...change.events, versions });
@@ -112,25 +113,30 @@ export class ClusterPlans {
       compare: [
         current.value,
         ...facts.value.compare,
-        ...(policy.compare.length === 0 ? change.underPolicies : policy.compare),
+        ...policy.compare,
+        ...change.underPolicies.filter(({ key }) => policy.compare.every((own) => own.key !== key)),
         ...claims.value.compare,
         ...told.compare,
       ],
       put: [...written.value, ...facts.value.put, ...policy.put, ...claims.value.put, ...told.put],
-      remove: [...[...before].filter((address) => !after.has(address)).map(addressKey), ...told.remove],
+      remove: [...claims.value.remove, ...told.remove],
     });
   }
 
-  /** Refused with `missing` or `conflict`. Its facts, its policy and its events go too: nobody writes them without comparing the cluster. */
+  /**
+   * Refused with `missing` or `conflict`. Its facts, its policy and its events go too: nobody writes them without comparing the cluster. The policy is
+   * compared for the claims of its spares.
+   */
   delete(record: ClusterRecord, events: Told): Planned {
     const place = { namespace: record.namespace, cluster: record.cluster.name };
     const current = this.#current(place, record);
     if (!current.ok) return current;
-    const claims = addressesOf(record.cluster).map(addressKey);
+    const policy = { key: policyKey(place), revision: this.#store.get(policyKey(place))?.revision ?? 0 };
+    const claims = [...addressesOf(record.cluster), ...spareAddresses(this.#policyOf(place))].map(addressKey);
     const own = [clusterKey(place), factsKey(place), policyKey(place), ...this.#events.keysOf(place)];
     const told = this.#events.part({ place: null, ...events, versions: null });
     return ok({
-      compare: [current.value, ...told.compare],
+      compare: [current.value, policy, ...told.compare],
       put: told.put,
       remove: [...own, ...claims, ...told.remove],
     });
@@ -190,30 +196,34 @@ export class ClusterPlans {
   }
 
   /** What was wanted of nodes that leave is forgotten with them. */
-  #forgetPolicy({ place, record, next }: Replacement): Part {
-    const stored = this.#store.get(policyKey(place));
-    if (stored === null || next === record.cluster) return NOTHING;
-    const policy = decodeClusterPolicy(stored);
-    const rest = policyFor(policy, next);
-    if (rest === policy) return NOTHING;
-    return { compare: [revisionOf(stored)], put: [{ key: stored.key, value: encodeClusterPolicy(rest) }] };
+  #replacePolicy({ place, record, next, policy }: Replacement): Part {
+    if (policy === null && next === record.cluster) return NOTHING;
+    const before = this.#policyOf(place);
+    const after = policyFor(policy ?? before, next);
+    if (after === before) return NOTHING;
+    const key = policyKey(place);
+    return {
+      compare: [{ key, revision: this.#store.get(key)?.revision ?? 0 }],
+      put: [{ key, value: encodeClusterPolicy(after, this.#featureLevel()) }],
+    };
   }
 
-  /**
-   * Takes `addresses` for the cluster at `place`, or names the first that another cluster holds. Claims are written and
-   * removed only together with their cluster's record, so while that record's revision stands, so do its claims.
-   */
-  #claim(place: ClusterPlace, addresses: readonly NodeAddress[]): Result<Part, ChangeError> {
-    const keys = addresses.map(addressKey);
-    for (const address of addresses) {
-      const held = this.#store.get(addressKey(address));
-      if (held !== null) return err({ kind: 'addressTaken', address, ...decodeClaim(held) });
-    }
-    const value = encodeClaim(place);
-    return ok({
-      compare: keys.map((key) => ({ key, revision: 0 })),
-      put: keys.map((key) => ({ key, value })),
+  /** Whoever leaves and is kept as a spare keeps its address. No address is a member's and a spare's. */
+  #replaceClaims({ place, record, next, policy }: Replacement): Result<TransactionPlan, ChangeError> {
+    const current = this.#policyOf(place);
+    const spares = spareAddresses(policy ?? current);
+    const members = addressesOf(next);
+    const both = members.find((address) => spares.has(address));
+    if (both !== undefined) return err({ kind: 'addressTaken', address: both, ...place });
+    return planClaims(this.#store, place, {
+      before: new Set([...addressesOf(record.cluster), ...spareAddresses(current)]),
+      after: new Set([...members, ...spares]),
     });
+  }
+
+  #policyOf(place: ClusterPlace): ClusterPolicy {
+    const stored = this.#store.get(policyKey(place));
+    return stored === null ? NO_CLUSTER_POLICY : decodeClusterPolicy(stored);
   }
 }
 

@@ -5,7 +5,8 @@ import type { Cluster } from '../topology/types.ts';
 
 // A group works at the lowest level of its members (base/feature-level.ts): at level 1 cluster records are of version 1 and facts are kept
 // in memory; from level 2 on cluster records are of version 2, whose migrations can be cancelled, and facts are stored; from level 3 on cluster
-// records are of version 3, whose shards can be drained; from level 4 on there are policies.
+// records are of version 3, whose shards can be drained; from level 4 on there are policies; from level 5 on
+// those of clusters are of version 2, which have spares.
 
 /** The level from which on facts are stored. */
 export const STORED_FACTS_LEVEL = 2;
@@ -17,6 +18,9 @@ export const DRAIN_LEVEL = 3;
 
 /** The level from which on policies are stored. */
 export const POLICY_LEVEL = 4;
+
+/** The level from which on policies of clusters have spares. */
+export const SPARES_LEVEL = 5;
 
 /** The level without which `cluster` cannot be written. */
 export function levelNeededBy(cluster: Cluster): number {
@@ -31,4 +35,11 @@ export type ClusterRecordVersion = 1 | 2 | 3;
 export function clusterRecordVersion(level: number): ClusterRecordVersion {
   if (level < CANCELLED_MIGRATION_LEVEL) return 1;
   return level < DRAIN_LEVEL ? 2 : 3;
+}
+
+export type ClusterPolicyVersion = 1 | 2;
+
+/** The version in which the policy of a cluster is written at `level`. */
+export function clusterPolicyVersion(level: number): ClusterPolicyVersion {
+  return level < SPARES_LEVEL ? 1 : 2;
 }

@@ -11,9 +11,12 @@ import {
 } from '../topology/policy.ts';
 import type { EventDraft } from '../topology/event.ts';
 import type { ChangeError, ClusterPlace } from '../topology/record.ts';
+import { isNoSpares } from '../topology/spares.ts';
+import { planClaims } from './claims.ts';
+import type { NodeAddress } from '../topology/types.ts';
 import type { Committer, Planned, TransactionPlan } from './committer.ts';
 import type { EventLog } from './event-log.ts';
-import { POLICY_LEVEL } from './feature-level.ts';
+import { POLICY_LEVEL, SPARES_LEVEL } from './feature-level.ts';
 import { clusterKey, GROUP_POLICY_KEY, policyKey } from './keys.ts';
 import {
   decodeClusterPolicy,
@@ -68,7 +71,8 @@ export class Policies {
   }
 
   /**
-   * Puts what `change` makes of the newest policy in its place, and tells `event`. Fails with `missing` (no such cluster) or `featureLevel`.
+   * Puts what `change` makes of the newest policy in its place, and tells `event`. The addresses of spares are taken and released with it. Fails with
+   * `missing` (no such cluster), `addressTaken` or `featureLevel`.
    */
   changeCluster(
     place: ClusterPlace,
@@ -81,14 +85,29 @@ export class Policies {
       const key = policyKey(place);
       const { version } = decodeCluster(cluster).cluster;
       const versions = { before: version, after: version };
+      const before = this.ofCluster(place);
+      const after = change(before);
+      const level = this.#parts.featureLevel();
+      if (level < SPARES_LEVEL && !isNoSpares(after.spares))
+        return err({ kind: 'featureLevel', needed: SPARES_LEVEL, current: level });
+      const claims = planClaims(this.#parts.store, place, {
+        before: spareAddresses(before),
+        after: spareAddresses(after),
+      });
+      if (!claims.ok) return claims;
       const told = this.#parts.events.part({ place, drafts: [event], actor: 'api', versions });
       const compare = [
         { key, revision: this.#revisionAt(key) },
         { key: cluster.key, revision: cluster.revision },
+        ...claims.value.compare,
         ...told.compare,
       ];
-      const value = encodeClusterPolicy(change(this.ofCluster(place)));
-      return ok({ compare, put: [{ key, value }, ...told.put], remove: told.remove });
+      const value = encodeClusterPolicy(after, level);
+      return ok({
+        compare,
+        put: [{ key, value }, ...claims.value.put, ...told.put],
+        remove: [...claims.value.remove, ...told.remove],
+      });
     });
   }
 
@@ -146,6 +165,11 @@ export class Policies {
   #revisionAt(key: string): number {
     return this.#parts.store.get(key)?.revision ?? 0;
   }
+}
+
+/** The addresses that a cluster holds for its spares. */
+export function spareAddresses({ spares }: ClusterPolicy): ReadonlySet<NodeAddress> {
+  return new Set(spares.nodes.map(({ address }) => address));
 }
 
 function decoded<Policy>(

@@ -5,6 +5,7 @@ import { type Result, err, ok } from '../base/result.ts';
 import type { Key, Revision, Store, StoredValue, StoreUnavailable } from '../store/types.ts';
 import { type ClusterFacts, factsFor, initialFacts } from '../topology/facts.ts';
 import type { EventDraft } from '../topology/event.ts';
+import type { ClusterPolicy } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, Name, NodeAddress } from '../topology/types.ts';
 import { ClusterPlans, type Replacement, revisionOf } from './cluster-plans.ts';
@@ -42,6 +43,8 @@ export interface ReplaceOptions {
   readonly term?: number;
   /** The change is made only if people still want what they wanted then. */
   readonly underPolicies?: PolicyStamp;
+  /** What is wanted of the cluster from now on, in the place of what `underPolicies` names. */
+  readonly policy?: ClusterPolicy;
   /** What is told of it, and who did it; nothing where nobody says anything. */
   readonly events?: Told;
 }
@@ -153,7 +156,7 @@ export class Registry {
     return this.#records.get({ namespace, cluster });
   }
 
-  /** The cluster that has a node at `address`; null when none has. */
+  /** The cluster that has a node or a spare at `address`; null when none has. */
   ownerOf(address: NodeAddress): ClusterPlace | null {
     const claim = this.#store.get(addressKey(address));
     return claim === null ? null : decodeClaim(claim);
@@ -185,13 +188,25 @@ export class Registry {
   replaceCluster(
     record: ClusterRecord,
     next: Cluster,
-    { facts, term, underPolicies = [], events = UNTOLD }: ReplaceOptions = {},
+    { facts, term, underPolicies = [], policy, events = UNTOLD }: ReplaceOptions = {},
   ): Promise<Result<void, ChangeError>> {
     assert(next.name === record.cluster.name, 'a cluster keeps its name');
     assert(next.version >= record.cluster.version, 'the version of a cluster never goes down');
     const place = { namespace: record.namespace, cluster: next.name };
     const nextFacts = facts === undefined ? null : factsFor(facts, next);
-    const change: Replacement = { place, record, next, facts: nextFacts, underPolicies, events };
+    assert(
+      policy === undefined || underPolicies.length > 0,
+      'a policy is made of one that has to be the same still',
+    );
+    const change: Replacement = {
+      place,
+      record,
+      next,
+      facts: nextFacts,
+      underPolicies,
+      policy: policy ?? null,
+      events,
+    };
     return nextFacts === null || this.#plans.storesFacts
       ? this.#replace(change, term ?? null)
       : this.#replaceAlone(change, term ?? null);

@@ -40,6 +40,8 @@ export function sampleCluster(status: ClusterStatus, registry: Registry): Cluste
     nodesNotConverged: status.nodes.filter((node) => !node.isConverged).length,
     migrations: record === null ? 0 : migrationsOf(record.cluster).length,
     isPaused: status.automation !== null && status.automation.automation.failover !== 'on',
+    sparesReady: status.spares.nodes.filter(({ state }) => state === 'ready').length,
+    shardsShort: status.spares.shards.length,
     problems: status.problems,
     members: status.nodes.map((node) => ({
       shard: node.shardIndex,

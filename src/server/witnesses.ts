@@ -55,15 +55,17 @@ export function serveWitness({
 /** Milliseconds one look-up is waited for; it goes on behind that. */
 const LOOKUP_DEADLINE_MS = 5000;
 
-/** Knows the names of all recorded nodes and of the members from now on. Returns the way to stop. */
+/** Knows the names of all recorded nodes, of spares and of the members from now on. Returns the way to stop. */
 export function keepNames({ driver }: Raft, registry: Registry, names: NameResolver): () => void {
   const keeper = new NodeNames({
     clock: systemClock,
     hosts: () => [
       ...[...driver.membership.addresses.values()].flatMap(hostsOf),
-      ...registry
-        .allClusters()
-        .flatMap(({ cluster }) => allNodes(cluster).map(({ node }) => addressParts(node.address).host)),
+      ...registry.allClusters().flatMap(({ namespace, cluster }) => {
+        const spares = registry.policies.ofCluster({ namespace, cluster: cluster.name }).spares.nodes;
+        const nodes = [...allNodes(cluster).map(({ node }) => node), ...spares];
+        return nodes.map(({ address }) => addressParts(address).host);
+      }),
     ],
     resolve: async (host) => (await names.addressesOf(host, LOOKUP_DEADLINE_MS)).ok,
   });

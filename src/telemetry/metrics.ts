@@ -50,6 +50,10 @@ export interface ClusterSample {
   readonly migrations: number;
   /** Automatic failover is off, or only told. */
   readonly isPaused: boolean;
+  /** Spares that could be used now. */
+  readonly sparesReady: number;
+  /** Shards with fewer nodes than are wanted. */
+  readonly shardsShort: number;
   readonly problems: readonly { readonly kind: string; readonly severity: string }[];
   readonly members: readonly NodeSample[];
 }
@@ -204,6 +208,12 @@ export class Metrics {
     );
     gauge('migrations', 'Slot migrations under way', (sample) => sample.migrations);
     gauge('paused', '1 while automatic failover is off or run dry', (sample) => Number(sample.isPaused));
+    gauge('spares_ready', 'Spares that could be used now', (sample) => sample.sparesReady);
+    gauge(
+      'shards_short',
+      'Shards that have fewer nodes than are wanted of them',
+      (sample) => sample.shardsShort,
+    );
     this.#watchProblems(samples);
     this.#watchNodes(samples);
   }

@@ -34,6 +34,7 @@ export const EVENTS = {
   promotionConfirmed: 'info',
   copyCondemned: 'warning',
   copyRemade: 'info',
+  copyReplaced: 'warning',
   versionRaised: 'warning',
   pushesHeld: 'error',
   automationChanged: 'warning',
@@ -42,6 +43,7 @@ export const EVENTS = {
   nodeWished: 'info',
   clusterWished: 'info',
   resyncRequested: 'warning',
+  sparesChanged: 'info',
   webhooksChanged: 'warning',
   leaderElected: 'info',
 } as const satisfies Record<string, EventSeverity>;

@@ -3,7 +3,8 @@
 import type { Secret } from '../base/secret.ts';
 import { allNodes } from './cluster.ts';
 import type { EventSeverity } from './event.ts';
-import type { Cluster, NodeId } from './types.ts';
+import { NO_SPARES, type Spare, type SparesPolicy } from './spares.ts';
+import type { Cluster, Node, NodeId } from './types.ts';
 
 /** What becomes of dead masters: replaced, left, or only told who would take over. */
 export const FAILOVER_MODES = ['on', 'dry-run', 'paused'] as const;
@@ -47,6 +48,7 @@ export interface ClusterPolicy {
   readonly onDivergence: DivergenceMode;
   /** Of nodes about which anything was said. */
   readonly nodes: ReadonlyMap<NodeId, NodePolicy>;
+  readonly spares: SparesPolicy;
 }
 
 /** Who is told of events. */
@@ -84,6 +86,7 @@ export const NO_CLUSTER_POLICY: ClusterPolicy = {
   automation: null,
   onDivergence: 'resync',
   nodes: new Map(),
+  spares: NO_SPARES,
 };
 export const NO_GROUP_POLICY: GroupPolicy = { automation: null, webhooks: [] };
 
@@ -125,6 +128,30 @@ export function policyFor(policy: ClusterPolicy, cluster: Cluster): ClusterPolic
   const members = new Set(allNodes(cluster).map(({ node }) => node.id));
   const staying = [...policy.nodes].filter(([id]) => members.has(id));
   return staying.length === policy.nodes.size ? policy : { ...policy, nodes: new Map(staying) };
+}
+
+/**
+ * `policy` once `used` is the node `id` of the cluster. What it took the place of becomes a spare itself, for when it is back and empty; null where
+ * it took nobody's place.
+ */
+export function withSpareUsed(
+  policy: ClusterPolicy,
+  { used, id, lost }: { readonly used: Spare; readonly id: NodeId; readonly lost: Node | null },
+): ClusterPolicy {
+  const others = policy.spares.nodes.filter(({ address }) => address !== used.address);
+  const back: readonly Spare[] =
+    lost === null
+      ? []
+      : [
+          {
+            address: lost.address,
+            password: lost.password,
+            zone: nodePolicy(policy, lost.id).zone,
+            lost: lost.id,
+          },
+        ];
+  const spares = { ...policy.spares, nodes: [...others, ...back] };
+  return withNodePolicy({ ...policy, spares }, id, { ...NO_NODE_POLICY, zone: used.zone });
 }
 
 /** The wish about automatic failovers that counts now, and whose it is; null when nobody has one. */

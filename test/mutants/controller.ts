@@ -261,4 +261,25 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
       },
     ],
   },
+  'spare-for-who-is-there': {
+    bug: 'a replica that the leading controller misses loses its place to a spare, whatever the others see',
+    edits: [
+      {
+        file: 'src/control/shortage.ts',
+        find: "view.node.role === 'replica' && isAway(view) &&",
+        replace: "view.node.role === 'replica' && (isAway(view) || view.presence !== 'present') &&",
+      },
+    ],
+  },
+  'spare-with-data': {
+    bug: 'what a node has is not asked before it is used as a spare: one that comes back is',
+    edits: [
+      {
+        file: 'src/control/spare-memory.ts',
+        find: 'const standing = standingOfFresh({ ...answer.value, address, topology: null });',
+        replace:
+          'const standing = standingOfFresh({ ...answer.value, version: -1, sequence: 0, address, topology: null });',
+      },
+    ],
+  },
 };

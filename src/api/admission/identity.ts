@@ -14,16 +14,20 @@ import { nodeRefusal } from './refusals.ts';
  */
 const UNTOLD_SECONDS_MAX = 30;
 
-/** Throws 409 for an address some cluster already has; local and immediate. */
+/** Throws 409 for an address some cluster already has, of a node or of a spare; local and immediate. */
 export function checkUnclaimed(clusters: Clusters, addresses: readonly NodeAddress[]): void {
   for (const address of addresses) {
     const owner = clusters.ownerOf(address);
-    if (owner !== null) {
-      throw new ApiError(
-        'exists',
-        `the entry already existed: ${address} belongs to cluster ${owner.cluster} of namespace ${owner.namespace}`,
-      );
-    }
+    if (owner === null) continue;
+    const record = clusters.getCluster(owner.namespace, owner.cluster);
+    const isMember = record === null || allNodes(record.cluster).some(({ node }) => node.address === address);
+    const whose = `cluster ${owner.cluster} of namespace ${owner.namespace}`;
+    throw new ApiError(
+      'exists',
+      isMember
+        ? `the entry already existed: ${address} belongs to ${whose}`
+        : `the entry already existed: ${address} is a spare of ${whose}; take it off that list first (PUT .../spares)`,
+    );
   }
 }
 

@@ -12,6 +12,7 @@ import { readCluster } from '../change-cluster.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { ApiError, missing } from '../errors.ts';
 import { shardParam } from '../parse.ts';
+import { renderShortage, renderSpares } from '../render-spares.ts';
 import { renderAutomation, renderWish } from './policies.ts';
 import { clusterPath } from './clusters.ts';
 import { shardOf } from './shards.ts';
@@ -19,21 +20,26 @@ import { shardOf } from './shards.ts';
 const CLUSTER = '/namespaces/:namespace/clusters/:cluster';
 const MASTER = `${CLUSTER}/shards/:shard/master`;
 
-type Insights = Pick<ApiDependencies, 'clusters' | 'insight' | 'group'>;
+type Insights = Pick<ApiDependencies, 'clusters' | 'insight' | 'group' | 'policies' | 'clock'>;
 
 /** For the leader. */
-export function insightRoutes({ clusters, insight, group }: Insights): Hono {
+export function insightRoutes({ clusters, insight, group, policies, clock }: Insights): Hono {
   return new Hono()
     .get(`${CLUSTER}/status`, async (context) => {
       const path = clusterPath(context);
       await readCluster(clusters, path);
-      return answer(context, { status: renderStatus(looked(insight.status(path))) });
+      const status = looked(insight.status(path));
+      const spares = renderSpares(policies.ofCluster(path).spares, status.spares, clock.wallMs());
+      return answer(context, { status: { ...renderStatus(status), spares } });
     })
     .get(`${CLUSTER}/shards/:shard/explain`, async (context) => {
       const path = clusterPath(context);
       const index = shardParam(context);
       shardOf((await readCluster(clusters, path)).cluster, index);
-      return answer(context, { explain: explanationBody(looked(insight.explain(path, index))) });
+      const explained = explanationBody(looked(insight.explain(path, index)));
+      const shortage = insight.status(path)?.spares.shards.find(({ shardIndex }) => shardIndex === index);
+      const copies = shortage === undefined ? null : renderShortage(shortage, clock.wallMs());
+      return answer(context, { explain: { ...explained, copies } });
     })
     .get(MASTER, async (context) => {
       const { cluster } = await readCluster(clusters, clusterPath(context));
@@ -63,7 +69,7 @@ function looked<T>(seen: T | null): T {
   throw new ApiError('unavailable', 'this controller has just begun to look at the cluster, please retry');
 }
 
-function renderStatus(status: ClusterStatus): unknown {
+function renderStatus(status: ClusterStatus): object {
   return {
     cluster: status.cluster,
     version: status.version,

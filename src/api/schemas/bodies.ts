@@ -11,6 +11,7 @@ import {
   WEBHOOKS_MAX,
   ZONE_LENGTH_MAX,
 } from '../../topology/policy.ts';
+import { COPIES_MAX, REPLACE_AFTER_SECONDS_MAX, SPARES_MAX } from '../../topology/spares.ts';
 import { SLOT_COUNT } from '../../topology/types.ts';
 
 /**
@@ -37,6 +38,12 @@ const with_data = wish;
 
 /** Replicas bring data that is thrown away and made anew from their masters. */
 const remake = wish;
+
+const zone = z
+  .string('expected text')
+  .regex(/^[\w.:/-]*$/, 'expected letters, digits and the signs . _ : / -')
+  .max(ZONE_LENGTH_MAX, `expected at most ${ZONE_LENGTH_MAX} characters`)
+  .optional();
 
 /** The length is checked before any element: a megabyte of wrong ones would make as many complaints. */
 function listOf<Element extends z.ZodType>(
@@ -130,10 +137,44 @@ export const changeNodeBody = z.object(
       .min(0, 'expected 0 (never takes over by itself) or more')
       .max(FAILOVER_PRIORITY_MAX, `expected at most ${FAILOVER_PRIORITY_MAX}`)
       .optional(),
-    zone: z
-      .string('expected text')
-      .regex(/^[\w.:/-]*$/, 'expected letters, digits and the signs . _ : / -')
-      .max(ZONE_LENGTH_MAX, `expected at most ${ZONE_LENGTH_MAX} characters`)
+    zone,
+  },
+  OBJECT,
+);
+
+const SPARE = 'expected a "host:port" text, or an object with "addr", and perhaps "password" and "zone"';
+
+/** At least one of the three, which `PUT` sees to. */
+export const sparesBody = z.object(
+  {
+    nodes: z
+      .array(
+        z.preprocess(
+          (spare) => (typeof spare === 'string' ? { addr: spare } : spare),
+          z.strictObject(
+            {
+              addr: z.string('expected a "host:port" text'),
+              password: z.string('expected text').optional(),
+              zone,
+            },
+            SPARE,
+          ),
+        ),
+        'expected a list of spares',
+      )
+      .max(SPARES_MAX, `expected at most ${SPARES_MAX}`)
+      .optional(),
+    /** Null: nobody is replaced. */
+    copies: z
+      .int('expected a whole number, or null')
+      .min(1, 'expected 1 or more, or null')
+      .max(COPIES_MAX, `expected at most ${COPIES_MAX}`)
+      .nullable()
+      .optional(),
+    replace_after_seconds: z
+      .int('expected a whole number of seconds')
+      .min(1, 'expected 1 or more')
+      .max(REPLACE_AFTER_SECONDS_MAX, `expected at most ${REPLACE_AFTER_SECONDS_MAX}`)
       .optional(),
   },
   OBJECT,

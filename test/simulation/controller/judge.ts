@@ -1,12 +1,12 @@
 // Judges every change of masters: when it is proposed, by the evidence; when it is committed, by what it costs.
 
 import { assert } from '../../../src/base/assert.ts';
-import { masterOf } from '../../../src/topology/cluster.ts';
+import { allNodes, masterOf } from '../../../src/topology/cluster.ts';
 import { openPromotion } from '../../../src/topology/facts.ts';
 import { nodePolicy } from '../../../src/topology/policy.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
 import { setNodesText } from '../../../src/topology/setnodes-text.ts';
-import type { Cluster, NodeId, Shard } from '../../../src/topology/types.ts';
+import type { Cluster, Node, NodeId, Shard } from '../../../src/topology/types.ts';
 import type { Violate } from '../ledger.ts';
 import type { Trace } from '../trace.ts';
 import type { Book, Manner } from './book.ts';
@@ -26,6 +26,8 @@ export interface JudgeParts {
   readonly nowUs: () => number;
   /** A change of masters in a shard was committed, or begun. */
   readonly onChange: (shard: Shard, to: NodeId) => void;
+  /** For how long whose place a spare takes has to be missed. */
+  readonly replaceAfterSeconds: number;
 }
 
 interface Announced {
@@ -48,6 +50,7 @@ export class Judge {
   readonly #dueSinceUs = new Map<string, number>();
   failovers = 0;
   switchovers = 0;
+  replacements = 0;
 
   constructor(parts: JudgeParts) {
     this.#parts = parts;
@@ -55,6 +58,7 @@ export class Judge {
 
   /** A leader is about to propose: what it says of masters that do not answer has to be so. */
   proposed(proposal: Proposal): void {
+    this.#checkReplacement(proposal);
     const announced = proposal.failovers.map((failover) => this.#announce(proposal, failover));
     if (announced.length > 0) this.#announced.set(nameOf(proposal.next), announced);
   }
@@ -75,6 +79,30 @@ export class Judge {
       this.#dueSinceUs.set(name, sinceUs);
       if (nowUs() - sinceUs > DUE_MS_MAX * 1000)
         violate('explained', `${name} is announced since ${sinceUs / 1000} ms and does not happen`);
+    }
+  }
+
+  /** Whose place a spare takes has to be missed for as long as was wanted, and by a majority. */
+  #checkReplacement({ by, record, next }: Proposal): void {
+    const { evidence, fleet, violate, nowUs, replaceAfterSeconds } = this.#parts;
+    const came = newcomers(record.cluster, next);
+    if (came.length === 0) return;
+    if (came.length > 1) violate('spares', `${came.length} nodes come at once`);
+    for (const { address, role } of newcomers(next, record.cluster)) {
+      const { leadsSinceUs } = by;
+      const against = evidence.against({
+        leader: by.id,
+        voters: by.driver.membership.voterSets,
+        master: address,
+        nowUs: nowUs(),
+        leadsSinceUs,
+      });
+      const { name } = fleet.at(address);
+      if (role === 'master') violate('spares', `${name} is a master, and a spare takes its place`);
+      if (against !== null) violate('spares', `a spare takes the place of ${name}, but ${against}`);
+      const seenUs = evidence.lastAnswered(address, by.id, leadsSinceUs)?.startedUs ?? leadsSinceUs;
+      if (nowUs() - seenUs < replaceAfterSeconds * 1_000_000)
+        violate('spares', `a spare takes the place of ${name}, seen at ${seenUs / 1000} ms`);
     }
   }
 
@@ -115,12 +143,25 @@ export class Judge {
     };
   }
 
+  /** Whoever comes has nothing: it would be taken for a part of its shard's history. */
+  #checkNewcomers(before: Cluster, after: Cluster): void {
+    const { fleet, violate } = this.#parts;
+    const came = newcomers(before, after);
+    if (came.length > 0 && newcomers(after, before).length > 0) this.replacements += 1;
+    for (const { address } of came) {
+      const { model, name } = fleet.at(address);
+      if (model.version >= 0 || model.log.sequence > 0)
+        violate('spares', `${name} comes with v${model.version}, at ${model.log.sequence}`);
+    }
+  }
+
   /** A version was committed; `before` is null for the first. */
   committed(before: ClusterRecord | null, after: ClusterRecord): void {
     const { trace, onChange, book } = this.#parts;
     trace.event('committed', 0, after.cluster.version);
     trace.say(0, () => `committed v${after.cluster.version}`);
     if (before === null) return;
+    this.#checkNewcomers(before.cluster, after.cluster);
     for (const [shardIndex, next] of after.cluster.shards.entries()) {
       const shard = before.cluster.shards.find(({ id }) => id === next.id);
       if (shard === undefined) continue;
@@ -156,6 +197,14 @@ export class Judge {
     if (against.length > 0)
       violate('wishes', `the master of shard ${shardIndex} is replaced, but ${against.join(' and ')}`);
   }
+}
+
+/** The nodes of `next` that `before` has not. */
+function newcomers(before: Cluster, next: Cluster): readonly Node[] {
+  const known = new Set(allNodes(before).map(({ node }) => node.id));
+  return allNodes(next)
+    .map(({ node }) => node)
+    .filter(({ id }) => !known.has(id));
 }
 
 function nameOf(cluster: Cluster): string {

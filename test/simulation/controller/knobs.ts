@@ -65,6 +65,9 @@ export interface Knobs {
   readonly thinkMs: number;
   /** The longest full synchronisation. */
   readonly syncMsMax: number;
+  /** Nodes in reserve, and seconds after which one takes the place of a replica that is missed; none in most runs. */
+  readonly spares: number;
+  readonly replaceAfterSeconds: number;
 }
 
 /** From this seed on masters have leases: those below do what they did before there were any. */
@@ -95,6 +98,8 @@ export function knobsOf(seed: number): Knobs {
     clients: integerBetween(random, 2, 5),
     thinkMs: pick(random, [20, 40, 80, 200]),
     syncMsMax: pick(random, [300, 300, 3000]),
+    spares: seed % 3 === 1 ? pick(random, [1, 2, 3]) : 0,
+    replaceAfterSeconds: pick(random, [1, 2, 5]),
   };
 }
 

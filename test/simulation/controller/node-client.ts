@@ -4,7 +4,8 @@ import { type Result, err, ok } from '../../../src/base/result.ts';
 import type { LeaseAnswer } from '../../../src/control/lease-memory.ts';
 import type { LeaseRenewal, NodeEndpoint, TopologyPush } from '../../../src/control/node-commands.ts';
 import type { NodeError, NodeErrorKind, ProbeResult } from '../../../src/control/observation.ts';
-import type { NodeClient } from '../../../src/leader/ports.ts';
+import type { SpareReport } from '../../../src/control/spare-memory.ts';
+import type { NodeClient, ProcessGroups } from '../../../src/leader/ports.ts';
 import type { NodeAddress } from '../../../src/topology/types.ts';
 import type { Network } from '../network.ts';
 import type { Process } from '../process.ts';
@@ -117,6 +118,20 @@ export class SimulatedNodeClient implements NodeClient {
       node.model.isFenced = true;
       return ok(undefined);
     });
+  }
+
+  inspect({ address }: NodeEndpoint, deadlineMs: number): Promise<Result<SpareReport, NodeError>> {
+    const { fleet } = this.#parts;
+    const node = fleet.at(address);
+    return this.#command(node, deadlineMs, (): Result<SpareReport, NodeError> => {
+      const result = node.model.report(fleet.nowMs);
+      return result.kind === 'answered' ? ok(result.report) : err(result.error);
+    });
+  }
+
+  /** Every node has one address. */
+  sameProcess(endpoints: readonly NodeEndpoint[]): Promise<ProcessGroups> {
+    return Promise.resolve({ groups: endpoints.map(({ address }) => [address]), failures: new Map() });
   }
 
   watchLost(listener: (address: NodeAddress) => void): void {

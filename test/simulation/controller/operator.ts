@@ -68,15 +68,26 @@ export class Operator {
     const { fleet, knobs } = this.#parts;
     const created = await registry.createNamespace(NAMESPACE);
     if (!created.ok && created.error.kind !== 'exists') return;
+    const addresses = fleet.nodes.map(({ address }) => address);
     const cluster = createCluster({
       name: CLUSTER,
-      addresses: fleet.nodes.map(({ address }) => address),
+      addresses: addresses.slice(0, knobs.shards * knobs.nodes),
       replicas: knobs.nodes,
       password: Secret.none,
       random: this.#random,
       nowSeconds: 1,
     });
     await registry.createCluster(NAMESPACE, valueOf(cluster));
+    const nodes = addresses
+      .slice(knobs.shards * knobs.nodes)
+      .map((address) => ({ address, password: Secret.none, zone: '', lost: null }));
+    if (nodes.length === 0) return;
+    const { replaceAfterSeconds } = knobs;
+    await registry.policies.changeCluster(
+      { namespace: NAMESPACE, cluster: CLUSTER },
+      (policy) => ({ ...policy, spares: { nodes, copies: knobs.nodes, replaceAfterSeconds } }),
+      { kind: 'sparesChanged', text: 'there are spares' },
+    );
   }
 
   failOver(isForced: boolean): void {

@@ -8,6 +8,10 @@ export interface RegressionSeed {
 
 export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
   {
+    seed: 451,
+    found: 'a failover by hand asked where the master stands that a spare had taken the place of meanwhile',
+  },
+  {
     seed: 2343,
     found: 'a leader that had just begun promoted a replica that was written down as behind',
   },

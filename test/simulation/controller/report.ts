@@ -50,6 +50,7 @@ function counted({
   failovers,
   switchovers,
   leaders,
-}: Pick<Totals, 'writes' | 'failovers' | 'switchovers' | 'leaders'>): string {
-  return `${writes} acknowledged writes, ${failovers} unplanned and ${switchovers} planned failovers, ${leaders} leaders`;
+  replacements,
+}: Pick<Totals, 'writes' | 'failovers' | 'switchovers' | 'leaders' | 'replacements'>): string {
+  return `${writes} acknowledged writes, ${failovers} unplanned and ${switchovers} planned failovers, ${replacements} spares used, ${leaders} leaders`;
 }

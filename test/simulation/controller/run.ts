@@ -52,6 +52,8 @@ export interface Verdict {
   readonly failovers: number;
   readonly switchovers: number;
   readonly leaders: number;
+  /** Spares that took somebody's place. */
+  readonly replacements: number;
 }
 
 /** Runs a seed to its end; one at a time in a process. */
@@ -104,7 +106,7 @@ class Run {
       this.#nemesis.ambush.onPlaced(node);
     };
     const fleet = new Fleet({ seed, time, trace, network, slots, syncMsMax, onPlaced });
-    for (let count = 0; count < shards * nodes; count += 1) fleet.add();
+    for (let count = 0; count < shards * nodes + knobs.spares; count += 1) fleet.add();
     this.#fleet = fleet;
     this.#evidence = new Evidence(settings);
     this.#book = new Book({ fleet, topologies, settings, trace, violate });
@@ -117,6 +119,7 @@ class Run {
       violate,
       nowUs,
       onChange: (shard, to) => this.#nemesis.ambush.onChange(shard, to),
+      replaceAfterSeconds: knobs.replaceAfterSeconds,
     });
     this.#group = new Group({
       seed,
@@ -172,6 +175,7 @@ class Run {
       failovers: this.#judge.failovers,
       switchovers: this.#judge.switchovers,
       leaders: this.#leaders,
+      replacements: this.#judge.replacements,
     };
   }
 

@@ -32,6 +32,7 @@ export interface Totals {
   failovers: number;
   switchovers: number;
   leaders: number;
+  replacements: number;
 }
 
 /** Seeds a worker is given at once. */
@@ -48,6 +49,7 @@ export async function sweep(options: SweepOptions): Promise<Totals> {
     failovers: 0,
     switchovers: 0,
     leaders: 0,
+    replacements: 0,
   };
   const endMs = performance.now() + options.durationMsMax;
   const end = options.from + options.count;
@@ -104,5 +106,6 @@ function add(totals: Totals, verdict: Verdict): void {
   totals.failovers += verdict.failovers;
   totals.switchovers += verdict.switchovers;
   totals.leaders += verdict.leaders;
+  totals.replacements += verdict.replacements;
   if (verdict.violation !== null) totals.failures += 1;
 }

@@ -66,6 +66,7 @@ const EVERY_CHANGE = [
     { slot: 1, target: 0, slotonly: true },
     'unknown key "slotonly"; did you mean "slot_only"?',
   ],
+  ['PUT', `${CLUSTER}/spares`, { nodes: [], copy: 2 }, 'unknown key "copy"; did you mean "copies"?'],
   ['POST', `${CLUSTER}/migrate/cancel`, { slots: 1 }, 'unknown key "slots"; did you mean "slot"?'],
   ['POST', `${CLUSTER}/sync`, { force: true }, 'unknown key "force"; this route takes no body'],
   ['PATCH', CLUSTER, { password: '', pasword: '' }, 'unknown key "pasword"; did you mean "password"?'],

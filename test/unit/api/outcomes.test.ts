@@ -79,6 +79,7 @@ const CHANGES = [
   ['POST', `${CLUSTER}/shards/0/nodes/REPLICA/resync`, { force: true }, 200],
   ['PUT', `${CLUSTER}/automation`, { failover: 'paused' }, 200],
   ['PUT', '/api/v1/automation', { failover: 'dry-run' }, 200],
+  ['PUT', `${CLUSTER}/spares`, { nodes: ['127.0.0.1:12'], copies: 2 }, 200],
   ['PUT', '/api/v1/webhooks', { webhooks: [{ name: 'pager', url: 'http://127.0.0.1:1/' }] }, 200],
   ['POST', `${OTHER}/shards/2/slots`, { slots: ['16000'] }, 200],
   ['DELETE', `${CLUSTER}/shards/0/slots`, { slots: ['0-9'] }, 200],

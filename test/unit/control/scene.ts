@@ -12,7 +12,7 @@ import type { Census, Policies } from '../../../src/control/sight.ts';
 import type { NodeError, NodeErrorKind, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
 import { findNode, masterOf } from '../../../src/topology/cluster.ts';
 import { type ClusterFacts, factsFor, initialFacts } from '../../../src/topology/facts.ts';
-import { NO_CLUSTER_POLICY, NO_GROUP_POLICY } from '../../../src/topology/policy.ts';
+import { NO_CLUSTER_POLICY, NO_GROUP_POLICY, policyFor } from '../../../src/topology/policy.ts';
 import type { Cluster, NodeAddress, NodeId } from '../../../src/topology/types.ts';
 import { nodeIdAt, sampleCluster } from '../topology/arbitrary.ts';
 
@@ -184,6 +184,8 @@ export class Scene {
     if (isCommitted) {
       this.cluster = action.next;
       this.facts = factsFor(action.facts, action.next);
+      if (action.policy !== undefined)
+        this.policy = { ...this.policy, cluster: policyFor(action.policy, action.next) };
     }
     this.tell({ kind: 'commitEnded', endedAtMs: this.nowMs, isCommitted });
   }

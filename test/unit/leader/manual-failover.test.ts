@@ -6,7 +6,8 @@ import { addReplica } from './changes.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
 import { newNodeId } from '../../../src/topology/node.ts';
 import { createSeededRandom } from '../../../src/base/random.ts';
-import type { NodeId } from '../../../src/topology/types.ts';
+import { promote, removeNode } from '../../../src/topology/change-nodes.ts';
+import type { Cluster, NodeId } from '../../../src/topology/types.ts';
 import { PING_INTERVAL_MS, Scene, addressOf, nameOf } from './scene.ts';
 
 type Answer = Result<NodeId, FailoverRefusal>;
@@ -40,6 +41,27 @@ describe('a failover by hand', () => {
     expect(masterOf(scene.cluster.shards[0]!).id).toBe(best.id);
     expect(tookMs).toBeLessThan(100);
     await scene.clock.until(() => scene.isConverged(), 1000);
+    await scene.stop();
+  });
+
+  it('is answered also when the master was replaced, and has left, while the nodes were asked', async () => {
+    const scene = new Scene(1, 3);
+    await scene.settle();
+    const [old, next] = [scene.node(0, 0), scene.node(0, 1)];
+    scene.model(0, 0).state = 'hung';
+    let answer: unknown = null;
+    void scene.leadership.failover(scene.failoverRequest()).then((given) => (answer = given));
+    await scene.clock.advance(100);
+    for (const change of [
+      (cluster: Cluster) => promote(cluster, 0, next.id),
+      (cluster: Cluster) => removeNode(cluster, 0, old.id),
+    ]) {
+      const changed = change(scene.cluster);
+      if (!changed.ok) throw new Error(changed.error.kind);
+      scene.put(scene.namespace, changed.value);
+    }
+    await scene.clock.until(() => answer !== null, 10_000);
+    expect(answer).toMatchObject({ ok: expect.any(Boolean) });
     await scene.stop();
   });
 

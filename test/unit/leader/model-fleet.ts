@@ -5,7 +5,8 @@ import { err, ok, type Result } from '../../../src/base/result.ts';
 import type { NodeError, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
 import type { LeaseAnswer, LeaseMode } from '../../../src/control/lease-memory.ts';
 import type { LeaseRenewal, NodeEndpoint, TopologyPush } from '../../../src/control/node-commands.ts';
-import type { NodeClient } from '../../../src/leader/ports.ts';
+import type { SpareReport } from '../../../src/control/spare-memory.ts';
+import type { NodeClient, ProcessGroups } from '../../../src/leader/ports.ts';
 import type { NodeAddress, NodeId, SlotRange } from '../../../src/topology/types.ts';
 
 const LATENCY_MS = 1;
@@ -113,6 +114,8 @@ export class ModelFleet implements NodeClient {
   earlyPushes = 0;
   isCommitted: (push: TopologyPush, address: NodeAddress) => boolean = () => true;
   isClosed = false;
+  /** Second names, and the first one each. */
+  readonly twins = new Map<NodeAddress, NodeAddress>();
   /** To be called when a process ends. */
   onLost: (address: NodeAddress) => void = () => undefined;
 
@@ -217,6 +220,19 @@ export class ModelFleet implements NodeClient {
     return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
       node.isFenced = true;
       return ok(undefined);
+    });
+  }
+
+  inspect(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<SpareReport, NodeError>> {
+    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => ok(node.report()));
+  }
+
+  /** Every address is a process of its own, but for `twins`. */
+  sameProcess(endpoints: readonly NodeEndpoint[]): Promise<ProcessGroups> {
+    const groups = Map.groupBy(endpoints, ({ address }) => this.twins.get(address) ?? address);
+    return Promise.resolve({
+      groups: [...groups.values()].map((group) => group.map(({ address }) => address)),
+      failures: new Map(),
     });
   }
 

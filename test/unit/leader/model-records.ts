@@ -8,6 +8,7 @@ import {
   type GroupPolicy,
   NO_CLUSTER_POLICY,
   NO_GROUP_POLICY,
+  policyFor,
 } from '../../../src/topology/policy.ts';
 import { type ChangeError, type ClusterRecord, clusterRecord } from '../../../src/topology/record.ts';
 import { type ClusterFacts, initialFacts } from '../../../src/topology/facts.ts';
@@ -19,6 +20,7 @@ const COMMIT_MS = 2;
 interface Change {
   readonly term: number;
   readonly facts?: ClusterFacts;
+  readonly policy?: ClusterPolicy;
   readonly events?: { readonly drafts: readonly EventDraft[] };
 }
 
@@ -126,7 +128,11 @@ export class ModelRecords implements ClusterRecords {
     return this.#listeners.size;
   }
 
-  #replace(record: ClusterRecord, next: Cluster, { term, facts, events }: Change): Result<void, ChangeError> {
+  #replace(
+    record: ClusterRecord,
+    next: Cluster,
+    { term, facts, policy, events }: Change,
+  ): Result<void, ChangeError> {
     if (term !== this.term) return err({ kind: 'notLeader' });
     const planned = this.nextErrors.shift();
     if (planned !== undefined && planned.kind !== 'unknown') return err(planned);
@@ -137,6 +143,7 @@ export class ModelRecords implements ClusterRecords {
       return err({ kind: 'conflict' });
     }
     this.told.push(...(events?.drafts ?? []));
+    if (policy !== undefined) this.policies.cluster = policyFor(policy, next);
     this.put(record.namespace, next, facts);
     return planned === undefined ? ok(undefined) : err(planned);
   }

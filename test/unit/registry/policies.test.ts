@@ -1,6 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { FEATURE_LEVEL } from '../../../src/base/feature-level.ts';
+import { Secret } from '../../../src/base/secret.ts';
 import {
   decodeClusterPolicy,
   decodeGroupPolicy,
@@ -24,7 +26,7 @@ import {
 } from '../../../src/topology/policy.ts';
 import type { NodeId } from '../../../src/topology/types.ts';
 import { corruptedArbitrary } from './corruption.ts';
-import { cluster, name, scene, valueOf } from './support.ts';
+import { address, cluster, name, scene, valueOf } from './support.ts';
 
 const DONE = { ok: true, value: undefined };
 const ns = name('ns');
@@ -58,7 +60,24 @@ const policyArbitrary: fc.Arbitrary<ClusterPolicy> = fc.record({
       { maxLength: 4 },
     )
     .map((nodes) => new Map(nodes)),
+  spares: fc.record({
+    nodes: fc.array(
+      fc.record({
+        address: fc.integer({ min: 1, max: 65_535 }).map(address),
+        password: fc.string({ maxLength: 20 }).map((text) => new Secret(text)),
+        zone: fc.string({ maxLength: 64 }),
+        lost: fc.option(fc.stringMatching(/^[0-9a-f]{40}$/).map((id) => id as NodeId)),
+      }),
+      { maxLength: 4 },
+    ),
+    copies: fc.option(fc.integer({ min: 1, max: 16 })),
+    replaceAfterSeconds: fc.integer({ min: 1, max: 10_000 }),
+  }),
 });
+
+/** What no comparison of objects sees. */
+const passwordsOf = ({ spares }: ClusterPolicy): string[] =>
+  spares.nodes.map(({ password }) => password.reveal());
 
 const PAUSE: Automation = {
   failover: 'paused',
@@ -84,7 +103,9 @@ describe('policy records', () => {
   it('are read as they were written', () => {
     fc.assert(
       fc.property(policyArbitrary, (policy) => {
-        expect(decodeClusterPolicy({ key: 'k', value: encodeClusterPolicy(policy) })).toEqual(policy);
+        const read = decodeClusterPolicy({ key: 'k', value: encodeClusterPolicy(policy, FEATURE_LEVEL) });
+        expect(read).toEqual(policy);
+        expect(passwordsOf(read)).toEqual(passwordsOf(policy));
         const { automation } = policy;
         expect(
           decodeGroupPolicy({ key: 'k', value: encodeGroupPolicy({ automation, webhooks: [] }) }),
@@ -98,7 +119,7 @@ describe('policy records', () => {
 
   it('that are damaged in any way are refused or are of another policy, and nothing else is ever thrown', () => {
     const damagedArbitrary = policyArbitrary.chain((policy) =>
-      corruptedArbitrary(encodeClusterPolicy(policy)),
+      corruptedArbitrary(encodeClusterPolicy(policy, FEATURE_LEVEL)),
     );
     fc.assert(
       fc.property(damagedArbitrary, (value) => {

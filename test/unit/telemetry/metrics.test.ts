@@ -38,6 +38,8 @@ test('nodes have series of their own up to two thousand, and what belongs to a c
     nodesNotConverged: 1,
     migrations: 0,
     isPaused: true,
+    sparesReady: 2,
+    shardsShort: 1,
     problems: [{ kind: 'failoverPaused', severity: 'warning' }],
     members: members(count),
   });

@@ -249,6 +249,8 @@ export class Controller {
         return { kind: 'inquired', endedAtMs, words: this.#inquire(action), isOver: true };
       case 'outrun':
         return { kind: 'outran', node: action.node, endedAtMs, result: this.#outrun(action) };
+      case 'inspectSpare':
+        throw new Error('nobody has named a spare');
       default:
         return { kind: 'migrateAnswered', shard: action.shard, endedAtMs, result: this.#migrate(action) };
     }

@@ -1,0 +1,112 @@
+// A leader and its spares: what it asks them, and what it does with the answers.
+
+import { expect, it } from 'vitest';
+
+import { Secret } from '../../../src/base/secret.ts';
+import { NO_CLUSTER_POLICY } from '../../../src/topology/policy.ts';
+import type { NodeAddress } from '../../../src/topology/types.ts';
+import { addressOf, Scene } from './scene.ts';
+
+const AFTER_SECONDS = 5;
+const [FIRST, SECOND] = [addressOf(7101), addressOf(7102)];
+
+/** A shard of two with two spares, all well. */
+async function settled(): Promise<Scene> {
+  const scene = new Scene(1, 2);
+  await scene.settle();
+  for (const address of [FIRST, SECOND]) scene.fleet.add(address);
+  scene.records.policies.cluster = {
+    ...NO_CLUSTER_POLICY,
+    spares: {
+      nodes: [FIRST, SECOND].map((address) => ({ address, password: Secret.none, zone: '', lost: null })),
+      copies: 2,
+      replaceAfterSeconds: AFTER_SECONDS,
+    },
+  };
+  scene.records.changed();
+  await scene.clock.until(() => states(scene).every((state) => state === 'ready'), 1000);
+  return scene;
+}
+
+function states(scene: Scene): readonly string[] {
+  return scene.leadership.status(scene.namespace, scene.name)?.spares.nodes.map(({ state }) => state) ?? [];
+}
+
+const addresses = (scene: Scene): readonly NodeAddress[] =>
+  scene.cluster.shards[0]!.nodes.map(({ address }) => address);
+
+async function untilReplaced(scene: Scene): Promise<void> {
+  const { version } = scene.cluster;
+  await scene.clock.until(() => scene.cluster.version > version, 3000 * AFTER_SECONDS);
+}
+
+it('a spare takes the place of a replica that is away, is told who it is, and that is written down with the reason', async () => {
+  const scene = await settled();
+  const [master, replica] = addresses(scene);
+  scene.model(0, 1).state = 'dead';
+  await untilReplaced(scene);
+  expect(addresses(scene)).toEqual([master, FIRST]);
+  expect(scene.records.told.filter(({ kind }) => kind === 'copyReplaced')).toMatchObject([
+    { shardIndex: 0, node: scene.node(0, 1).id, text: expect.stringContaining('takes its place') },
+  ]);
+  expect(scene.events('copy.replace.committed')).toHaveLength(1);
+  expect(scene.records.policies.cluster.spares.nodes).toMatchObject([
+    { address: SECOND },
+    { address: replica, lost: expect.stringMatching(/^\w{40}$/) },
+  ]);
+  await scene.clock.until(() => scene.fleet.node(FIRST).id === scene.node(0, 1).id, 2000);
+  expect(scene.fleet.node(FIRST).masterAddress).toBe(master);
+  expect(scene.fleet.node(SECOND).pushes).toEqual([]);
+  expect(scene.fleet.earlyPushes).toBe(0);
+  await scene.stop();
+  expect(scene.clock.pendingCount).toBe(0);
+});
+
+it('a spare that is another name of a node here is not used, and said to be that', async () => {
+  const scene = await settled();
+  scene.fleet.twins.set(FIRST, addresses(scene)[0]!);
+  scene.model(0, 1).state = 'dead';
+  await untilReplaced(scene);
+  expect(addresses(scene)[1]).toBe(SECOND);
+  const first = scene.leadership.status(scene.namespace, scene.name)?.spares.nodes[0];
+  expect(first).toMatchObject({ state: 'otherName', why: expect.stringContaining(addresses(scene)[0]!) });
+  await scene.stop();
+});
+
+it('KD10: a spare that got data, or fell silent, after the last look at it is not used', async () => {
+  const scene = await settled();
+  scene.model(0, 1).state = 'dead';
+  await scene.clock.advance(1000 * AFTER_SECONDS - 500);
+  scene.fleet.node(FIRST).sequence = 5;
+  scene.fleet.node(SECOND).state = 'hung';
+  await scene.clock.advance(4000 * AFTER_SECONDS);
+  expect(addresses(scene)).not.toContain(FIRST);
+  expect(states(scene)).toEqual(['hasData', 'silent']);
+  scene.fleet.node(SECOND).state = 'up';
+  await untilReplaced(scene);
+  expect(addresses(scene)[1]).toBe(SECOND);
+  await scene.stop();
+});
+
+it('whoever has lost the lead replaces nobody', async () => {
+  const scene = await settled();
+  scene.model(0, 1).state = 'dead';
+  scene.records.term = 2;
+  const before = addresses(scene);
+  await scene.clock.advance(3000 * AFTER_SECONDS);
+  expect(addresses(scene)).toEqual(before);
+  await scene.stop();
+});
+
+it('an outcome that is not known leads to no second replacement', async () => {
+  const scene = await settled();
+  scene.model(0, 1).state = 'dead';
+  await scene.clock.until(() => scene.events('copy.replace.started').length > 0, 3000 * AFTER_SECONDS);
+  scene.records.nextErrors.push({ kind: 'unknown', reason: 'late' });
+  await scene.clock.advance(1000);
+  const after = addresses(scene);
+  expect(after).toContain(FIRST);
+  await scene.clock.advance(4000 * AFTER_SECONDS);
+  expect(addresses(scene)).toEqual(after);
+  await scene.stop();
+});
