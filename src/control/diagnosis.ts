@@ -14,6 +14,7 @@ import {
 import { maySourceOf } from './convergence.ts';
 import { handOverRemedy, unrecordedHandOvers } from './hand-over.ts';
 import { unreachedSinceMs } from './inquiry.ts';
+import { isLeaseExpired } from './lease.ts';
 import { LINKING_MS, lagBehind, linkFault } from './link.ts';
 import type { Presence } from './evidence.ts';
 import type { NodeError, SourceJob } from './observation.ts';
@@ -42,6 +43,7 @@ export function diagnose(situation: Situation): Problem[] {
       ...copyProblem(view),
       ...convergenceProblem(situation, view),
       ...jobProblem(view),
+      ...leaseProblem(situation, view),
     );
   }
   const uncovered = differenceSlots(ALL_SLOTS, ownedSlots(situation.cluster));
@@ -76,6 +78,13 @@ function clusterProblem(kind: ProblemKind, detail: string): Problem {
 function nodeProblem(kind: ProblemKind, view: NodeView, detail: string): Problem {
   const { shardIndex, node } = view;
   return { kind, shardIndex, node: node.id, address: node.address, detail: `${nodeName(view)}: ${detail}` };
+}
+
+function leaseProblem(situation: Situation, view: NodeView): Problem[] {
+  if (!isLeaseExpired(situation, view)) return [];
+  const agoMs = situation.nowMs - view.memory.lease.renewedAtMs;
+  const detail = `its lease was last renewed ${Math.round(agoMs / 1000)} s ago: it takes no writes`;
+  return [nodeProblem('leaseExpired', view, detail)];
 }
 
 function maintenanceProblem(situation: Situation, view: NodeView): Problem[] {

@@ -63,6 +63,15 @@ export function exposureText(situation: Situation, master: NodeView, isAnswering
 const LOST_UNTIL_THEN = 'what clients write to it until then is lost';
 const EXPOSED = 'clients that still reach it may write to it until it is told; those writes are lost';
 
+/** Whether a master that answers, be it an error, refuses writes, as far as is known: its lease is over, and was not renewed. */
+export function isLeaseExpired({ settings, nowMs }: Situation, master: NodeView): boolean {
+  const { lease } = master.memory;
+  const isThere = master.presence === 'present' && master.node.role === 'master';
+  return (
+    settings.leaseMs > 0 && isThere && lease.hold === 'held' && nowMs >= lease.renewedAtMs + settings.leaseMs
+  );
+}
+
 /** Whatever reaches it, it takes no writes, or none that could be kept from it by waiting. */
 function isHarmless(situation: Situation, master: NodeView): boolean {
   return (

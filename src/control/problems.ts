@@ -35,7 +35,8 @@ export type ProblemKind =
   | 'massFailure'
   | 'nodeInMaintenance'
   | 'copiesMissing'
-  | 'sparesMissing';
+  | 'sparesMissing'
+  | 'leaseExpired';
 
 /** `critical`: clients are affected now. `error`: somebody must act. `warning`: safety margin is gone. `info`: will pass. */
 export type Severity = 'critical' | 'error' | 'warning' | 'info';
@@ -243,6 +244,13 @@ export const PROBLEMS = {
     when: 'Everything speaks for an automatic failover, and a replica could take over; but failovers are paused or run dry, the master is in maintenance, very many nodes are missed at once, or the shard had a change of masters just now.',
     remedy:
       'Read the detail. POST .../shards/{shard}/failover does it now; or take the hindrance away: PUT .../clusters/{cluster}/automation or /api/v1/automation {"failover":"on"}, DELETE .../nodes/{id}/maintenance. A cool-down ends by itself.',
+  },
+  leaseExpired: {
+    severity: 'critical',
+    title: 'Lease of a master is over',
+    when: 'Leases are on, and a master that answers had its last renewal longer than a lease ago: it refuses writes (master-lease-mode block-write).',
+    remedy:
+      'It is renewed as soon as that is possible: once it takes the password recorded for it, has no higher version than the cluster, and a majority of the controllers is there; lease.refused in the log has its own words. At once: CONFIG SET master-lease-mode disabled on the node.',
   },
   failoverPaused: {
     severity: 'warning',

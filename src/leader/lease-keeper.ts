@@ -12,6 +12,9 @@ import type { NodeClient } from './ports.ts';
 /** Milliseconds before a server without leases is asked again, unless it may be another process since. */
 const NONE_PAUSE_MS = 60_000;
 
+/** Milliseconds between two attempts for a master that refuses writes. */
+const HURRY_PAUSE_MS = 500;
+
 /** A master in office, and what is remembered of its lease. */
 export interface LeasedMaster {
   readonly node: Node;
@@ -51,6 +54,7 @@ export class LeaseKeeper {
   readonly #underWay = new Set<Promise<void>>();
   /** Two attempts at one node would end each other in the memory. */
   readonly #busy = new Set<NodeId>();
+  #lastAtMs = -Infinity;
   #timer: Timer | null = null;
   #isStopped = false;
 
@@ -58,15 +62,20 @@ export class LeaseKeeper {
     this.#ports = ports;
   }
 
-  /** To be called after every decision: the first one has made room in the memory for every node, and renewing begins with it. */
-  start(): void {
-    if (this.#timer === null) this.renew();
+  /**
+   * To be called after every decision: the first one has made room in the memory for every node, and renewing begins with it. `isOverdue`: a master
+   * that answers refuses writes, as one that is back after a while.
+   */
+  decided(isOverdue: boolean): void {
+    const isSoon = this.#ports.clock.monotonicMs() < this.#lastAtMs + HURRY_PAUSE_MS;
+    if (this.#timer === null || (isOverdue && !isSoon)) this.renew();
   }
 
   /** Renews now, and a third of the lease after the last time for ever; not where leases are off. */
   renew(): void {
     const { settings, clock } = this.#ports;
     if (settings.leaseMs === 0 || this.#isStopped) return;
+    this.#lastAtMs = clock.monotonicMs();
     this.#timer?.cancel();
     this.#timer = clock.setTimer(leasePaceMs(settings), () => this.renew());
     const round = this.#renewAll();

@@ -384,7 +384,7 @@ export class Supervisor {
     this.#expectant.follow(decision.expectant);
     this.#urgent.follow(decision.urgent);
     this.#context.onBetterPlaced(decision.betterPlaced);
-    this.#leases.start();
+    this.#leases.decided(decision.problems.some(({ kind }) => kind === 'leaseExpired'));
     this.#noteConvergence();
     this.#manual.turned();
   }

@@ -2,19 +2,17 @@
 
 import type { ModelNode } from '../../unit/control/model/node.ts';
 
-/**
- * A heartbeat that took longer than this from its leader to the node was held up on its way, or the node hung with it: no leader can know how long
- * it counts (`docs/decisions/0016-leases.md`).
- */
-const LATE_MS = 1000;
-
 export class Lease {
   #untilMs: number | null = null;
   #isLate = false;
 
-  renew(leaseMs: number, sentMs: number, nowMs: number): void {
-    this.#untilMs = nowMs + leaseMs;
-    this.#isLate = nowMs - sentMs > LATE_MS;
+  /**
+   * `isLate`: its leader waits for the reply no longer. It was held up on its way, or the node hung with it: no leader can know how long it counts,
+   * and the event says so (`docs/decisions/0016-leases.md`).
+   */
+  renew(untilMs: number, isLate: boolean): void {
+    this.#untilMs = untilMs;
+    this.#isLate = isLate;
   }
 
   /** A process that starts, and a replica, have none. */

@@ -80,13 +80,13 @@ export class SimulatedNodeClient implements NodeClient {
     if (!asked.ok) return { kind: 'unsent', why: asked.error.message };
     if (asked.value) return { kind: 'none', why: 'was a replica when it was last asked', isLasting: false };
     if (!renewal.isStillWanted()) return { kind: 'unsent', why: 'it was not wanted any more' };
-    const sentMs = fleet.nowMs;
     const leftMs = Math.max(0, untilMs - process.clock.monotonicMs());
+    const givenUpMs = fleet.nowMs + leftMs;
     const taken = await this.#command(node, leftMs, () => {
       const { model } = node;
       if (renewal.version < model.version) return failure('refused', 'election version mismatch');
       if (model.id === renewal.id && model.follows === null)
-        node.lease.renew(renewal.leaseMs, sentMs, fleet.nowMs);
+        node.lease.renew(fleet.nowMs + renewal.leaseMs, fleet.nowMs > givenUpMs);
       return ok(undefined);
     });
     if (taken.ok) return { kind: 'renewed', mode: 'block-write' };

@@ -57,6 +57,13 @@ describe('loading', () => {
     ]);
   });
 
+  test('leases are off, or as long as they have to be', () => {
+    for (const leaseMs of [0, 2000, 60_000]) {
+      const result = load(`controller: {failover: {master_lease_ms: ${leaseMs}}}`);
+      expect(result.ok && result.value.failover.leaseMs).toBe(leaseMs);
+    }
+  });
+
   test('HTTP_HOST and HTTP_PORT override addr', () => {
     const environment = { KVROCKS_CONTROLLER_HTTP_HOST: '127.0.0.9', KVROCKS_CONTROLLER_HTTP_PORT: '1234' };
     const result = load('raft: {peers: ["127.0.0.9:1234"]}', { environment });
@@ -159,6 +166,14 @@ describe('refusing', () => {
     [
       'raft: {peers: ["127.0.0.1:9379", "127.0.0.1:9379"]}',
       'c.yaml:1:8: raft.peers: entry 2: "127.0.0.1:9379" is listed twice',
+    ],
+    [
+      'controller: {failover: {master_lease_ms: 1999}}',
+      'c.yaml:1:25: controller.failover.master_lease_ms: must be 0 (off) or at least 2000 (1000, and 4 x raft.election_timeout_ms)',
+    ],
+    [
+      'raft: {election_timeout_ms: 200}\ncontroller: {failover: {master_lease_ms: 999}}',
+      'controller.failover.master_lease_ms: must be 0 (off) or at least 1000',
     ],
     ['raft: {election_timeout_ms: 150}', 'c.yaml:1:8: raft.election_timeout_ms: must be at least 4 x'],
     [

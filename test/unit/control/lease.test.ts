@@ -248,6 +248,31 @@ describe('not waited for', () => {
   });
 });
 
+describe('a master that answers', () => {
+  test('and whose lease is over is told, until it was renewed, or is not there any more', () => {
+    const scene = leased();
+    answer(scene, RENEWED);
+    scene.nowMs += LEASE_MS - INTERVAL_MS;
+    scene.probe(scene.id(0, 0));
+    expect(scene.problems()).toEqual([]);
+    scene.nowMs += INTERVAL_MS;
+    scene.probe(scene.id(0, 0));
+    expect(scene.decide().problems).toMatchObject([
+      { kind: 'leaseExpired', detail: expect.stringMatching(/last renewed 20 s ago: it takes no writes$/) },
+    ]);
+    scene.fail(scene.id(0, 0), 'wrongPassword');
+    scene.probe(scene.id(0, 0));
+    expect(scene.problems()).toContain('leaseExpired');
+    scene.fail(scene.id(0, 0), 'hang');
+    scene.probe(scene.id(0, 0));
+    expect(scene.problems()).not.toContain('leaseExpired');
+    scene.answers.set(scene.id(0, 0), scene.converged(scene.id(0, 0)));
+    scene.probe(scene.id(0, 0));
+    answer(scene, RENEWED);
+    expect(scene.problems()).toEqual([]);
+  });
+});
+
 describe('by hand', () => {
   test('a master that does not answer is waited for, also by force, with the time that is left', () => {
     for (const isForced of [false, true]) {

@@ -66,6 +66,20 @@ it('a hung master gets no heartbeat, and is replaced once its lease is over; its
   expect(successor.renewals[0]?.version).toBe(2);
 });
 
+it('a master that is back after its lease was over is renewed at once', async () => {
+  const scene = new Scene(1, 1, { ...OPTIONS, leaseMs: 60_000 });
+  scenes.push(scene);
+  const master = scene.model(0, 0);
+  master.leaseMode = 'block-write';
+  await scene.settle();
+  master.state = 'hung';
+  await scene.clock.advance(61_000);
+  const count = master.renewals.length;
+  master.state = 'up';
+  await scene.clock.until(() => master.renewals.length > count, 2 * PING_INTERVAL_MS);
+  await scene.clock.until(() => scene.events('problem.gone').length > 1, 2 * PING_INTERVAL_MS);
+});
+
 it('a killed master is replaced as without leases', async () => {
   const scene = new Scene(1, 2, { ...OPTIONS, restartGraceMs: 800, leaseMs: 60_000 });
   scenes.push(scene);
