@@ -8,6 +8,8 @@ import {
   type NodeMemory,
   type WordMemory,
   afterFence,
+  afterAsked,
+  afterAskedEnd,
   afterExport,
   afterInquiry,
   afterOutrun,
@@ -120,6 +122,8 @@ export type ControlEvent =
       /** Everybody who was asked has answered, or will not. */
       readonly isOver: boolean;
     }
+  /** Somebody asks for the topology to be told again to these nodes, or waits for it no longer (null). */
+  | { readonly kind: 'asked'; readonly nodes: readonly NodeId[]; readonly atMs: number | null }
   | { readonly kind: 'commitEnded'; readonly endedAtMs: number; readonly isCommitted: boolean };
 
 /**
@@ -170,6 +174,13 @@ export function observe(
         break;
       case 'migrateAnswered':
         migrations = withMigrateAnswer(migrations, event);
+        break;
+      case 'asked':
+        for (const id of event.nodes) {
+          const before = nodes.get(id);
+          if (before !== undefined)
+            nodes.set(id, event.atMs === null ? afterAskedEnd(before) : afterAsked(before, event.atMs));
+        }
         break;
       case 'commitEnded':
         commit = commitAfter(commit, event);

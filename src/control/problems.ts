@@ -33,7 +33,8 @@ export type ProblemKind =
   | 'failoverRestrained'
   | 'failoverPaused'
   | 'massFailure'
-  | 'nodeInMaintenance';
+  | 'nodeInMaintenance'
+  | 'departedUntold';
 
 /** `critical`: clients are affected now. `error`: somebody must act. `warning`: safety margin is gone. `info`: will pass. */
 export type Severity = 'critical' | 'error' | 'warning' | 'info';
@@ -261,6 +262,13 @@ export const PROBLEMS = {
     title: 'Node is in maintenance',
     when: 'Somebody works on it: it does not take over, and is not replaced or missed while it is away.',
     remedy: 'When the work is done: DELETE .../nodes/{id}/maintenance.',
+  },
+  departedUntold: {
+    severity: 'warning',
+    title: 'Node that left could not be told',
+    when: 'A node that was removed has not heard of it for a minute. Until it does it goes on following its old master, as soon as it runs, and serves stale reads; an old master takes writes that nobody keeps.',
+    remedy:
+      'Start it or repair the network: it is told as soon as it answers. Or see to it that it never comes back, and then DELETE .../clusters/{cluster}/departed/{node}.',
   },
 } as const satisfies Record<ProblemKind, ProblemEntry>;
 

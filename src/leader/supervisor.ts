@@ -36,16 +36,20 @@ import type { ControlSettings } from '../control/settings.ts';
 import type { Census, Circumstances, Policies } from '../control/sight.ts';
 import { lookAt, type Situation } from '../control/situation.ts';
 import { allNodes, findNode } from '../topology/cluster.ts';
+import { cutOffsOf } from '../topology/departure.ts';
 import { nodePolicy, wishAt } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
 import { eventsOf } from './events.ts';
+import { Farewells } from './farewells.ts';
 import { LookPacer } from './look-pacer.ts';
 import { type HandRequest, ManualFailover } from './manual-failover.ts';
-import { NodeWatch } from './node-watch.ts';
+import { NodeWatch, probeDeadlineMs } from './node-watch.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient, PolicyStamp, Told, Witnesses } from './ports.ts';
 import { Reporter } from './reporter.ts';
+import { SyncRequests } from './sync-requests.ts';
 import { type ClusterStatus, clusterStatus } from '../control/status.ts';
+import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
 import type { Reach } from './vantage.ts';
 
 export interface SupervisorContext {
@@ -110,6 +114,8 @@ export class Supervisor {
   readonly #expectant: LookPacer;
   readonly #urgent: LookPacer;
   readonly #manual: ManualFailover;
+  readonly #farewells: Farewells;
+  readonly #syncs: SyncRequests;
   /** Pushes, steps of outrunning, commits and migrations that have not ended. */
   readonly #acts = new Set<Promise<void>>();
   /** When a connection of a node was last found ended, and looked into. */
@@ -146,6 +152,7 @@ export class Supervisor {
       clock,
       random,
       intervalMs: settings.pingIntervalMs,
+      knownVersion: () => this.#record.cluster.version,
       onLook: (look) => {
         metrics.probe(look.result.kind);
         this.#happened({ kind: 'probed', node: look.id, ...look });
@@ -169,12 +176,30 @@ export class Supervisor {
       canDrain: () => this.#context.records.storesDrains,
       switchoverTimeoutMs: settings.switchoverTimeoutMs,
     });
+    this.#syncs = new SyncRequests({
+      clock,
+      lookNow,
+      happened: (event) => this.#happened(event),
+      situation: () => this.#situation(),
+    });
+    this.#farewells = new Farewells({
+      records: context.records,
+      client,
+      clock,
+      logger,
+      term: context.term,
+      lookDeadlineMs: probeDeadlineMs(settings.pingIntervalMs),
+      record: () => this.#record,
+      confirm: (version) => this.#confirm(version),
+      onNews: () => this.#turnSoon(),
+    });
   }
 
   /** Begins with a look at every node. Call once. */
   start(): void {
     this.#watch.follow(nodesOf(this.#record.cluster));
     this.#watch.start();
+    this.#farewells.follow();
     this.#turnSoon();
   }
 
@@ -185,6 +210,11 @@ export class Supervisor {
     this.#policy = policy;
     this.#policyStamp = stamp;
     this.#turnSoon();
+  }
+
+  /** Something may have left, been told, or be back. */
+  departuresChanged(): void {
+    this.#farewells.follow();
   }
 
   #readPolicies(): readonly [Policies, PolicyStamp] {
@@ -232,8 +262,16 @@ export class Supervisor {
 
   /** Looks at all nodes at once instead of at the next round. */
   nudge(): void {
+    this.#farewells.lookNow();
     this.#watch.lookNow(nodesOf(this.#record.cluster).map((node) => node.id));
     this.#turnSoon();
+  }
+
+  /** See `Leadership.sync`. Of what has left everything is looked at, too. */
+  sync(node: NodeId | null): Promise<Result<readonly SyncedNode[], SyncRefusal>> {
+    this.#farewells.lookNow();
+    const ids = nodesOf(this.#record.cluster).map(({ id }) => id);
+    return this.#syncs.run(node === null ? ids : ids.filter((id) => id === node));
   }
 
   /** Why the master of the shard is replaced, or not; null when there is no such shard. */
@@ -260,7 +298,8 @@ export class Supervisor {
   }
 
   status(): ClusterStatus {
-    return clusterStatus(this.#record, this.#situation(), this.#problems);
+    const departed = this.#farewells.status();
+    return clusterStatus(this.#record, this.#situation(), { problems: this.#problems, departed });
   }
 
   /** Every node, and whether it is heard from here. */
@@ -323,7 +362,9 @@ export class Supervisor {
     this.#urgent.stop();
     this.#watch.follow([]);
     this.#manual.stop();
-    await Promise.all([this.#watch.stop(), this.#manual.ended(), ...this.#acts]);
+    this.#farewells.stop();
+    this.#syncs.stop();
+    await Promise.all([this.#watch.stop(), this.#manual.ended(), this.#farewells.ended(), ...this.#acts]);
   }
 
   #happened(event: ControlEvent): void {
@@ -344,6 +385,7 @@ export class Supervisor {
     const current = records.getCluster(this.#record.namespace, this.#record.cluster.name);
     if (current !== null) this.recordChanged(current);
     this.policiesChanged();
+    this.departuresChanged();
     this.#turnTimer?.cancel();
     this.#turnTimer = null;
     this.#takeIn();
@@ -357,8 +399,8 @@ export class Supervisor {
     const decision = this.#decide();
     if (decision === null) return;
     this.#memory = decision.memory;
-    this.#problems = decision.problems;
-    this.#reporter.problems(decision.problems);
+    this.#problems = [...decision.problems, ...this.#farewells.problems()];
+    this.#reporter.problems(this.#problems);
     for (const action of decision.actions) this.#act(action);
     this.#wakeAt(decision.wakeAtMs);
     this.#expectant.follow(decision.expectant);
@@ -366,6 +408,7 @@ export class Supervisor {
     this.#context.onBetterPlaced(decision.betterPlaced);
     this.#noteConvergence();
     this.#manual.turned();
+    this.#syncs.turned();
   }
 
   /** What has happened is remembered. */
@@ -565,7 +608,7 @@ export class Supervisor {
   }
 
   #circumstances(): Circumstances {
-    const { clock, term, witnesses, census } = this.#context;
+    const { clock, term, witnesses, census, records } = this.#context;
     return {
       cluster: this.#record.cluster,
       facts: this.#record.facts,
@@ -577,6 +620,7 @@ export class Supervisor {
       panel: witnesses.panel(),
       policy: this.#policy,
       census: census(),
+      cutOffs: cutOffsOf(records.departures.ofCluster(this.place)),
     };
   }
 }

@@ -3,17 +3,21 @@
 import { type Result, err, ok } from '../base/result.ts';
 import type { Store, StoredValue } from '../store/types.ts';
 import { allNodes } from '../topology/cluster.ts';
+import { departuresAfter } from '../topology/departure.ts';
+import type { EventDraft } from '../topology/event.ts';
 import { type ClusterFacts, factsFor } from '../topology/facts.ts';
 import { policyFor } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, NodeAddress, NodeId } from '../topology/types.ts';
 import type { Planned, TransactionPlan } from './committer.ts';
+import { encodeDepartures } from './departure-codec.ts';
+import type { DepartureRecords } from './departures.ts';
 import { encodeFacts } from './facts-codec.ts';
-import { DRAIN_LEVEL, levelNeededBy, STORED_FACTS_LEVEL } from './feature-level.ts';
+import { DEPARTURE_LEVEL, DRAIN_LEVEL, levelNeededBy, STORED_FACTS_LEVEL } from './feature-level.ts';
 import type { EventLog, Told } from './event-log.ts';
 import type { JoinedRecords } from './joined-records.ts';
 import type { PolicyStamp } from './policies.ts';
-import { addressKey, clusterKey, factsKey, namespaceKey, policyKey } from './keys.ts';
+import { addressKey, clusterKey, departuresKey, factsKey, namespaceKey, policyKey } from './keys.ts';
 import { decodeClusterPolicy, encodeClusterPolicy } from './policy-codec.ts';
 import { decodeClaim, encodeClaim, encodeCluster } from './record-codec.ts';
 
@@ -21,6 +25,8 @@ export interface ClusterPlansParts {
   readonly store: Store;
   readonly records: JoinedRecords;
   readonly events: EventLog;
+  readonly departures: DepartureRecords;
+  readonly clock: { readonly wallMs: () => number };
   /** See `RegistryOptions`. */
   readonly featureLevel: () => number;
 }
@@ -54,12 +60,16 @@ export class ClusterPlans {
   readonly #store: Store;
   readonly #records: JoinedRecords;
   readonly #events: EventLog;
+  readonly #departures: DepartureRecords;
+  readonly #clock: ClusterPlansParts['clock'];
   readonly #featureLevel: () => number;
 
-  constructor({ store, records, events, featureLevel }: ClusterPlansParts) {
+  constructor({ store, records, events, departures, clock, featureLevel }: ClusterPlansParts) {
     this.#store = store;
     this.#events = events;
     this.#records = records;
+    this.#departures = departures;
+    this.#clock = clock;
     this.#featureLevel = featureLevel;
   }
 
@@ -107,27 +117,43 @@ export class ClusterPlans {
     const policy = this.#forgetPolicy(change);
     if (!this.#areUnchanged(change.underPolicies)) return err({ kind: 'conflict' });
     const versions = { before: record.cluster.version, after: next.version };
-    const told = this.#events.part({ place, ...change.events, versions });
+    const departed = this.#depart(change);
+    const drafts = [...change.events.drafts, ...departed.drafts];
+    const told = this.#events.part({ place, actor: change.events.actor, drafts, versions });
     return ok({
       compare: [
         current.value,
         ...facts.value.compare,
         ...(policy.compare.length === 0 ? change.underPolicies : policy.compare),
         ...claims.value.compare,
+        ...departed.compare,
         ...told.compare,
       ],
-      put: [...written.value, ...facts.value.put, ...policy.put, ...claims.value.put, ...told.put],
+      put: [
+        ...written.value,
+        ...facts.value.put,
+        ...policy.put,
+        ...claims.value.put,
+        ...departed.put,
+        ...told.put,
+      ],
       remove: [...[...before].filter((address) => !after.has(address)).map(addressKey), ...told.remove],
     });
   }
 
-  /** Refused with `missing` or `conflict`. Its facts, its policy and its events go too: nobody writes them without comparing the cluster. */
+  /** Refused with `missing` or `conflict`. Its facts, its policy, its departures and its events go too: nobody writes them without comparing the cluster. */
   delete(record: ClusterRecord, events: Told): Planned {
     const place = { namespace: record.namespace, cluster: record.cluster.name };
     const current = this.#current(place, record);
     if (!current.ok) return current;
     const claims = addressesOf(record.cluster).map(addressKey);
-    const own = [clusterKey(place), factsKey(place), policyKey(place), ...this.#events.keysOf(place)];
+    const own = [
+      clusterKey(place),
+      factsKey(place),
+      policyKey(place),
+      departuresKey(place),
+      ...this.#events.keysOf(place),
+    ];
     const told = this.#events.part({ place: null, ...events, versions: null });
     return ok({
       compare: [current.value, ...told.compare],
@@ -197,6 +223,33 @@ export class ClusterPlans {
     const rest = policyFor(policy, next);
     if (rest === policy) return NOTHING;
     return { compare: [revisionOf(stored)], put: [{ key: stored.key, value: encodeClusterPolicy(rest) }] };
+  }
+
+  /**
+   * Whoever leaves is remembered until it has heard of it, in the transaction of whatever change it leaves by; whoever is back need not hear of
+   * it any more. Nothing before all members know departures.
+   */
+  #depart({ place, record, next }: Replacement): Part & { readonly drafts: readonly EventDraft[] } {
+    const nothing = { ...NOTHING, drafts: [] };
+    if (next === record.cluster || this.#featureLevel() < DEPARTURE_LEVEL) return nothing;
+    const known = this.#departures.ofCluster(place);
+    const nowSeconds = Math.max(0, Math.floor(this.#clock.wallMs() / 1000));
+    const { departures, forgotten } = departuresAfter(known, {
+      before: record.cluster,
+      after: next,
+      nowSeconds,
+    });
+    if (departures === known) return nothing;
+    const key = departuresKey(place);
+    return {
+      compare: [{ key, revision: this.#store.get(key)?.revision ?? 0 }],
+      put: [{ key, value: encodeDepartures(departures) }],
+      drafts: forgotten.map(({ id, address }) => ({
+        kind: 'departureForgotten',
+        text: `node ${address} was never told that it left: too many others have left since`,
+        node: id,
+      })),
+    };
   }
 
   /**

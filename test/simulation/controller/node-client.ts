@@ -1,7 +1,7 @@
 // The way of one process to the nodes: commands as parcels, connections that end with the node's process, deadlines by the process's own clock.
 
 import { type Result, err, ok } from '../../../src/base/result.ts';
-import type { NodeEndpoint, TopologyPush } from '../../../src/control/node-commands.ts';
+import type { NodeEndpoint, ResetOutcome, TopologyPush } from '../../../src/control/node-commands.ts';
 import type { NodeError, NodeErrorKind, ProbeResult } from '../../../src/control/observation.ts';
 import type { NodeClient } from '../../../src/leader/ports.ts';
 import type { NodeAddress } from '../../../src/topology/types.ts';
@@ -86,6 +86,10 @@ export class SimulatedNodeClient implements NodeClient {
       node.model.isFenced = true;
       return ok(undefined);
     });
+  }
+
+  reset(): Promise<Result<ResetOutcome, NodeError>> {
+    return Promise.resolve(failure('refused', 'nobody leaves here'));
   }
 
   watchLost(listener: (address: NodeAddress) => void): void {

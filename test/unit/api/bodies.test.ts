@@ -67,7 +67,8 @@ const EVERY_CHANGE = [
     'unknown key "slotonly"; did you mean "slot_only"?',
   ],
   ['POST', `${CLUSTER}/migrate/cancel`, { slots: 1 }, 'unknown key "slots"; did you mean "slot"?'],
-  ['POST', `${CLUSTER}/sync`, { force: true }, 'unknown key "force"; this route takes no body'],
+  ['POST', `${CLUSTER}/sync`, { nodes: [] }, 'unknown key "nodes"; did you mean "node"?'],
+  ['DELETE', `${CLUSTER}/departed/x`, { force: true }, 'unknown key "force"; this route takes no body'],
   ['PATCH', CLUSTER, { password: '', pasword: '' }, 'unknown key "pasword"; did you mean "password"?'],
   [
     'PATCH',

@@ -41,7 +41,7 @@ function joined(
     facts = withPromotion(facts, shard.id, { ...made, ...promotion, version });
   }
   const record = { namespace: name('ns'), cluster, revision: 1, facts, factsRevision: 1 };
-  return { record, shard, masterSequence };
+  return { record, departures: [], shard, masterSequence };
 }
 
 /** A node that was removed from `cluster`: it holds the topology of that time and follows the master of `shardIndex`. */

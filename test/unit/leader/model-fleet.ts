@@ -3,7 +3,7 @@
 import type { Clock } from '../../../src/base/clock.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
 import type { NodeError, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
-import type { NodeEndpoint, TopologyPush } from '../../../src/control/node-commands.ts';
+import type { NodeEndpoint, ResetOutcome, TopologyPush } from '../../../src/control/node-commands.ts';
 import type { NodeClient } from '../../../src/leader/ports.ts';
 import type { NodeAddress, NodeId, SlotRange } from '../../../src/topology/types.ts';
 
@@ -18,6 +18,8 @@ export class ModelNode {
   /** 0 on a new data directory: only such a node is empty (facts section 14). */
   sequence = 0;
   isFenced = false;
+  /** CLUSTER RESET is refused while there are any (facts section 7). */
+  hasKeys = true;
   state: 'up' | 'dead' | 'hung' = 'up';
   link: 'up' | 'down' = 'up';
   /** Replies to every command with this error while set. */
@@ -199,6 +201,16 @@ export class ModelFleet implements NodeClient {
     return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
       node.isFenced = true;
       return ok(undefined);
+    });
+  }
+
+  reset(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<ResetOutcome, NodeError>> {
+    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
+      if (node.hasKeys) return ok('keepsData');
+      node.id = null;
+      node.version = -1;
+      node.text = '';
+      return ok('reset');
     });
   }
 

@@ -227,7 +227,7 @@ export class Controller {
     const nowSeconds = NOW_SECONDS + Math.floor(nowMs / 1000);
     const { cluster, facts } = this.records;
     const known = { cluster, facts, memory: this.#memory };
-    const wanted = { policy: POLICY, census: { nodes: 0, missed: 0 } };
+    const wanted = { policy: POLICY, census: { nodes: 0, missed: 0 }, cutOffs: new Map() };
     return { ...known, ...wanted, settings: SETTINGS, nowMs, nowSeconds, term: this.term, panel: PANEL };
   }
 

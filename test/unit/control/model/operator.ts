@@ -194,7 +194,7 @@ export class Operator {
     const master = this.#world.nodeAt(masterOf(shard).address);
     const masterSequence = master.life === 'up' && master.stranger === null ? master.log.sequence : null;
     const record = { namespace: cluster.name, cluster, facts, revision: 1, factsRevision: 1 };
-    return standingOfReplica(newcomer, { record, shard, masterSequence });
+    return standingOfReplica(newcomer, { record, departures: [], shard, masterSequence });
   }
 
   /** One that has a topology is known by its id, and keeps it. */
