@@ -7,7 +7,7 @@ import { findNode } from '../../topology/cluster.ts';
 import { withDeparture } from '../../topology/departure.ts';
 import type { EventDraft } from '../../topology/event.ts';
 import { parseNodeId } from '../../topology/node.ts';
-import type { ClusterPlace, ClusterRecord } from '../../topology/record.ts';
+import type { ClusterRecord } from '../../topology/record.ts';
 import type { NodeId } from '../../topology/types.ts';
 import { answer } from '../answers.ts';
 import { readNoBody, readOptionalBody } from '../body.ts';
