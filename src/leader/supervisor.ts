@@ -15,6 +15,7 @@ import type {
   OutrunAction,
   PushAction,
 } from '../control/actions.ts';
+import { censusOf } from '../control/census.ts';
 import { type Decision, decide } from '../control/decide.ts';
 import { type Explanation, explain } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal } from '../control/failover-request.ts';
@@ -37,7 +38,6 @@ import type { Census, Circumstances, Policies } from '../control/sight.ts';
 import { lookAt, type Situation } from '../control/situation.ts';
 import { allNodes, findNode } from '../topology/cluster.ts';
 import { cutOffsOf } from '../topology/departure.ts';
-import { nodePolicy, wishAt } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
 import { eventsOf } from './events.ts';
@@ -323,23 +323,6 @@ export class Supervisor {
     return this.#count;
   }
 
-  /** Nobody expects nodes in maintenance to be there, nor such that nobody has ever seen; and a stranger shows that the network is well. */
-  #counted(): Census {
-    const nowSeconds = Math.floor(this.#context.clock.wallMs() / 1000);
-    const { cluster: policy } = this.#policy;
-    const { nodes } = this.#memory;
-    const { facts, cluster } = this.#record;
-    const expected = nodesOf(cluster).filter(({ id }) => {
-      const wasSeen = (nodes.get(id)?.look ?? null) !== null || (facts.nodes.get(id)?.seenAtSeconds ?? 0) > 0;
-      return wasSeen && wishAt(nodePolicy(policy, id).maintenance, nowSeconds) === null;
-    });
-    const missed = expected.filter(({ id }) => {
-      const absence = nodes.get(id)?.absence ?? null;
-      return absence !== null && absence.kind !== 'stranger';
-    });
-    return { nodes: expected.length, missed: missed.length };
-  }
-
   /** See `Leadership.failover`. One at a time. */
   async failover(request: HandRequest): Promise<Result<FailoverDone, FailoverRefusal>> {
     const answer = await this.#manual.run(request);
@@ -389,7 +372,9 @@ export class Supervisor {
     this.#turnTimer?.cancel();
     this.#turnTimer = null;
     this.#takeIn();
-    this.#count = this.#counted();
+    const nowSeconds = Math.floor(this.#context.clock.wallMs() / 1000);
+    const { cluster, facts } = this.#record;
+    this.#count = censusOf({ cluster, facts, memory: this.#memory, policy: this.#policy, nowSeconds });
     // Without the lead or the record nothing is decided: whoever made this object is about to stop it.
     if (this.#isStopped || current === null || !this.#context.isCurrent(term)) return;
     if (this.#isLookAwaited) {

@@ -12,7 +12,7 @@ import { addNode, removeNode } from '../../../src/topology/change-nodes.ts';
 import { parseClusterVersion } from '../../../src/topology/cluster.ts';
 import { closed, type Departure, DEPARTURES_MAX, withDeparture } from '../../../src/topology/departure.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
-import type { NodeId } from '../../../src/topology/types.ts';
+import type { NodeId, NodeRole } from '../../../src/topology/types.ts';
 import { corruptedArbitrary } from './corruption.ts';
 import { address, cluster, name, scene, valueOf } from './support.ts';
 
@@ -24,7 +24,7 @@ const TOLD = { actor: 'controller', drafts: [EVENT] } as const;
 
 const addressArbitrary = fc.integer({ min: 1, max: 65_535 }).map((port) => address(port));
 const idArbitrary = fc.stringMatching(/^[0-9a-f]{40}$/).map((id) => id as NodeId);
-const roleArbitrary = fc.constantFrom('master', 'replica');
+const roleArbitrary = fc.constantFrom<NodeRole[]>('master', 'replica');
 const departureArbitrary: fc.Arbitrary<Departure> = fc.record({
   id: idArbitrary,
   address: addressArbitrary,
@@ -39,7 +39,7 @@ const departureArbitrary: fc.Arbitrary<Departure> = fc.record({
     }),
   ),
   toldAtSeconds: fc.option(fc.nat()),
-}) as fc.Arbitrary<Departure>;
+});
 const departuresArbitrary = fc.array(departureArbitrary, { maxLength: 5 });
 
 async function withCluster(): Promise<ReturnType<typeof scene>> {
