@@ -107,14 +107,13 @@ function doubtAbout(node: Newcomer, joined: JoinedShard): string | null {
     return `by its own topology it belonged to another shard, that of ${followed ?? 'nobody'}`;
   const before = departure?.cutOff?.before ?? null;
   const copy = before === null ? node : { ...before, sequence };
-  const lines = topology ?? [];
-  const listed = before === null ? lines : [...allNodes(record.cluster).map((place) => place.node), ...lines];
   const history = historyOf(copy, {
     id,
     facts: known,
     shard: shardFacts,
     masterAddress: master.address,
-    addressOf: (wanted) => listed.find((line) => line.id === wanted)?.address ?? null,
+    // One that has left may be anything by now, and in another shard it has that one's data: who followed it there is no copy.
+    addressOf: (wanted) => shard.nodes.find((other) => other.id === wanted)?.address ?? null,
     isCondemned: (wanted) => isCondemned(record.facts, wanted),
   });
   if (history.kind === 'unknown' || history.kind === 'diverged') return history.why;

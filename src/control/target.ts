@@ -239,7 +239,7 @@ function growthOf(circumstances: Circumstances, { sights, sight, report }: NodeC
 }
 
 /** Somebody else told it to follow: from then on its position says nothing, so it must be known to have been a copy before. */
-function misleadingOf(circumstances: Circumstances, { sights, sight, report }: NodeCase): string | null {
+function misleadingOf(circumstances: Circumstances, { sight, report }: NodeCase): string | null {
   const { memory, facts, shard, node } = sight;
   if (report.role !== 'replica') return null;
   const why = 'somebody else told it to follow before its copy was compared';
@@ -249,7 +249,7 @@ function misleadingOf(circumstances: Circumstances, { sights, sight, report }: N
   if (memory.foreignBefore === null) {
     return facts.sequence === null || facts.following === masterOf(shard).id ? null : why;
   }
-  const { kind } = historyOf(memory.foreignBefore, placeOf(circumstances, sights, sight));
+  const { kind } = historyOf(memory.foreignBefore, placeOf(circumstances, sight));
   return kind === 'current' || kind === 'empty' ? null : why;
 }
 
@@ -258,11 +258,11 @@ function misleadingOf(circumstances: Circumstances, { sights, sight, report }: N
  * that it is no copy is seen in it now only. Null while what it has may still be wanted.
  */
 function needOfAstray(circumstances: Circumstances, found: NodeCase): Need | null {
-  const { sights, sight, report } = found;
+  const { sight, report } = found;
   const { node, shard } = sight;
   if (node.role !== 'replica' || openPromotion(circumstances.facts, shard.id) !== null) return null;
   if (dangerOfFollowing(found) !== null) return null;
-  const history = historyOf(report, placeOf(circumstances, sights, sight));
+  const history = historyOf(report, placeOf(circumstances, sight));
   const why = history.kind === 'unknown' ? history.why : misleadingOf(circumstances, found);
   if (why === null) return null;
   if (sight.facts.remake === null) return { kind: 'condemn', why };
@@ -376,19 +376,15 @@ function isFinal({ sights, report }: NodeCase): boolean {
 }
 
 /** What it said before it was cut off tells its history, where it stands now its position. */
-function historyAt(
-  circumstances: Circumstances,
-  { sights, sight, report }: NodeCase,
-  isCutOff: boolean,
-): History {
+function historyAt(circumstances: Circumstances, { sight, report }: NodeCase, isCutOff: boolean): History {
   const before = isDetached(circumstances, sight, report)
     ? (circumstances.cutOffs.get(sight.node.id)?.before ?? null)
     : sight.memory.remake.before;
   const copy = isCutOff && before !== null ? { ...before, sequence: report.sequence } : report;
-  return historyOf(copy, placeOf(circumstances, sights, sight));
+  return historyOf(copy, placeOf(circumstances, sight));
 }
 
-function placeOf({ facts }: Circumstances, sights: Sights, { node, shard, facts: known }: Sight): CopyPlace {
+function placeOf({ facts }: Circumstances, { node, shard, facts: known }: Sight): CopyPlace {
   const shardFacts = facts.shards.get(shard.id);
   assert(shardFacts !== undefined, 'the facts are in step with the cluster');
   return {
@@ -396,7 +392,7 @@ function placeOf({ facts }: Circumstances, sights: Sights, { node, shard, facts:
     facts: known,
     shard: shardFacts,
     masterAddress: masterOf(shard).address,
-    addressOf: (id) => sights.get(id)?.node.address ?? null,
+    addressOf: (id) => shard.nodes.find((other) => other.id === id)?.address ?? null,
     isCondemned: (id) => isCondemned(facts, id),
   };
 }

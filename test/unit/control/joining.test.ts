@@ -128,6 +128,17 @@ describe('a node with a topology', () => {
       kind: 'unproven',
       why: expect.stringContaining('are its own'),
     });
+    const { record, shard, ...rest } = handed;
+    const nodes = shard.nodes.filter(({ id }) => id !== MASTER);
+    const moved = {
+      ...rest,
+      record,
+      shard: { ...shard, nodes: nodes.map((node) => ({ ...node, role: 'master' as const })) },
+    };
+    expect(standingOfReplica({ ...followsEarlier, sequence: 500 }, moved)).toMatchObject({
+      kind: 'unproven',
+      why: expect.stringContaining('nor a replica of it'),
+    });
     const unknown = joined([{ from: MASTER, to: REPLICA, sequence: null }]);
     expect(standingOfReplica(followsEarlier, unknown).kind).toBe('unproven');
   });
