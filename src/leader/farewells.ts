@@ -8,12 +8,13 @@ import type { NodeError } from '../control/observation.ts';
 import type { Problem } from '../control/problems.ts';
 import type { DepartureStatus } from '../control/status.ts';
 import { findNode } from '../topology/cluster.ts';
-import { closed, type Departure, untold, withDeparture } from '../topology/departure.ts';
+import { closed, type Departure } from '../topology/departure.ts';
 import type { EventKind } from '../topology/event.ts';
-import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
+import type { ChangeError, ClusterRecord } from '../topology/record.ts';
 import type { ClusterVersion, NodeId } from '../topology/types.ts';
 import { ChangeGate } from './change-gate.ts';
-import type { ClusterRecords, NodeClient } from './ports.ts';
+import type { DepartureBook } from './departure-book.ts';
+import type { NodeClient } from './ports.ts';
 
 /** Looked at this often in the first minute: most nodes that leave run, or are started again soon. */
 const PACE_MS = 1_000;
@@ -32,11 +33,10 @@ const STEPS_MAX = 8;
 const TELL_DEADLINE_MS = 15_000;
 
 export interface FarewellsPorts {
-  readonly records: Pick<ClusterRecords, 'departures' | 'ownerOf' | 'allClusters'>;
+  readonly book: DepartureBook;
   readonly client: Pick<NodeClient, 'probe' | 'setTopology' | 'reset' | 'release'>;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly term: number;
   readonly lookDeadlineMs: number;
   /** The record as of now. */
   readonly record: () => ClusterRecord;
@@ -80,7 +80,7 @@ export class Farewells {
   /** The record of what has left may have changed: begins what is new, ends what is over. */
   follow(): void {
     if (this.#isStopped) return;
-    const wanted = new Map(untold(this.#departures()).map((departure) => [departure.id, departure]));
+    const wanted = new Map(this.#ports.book.untold().map((departure) => [departure.id, departure]));
     for (const farewell of this.#open.values())
       if (wanted.get(farewell.id)?.leftAtSeconds !== farewell.leftAtSeconds) this.#end(farewell);
     for (const { id, leftAtSeconds } of wanted.values()) {
@@ -110,7 +110,8 @@ export class Farewells {
   /** What has left, but for who is back. */
   status(): readonly DepartureStatus[] {
     const { cluster } = this.#ports.record();
-    return this.#departures()
+    return this.#ports.book
+      .all()
       .filter(({ id }) => findNode(cluster, id) === null)
       .map(({ id, address, leftAtSeconds, toldAtSeconds }) => ({
         id,
@@ -123,7 +124,7 @@ export class Farewells {
 
   problems(): readonly Problem[] {
     const nowMs = this.#ports.clock.monotonicMs();
-    return untold(this.#departures()).flatMap(({ id, address }): Problem[] => {
+    return this.#ports.book.untold().flatMap(({ id, address }): Problem[] => {
       const farewell = this.#open.get(id);
       if (farewell === undefined || nowMs - farewell.sinceMs < UNTOLD_MS) return [];
       const detail = `${id.slice(0, 8)} at ${address}: ${farewell.why ?? 'it was not looked at yet'}`;
@@ -142,15 +143,6 @@ export class Farewells {
     await Promise.all(this.#acts);
   }
 
-  get #place(): ClusterPlace {
-    const { namespace, cluster } = this.#ports.record();
-    return { namespace, cluster: cluster.name };
-  }
-
-  #departures(): readonly Departure[] {
-    return this.#ports.records.departures.ofCluster(this.#place);
-  }
-
   #end(farewell: Farewell): void {
     farewell.timer?.cancel();
     this.#open.delete(farewell.id);
@@ -158,9 +150,8 @@ export class Farewells {
   }
 
   /** The departure as recorded now; null once it is over, or another one of the same node. */
-  #current({ id, leftAtSeconds }: Farewell): Departure | null {
-    const found = untold(this.#departures()).find((departure) => departure.id === id);
-    return found?.leftAtSeconds === leftAtSeconds && !this.#isStopped ? found : null;
+  #current(farewell: Farewell): Departure | null {
+    return this.#isStopped ? null : this.#ports.book.find(farewell);
   }
 
   #try(farewell: Farewell): void {
@@ -203,7 +194,7 @@ export class Farewells {
     if (departure === null) return false;
     const { cluster, facts } = this.#ports.record();
     const { toldVersion, keepsData } = farewell;
-    const owner = this.#ownerOf(departure);
+    const owner = this.#ports.book.ownerOf(departure);
     return this.#carryOut(
       farewell,
       departure,
@@ -219,7 +210,7 @@ export class Farewells {
         return this.#recorded(
           farewell,
           departure,
-          await this.#change(departure, (known) => ({ ...known, cutOff: step.cutOff })),
+          await this.#ports.book.change(departure, (known) => ({ ...known, cutOff: step.cutOff })),
         );
       case 'tell':
         return this.#tell(farewell, departure, step);
@@ -240,7 +231,7 @@ export class Farewells {
   /** The address is given up by whoever has it now, before anything is sent to it: a look, a confirmation and a change may lie in between. */
   async #confirmed(departure: Departure, version: ClusterVersion): Promise<Result<void, NodeError>> {
     const confirmed = await this.#ports.confirm(version);
-    if (!confirmed.ok || this.#ownerOf(departure) === null) return confirmed;
+    if (!confirmed.ok || this.#ports.book.ownerOf(departure) === null) return confirmed;
     return { ok: false, error: { kind: 'ownFault', message: 'not sent: the node belongs to a cluster now' } };
   }
 
@@ -282,14 +273,14 @@ export class Farewells {
         ? `node ${address} was not told that it left: ${why}`
         : `node ${address} has left the cluster: ${why}`;
     const nowSeconds = Math.floor(this.#ports.clock.wallMs() / 1000);
-    const ended = await this.#change(
+    const ended = await this.#ports.book.change(
       departure,
       (known) => (kind === 'detached' ? closed(known, nowSeconds) : null),
       { kind: event, text, node: id },
     );
     if (!ended.ok) return this.#recorded(farewell, departure, ended);
     this.#ports.logger.info('departure.ended', { node: id, addr: address, outcome: kind, why });
-    if (this.#ports.records.ownerOf(address) === null) this.#ports.client.release(address);
+    if (this.#ports.book.ownerOf(departure) === null) this.#ports.client.release(address);
     this.#ports.onNews();
     return false;
   }
@@ -297,34 +288,5 @@ export class Farewells {
   #recorded(farewell: Farewell, departure: Departure, outcome: Result<void, ChangeError>): boolean {
     if (outcome.ok) return true;
     return this.#wait(farewell, departure, `it could not be written down: ${outcome.error.kind}`);
-  }
-
-  /** Nothing where the departure is over meanwhile. */
-  #change(
-    { id, leftAtSeconds }: Departure,
-    change: (known: Departure) => Departure | null,
-    event: { readonly kind: EventKind; readonly text: string; readonly node: NodeId } | null = null,
-  ): Promise<Result<void, ChangeError>> {
-    const { records, term } = this.#ports;
-    const events = { actor: 'controller', drafts: event === null ? [] : [event] } as const;
-    return records.departures.change(
-      this.#place,
-      (present) => {
-        const isOpen = untold(present).some(
-          (known) => known.id === id && known.leftAtSeconds === leftAtSeconds,
-        );
-        return isOpen ? withDeparture(present, id, change) : null;
-      },
-      { term, events },
-    );
-  }
-
-  /** The cluster of this controller to which the node belongs now, by its id or its address; null when it belongs to none. */
-  #ownerOf({ id, address }: Departure): string | null {
-    const { records } = this.#ports;
-    const claim = records.ownerOf(address);
-    if (claim !== null) return `cluster ${claim.namespace}/${claim.cluster}`;
-    const owner = records.allClusters().find(({ cluster }) => findNode(cluster, id) !== null);
-    return owner === undefined ? null : `cluster ${owner.namespace}/${owner.cluster.name}`;
   }
 }

@@ -40,6 +40,7 @@ import { allNodes, findNode } from '../topology/cluster.ts';
 import { cutOffsOf } from '../topology/departure.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
+import { DepartureBook } from './departure-book.ts';
 import { eventsOf } from './events.ts';
 import { Farewells } from './farewells.ts';
 import { LookPacer } from './look-pacer.ts';
@@ -183,11 +184,10 @@ export class Supervisor {
       situation: () => this.#situation(),
     });
     this.#farewells = new Farewells({
-      records: context.records,
+      book: new DepartureBook({ records: context.records, place, term: context.term }),
       client,
       clock,
       logger,
-      term: context.term,
       lookDeadlineMs: probeDeadlineMs(settings.pingIntervalMs),
       record: () => this.#record,
       confirm: (version) => this.#confirm(version),

@@ -88,8 +88,14 @@ export class SimulatedNodeClient implements NodeClient {
     });
   }
 
-  reset(): Promise<Result<ResetOutcome, NodeError>> {
-    return Promise.resolve(failure('refused', 'nobody leaves here'));
+  /** Refused by the node while it has anything (facts section 7). */
+  reset({ address }: NodeEndpoint, deadlineMs: number): Promise<Result<ResetOutcome, NodeError>> {
+    const node = this.#parts.fleet.at(address);
+    return this.#command(node, deadlineMs, (): Result<ResetOutcome, NodeError> => {
+      if (node.model.log.sequence > 0) return ok('keepsData');
+      node.model.forgetTopology();
+      return ok('reset');
+    });
   }
 
   watchLost(listener: (address: NodeAddress) => void): void {

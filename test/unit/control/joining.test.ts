@@ -129,11 +129,11 @@ describe('a node with a topology', () => {
       why: expect.stringContaining('are its own'),
     });
     const { record, shard, ...rest } = handed;
-    const nodes = shard.nodes.filter(({ id }) => id !== MASTER);
+    const successor = shard.nodes.find(({ id }) => id !== MASTER);
     const moved = {
       ...rest,
       record,
-      shard: { ...shard, nodes: nodes.map((node) => ({ ...node, role: 'master' as const })) },
+      shard: { ...shard, nodes: [{ ...successor!, role: 'master' as const }] },
     };
     expect(standingOfReplica({ ...followsEarlier, sequence: 500 }, moved)).toMatchObject({
       kind: 'unproven',
