@@ -71,7 +71,8 @@ function whyUntold(
   if (held.has(view.node.id)) return 'it takes part in a migration';
   switch (need.kind) {
     case 'nothing':
-      return memory.push.askedAtMs === null ? null : doubtOfRepeating(situation, view, report);
+      if (memory.push.askedAtMs === null) return null;
+      return view.facts.remake ?? doubtOfRepeating(situation, view, report);
     case 'push':
     case 'raise':
     case 'unseen':

@@ -151,7 +151,8 @@ export class Farewells {
 
   /** The departure as recorded now; null once it is over, or another one of the same node. */
   #current(farewell: Farewell): Departure | null {
-    return this.#isStopped ? null : this.#ports.book.find(farewell);
+    const isOver = this.#isStopped || this.#open.get(farewell.id) !== farewell;
+    return isOver ? null : this.#ports.book.find(farewell);
   }
 
   #try(farewell: Farewell): void {
@@ -228,7 +229,7 @@ export class Farewells {
     return false;
   }
 
-  /** The address is given up by whoever has it now, before anything is sent to it: a look, a confirmation and a change may lie in between. */
+  /** Right before something is sent: the lead stands, and no cluster has the node. It may have come to one since the look. */
   async #confirmed(departure: Departure, version: ClusterVersion): Promise<Result<void, NodeError>> {
     const confirmed = await this.#ports.confirm(version);
     if (!confirmed.ok || this.#ports.book.ownerOf(departure) === null) return confirmed;

@@ -149,6 +149,20 @@ describe('a topology that is asked for', () => {
     };
     ask(scene, [id]);
     expect(only(scene.decide(), 'push')).toMatchObject({ node: id, purpose: 'isolation' });
+
+    // One that is in its place and being made anew is let be.
+    const remade = settled();
+    remade.facts = {
+      ...remade.facts,
+      nodes: new Map(remade.facts.nodes).set(id, { ...known, remake: 'it is none' }),
+    };
+    remade.set(id, { syncInProgress: true });
+    const askedAtMs = ask(remade, [id]);
+    expect(remade.decide().actions).toEqual([]);
+    expect(outcome(remade, id, askedAtMs)).toMatchObject({
+      node: { isTold: false, why: 'it is none' },
+      isOver: true,
+    });
   });
 });
 
