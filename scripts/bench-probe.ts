@@ -197,6 +197,8 @@ function recordsOf(clusters: readonly Cluster[]): ClusterRecords {
     storesDrains: true,
     tell: () => Promise.resolve({ ok: true, value: undefined }),
     policies: { ofGroup: () => NO_GROUP_POLICY, ofCluster: () => NO_CLUSTER_POLICY, stamp: () => [] },
+    departures: { ofCluster: () => [], change: () => Promise.resolve({ ok: true, value: undefined }) },
+    ownerOf: () => null,
     allClusters: () => records,
     getCluster: (_, name) => records.find((record) => record.cluster.name === name) ?? null,
     linearize: () => Promise.resolve({ ok: true, value: undefined }),

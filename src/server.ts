@@ -335,6 +335,7 @@ function createMember(
     backups: openBackups(registry, driver, { clock: systemClock, logger }),
     clusters: registry,
     policies: registry.policies,
+    departures: registry.departures,
     events: registry.events,
     webhooks: webhookRecords(registry),
     inspector: {

@@ -17,6 +17,7 @@ import { backupRoutes } from './routes/backup.ts';
 import { clusterRoutes } from './routes/clusters.ts';
 import { eventRoutes } from './routes/events.ts';
 import { healthRoutes } from './routes/health.ts';
+import { repairRoutes } from './routes/repair.ts';
 import { insightRoutes, staleInsightRoutes } from './routes/insight.ts';
 import { migrationRoutes } from './routes/migrations.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
@@ -53,6 +54,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .route(API, migrationRoutes(dependencies))
     .route(API, groupChangeRoutes(dependencies))
     .route(API, insightRoutes(dependencies))
+    .route(API, repairRoutes(dependencies))
     .route(API, backupRoutes(dependencies));
   const routes = new RouteIndex([...own.routes, ...leaderOnly.routes]);
   const known: Hono = new Hono()

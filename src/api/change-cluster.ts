@@ -13,11 +13,12 @@ import type { Clusters, Told } from './ports.ts';
 /** How often a change is tried again when somebody else's was first. */
 const ATTEMPTS_MAX = 5;
 
-/** What a record is to hold from now on, and what is told of that. Without facts they stay as they are. */
-interface RecordChange {
+/** What a record is to hold from now on, and what is told of that, `before` it first. Without facts they stay as they are. */
+export interface RecordChange {
   readonly cluster: Cluster;
   readonly facts?: ClusterFacts;
   readonly event: EventDraft;
+  readonly before?: EventDraft;
 }
 
 /** The record as of now, linearizable; 404 when there is none. */
@@ -46,10 +47,10 @@ export async function changeRecord(
 ): Promise<Cluster> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const record = await readCluster(clusters, path);
-    const { cluster, facts, event } = change(record);
+    const { cluster, facts, event, before } = change(record);
     const outcome = await clusters.replaceCluster(record, cluster, {
       ...(facts === undefined ? {} : { facts }),
-      events: told(event),
+      events: before === undefined ? told(event) : told(before, event),
     });
     if (outcome.ok) return cluster;
     if (outcome.error.kind !== 'conflict') throw clustersRefusal(outcome.error);

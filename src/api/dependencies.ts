@@ -8,6 +8,7 @@ import type {
   Attention,
   Backups,
   Clusters,
+  DepartureLists,
   Events,
   Failovers,
   GroupChanges,
@@ -27,6 +28,7 @@ export interface ApiDependencies {
   readonly backups: Backups;
   readonly clusters: Clusters;
   readonly policies: Policies;
+  readonly departures: DepartureLists;
   readonly events: Events;
   readonly webhooks: WebhookRecords;
   readonly inspector: NodeInspector;

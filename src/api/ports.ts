@@ -8,6 +8,8 @@ import type { SlotService } from '../control/imported-hand-over.ts';
 import type { NodeEndpoint } from '../control/node-commands.ts';
 import type { NodeError, SourceJob, TargetJob } from '../control/observation.ts';
 import type { ClusterStatus } from '../control/status.ts';
+import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
+import type { Departures } from '../topology/departure.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
 import type { ClusterEvent, EventCursor, EventDraft } from '../topology/event.ts';
 import type { ClusterPolicy, GroupPolicy, Webhook } from '../topology/policy.ts';
@@ -156,6 +158,17 @@ export interface Policies {
   ): Promise<Result<void, ChangeError>>;
 }
 
+/** What has left a cluster. Reads are local: call `Clusters.linearize` first. */
+export interface DepartureLists {
+  ofCluster(place: ClusterPlace): Departures;
+  /** Puts what `change` makes of the newest ones in their place; `missing` where it finds nothing to change (null). Never rejects. */
+  change(
+    place: ClusterPlace,
+    change: (present: Departures) => Departures | null,
+    options: { readonly events: Told },
+  ): Promise<Result<void, ChangeError>>;
+}
+
 /** Who is told of events. */
 export interface WebhookRecords {
   present(): readonly Webhook[];
@@ -236,6 +249,8 @@ export interface SameProcesses {
 export interface Attention {
   /** Has its nodes looked at now instead of at the next round; nothing where this member does not lead. */
   nudge(namespace: Name, cluster: Name): void;
+  /** Has all its nodes, or one, told their topology again. Resolves within seconds with what became of each; never rejects. */
+  sync(place: ClusterPlace, node: NodeId | null): Promise<Result<readonly SyncedNode[], SyncRefusal>>;
 }
 
 /** What the leader sees and why it does, or does not, act; null where this member does not lead or has not looked yet. */

@@ -11,7 +11,8 @@ export const FIRST_FEATURE_LEVEL = 1;
  *  3  cluster records of version 3, whose shards can be drained: planned changes of masters that lose nothing; members look at nodes for
  *     their leader when it asks
  *  4  policies: what people want of the automation; events
- *  5  spares: cluster policies of version 2
+ *  5  spares: cluster policies of version 2; departures: nodes that have left and have to be told; events of them, and of topologies pushed
+ *     again when somebody asks
  */
 export const FEATURE_LEVEL = 5;
 

@@ -2,6 +2,7 @@
 
 import { assert } from '../base/assert.ts';
 import { clusterWithVersion, masterOf, migrationsOf } from '../topology/cluster.ts';
+import { differencesFrom, differenceText } from '../topology/compare.ts';
 import { openPromotion } from '../topology/facts.ts';
 import { drainText, isolationText, setNodesText } from '../topology/setnodes-text.ts';
 import { containsRange } from '../topology/slot.ts';
@@ -235,7 +236,7 @@ export function planRaise(situation: Situation, held: ReadonlySet<NodeId>): Rais
   for (const view of views) {
     if (view.need.kind !== 'raise') continue;
     highest = Math.max(highest, view.need.version);
-    whys.push(`${nodeName(view)}: ${view.need.why}`);
+    whys.push(`${nodeName(view)}: ${view.need.why}, ${heldText(situation, view)}`);
   }
   if (whys.length === 0) return none;
   const { nextAtMs } = situation.memory.raise;
@@ -249,6 +250,13 @@ export function planRaise(situation: Situation, held: ReadonlySet<NodeId>): Rais
     reasons: [{ kind: 'versionRaised', from: cluster.version, to: raised.value.version, text }],
     wakeAtMs: Infinity,
   };
+}
+
+/** What a node holds under a version above ours, as against ours; it is never adopted. */
+export function heldText({ cluster }: Situation, { report }: NodeView): string {
+  const topology = report?.topology ?? null;
+  if (topology === null) return 'what it holds could not be read';
+  return differenceText(differencesFrom(cluster, topology));
 }
 
 export function raiseMemoryAfter(before: RaiseMemory, nowMs: number): RaiseMemory {

@@ -237,7 +237,7 @@ function pushBegun(before: NodeMemory, action: PushAction, nowMs: number): NodeM
   const told = action.purpose === 'isolation' ? (remake.before ?? look?.report ?? null) : remake.before;
   return {
     ...before,
-    push: { ...push, version, purpose, attempts, inFlightSinceMs: nowMs },
+    push: { ...push, version, purpose, attempts, inFlightSinceMs: nowMs, askedAtMs: null },
     placedAt: null,
     remake: told === remake.before ? remake : { ...remake, before: told },
   };

@@ -11,7 +11,7 @@ import {
   printSlotSet,
   slotSetOf,
 } from '../topology/slot.ts';
-import { maySourceOf } from './convergence.ts';
+import { heldText, maySourceOf } from './convergence.ts';
 import { handOverRemedy, unrecordedHandOvers } from './hand-over.ts';
 import { unreachedSinceMs } from './inquiry.ts';
 import { isLeaseExpired } from './lease.ts';
@@ -29,6 +29,9 @@ const FAILED_PUSHES_TOLD = 3;
 
 /** A disk that is fuller than this is told: what is left goes with one compaction. */
 const DISK_USED_PERCENT_MAX = 95;
+
+/** Nodes with somebody else's topology that are named. */
+const HIGHER_VERSIONS_TOLD = 3;
 
 /** Commits that fail in a row before people hear of it. */
 const FAILED_COMMITS_TOLD = 3;
@@ -53,7 +56,7 @@ export function diagnose(situation: Situation): Problem[] {
   const { contestedVersion } = situation.facts;
   if (contestedVersion !== null) {
     const detail = `since version ${contestedVersion} somebody else pushes topologies to nodes of this cluster`;
-    problems.push(clusterProblem('versionContested', detail));
+    problems.push(clusterProblem('versionContested', [detail, ...higherVersions(situation)].join('; ')));
   }
   for (const handOver of unrecordedHandOvers(situation)) {
     const remedy = handOverRemedy(handOver);
@@ -69,6 +72,16 @@ export function diagnose(situation: Situation): Problem[] {
     problems.push(clusterProblem('storeUnavailable', `${commit.failures} commits failed in a row`));
   }
   return problems;
+}
+
+/** Nodes that hold a version above ours now: what to find the other one by. */
+function higherVersions(situation: Situation): readonly string[] {
+  return [...situation.views.values()]
+    .filter(({ need }) => need.kind === 'raise')
+    .slice(0, HIGHER_VERSIONS_TOLD)
+    .map(
+      (view) => `${nodeName(view)} has version ${view.report?.version ?? 0}, ${heldText(situation, view)}`,
+    );
 }
 
 function clusterProblem(kind: ProblemKind, detail: string): Problem {
@@ -250,7 +263,7 @@ function convergenceProblem(situation: Situation, view: NodeView): Problem[] {
     case 'aside':
       return [];
     case 'foreignVersion':
-      return [nodeProblem('foreignVersion', view, need.why)];
+      return [nodeProblem('foreignVersion', view, `${need.why}, ${heldText(situation, view)}`)];
     case 'push': {
       if (memory.push.attempts < FAILED_PUSHES_TOLD) return heldBare(situation, view);
       const last = memory.push.error === null ? 'the node accepted it' : memory.push.error.message;

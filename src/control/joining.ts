@@ -2,9 +2,11 @@
 
 import { allNodes, masterOf } from '../topology/cluster.ts';
 import type { NodesLine } from '../topology/cluster-nodes-text.ts';
+import type { Departure, Departures } from '../topology/departure.ts';
 import { UNSEEN_NODE, isCondemned } from '../topology/facts.ts';
 import type { ClusterRecord } from '../topology/record.ts';
 import type { Cluster, NodeAddress, NodeId, NodeRole, Shard } from '../topology/types.ts';
+import { wasCutOff } from './departure.ts';
 import { historyOf } from './lineage.ts';
 
 /** What a node that asks to be taken in says of itself. */
@@ -33,6 +35,8 @@ export type Standing =
 /** The shard a node is to join, and where its master stands by its own word; null when it gave none. */
 export interface JoinedShard {
   readonly record: ClusterRecord;
+  /** What has left the cluster. */
+  readonly departures: Departures;
   readonly shard: Shard;
   readonly masterSequence: number | null;
 }
@@ -83,7 +87,8 @@ export function impossibility({
 }
 
 /** Why the data of a former member of the cluster is not proven to be that of the shard; null when it is. */
-function doubtAbout(node: Newcomer, { record, shard, masterSequence }: JoinedShard): string | null {
+function doubtAbout(node: Newcomer, joined: JoinedShard): string | null {
+  const { record, shard, masterSequence } = joined;
   const { id, version, sequence, topology } = node;
   if (id === null || sequence === null) return `its ${id === null ? 'id' : 'sequence'} could not be read`;
   if (version > record.cluster.version)
@@ -93,18 +98,22 @@ function doubtAbout(node: Newcomer, { record, shard, masterSequence }: JoinedSha
   const shardFacts = record.facts.shards.get(shard.id);
   const master = masterOf(shard);
   const own = topology?.find((line) => line.isMyself);
-  const followed = own?.masterId ?? own?.id ?? null;
+  const departure = detachmentOf(node, joined);
+  const followed = departure?.masterId ?? own?.masterId ?? own?.id ?? null;
   const promotions = shardFacts?.promotions ?? [];
   const isOfShard =
     followed === master.id || promotions.some(({ from, to }) => from === followed || to === followed);
   if (shardFacts === undefined || followed === null || !isOfShard)
     return `by its own topology it belonged to another shard, that of ${followed ?? 'nobody'}`;
-  const history = historyOf(node, {
+  const before = departure?.cutOff?.before ?? null;
+  const copy = before === null ? node : { ...before, sequence };
+  const history = historyOf(copy, {
     id,
     facts: known,
     shard: shardFacts,
     masterAddress: master.address,
-    addressOf: (wanted) => topology?.find((line) => line.id === wanted)?.address ?? null,
+    // One that has left may be anything by now, and in another shard it has that one's data: who followed it there is no copy.
+    addressOf: (wanted) => shard.nodes.find((other) => other.id === wanted)?.address ?? null,
     isCondemned: (wanted) => isCondemned(record.facts, wanted),
   });
   if (history.kind === 'unknown' || history.kind === 'diverged') return history.why;
@@ -113,6 +122,16 @@ function doubtAbout(node: Newcomer, { record, shard, masterSequence }: JoinedSha
   if (history.kind === 'current' && sequence > position)
     return `it stands at sequence ${sequence}, ahead of its master ${master.address} with ${position}`;
   return null;
+}
+
+/**
+ * How the node left, if it was told so and has changed nothing since: what it says of itself is what it was told, and tells nothing of its
+ * data. What it said before does, with where it stands now: it takes no writes and follows nobody.
+ */
+function detachmentOf(node: Newcomer, { departures }: JoinedShard): Departure | null {
+  const own = node.topology?.find(({ isMyself }) => isMyself);
+  if (own === undefined || own.slots.length > 0) return null;
+  return departures.find(({ id, cutOff }) => id === node.id && wasCutOff(node, cutOff)) ?? null;
 }
 
 function positionText(sequence: number | null): string {

@@ -8,6 +8,8 @@ import {
   type NodeMemory,
   type WordMemory,
   afterFence,
+  afterAsked,
+  afterAskedEnd,
   afterExport,
   afterInquiry,
   afterOutrun,
@@ -138,6 +140,8 @@ export type ControlEvent =
       readonly answer: LeaseAnswer;
     }
   | { readonly kind: 'spareLooked'; readonly look: SpareLook }
+  /** Somebody asks for the topology to be told again to these nodes, or waits for it no longer (null). */
+  | { readonly kind: 'asked'; readonly nodes: readonly NodeId[]; readonly atMs: number | null }
   | { readonly kind: 'commitEnded'; readonly endedAtMs: number; readonly isCommitted: boolean };
 
 /**
@@ -203,6 +207,13 @@ export function observe(
       }
       case 'spareLooked':
         spares = withSpareLook(spares, event.look);
+        break;
+      case 'asked':
+        for (const id of event.nodes) {
+          const before = nodes.get(id);
+          if (before !== undefined)
+            nodes.set(id, event.atMs === null ? afterAskedEnd(before) : afterAsked(before, event.atMs));
+        }
         break;
       case 'commitEnded':
         commit = commitAfter(commit, event);

@@ -29,3 +29,6 @@ export interface TopologyPush {
   /** Also over the same or a higher version the node has; its id is then found anew from its address (facts section 2.2). */
   readonly force: boolean;
 }
+
+/** What became of a wish that a node forget its topology: a node that has data keeps both. */
+export type ResetOutcome = 'reset' | 'keepsData';

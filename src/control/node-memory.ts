@@ -95,6 +95,8 @@ export interface PushMemory {
   readonly error: NodeError | null;
   /** What the push under way, or the last one, was for. */
   readonly purpose: PushPurpose;
+  /** When somebody asked for the topology to be told again; null when nobody did, or it was pushed since. */
+  readonly askedAtMs: number | null;
 }
 
 /** How far a node that is made anew was taken. */
@@ -186,6 +188,7 @@ const NO_PUSH: PushMemory = {
   nextAtMs: -Infinity,
   error: null,
   purpose: 'role',
+  askedAtMs: null,
 };
 
 export const NO_REMAKE: RemakeMemory = {
@@ -495,6 +498,22 @@ export function afterPush(
   const imported = result.ok ? null : before.imported;
   const foreign = result.ok ? { foreignVersion: null, foreignBefore: null } : {};
   return { ...before, ...foreign, push, imported, drainedAt, remake: { ...before.remake, isolatedAt } };
+}
+
+/** Adds that somebody asked for the topology to be told again: nothing waits for the pause after a failure any more. */
+export function afterAsked(before: NodeMemory, atMs: number): NodeMemory {
+  const nextAtMs = -Infinity;
+  return {
+    ...before,
+    push: { ...before.push, askedAtMs: atMs, nextAtMs },
+    remake: { ...before.remake, nextAtMs },
+    fence: { ...before.fence, nextAtMs },
+  };
+}
+
+/** Adds that nobody waits for that any more. */
+export function afterAskedEnd(before: NodeMemory): NodeMemory {
+  return before.push.askedAtMs === null ? before : { ...before, push: { ...before.push, askedAtMs: null } };
 }
 
 /** Adds the end of a step of outrunning; where it led is seen by the next look. */

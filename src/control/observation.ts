@@ -1,5 +1,6 @@
 // What one look at a Kvrocks node can tell. Made by `kvrocks/`, judged by `control/`.
 
+import type { NodesLine } from '../topology/cluster-nodes-text.ts';
 import type { NodeAddress, NodeId, NodeRole, SlotRange } from '../topology/types.ts';
 
 /**
@@ -103,6 +104,8 @@ export interface NodeReport {
   readonly emptiesBeforeFullSync: boolean | null;
   /** Percent of the volume of its data in use; absent when the node does not tell. */
   readonly diskUsedPercent?: number;
+  /** What it holds under a version above ours, by its own word; null where that could not be read, absent where it was not asked. */
+  readonly topology?: readonly NodesLine[] | null;
   /** Replicas are kept away from it by a password that only controllers know, until it is told a topology or starts again. */
   readonly isFenced: boolean;
 }

@@ -36,7 +36,8 @@ export type ProblemKind =
   | 'nodeInMaintenance'
   | 'copiesMissing'
   | 'sparesMissing'
-  | 'leaseExpired';
+  | 'leaseExpired'
+  | 'departedUntold';
 
 /** `critical`: clients are affected now. `error`: somebody must act. `warning`: safety margin is gone. `info`: will pass. */
 export type Severity = 'critical' | 'error' | 'warning' | 'info';
@@ -285,6 +286,13 @@ export const PROBLEMS = {
     when: 'A shard is to get a spare now, and none of those listed can be used; the detail says why for each.',
     remedy:
       'Mend one as the detail says, or list another: PUT .../clusters/{cluster}/spares {"nodes":[...]}. A node that was used before has to be started on a new data directory.',
+  },
+  departedUntold: {
+    severity: 'warning',
+    title: 'Node that left could not be told',
+    when: 'A node that was removed has not heard of it for a minute. Until it does it goes on following its old master, as soon as it runs, and serves stale reads; an old master takes writes that nobody keeps.',
+    remedy:
+      'Start it or repair the network: it is told as soon as it answers. Or see to it that it never comes back, and then DELETE .../clusters/{cluster}/departed/{node}.',
   },
 } as const satisfies Record<ProblemKind, ProblemEntry>;
 

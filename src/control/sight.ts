@@ -1,9 +1,10 @@
 // One node as it was judged: the words in which all rules speak about it.
 
 import type { NodePlace } from '../topology/cluster.ts';
+import type { CutOff } from '../topology/departure.ts';
 import type { ClusterFacts, NodeFacts } from '../topology/facts.ts';
 import type { ClusterPolicy, GroupPolicy } from '../topology/policy.ts';
-import type { Cluster } from '../topology/types.ts';
+import type { Cluster, NodeId } from '../topology/types.ts';
 import type { Panel, Presence } from './evidence.ts';
 import type { Loss } from './loss.ts';
 import type { ControlMemory } from './memory.ts';
@@ -67,6 +68,8 @@ export interface Circumstances {
   /** What people want of the automation. */
   readonly policy: Policies;
   readonly census: Census;
+  /** How nodes were cut off when they left the cluster; some may have come back. */
+  readonly cutOffs: ReadonlyMap<NodeId, CutOff>;
   /** The Raft term of this leadership. */
   readonly term: number;
   /** When it began, or later, milliseconds on the monotonic clock: nobody has led an earlier term since. */

@@ -52,6 +52,18 @@ export interface NodeStatus {
   readonly isConverged: boolean;
 }
 
+/** A node that has left. */
+export interface DepartureStatus {
+  readonly id: NodeId;
+  readonly address: NodeAddress;
+  /** Seconds since the Unix epoch. */
+  readonly leftAtSeconds: number;
+  /** `detached`: it has heard, and is remembered for the case that it comes back. */
+  readonly state: 'untold' | 'detached';
+  /** Why it was not told yet; null where nothing was tried yet, or nothing is in the way. */
+  readonly error: string | null;
+}
+
 export interface ClusterStatus {
   readonly namespace: Name;
   readonly cluster: Name;
@@ -60,6 +72,7 @@ export interface ClusterStatus {
   readonly isConverged: boolean;
   readonly nodes: readonly NodeStatus[];
   readonly problems: readonly ProblemStatus[];
+  readonly departed: readonly DepartureStatus[];
   /** The wish about automatic failovers that counts now; null when nobody has one. */
   readonly automation: EffectiveAutomation | null;
   readonly onDivergence: DivergenceMode;
@@ -70,7 +83,10 @@ export interface ClusterStatus {
 export function clusterStatus(
   place: { readonly namespace: Name; readonly cluster: Cluster },
   situation: Situation,
-  problems: readonly Problem[],
+  {
+    problems,
+    departed,
+  }: { readonly problems: readonly Problem[]; readonly departed: readonly DepartureStatus[] },
 ): ClusterStatus {
   const nodes = [...situation.views.values()].map((view) => nodeStatus(view, situation));
   return {
@@ -79,6 +95,7 @@ export function clusterStatus(
     version: place.cluster.version,
     isConverged: nodes.every((node) => node.isConverged),
     nodes,
+    departed,
     onDivergence: situation.policy.cluster.onDivergence,
     spares: sparesStatus(situation),
     automation: effectiveAutomation(situation.policy.group, situation.policy.cluster, situation.nowSeconds),

@@ -7,11 +7,13 @@ import { containsRange, intersectionSlots, printSlotRange, slotSetOf } from '../
 import { isQuarantined } from '../topology/policy.ts';
 import type { NodeId, SlotSet } from '../topology/types.ts';
 import type { PushPurpose } from './actions.ts';
+import { wasCutOff } from './departure.ts';
 import { type CopyPlace, type History, historyOf } from './lineage.ts';
 import { lagBehind } from './link.ts';
 import { lossOf } from './loss.ts';
 import type { NodeReport } from './observation.ts';
 import type { Circumstances, Sight } from './sight.ts';
+import { doubtOfRepeating, isAskedAgain } from './sync.ts';
 
 export type Need =
   | { readonly kind: 'nothing' }
@@ -106,10 +108,17 @@ function needOfMaster({ cluster, facts }: Circumstances, found: NodeCase): Need 
   if (isInPlace) {
     const stray = strayMoveOf(found);
     return stray === null
-      ? { kind: 'nothing' }
+      ? inPlace({ cluster }, sight, report)
       : { kind: 'push', purpose, id: null, isForced: true, why: stray };
   }
   return push(sight, { purpose, report, isForced: isAtVersion });
+}
+
+/** A node that seems in its place is told it once more where somebody asks: slots and members do not show in a look. */
+function inPlace(circumstances: Pick<Circumstances, 'cluster'>, sight: Sight, report: NodeReport): Need {
+  if (!isAskedAgain(sight) || doubtOfRepeating(circumstances, sight, report) !== null)
+    return { kind: 'nothing' };
+  return { kind: 'push', purpose: 'role', id: null, isForced: true, why: 'somebody asked for it' };
 }
 
 /** What a move that nobody asked for any more has left at a master; the topology it has undoes it when it is told again. */
@@ -164,7 +173,7 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   if (taint !== null && sight.facts.remake === null) return { kind: 'condemn', why: taint };
   // Once that is forgotten it is cut off like any other, which is what ends its link to the stranger.
   if (taint !== null && hasComeFar(sight)) return { kind: 'startOver', why: taint };
-  if (sight.facts.remake === null && isInPlace) return { kind: 'nothing' };
+  if (sight.facts.remake === null && isInPlace) return inPlace(circumstances, sight, report);
   if (sight.facts.remake !== null && isFollowing && isBeingRemade(sight, report)) {
     return isInPlace ? { kind: 'nothing' } : push(sight, { purpose: 'role', report, isForced: isAtVersion });
   }
@@ -177,7 +186,8 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   const danger = dangerOfFollowing(found);
   if (danger !== null) return { kind: 'wait', why: danger };
   if (sight.facts.remake !== null) return needOfCondemned(circumstances, found);
-  const isCutOff = isIsolated(circumstances, sight, report) || isDrained(sight);
+  const isCutOff =
+    isIsolated(circumstances, sight, report) || isDrained(sight) || isDetached(circumstances, sight, report);
   const history = historyAt(circumstances, found, isCutOff);
   if (history.kind === 'empty' || history.kind === 'current') {
     return push(sight, { purpose: 'role', report, isForced: isAtVersion });
@@ -229,7 +239,7 @@ function growthOf(circumstances: Circumstances, { sights, sight, report }: NodeC
 }
 
 /** Somebody else told it to follow: from then on its position says nothing, so it must be known to have been a copy before. */
-function misleadingOf(circumstances: Circumstances, { sights, sight, report }: NodeCase): string | null {
+function misleadingOf(circumstances: Circumstances, { sight, report }: NodeCase): string | null {
   const { memory, facts, shard, node } = sight;
   if (report.role !== 'replica') return null;
   const why = 'somebody else told it to follow before its copy was compared';
@@ -239,7 +249,7 @@ function misleadingOf(circumstances: Circumstances, { sights, sight, report }: N
   if (memory.foreignBefore === null) {
     return facts.sequence === null || facts.following === masterOf(shard).id ? null : why;
   }
-  const { kind } = historyOf(memory.foreignBefore, placeOf(circumstances, sights, sight));
+  const { kind } = historyOf(memory.foreignBefore, placeOf(circumstances, sight));
   return kind === 'current' || kind === 'empty' ? null : why;
 }
 
@@ -248,11 +258,11 @@ function misleadingOf(circumstances: Circumstances, { sights, sight, report }: N
  * that it is no copy is seen in it now only. Null while what it has may still be wanted.
  */
 function needOfAstray(circumstances: Circumstances, found: NodeCase): Need | null {
-  const { sights, sight, report } = found;
+  const { sight, report } = found;
   const { node, shard } = sight;
   if (node.role !== 'replica' || openPromotion(circumstances.facts, shard.id) !== null) return null;
   if (dangerOfFollowing(found) !== null) return null;
-  const history = historyOf(report, placeOf(circumstances, sights, sight));
+  const history = historyOf(report, placeOf(circumstances, sight));
   const why = history.kind === 'unknown' ? history.why : misleadingOf(circumstances, found);
   if (why === null) return null;
   if (sight.facts.remake === null) return { kind: 'condemn', why };
@@ -340,6 +350,11 @@ function isIsolated({ cluster }: Circumstances, { memory }: Sight, report: NodeR
   );
 }
 
+/** It was cut off when it left, has come back, and was told nothing since. */
+function isDetached({ cutOffs }: Circumstances, { node }: Sight, report: NodeReport): boolean {
+  return report.id === node.id && wasCutOff(report, cutOffs.get(node.id) ?? null);
+}
+
 /** A master that was drained by this leadership, and seen so since: it takes no writes until it is told something else. */
 export function isDrained(sight: Sight): boolean {
   const { memory, report } = sight;
@@ -361,17 +376,15 @@ function isFinal({ sights, report }: NodeCase): boolean {
 }
 
 /** What it said before it was cut off tells its history, where it stands now its position. */
-function historyAt(
-  circumstances: Circumstances,
-  { sights, sight, report }: NodeCase,
-  isCutOff: boolean,
-): History {
-  const { before } = sight.memory.remake;
+function historyAt(circumstances: Circumstances, { sight, report }: NodeCase, isCutOff: boolean): History {
+  const before = isDetached(circumstances, sight, report)
+    ? (circumstances.cutOffs.get(sight.node.id)?.before ?? null)
+    : sight.memory.remake.before;
   const copy = isCutOff && before !== null ? { ...before, sequence: report.sequence } : report;
-  return historyOf(copy, placeOf(circumstances, sights, sight));
+  return historyOf(copy, placeOf(circumstances, sight));
 }
 
-function placeOf({ facts }: Circumstances, sights: Sights, { node, shard, facts: known }: Sight): CopyPlace {
+function placeOf({ facts }: Circumstances, { node, shard, facts: known }: Sight): CopyPlace {
   const shardFacts = facts.shards.get(shard.id);
   assert(shardFacts !== undefined, 'the facts are in step with the cluster');
   return {
@@ -379,7 +392,7 @@ function placeOf({ facts }: Circumstances, sights: Sights, { node, shard, facts:
     facts: known,
     shard: shardFacts,
     masterAddress: masterOf(shard).address,
-    addressOf: (id) => sights.get(id)?.node.address ?? null,
+    addressOf: (id) => shard.nodes.find((other) => other.id === id)?.address ?? null,
     isCondemned: (id) => isCondemned(facts, id),
   };
 }

@@ -5,7 +5,7 @@ import { type Random, randomHex } from '../base/random.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { SlotService } from '../control/imported-hand-over.ts';
 import type { LeaseAnswer } from '../control/lease-memory.ts';
-import type { LeaseRenewal, NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
+import type { LeaseRenewal, NodeEndpoint, ResetOutcome, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
 import type { NodeAddress, NodeId, Slot, SlotRange } from '../topology/types.ts';
 import { CLIENT_LIST_BYTES_MAX } from './commands/client-list.ts';
@@ -14,6 +14,7 @@ import type { Inspection } from './commands/inspect.ts';
 import { fencePassword, setPassword } from './commands/fence.ts';
 import { migrate } from './commands/migrate.ts';
 import { outrun } from './commands/outrun.ts';
+import { reset } from './commands/reset.ts';
 import { setNodeId, setNodes } from './commands/set-topology.ts';
 import { slotService } from './commands/slot-service.ts';
 import { NodeConnection, RELOGIN, type Session } from './connection.ts';
@@ -62,10 +63,13 @@ export class KvrocksClient {
     this.#onLost = listener;
   }
 
-  /** One look at the node. While a topology is being pushed it waits, and is `timedOut` when its deadline passes first. */
-  async probe(endpoint: NodeEndpoint, deadlineMs: number): Promise<ProbeResult> {
+  /**
+   * One look at the node. While a topology is being pushed it waits, and is `timedOut` when its deadline passes first. Of a node with a version
+   * above `knownVersion` it brings the topology, too.
+   */
+  async probe(endpoint: NodeEndpoint, deadlineMs: number, knownVersion = Infinity): Promise<ProbeResult> {
     const report = await this.#lasting(endpoint, deadlineMs, (session) =>
-      look(session, (master, replica) => this.#isListedBy(master, replica)),
+      look(session, { knownVersion, isListedBy: (master, replica) => this.#isListedBy(master, replica) }),
     );
     return report.ok ? { kind: 'answered', report: report.value } : { kind: 'failed', error: report.error };
   }
@@ -112,6 +116,11 @@ export class KvrocksClient {
   async renewLease(endpoint: NodeEndpoint, renewal: LeaseRenewal, deadlineMs: number): Promise<LeaseAnswer> {
     const answer = await this.#lasting(endpoint, deadlineMs, (session) => renewLease(session, renewal));
     return answer.ok ? answer.value : { kind: 'unsent', why: answer.error.message };
+  }
+
+  /** Has the node forget its topology and its id; one with data keeps them. */
+  reset(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<ResetOutcome, NodeError>> {
+    return this.#lasting(endpoint, deadlineMs, (session) => ask(session, reset));
   }
 
   /** Queues a slot migration at its source, on a connection of its own: a slow look must not leave its outcome open. */

@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import { err, type Result } from '../base/result.ts';
 import type { NodeError } from '../control/observation.ts';
 import type { NodeEndpoint } from '../control/node-commands.ts';
+import type { NodesLine } from '../topology/cluster-nodes-text.ts';
 import { fencePassword } from './commands/fence.ts';
 import { Link, type LinkFailure, type LinkParts } from './link.ts';
 
@@ -20,6 +21,8 @@ export interface LinkNotes {
   diskUsedPercent: number | null;
   /** The node wants a password and none is stored. */
   isPasswordMissing: boolean;
+  /** The topology it held at a version above ours; null while none was asked for, its lines where it could not be read. */
+  topology: { readonly version: number; readonly lines: readonly NodesLine[] | null } | null;
   /** The node told its position, and nothing since then could have closed its data. */
   isDataOpen: boolean;
 }
@@ -106,6 +109,7 @@ export class NodeConnection {
       emptiesBeforeFullSync: null,
       diskUsedPercent: null,
       isPasswordMissing: false,
+      topology: null,
       isDataOpen: false,
     };
     const { address, password } = this.#endpoint;

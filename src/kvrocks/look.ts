@@ -2,6 +2,7 @@
 
 import { ok, type Result } from '../base/result.ts';
 import type { LoginState, NodeReport } from '../control/observation.ts';
+import { parseClusterNodes } from '../topology/cluster-nodes-text.ts';
 import type { NodeAddress } from '../topology/types.ts';
 import {
   emptiesBeforeFullSync,
@@ -10,6 +11,7 @@ import {
   hasPassword,
   yesNoOf,
 } from './commands/config-get.ts';
+import { clusterNodes } from './commands/cluster-nodes.ts';
 import { diskUsed } from './commands/info-keyspace.ts';
 import {
   type Place,
@@ -36,8 +38,37 @@ const CHECK_INTERVAL_MS = 30_000;
 /** Whether `master` lists the node on the other end of this session as its replica. */
 export type ProofOfReplica = (master: NodeAddress, session: Session) => Promise<boolean>;
 
+export interface LookOptions {
+  /** Of a node with a higher version the topology is asked for, too. */
+  readonly knownVersion: number;
+  readonly isListedBy: ProofOfReplica;
+}
+
 /** One look at the node. */
 export async function look(
+  session: Session,
+  { knownVersion, isListedBy }: LookOptions,
+): Promise<Result<NodeReport, LinkFailure>> {
+  const report = await lookOnce(session, isListedBy);
+  if (!report.ok || report.value.version <= knownVersion) return report;
+  return ok({ ...report.value, topology: await topologyAt(session, report.value.version) });
+}
+
+/** The topology behind a version is asked for once a link: it may be long. */
+async function topologyAt(
+  session: Session,
+  version: number,
+): Promise<NonNullable<NodeReport['topology']> | null> {
+  const { notes } = session;
+  if (notes.topology?.version === version) return notes.topology.lines;
+  const text = await ask(session, clusterNodes);
+  const lines = text.ok ? parseClusterNodes(text.value) : null;
+  const known = lines?.ok === true ? lines.value : null;
+  if (text.ok) notes.topology = { version, lines: known };
+  return known;
+}
+
+async function lookOnce(
   session: Session,
   isListedBy: ProofOfReplica,
 ): Promise<Result<NodeReport, LinkFailure>> {

@@ -10,9 +10,10 @@ import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/
 import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { Census } from '../control/sight.ts';
 import type { ControlSettings } from '../control/settings.ts';
-import type { ClusterRecord } from '../topology/record.ts';
-import type { Name } from '../topology/types.ts';
 import type { ClusterStatus } from '../control/status.ts';
+import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
+import type { ClusterPlace, ClusterRecord } from '../topology/record.ts';
+import type { Name, NodeId } from '../topology/types.ts';
 import type { HandRequest } from './manual-failover.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient, Witnesses } from './ports.ts';
 import { Supervisor } from './supervisor.ts';
@@ -90,6 +91,16 @@ export class Leadership {
     this.#supervisors.get(keyOf(namespace, cluster))?.nudge();
   }
 
+  /**
+   * Looks at all nodes of a cluster, or at one, and tells them its topology again, also where they seem in place. Resolves once that is done,
+   * or after 5 s, with what became of each.
+   */
+  async sync(place: ClusterPlace, node: NodeId | null): Promise<Result<readonly SyncedNode[], SyncRefusal>> {
+    const supervisor = this.#supervisorOf(place);
+    if (supervisor.ok) return supervisor.value.sync(node);
+    return err({ kind: supervisor.error.kind === 'missing' ? 'missing' : 'notLeader' });
+  }
+
   /** What the supervisor of a cluster sees; null when there is none. */
   status(namespace: Name, cluster: Name): ClusterStatus | null {
     return this.#supervisors.get(keyOf(namespace, cluster))?.status() ?? null;
@@ -130,7 +141,7 @@ export class Leadership {
     void told.then(() => this.#ending.delete(told));
   }
 
-  #supervisorOf({ namespace, cluster }: FailoverRequest): Result<Supervisor, FailoverRefusal> {
+  #supervisorOf({ namespace, cluster }: ClusterPlace): Result<Supervisor, FailoverRefusal> {
     if (this.#stopped !== null) return err({ kind: 'notLeader' });
     // The watcher may be a moment behind a route that just created the cluster.
     this.#sync();
@@ -168,6 +179,7 @@ export class Leadership {
       else {
         supervisor.recordChanged(record);
         supervisor.policiesChanged();
+        supervisor.departuresChanged();
       }
     }
     for (const key of gone) this.#end(key);

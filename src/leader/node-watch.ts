@@ -38,6 +38,8 @@ export interface NodeWatchOptions {
   readonly random: Random;
   /** Milliseconds from one round to the next. */
   readonly intervalMs: number;
+  /** The committed version: what a node holds above it is asked for. */
+  readonly knownVersion: () => number;
   /** Called for each finished look that counts, at a node that is still followed; must not throw. */
   readonly onLook: (look: Look) => void;
 }
@@ -142,10 +144,10 @@ export class NodeWatch {
   }
 
   async #lookOnce(target: Target): Promise<void> {
-    const { client, clock, onLook } = this.#options;
+    const { client, clock, knownVersion, onLook } = this.#options;
     const { id, address } = target.node;
     const startedAtMs = clock.monotonicMs();
-    const result = await client.probe(target.node, this.#deadlineMs);
+    const result = await client.probe(target.node, this.#deadlineMs, knownVersion());
     target.isBusy = false;
     if (this.#isStopped || !this.#isFollowed(target)) return;
     if (target.isOfRound || !isSilence(result)) {

@@ -4,9 +4,10 @@ import type { Result } from '../base/result.ts';
 import type { Random } from '../base/random.ts';
 import type { EvidenceKind, Observer, Panel } from '../control/evidence.ts';
 import type { LeaseAnswer } from '../control/lease-memory.ts';
-import type { LeaseRenewal, NodeEndpoint, TopologyPush } from '../control/node-commands.ts';
+import type { LeaseRenewal, NodeEndpoint, ResetOutcome, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
 import type { SpareReport } from '../control/spare-memory.ts';
+import type { Departures } from '../topology/departure.ts';
 import type { EventDraft } from '../topology/event.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
 import type { ClusterPolicy, GroupPolicy } from '../topology/policy.ts';
@@ -15,8 +16,11 @@ import type { Cluster, Name, NodeAddress, NodeId, SlotRange } from '../topology/
 
 /** The commands a supervisor sends. Each has its own hard deadline in milliseconds, resolves always and never rejects. */
 export interface NodeClient {
-  /** One look; `deadlineMs` covers connecting, authentication and all replies. */
-  probe(endpoint: NodeEndpoint, deadlineMs: number): Promise<ProbeResult>;
+  /**
+   * One look; `deadlineMs` covers connecting, authentication and all replies. Of a node with a version above `knownVersion` it brings the
+   * topology, too.
+   */
+  probe(endpoint: NodeEndpoint, deadlineMs: number, knownVersion?: number): Promise<ProbeResult>;
   /**
    * SETNODEID (only when `id` is given) and SETNODES in one write. May take over 10 s and stalls the node meanwhile
    * (facts section 3.6): looks wait meanwhile. A timeout is "unknown".
@@ -45,6 +49,8 @@ export interface NodeClient {
   inspect(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<SpareReport, NodeError>>;
   /** Which of the addresses lead to one and the same server process. */
   sameProcess(endpoints: readonly NodeEndpoint[], random: Random, deadlineMs: number): Promise<ProcessGroups>;
+  /** CLUSTER RESET: a node without data forgets its topology; the server itself refuses it where there is data (facts section 7). */
+  reset(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<ResetOutcome, NodeError>>;
   /** `listener` is told when a node ends its lasting connection: at once when its process ends. One listener. */
   watchLost(listener: (address: NodeAddress) => void): void;
   /** Closes the lasting connection to a node that is not watched any more. */
@@ -69,6 +75,10 @@ export interface ClusterRecords {
   getCluster(namespace: Name, cluster: Name): ClusterRecord | null;
   /** What people want of the automation. */
   readonly policies: PolicyRecords;
+  /** What has left. */
+  readonly departures: DepartureLists;
+  /** The cluster that has a node at `address`; null when none has. */
+  ownerOf(address: NodeAddress): ClusterPlace | null;
   /** Whether a planned change of masters can be recorded: not while members of an earlier release take part. */
   readonly storesDrains: boolean;
   /** Resolves once a majority has confirmed that this member still leads. Never rejects. */
@@ -91,8 +101,23 @@ export interface ClusterRecords {
   ): Promise<Result<void, ChangeError>>;
   /** Writes down what concerns the whole group; refused unless this member leads `term`. Never rejects. */
   tell(event: EventDraft, term: number): Promise<Result<void, ChangeError>>;
-  /** Calls `listener` after every applied change of any cluster or policy, but not of facts alone, synchronously. Returns the way to stop. */
+  /** Calls `listener` after every applied change of any cluster, its departures or a policy, but not of facts alone, synchronously. Returns the way to stop. */
   watch(listener: () => void): () => void;
+}
+
+/** What has left each cluster. */
+export interface DepartureLists {
+  /** Local and immediate. */
+  ofCluster(place: ClusterPlace): Departures;
+  /**
+   * Puts what `change` makes of the newest ones in their place, and tells `events`; `missing` where it finds nothing to change (null), or the
+   * cluster is gone. Refused unless this member leads `term`. Never rejects.
+   */
+  change(
+    place: ClusterPlace,
+    change: (present: Departures) => Departures | null,
+    options: { readonly term: number; readonly events: Told },
+  ): Promise<Result<void, ChangeError>>;
 }
 
 /** Local and immediate, as `ClusterRecords`. */

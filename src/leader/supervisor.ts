@@ -1,21 +1,11 @@
 // One cluster under this term: collects what happened, asks `control` what to do, and does it.
 
-import { unreachable } from '../base/assert.ts';
 import type { Clock, Timer } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { err, ok, type Result } from '../base/result.ts';
-import { Secret } from '../base/secret.ts';
-import type {
-  Action,
-  CommitAction,
-  FenceAction,
-  InquireAction,
-  InspectSpareAction,
-  MigrateAction,
-  OutrunAction,
-  PushAction,
-} from '../control/actions.ts';
+import type { Action, CommitAction } from '../control/actions.ts';
+import { censusOf } from '../control/census.ts';
 import { type Decision, decide } from '../control/decide.ts';
 import { type Explanation, explain } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal } from '../control/failover-request.ts';
@@ -28,28 +18,29 @@ import {
   observe,
 } from '../control/memory.ts';
 import type { Observer } from '../control/evidence.ts';
-import type { NodeEndpoint } from '../control/node-commands.ts';
-import type { WordMemory } from '../control/node-memory.ts';
 import type { NodeError } from '../control/observation.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { Problem } from '../control/problems.ts';
 import type { ControlSettings } from '../control/settings.ts';
 import type { Census, Circumstances, Policies } from '../control/sight.ts';
 import { lookAt, type Situation } from '../control/situation.ts';
-import { beside } from '../control/spares.ts';
 import { allNodes, findNode } from '../topology/cluster.ts';
-import { nodePolicy, wishAt } from '../topology/policy.ts';
+import { cutOffsOf } from '../topology/departure.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
+import { Deeds } from './deeds.ts';
+import { DepartureBook } from './departure-book.ts';
 import { eventsOf } from './events.ts';
+import { Farewells } from './farewells.ts';
 import { LeaseKeeper, type LeasedMaster, leasedMasters } from './lease-keeper.ts';
 import { LookPacer } from './look-pacer.ts';
 import { type HandRequest, ManualFailover } from './manual-failover.ts';
-import { NodeWatch } from './node-watch.ts';
+import { NodeWatch, probeDeadlineMs } from './node-watch.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient, PolicyStamp, Told, Witnesses } from './ports.ts';
 import { Reporter } from './reporter.ts';
-import { lookAtSpare } from './spare-looks.ts';
+import { SyncRequests } from './sync-requests.ts';
 import { type ClusterStatus, clusterStatus } from '../control/status.ts';
+import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
 import type { Reach } from './vantage.ts';
 
 export interface SupervisorContext {
@@ -88,17 +79,6 @@ const LOST_LOOKS_MS: readonly number[] = [0, 30, 150];
 /** No more such looks for this long. */
 const LOST_LOOK_PAUSE_MS = 1_000;
 
-/** SETNODES may wait 10 s for a sleeping replication thread (facts section 3.6). */
-const PUSH_DEADLINE_MS = 15_000;
-
-const MIGRATE_DEADLINE_MS = 5_000;
-
-/** One setting in memory. */
-const FENCE_DEADLINE_MS = 2_000;
-
-/** A step of outrunning takes about 0.1 s of an idle node (facts section 13.3); a busy machine takes its time. */
-const OUTRUN_DEADLINE_MS = 15_000;
-
 /** How soon a decision is made again that failed by a fault of ours. */
 const DECISION_RETRY_MS = 5_000;
 
@@ -117,6 +97,9 @@ export class Supervisor {
   readonly #urgent: LookPacer;
   readonly #manual: ManualFailover;
   readonly #leases: LeaseKeeper;
+  readonly #deeds: Deeds;
+  readonly #farewells: Farewells;
+  readonly #syncs: SyncRequests;
   /** Pushes, steps of outrunning, commits and migrations that have not ended. */
   readonly #acts = new Set<Promise<void>>();
   /** When a connection of a node was last found ended, and looked into. */
@@ -154,6 +137,7 @@ export class Supervisor {
       clock,
       random,
       intervalMs: settings.pingIntervalMs,
+      knownVersion: () => this.#record.cluster.version,
       onLook: (look) => {
         metrics.probe(look.result.kind);
         this.#happened({ kind: 'probed', node: look.id, ...look });
@@ -189,12 +173,43 @@ export class Supervisor {
         this.#happened({ kind: 'leaseAnswered', node, address, endedAtMs: clock.monotonicMs(), answer });
       },
     });
+    this.#deeds = new Deeds({
+      client,
+      clock,
+      random,
+      witnesses: context.witnesses,
+      reporter: this.#reporter,
+      record: () => this.#record,
+      situation: () => this.#situation(),
+      isConverged: (version) => this.#convergedVersion === version,
+      confirm: (version) => this.#confirm(version),
+      openLease: (node, version) => this.#leases.open(node, version),
+      lookNow,
+      happened: (event) => this.#happened(event),
+    });
+    this.#syncs = new SyncRequests({
+      clock,
+      lookNow,
+      happened: (event) => this.#happened(event),
+      situation: () => this.#situation(),
+    });
+    this.#farewells = new Farewells({
+      book: new DepartureBook({ records: context.records, place, term: context.term }),
+      client,
+      clock,
+      logger,
+      lookDeadlineMs: probeDeadlineMs(settings.pingIntervalMs),
+      record: () => this.#record,
+      confirm: (version) => this.#confirm(version),
+      onNews: () => this.#turnSoon(),
+    });
   }
 
   /** Begins with a look at every node. Call once. */
   start(): void {
     this.#watch.follow(nodesOf(this.#record.cluster));
     this.#watch.start();
+    this.#farewells.follow();
     this.#turnSoon();
   }
 
@@ -205,6 +220,11 @@ export class Supervisor {
     this.#policy = policy;
     this.#policyStamp = stamp;
     this.#turnSoon();
+  }
+
+  /** Something may have left, been told, or be back. */
+  departuresChanged(): void {
+    this.#farewells.follow();
   }
 
   #readPolicies(): readonly [Policies, PolicyStamp] {
@@ -252,8 +272,16 @@ export class Supervisor {
 
   /** Looks at all nodes at once instead of at the next round. */
   nudge(): void {
+    this.#farewells.lookNow();
     this.#watch.lookNow(nodesOf(this.#record.cluster).map((node) => node.id));
     this.#turnSoon();
+  }
+
+  /** See `Leadership.sync`. Of what has left everything is looked at, too. */
+  sync(node: NodeId | null): Promise<Result<readonly SyncedNode[], SyncRefusal>> {
+    this.#farewells.lookNow();
+    const ids = nodesOf(this.#record.cluster).map(({ id }) => id);
+    return this.#syncs.run(node === null ? ids : ids.filter((id) => id === node));
   }
 
   /** Why the master of the shard is replaced, or not; null when there is no such shard. */
@@ -280,7 +308,8 @@ export class Supervisor {
   }
 
   status(): ClusterStatus {
-    return clusterStatus(this.#record, this.#situation(), this.#problems);
+    const departed = this.#farewells.status();
+    return clusterStatus(this.#record, this.#situation(), { problems: this.#problems, departed });
   }
 
   /** Every node, and whether it is heard from here. */
@@ -302,23 +331,6 @@ export class Supervisor {
   /** Its nodes as it counted them last. */
   get count(): Census {
     return this.#count;
-  }
-
-  /** Nobody expects nodes in maintenance to be there, nor such that nobody has ever seen; and a stranger shows that the network is well. */
-  #counted(): Census {
-    const nowSeconds = Math.floor(this.#context.clock.wallMs() / 1000);
-    const { cluster: policy } = this.#policy;
-    const { nodes } = this.#memory;
-    const { facts, cluster } = this.#record;
-    const expected = nodesOf(cluster).filter(({ id }) => {
-      const wasSeen = (nodes.get(id)?.look ?? null) !== null || (facts.nodes.get(id)?.seenAtSeconds ?? 0) > 0;
-      return wasSeen && wishAt(nodePolicy(policy, id).maintenance, nowSeconds) === null;
-    });
-    const missed = expected.filter(({ id }) => {
-      const absence = nodes.get(id)?.absence ?? null;
-      return absence !== null && absence.kind !== 'stranger';
-    });
-    return { nodes: expected.length, missed: missed.length };
   }
 
   /** See `Leadership.failover`. One at a time. */
@@ -343,7 +355,15 @@ export class Supervisor {
     this.#urgent.stop();
     this.#watch.follow([]);
     this.#manual.stop();
-    await Promise.all([this.#watch.stop(), this.#leases.stop(), this.#manual.ended(), ...this.#acts]);
+    this.#farewells.stop();
+    this.#syncs.stop();
+    await Promise.all([
+      this.#watch.stop(),
+      this.#leases.stop(),
+      this.#manual.ended(),
+      this.#farewells.ended(),
+      ...this.#acts,
+    ]);
   }
 
   #happened(event: ControlEvent): void {
@@ -364,10 +384,13 @@ export class Supervisor {
     const current = records.getCluster(this.#record.namespace, this.#record.cluster.name);
     if (current !== null) this.recordChanged(current);
     this.policiesChanged();
+    this.departuresChanged();
     this.#turnTimer?.cancel();
     this.#turnTimer = null;
     this.#takeIn();
-    this.#count = this.#counted();
+    const nowSeconds = Math.floor(this.#context.clock.wallMs() / 1000);
+    const { cluster, facts } = this.#record;
+    this.#count = censusOf({ cluster, facts, memory: this.#memory, policy: this.#policy, nowSeconds });
     // Without the lead or the record nothing is decided: whoever made this object is about to stop it.
     if (this.#isStopped || current === null || !this.#context.isCurrent(term)) return;
     if (this.#isLookAwaited) {
@@ -377,8 +400,8 @@ export class Supervisor {
     const decision = this.#decide();
     if (decision === null) return;
     this.#memory = decision.memory;
-    this.#problems = decision.problems;
-    this.#reporter.problems(decision.problems);
+    this.#problems = [...decision.problems, ...this.#farewells.problems()];
+    this.#reporter.problems(this.#problems);
     for (const action of decision.actions) this.#act(action);
     this.#wakeAt(decision.wakeAtMs);
     this.#expectant.follow(decision.expectant);
@@ -387,6 +410,7 @@ export class Supervisor {
     this.#leases.decided(decision.problems.some(({ kind }) => kind === 'leaseExpired'));
     this.#noteConvergence();
     this.#manual.turned();
+    this.#syncs.turned();
   }
 
   /** What has happened is remembered. */
@@ -436,47 +460,7 @@ export class Supervisor {
   }
 
   #begin(action: Action): Promise<void> {
-    switch (action.kind) {
-      case 'push':
-        return this.#push(action);
-      case 'outrun':
-        return this.#outrun(action);
-      case 'fence':
-        return this.#fence(action);
-      case 'migrate':
-        return this.#migrate(action);
-      case 'inquire':
-        return this.#inquire(action);
-      case 'inspectSpare':
-        return this.#inspectSpare(action);
-      case 'commit':
-        return this.#commit(action);
-      default:
-        return unreachable(action);
-    }
-  }
-
-  /** `action` was decided from the committed record in this very turn: nothing else is ever pushed. */
-  async #push(action: PushAction): Promise<void> {
-    const { clock } = this.#context;
-    const { version } = action;
-    const result = await this.#setTopology(action);
-    this.#reporter.pushed(action, result, this.#convergedVersion === version);
-    this.#happened({ kind: 'pushed', node: action.node, endedAtMs: clock.monotonicMs(), result });
-    this.#watch.lookNow([action.node]);
-  }
-
-  /** A node refuses a version lower than its own, which is the fence of ordinary pushes. FORCE has none. */
-  async #setTopology(action: PushAction): Promise<Result<void, NodeError>> {
-    const { id, text, version, isForced } = action;
-    const confirmed = isForced ? await this.#confirm(version) : ok(undefined);
-    if (!confirmed.ok) return confirmed;
-    const endpoint = this.#endpoint(action.node, action.address);
-    return this.#context.client.setTopology(
-      endpoint,
-      { id, text, version, force: isForced },
-      PUSH_DEADLINE_MS,
-    );
+    return action.kind === 'commit' ? this.#commit(action) : this.#deeds.begin(action);
   }
 
   /**
@@ -505,72 +489,6 @@ export class Supervisor {
     if (this.#isStopped || !isCurrent(term) || this.#commits > 0 || !isInOffice) return false;
     this.#happened({ kind: 'leaseLetGo', node: node.id, address: node.address });
     return true;
-  }
-
-  /** Writes to the node, whatever it has become: a leader that hung and goes on must not do that to one that was made master meanwhile. */
-  async #outrun(action: OutrunAction): Promise<void> {
-    const { client, clock } = this.#context;
-    const { version } = this.#record.cluster;
-    const place = findNode(this.#record.cluster, action.node);
-    if (place !== null) await this.#leases.open(place.node, version);
-    const confirmed = await this.#confirm(version);
-    const endpoint = this.#endpoint(action.node, action.address);
-    const result = confirmed.ok ? await client.outrun(endpoint, action.count, OUTRUN_DEADLINE_MS) : confirmed;
-    this.#happened({ kind: 'outran', node: action.node, endedAtMs: clock.monotonicMs(), result });
-    this.#watch.lookNow([action.node]);
-  }
-
-  /** Turns replicas away whatever the node has become: not to be done to one that was given a place meanwhile. */
-  async #fence(action: FenceAction): Promise<void> {
-    const { client, clock } = this.#context;
-    const confirmed = await this.#confirm(this.#record.cluster.version);
-    const endpoint = this.#endpoint(action.node, action.address);
-    const result = confirmed.ok ? await client.fence(endpoint, FENCE_DEADLINE_MS) : confirmed;
-    this.#reporter.fenced(action, result);
-    this.#happened({ kind: 'fenced', node: action.node, endedAtMs: clock.monotonicMs(), result });
-    this.#watch.lookNow([action.node]);
-  }
-
-  /** A node carries MIGRATE out under any version: one that is sent late would move slots of a migration that was given up meanwhile. */
-  async #migrate(action: MigrateAction): Promise<void> {
-    const { clock } = this.#context;
-    const confirmed = await this.#confirm(this.#record.cluster.version);
-    const result = confirmed.ok ? await this.#sendMigrate(action) : confirmed;
-    this.#reporter.migrateAnswered(action, result);
-    this.#happened({ kind: 'migrateAnswered', shard: action.shard, endedAtMs: clock.monotonicMs(), result });
-    this.#watch.lookNow([action.source, action.target]);
-  }
-
-  #sendMigrate(action: MigrateAction): Promise<Result<void, NodeError>> {
-    const { source, sourceAddress, range, target } = action;
-    this.#reporter.migrating(action);
-    const endpoint = this.#endpoint(source, sourceAddress);
-    return this.#context.client.migrate(endpoint, range, target, MIGRATE_DEADLINE_MS);
-  }
-
-  /** The words of each member count as soon as they are there: a majority may have spoken while one hangs. */
-  async #inquire({ nodes }: InquireAction): Promise<void> {
-    const { witnesses } = this.#context;
-    const { namespace, cluster } = this.#record;
-    const asked = witnesses.ask({ namespace, cluster: cluster.name }, nodes);
-    await Promise.all(asked.map(async (words) => this.#heard(nodes, await words, false)));
-    this.#heard(nodes, new Map(), true);
-  }
-
-  #heard(nodes: readonly NodeId[], said: ReadonlyMap<NodeId, WordMemory>, isOver: boolean): void {
-    const endedAtMs = this.#context.clock.monotonicMs();
-    const words = new Map(
-      nodes.map((id) => {
-        const word = said.get(id);
-        return [id, word === undefined ? [] : [word]];
-      }),
-    );
-    this.#happened({ kind: 'inquired', endedAtMs, words, isOver });
-  }
-
-  async #inspectSpare({ spare, isToUse }: InspectSpareAction): Promise<void> {
-    const others = isToUse ? beside(this.#situation(), spare) : null;
-    this.#happened({ kind: 'spareLooked', look: await lookAtSpare(this.#context, spare, others) });
   }
 
   async #commit(action: CommitAction): Promise<void> {
@@ -606,17 +524,12 @@ export class Supervisor {
     return result;
   }
 
-  #endpoint(id: NodeId, address: NodeAddress): NodeEndpoint {
-    const password = findNode(this.#record.cluster, id)?.node.password ?? Secret.none;
-    return { address, password };
-  }
-
   #situation(): Situation {
     return lookAt(this.#circumstances());
   }
 
   #circumstances(): Circumstances {
-    const { clock, term, leadSinceMs, witnesses, census } = this.#context;
+    const { clock, term, leadSinceMs, witnesses, census, records } = this.#context;
     return {
       cluster: this.#record.cluster,
       facts: this.#record.facts,
@@ -629,6 +542,7 @@ export class Supervisor {
       panel: witnesses.panel(),
       policy: this.#policy,
       census: census(),
+      cutOffs: cutOffsOf(records.departures.ofCluster(this.place)),
     };
   }
 }

@@ -5,9 +5,10 @@ import type { Explanation } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { ClusterPlace } from '../topology/record.ts';
-import type { Name } from '../topology/types.ts';
-import type { Leadership } from './leadership.ts';
 import type { ClusterStatus } from '../control/status.ts';
+import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
+import type { Name, NodeId } from '../topology/types.ts';
+import type { Leadership } from './leadership.ts';
 
 /** What is known of the own place in the group. */
 export interface LeadView {
@@ -55,6 +56,12 @@ export class LeadershipTerms {
   /** Has the nodes of a cluster looked at at once by the leadership of the present term, if there is one. */
   nudge(namespace: Name, cluster: Name): void {
     this.#current?.nudge(namespace, cluster);
+  }
+
+  /** Has nodes told their topology again; `notLeader` where there is no leadership. */
+  sync(place: ClusterPlace, node: NodeId | null): Promise<Result<readonly SyncedNode[], SyncRefusal>> {
+    if (this.#current === null) return Promise.resolve(err({ kind: 'notLeader' }));
+    return this.#current.sync(place, node);
   }
 
   /** Manual failover by the leadership of the present term; `notLeader` where there is none. */

@@ -3,18 +3,22 @@
 import { type Result, err, ok } from '../base/result.ts';
 import type { Store, StoredValue } from '../store/types.ts';
 import { allNodes } from '../topology/cluster.ts';
+import { departuresAfter } from '../topology/departure.ts';
+import type { EventDraft } from '../topology/event.ts';
 import { type ClusterFacts, factsFor } from '../topology/facts.ts';
 import { type ClusterPolicy, NO_CLUSTER_POLICY, policyFor } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, NodeAddress, NodeId } from '../topology/types.ts';
 import { planClaims } from './claims.ts';
 import type { Planned, TransactionPlan } from './committer.ts';
+import { encodeDepartures } from './departure-codec.ts';
+import type { DepartureRecords } from './departures.ts';
 import { encodeFacts } from './facts-codec.ts';
-import { DRAIN_LEVEL, levelNeededBy, STORED_FACTS_LEVEL } from './feature-level.ts';
+import { DEPARTURE_LEVEL, DRAIN_LEVEL, levelNeededBy, STORED_FACTS_LEVEL } from './feature-level.ts';
 import type { EventLog, Told } from './event-log.ts';
 import type { JoinedRecords } from './joined-records.ts';
 import { type PolicyStamp, spareAddresses } from './policies.ts';
-import { addressKey, clusterKey, factsKey, namespaceKey, policyKey } from './keys.ts';
+import { addressKey, clusterKey, departuresKey, factsKey, namespaceKey, policyKey } from './keys.ts';
 import { decodeClusterPolicy, encodeClusterPolicy } from './policy-codec.ts';
 import { encodeCluster } from './record-codec.ts';
 
@@ -22,6 +26,8 @@ export interface ClusterPlansParts {
   readonly store: Store;
   readonly records: JoinedRecords;
   readonly events: EventLog;
+  readonly departures: DepartureRecords;
+  readonly clock: { readonly wallMs: () => number };
   /** See `RegistryOptions`. */
   readonly featureLevel: () => number;
 }
@@ -57,12 +63,16 @@ export class ClusterPlans {
   readonly #store: Store;
   readonly #records: JoinedRecords;
   readonly #events: EventLog;
+  readonly #departures: DepartureRecords;
+  readonly #clock: ClusterPlansParts['clock'];
   readonly #featureLevel: () => number;
 
-  constructor({ store, records, events, featureLevel }: ClusterPlansParts) {
+  constructor({ store, records, events, departures, clock, featureLevel }: ClusterPlansParts) {
     this.#store = store;
     this.#events = events;
     this.#records = records;
+    this.#departures = departures;
+    this.#clock = clock;
     this.#featureLevel = featureLevel;
   }
 
@@ -108,7 +118,9 @@ export class ClusterPlans {
     const policy = this.#replacePolicy(change);
     if (!this.#areUnchanged(change.underPolicies)) return err({ kind: 'conflict' });
     const versions = { before: record.cluster.version, after: next.version };
-    const told = this.#events.part({ place, ...change.events, versions });
+    const departed = this.#depart(change);
+    const drafts = [...change.events.drafts, ...departed.drafts];
+    const told = this.#events.part({ place, actor: change.events.actor, drafts, versions });
     return ok({
       compare: [
         current.value,
@@ -116,16 +128,24 @@ export class ClusterPlans {
         ...policy.compare,
         ...change.underPolicies.filter(({ key }) => policy.compare.every((own) => own.key !== key)),
         ...claims.value.compare,
+        ...departed.compare,
         ...told.compare,
       ],
-      put: [...written.value, ...facts.value.put, ...policy.put, ...claims.value.put, ...told.put],
+      put: [
+        ...written.value,
+        ...facts.value.put,
+        ...policy.put,
+        ...claims.value.put,
+        ...departed.put,
+        ...told.put,
+      ],
       remove: [...claims.value.remove, ...told.remove],
     });
   }
 
   /**
-   * Refused with `missing` or `conflict`. Its facts, its policy and its events go too: nobody writes them without comparing the cluster. The policy is
-   * compared for the claims of its spares.
+   * Refused with `missing` or `conflict`. Its facts, its policy, its departures and its events go too: nobody writes them without comparing the
+   * cluster. The policy is compared for the claims of its spares.
    */
   delete(record: ClusterRecord, events: Told): Planned {
     const place = { namespace: record.namespace, cluster: record.cluster.name };
@@ -133,7 +153,13 @@ export class ClusterPlans {
     if (!current.ok) return current;
     const policy = { key: policyKey(place), revision: this.#store.get(policyKey(place))?.revision ?? 0 };
     const claims = [...addressesOf(record.cluster), ...spareAddresses(this.#policyOf(place))].map(addressKey);
-    const own = [clusterKey(place), factsKey(place), policyKey(place), ...this.#events.keysOf(place)];
+    const own = [
+      clusterKey(place),
+      factsKey(place),
+      policyKey(place),
+      departuresKey(place),
+      ...this.#events.keysOf(place),
+    ];
     const told = this.#events.part({ place: null, ...events, versions: null });
     return ok({
       compare: [current.value, policy, ...told.compare],
@@ -205,6 +231,33 @@ export class ClusterPlans {
     return {
       compare: [{ key, revision: this.#store.get(key)?.revision ?? 0 }],
       put: [{ key, value: encodeClusterPolicy(after, this.#featureLevel()) }],
+    };
+  }
+
+  /**
+   * Whoever leaves is remembered until it has heard of it, in the transaction of whatever change it leaves by; whoever is back need not hear of
+   * it any more. Nothing before all members know departures.
+   */
+  #depart({ place, record, next }: Replacement): Part & { readonly drafts: readonly EventDraft[] } {
+    const nothing = { ...NOTHING, drafts: [] };
+    if (next === record.cluster || this.#featureLevel() < DEPARTURE_LEVEL) return nothing;
+    const known = this.#departures.ofCluster(place);
+    const nowSeconds = Math.max(0, Math.floor(this.#clock.wallMs() / 1000));
+    const { departures, forgotten } = departuresAfter(known, {
+      before: record.cluster,
+      after: next,
+      nowSeconds,
+    });
+    if (departures === known) return nothing;
+    const key = departuresKey(place);
+    return {
+      compare: [{ key, revision: this.#store.get(key)?.revision ?? 0 }],
+      put: [{ key, value: encodeDepartures(departures) }],
+      drafts: forgotten.map(({ id, address }) => ({
+        kind: 'departureForgotten',
+        text: `node ${address} was never told that it left: too many others have left since`,
+        node: id,
+      })),
     };
   }
 

@@ -6,6 +6,7 @@ import {
   type EventActor,
   type EventCursor,
   type EventDraft,
+  EVENT_LEVELS,
   EVENTS_MAX,
   printEventCursor,
 } from '../topology/event.ts';
@@ -73,10 +74,12 @@ export class EventLog {
     return this.#parts.featureLevel() >= POLICY_LEVEL;
   }
 
-  /** What a transaction has to hold to write `entry`: the oldest events make room. Nothing before all members know events. */
-  part({ place, drafts, actor, versions }: EventEntry): TransactionPlan {
-    const { store, clock } = this.#parts;
-    if (drafts.length === 0 || !this.areStored) return { compare: [], put: [], remove: [] };
+  /** What a transaction has to hold to write `entry`: the oldest events make room. Nothing that some member does not know yet. */
+  part({ place, drafts: told, actor, versions }: EventEntry): TransactionPlan {
+    const { store, clock, featureLevel } = this.#parts;
+    const level = featureLevel();
+    const drafts = told.filter(({ kind }) => (EVENT_LEVELS[kind] ?? POLICY_LEVEL) <= level);
+    if (drafts.length === 0) return { compare: [], put: [], remove: [] };
     const prefix = prefixOf(place);
     const known = store.list(prefix).map(({ key }) => key);
     const last = known.at(-1);

@@ -11,6 +11,7 @@ export const NAMESPACE_PREFIX = 'namespace/';
 export const CLUSTER_PREFIX = 'cluster/';
 const FACTS_PREFIX = 'facts/';
 const POLICY_PREFIX = 'policy/';
+const DEPARTURES_PREFIX = 'departures/';
 /** What is wanted of the automation for every cluster. */
 export const GROUP_POLICY_KEY: Key = 'policy';
 const ADDRESS_PREFIX = 'address/';
@@ -31,6 +32,11 @@ export function factsKey({ namespace, cluster }: ClusterPlace): Key {
 /** What people want of the automation is no change of the topology either. */
 export function policyKey({ namespace, cluster }: ClusterPlace): Key {
   return `${POLICY_PREFIX}${namespace}/${cluster}`;
+}
+
+/** Who has heard that it left is no change of the topology either. */
+export function departuresKey({ namespace, cluster }: ClusterPlace): Key {
+  return `${DEPARTURES_PREFIX}${namespace}/${cluster}`;
 }
 
 /** What the keys of all clusters of a namespace start with. */
@@ -58,9 +64,9 @@ export function placeOf(key: Key): ClusterPlace | null {
   return placeBehind(CLUSTER_PREFIX, key);
 }
 
-/** The cluster whose record or policy lies at `key`; null for other keys. */
+/** The cluster whose record, policy or departures lie at `key`; null for other keys. */
 export function changedPlaceOf(key: Key): ClusterPlace | null {
-  return placeOf(key) ?? placeBehind(POLICY_PREFIX, key);
+  return placeOf(key) ?? placeBehind(POLICY_PREFIX, key) ?? placeBehind(DEPARTURES_PREFIX, key);
 }
 
 function placeBehind(prefix: string, key: Key): ClusterPlace | null {

@@ -10,6 +10,7 @@ import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/recor
 import type { Cluster, Name, NodeAddress } from '../topology/types.ts';
 import { ClusterPlans, type Replacement, revisionOf } from './cluster-plans.ts';
 import { Committer, type CommitterOptions, type Planned } from './committer.ts';
+import { DepartureRecords } from './departures.ts';
 import { EventLog, isEventKey, type Told } from './event-log.ts';
 import { JoinedRecords } from './joined-records.ts';
 import {
@@ -57,6 +58,8 @@ export interface ReplaceOptions {
 export class Registry {
   /** What people want of the automation. */
   readonly policies: Policies;
+  /** What has left, and has to be told. */
+  readonly departures: DepartureRecords;
   /** What has happened. */
   readonly events: EventLog;
   /** Who was told how much of it. */
@@ -74,8 +77,10 @@ export class Registry {
     this.#deadlineMs = options.deadlineMs;
     this.#records = new JoinedRecords(options.store);
     this.events = new EventLog(options);
-    this.#plans = new ClusterPlans({ ...options, records: this.#records, events: this.events });
     this.#committer = new Committer(options);
+    this.departures = new DepartureRecords({ ...options, committer: this.#committer, events: this.events });
+    const { events, departures } = this;
+    this.#plans = new ClusterPlans({ ...options, records: this.#records, events, departures });
     this.webhookCursors = new WebhookCursors({ store: options.store, committer: this.#committer });
     this.policies = new Policies({ ...options, committer: this.#committer, events: this.events });
   }
@@ -85,7 +90,7 @@ export class Registry {
     return this.#store.linearize(this.#deadlineMs);
   }
 
-  /** Calls `listener` synchronously after each applied change of clusters or policies; of facts alone it does not hear. Returns the way to stop. */
+  /** Calls `listener` synchronously after each applied change of clusters, policies or departures; of facts alone it does not hear. Returns the way to stop. */
   watch(listener: (change: RegistryChange) => void): () => void {
     return this.#store.watch((change) => {
       if (change.kind === 'replaced' || change.keys.includes(GROUP_POLICY_KEY)) {

@@ -37,6 +37,7 @@ export function sampleCluster(status: ClusterStatus, registry: Registry): Cluste
     version: status.version,
     nodes: status.nodes.length,
     nodesDown: status.nodes.filter((node) => node.condition === 'down' || node.condition === 'gone').length,
+    nodesDeparted: status.departed.filter(({ state }) => state === 'untold').length,
     nodesNotConverged: status.nodes.filter((node) => !node.isConverged).length,
     migrations: record === null ? 0 : migrationsOf(record.cluster).length,
     isPaused: status.automation !== null && status.automation.automation.failover !== 'on',

@@ -47,6 +47,8 @@ export interface ClusterSample {
   readonly nodesDown: number;
   /** Nodes whose topology or role is not yet the committed one. */
   readonly nodesNotConverged: number;
+  /** Nodes that have left and were not told yet. */
+  readonly nodesDeparted: number;
   readonly migrations: number;
   /** Automatic failover is off, or only told. */
   readonly isPaused: boolean;
@@ -205,6 +207,11 @@ export class Metrics {
       'nodes_not_converged',
       'Nodes without the committed topology or role',
       (sample) => sample.nodesNotConverged,
+    );
+    gauge(
+      'nodes_departed',
+      'Nodes that have left the cluster and were not told yet',
+      (sample) => sample.nodesDeparted,
     );
     gauge('migrations', 'Slot migrations under way', (sample) => sample.migrations);
     gauge('paused', '1 while automatic failover is off or run dry', (sample) => Number(sample.isPaused));

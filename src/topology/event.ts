@@ -44,11 +44,21 @@ export const EVENTS = {
   clusterWished: 'info',
   resyncRequested: 'warning',
   sparesChanged: 'info',
+  nodeDetached: 'info',
+  departureForgotten: 'warning',
+  syncRequested: 'info',
   webhooksChanged: 'warning',
   leaderElected: 'info',
 } as const satisfies Record<string, EventSeverity>;
 
 export type EventKind = keyof typeof EVENTS;
+
+/** Kinds that members of an earlier release cannot read, with the feature level that they came with. */
+export const EVENT_LEVELS: Partial<Record<EventKind, number>> = {
+  nodeDetached: 5,
+  departureForgotten: 5,
+  syncRequested: 5,
+};
 
 /** What whoever makes a change says of it. */
 export interface EventDraft {

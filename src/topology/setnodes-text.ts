@@ -30,6 +30,14 @@ export function drainText(cluster: Cluster, drained: NodeId): string {
   return textOf(cluster, { drained });
 }
 
+/**
+ * The same for the eyes of a node that has left the cluster: it is in it as a master without slots. Left out of the text it would go on
+ * following whom it follows (facts section 2.4).
+ */
+export function departureText(cluster: Cluster, departed: Pick<Node, 'id' | 'address'>): string {
+  return `${textOf(cluster, {})}\n${masterFields(departed, []).join(' ')}`;
+}
+
 /** The node that is told something of its own, if any. */
 interface Eyes {
   readonly isolated?: NodeId;
@@ -53,6 +61,6 @@ function textOf(cluster: Cluster, { isolated, drained }: Eyes): string {
     .join('\n');
 }
 
-function masterFields(node: Node, slots: readonly string[]): readonly string[] {
+function masterFields(node: Pick<Node, 'id' | 'address'>, slots: readonly string[]): readonly string[] {
   return [node.id, printAddressForSetNodes(node.address), 'master', '-', ...slots];
 }

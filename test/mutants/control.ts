@@ -57,6 +57,22 @@ export const CONTROL_MUTANTS: Readonly<Record<string, ControlMutant>> = {
       },
     ],
   },
+  'departed-returns-unjudged': {
+    bug: 'what was told that it left comes back as a copy wherever it stands',
+    kinds: ['rejoin', 'removeReplica', 'failover', 'kill'],
+    edits: [
+      {
+        file: JOINING,
+        find: 'const copy = before === null ? node : { ...before, sequence };',
+        replace: 'const copy = before === null ? node : { ...before, sequence: 1 };',
+      },
+      {
+        file: TARGET,
+        find: 'const copy = isCutOff && before !== null ? { ...before, sequence: report.sequence } : report;',
+        replace: 'const copy = isCutOff && before !== null ? { ...before, sequence: 1 } : report;',
+      },
+    ],
+  },
   'emptied-master-stays': {
     bug: 'a master that comes back without its data is made master again',
     kinds: ['wipe', 'kill'],

@@ -4,6 +4,7 @@ import { LEASED_FROM } from '../simulation/controller/knobs.ts';
 import type { Mutant } from './mutant.ts';
 
 const BOUNDS = 'src/control/standing.ts';
+const DEEDS = 'src/leader/deeds.ts';
 const DRAIN = 'src/control/drain.ts';
 const EVIDENCE = 'src/control/evidence.ts';
 const FAILOVER = 'src/control/failover.ts';
@@ -204,10 +205,10 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
     bug: 'a node that was unreachable when its topology was pushed is not told again',
     edits: [
       {
-        file: SUPERVISOR,
-        find: `    this.#happened({ kind: 'pushed', node: action.node, endedAtMs: clock.monotonicMs(), result });`,
+        file: DEEDS,
+        find: `    this.#parts.happened({ kind: 'pushed', node: action.node, endedAtMs: clock.monotonicMs(), result });`,
         replace: `    if (result.ok || result.error.kind !== 'timedOut')
-      this.#happened({ kind: 'pushed', node: action.node, endedAtMs: clock.monotonicMs(), result });`,
+      this.#parts.happened({ kind: 'pushed', node: action.node, endedAtMs: clock.monotonicMs(), result });`,
       },
     ],
   },

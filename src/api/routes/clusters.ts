@@ -14,7 +14,7 @@ import { checkNoController, checkUnclaimed } from '../admission/identity.ts';
 import { factsOfNewShards } from '../admission/taken.ts';
 import { answer, answerChange } from '../answers.ts';
 import { readBody, readNoBody } from '../body.ts';
-import { changeRecord, readCluster, told } from '../change-cluster.ts';
+import { readCluster, told } from '../change-cluster.ts';
 import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../dependencies.ts';
 import { badRequest, exists, missing } from '../errors.ts';
 import { importCluster, type ImportedCluster } from '../import/import-cluster.ts';
@@ -43,7 +43,6 @@ export function clusterRoutes(dependencies: TakingDependencies): Hono {
       return answer(context, { cluster: renderCluster(record.cluster) });
     })
     .patch(CLUSTER, (context) => changeWishes(dependencies, context))
-    .post(`${CLUSTER}/sync`, (context) => sync(dependencies, context))
     .delete(CLUSTER, async (context) => {
       await readNoBody(context);
       const record = await readCluster(clusters, clusterPath(context));
@@ -158,26 +157,5 @@ async function changeWishes(dependencies: ApiDependencies, context: Context): Pr
       await dependencies.policies.changeCluster(path, (policy) => ({ ...policy, onDivergence }), event),
     );
   }
-  return answer(context, 'ok');
-}
-
-/**
- * Confirms that this group alone manages the cluster from now on, which lifts the hold on its pushes, and has its nodes looked at at
- * once.
- */
-async function sync({ clusters, attention }: ApiDependencies, context: Context): Promise<Response> {
-  await readNoBody(context);
-  const path = clusterPath(context);
-  const { facts } = await readCluster(clusters, path);
-  if (facts.contestedVersion !== null)
-    await changeRecord(clusters, path, (record) => ({
-      cluster: record.cluster,
-      facts: { ...record.facts, contestedVersion: null },
-      event: {
-        kind: 'clusterConfirmed',
-        text: 'this group alone manages the cluster, as somebody has confirmed',
-      },
-    }));
-  attention.nudge(path.namespace, path.cluster);
   return answer(context, 'ok');
 }

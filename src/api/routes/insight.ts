@@ -2,6 +2,7 @@
 
 import { type Context, Hono } from 'hono';
 
+import { printTime } from '../../base/wall-time.ts';
 import { explanationBody } from '../../control/explanation-body.ts';
 import type { ClusterStatus, NodeStatus } from '../../control/status.ts';
 import { masterOf } from '../../topology/cluster.ts';
@@ -80,6 +81,13 @@ function renderStatus(status: ClusterStatus): object {
     },
     on_divergence: status.onDivergence,
     nodes: status.nodes.map((node) => renderNodeStatus(node)),
+    departed: status.departed.map(({ id, address, leftAtSeconds, state, error }) => ({
+      id,
+      addr: address,
+      left_at: printTime(leftAtSeconds),
+      state,
+      error,
+    })),
     problems: status.problems.map(({ kind, severity, title, detail, remedy, shardIndex, node, address }) => ({
       kind,
       severity,

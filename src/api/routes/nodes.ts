@@ -72,7 +72,7 @@ export function nodeRoutes(dependencies: TakingDependencies): Hono {
 }
 
 async function create(dependencies: TakingDependencies, context: Context): Promise<Response> {
-  const { clusters, inspector, admissions, random } = dependencies;
+  const { clusters, departures, inspector, admissions, random } = dependencies;
   const index = shardParam(context);
   const body = await readBody(context, createNodeBody);
   const address = nodeAddress(body.addr, 'addr');
@@ -99,6 +99,7 @@ async function create(dependencies: TakingDependencies, context: Context): Promi
       // A master elected meanwhile was not asked where it stands; what is written down of it has to do.
       const joining = {
         record,
+        departures: departures.ofCluster(path),
         shard,
         masterSequence: masterOf(shard).id === master.id ? masterSequence : null,
       };

@@ -123,6 +123,9 @@ export const changeClusterBody = z.object(
   OBJECT,
 );
 
+/** One node, or all without. */
+export const syncBody = z.object({ node: z.string('expected a node id').optional() }, OBJECT);
+
 /** `force`: also a copy that is proven. */
 export const resyncBody = z.object({ force: wish }, OBJECT);
 

@@ -25,7 +25,7 @@ export interface Place extends ClusterInfo {
 
 export type Position = Omit<
   NodeReport,
-  keyof Place | 'login' | 'emptiesBeforeFullSync' | 'diskUsedPercent' | 'isFenced'
+  keyof Place | 'login' | 'emptiesBeforeFullSync' | 'diskUsedPercent' | 'isFenced' | 'topology'
 >;
 
 /**

@@ -235,6 +235,8 @@ export class Controller {
         return registry.storesDrains;
       },
       policies: registry.policies,
+      departures: registry.departures,
+      ownerOf: (address) => registry.ownerOf(address),
       tell: (event, term) => registry.tell(event, term),
       linearize: () => registry.linearize(),
       replaceCluster: (record, next, change) => {

@@ -2,7 +2,12 @@
 
 import { type Result, err, ok } from '../../../src/base/result.ts';
 import type { LeaseAnswer } from '../../../src/control/lease-memory.ts';
-import type { LeaseRenewal, NodeEndpoint, TopologyPush } from '../../../src/control/node-commands.ts';
+import type {
+  LeaseRenewal,
+  NodeEndpoint,
+  ResetOutcome,
+  TopologyPush,
+} from '../../../src/control/node-commands.ts';
 import type { NodeError, NodeErrorKind, ProbeResult } from '../../../src/control/observation.ts';
 import type { SpareReport } from '../../../src/control/spare-memory.ts';
 import type { NodeClient, ProcessGroups } from '../../../src/leader/ports.ts';
@@ -132,6 +137,16 @@ export class SimulatedNodeClient implements NodeClient {
   /** Every node has one address. */
   sameProcess(endpoints: readonly NodeEndpoint[]): Promise<ProcessGroups> {
     return Promise.resolve({ groups: endpoints.map(({ address }) => [address]), failures: new Map() });
+  }
+
+  /** Refused by the node while it has anything (facts section 7). */
+  reset({ address }: NodeEndpoint, deadlineMs: number): Promise<Result<ResetOutcome, NodeError>> {
+    const node = this.#parts.fleet.at(address);
+    return this.#command(node, deadlineMs, (): Result<ResetOutcome, NodeError> => {
+      if (node.model.log.sequence > 0) return ok('keepsData');
+      node.model.forgetTopology();
+      return ok('reset');
+    });
   }
 
   watchLost(listener: (address: NodeAddress) => void): void {

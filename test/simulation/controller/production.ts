@@ -14,7 +14,12 @@ export { ReplicatedStore } from '../../../src/store/replicated-store.ts';
 export { LOG_START } from '../../../src/store/log-entry.ts';
 export { StoreStateMachine } from '../../../src/store/state-machine.ts';
 export { KeyValueState } from '../../../src/store/state/key-value-state.ts';
-export { setNodesText, drainText, isolationText } from '../../../src/topology/setnodes-text.ts';
+export {
+  setNodesText,
+  departureText,
+  drainText,
+  isolationText,
+} from '../../../src/topology/setnodes-text.ts';
 export { WitnessPanel, type Peer } from '../../../src/witness/panel.ts';
 export { Witness } from '../../../src/witness/witness.ts';
 

@@ -1,4 +1,4 @@
-// What has to hold when everything was healed: every node in its committed place, every replica a copy, every slot served.
+// What has to hold when everything was healed: every node in its committed place, whoever has left told so, every replica a copy, every slot served.
 
 import { allNodes, masterOf, replicasOf } from '../../../src/topology/cluster.ts';
 import { isCondemned, openPromotion } from '../../../src/topology/facts.ts';
@@ -25,7 +25,11 @@ export function unsettled(fleet: Fleet, record: ClusterRecord): string | null {
     );
     if (slot !== undefined) return `${master.name} does not serve slot ${slot}`;
   }
-  return null;
+  const members = new Set(allNodes(cluster).map(({ node }) => node.address));
+  const follower = fleet.nodes.find(
+    ({ address, model }) => !members.has(address) && model.life === 'up' && model.follows !== null,
+  );
+  return follower === undefined ? null : `${follower.name} has left and follows ${follower.model.follows}`;
 }
 
 function faultOf(

@@ -18,6 +18,7 @@ import {
   Registry,
   ReplicatedStore,
   StoreStateMachine,
+  departureText,
   drainText,
   isolationText,
   setNodesText,
@@ -109,6 +110,8 @@ export class Topologies {
     if (place?.node.role === 'replica') texts.push(isolationText(cluster, place.node.id));
     if (place?.node.role === 'master' && place.shard.drain !== null)
       texts.push(drainText(cluster, place.node.id));
+    const { id } = node.model;
+    if (place === undefined && id !== null) texts.push(departureText(cluster, { id, address: node.address }));
     if (!texts.includes(text))
       violate(
         'committed topologies',

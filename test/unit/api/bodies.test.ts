@@ -68,7 +68,8 @@ const EVERY_CHANGE = [
   ],
   ['PUT', `${CLUSTER}/spares`, { nodes: [], copy: 2 }, 'unknown key "copy"; did you mean "copies"?'],
   ['POST', `${CLUSTER}/migrate/cancel`, { slots: 1 }, 'unknown key "slots"; did you mean "slot"?'],
-  ['POST', `${CLUSTER}/sync`, { force: true }, 'unknown key "force"; this route takes no body'],
+  ['POST', `${CLUSTER}/sync`, { nodes: [] }, 'unknown key "nodes"; did you mean "node"?'],
+  ['DELETE', `${CLUSTER}/departed/x`, { force: true }, 'unknown key "force"; this route takes no body'],
   ['PATCH', CLUSTER, { password: '', pasword: '' }, 'unknown key "pasword"; did you mean "password"?'],
   [
     'PATCH',

@@ -182,15 +182,23 @@ describe('a migration', () => {
 });
 
 describe('a contested cluster', () => {
-  test('KD8d: is confirmed as our own, once, and looked at at once', async () => {
+  test('KD8d: is confirmed as our own, once, and told its topology again', async () => {
     const api = await scene();
+    const synced: string[] = [];
+    api.sync = ({ cluster }, node) => {
+      synced.push(`${cluster} ${node ?? 'all'}`);
+      return Promise.resolve(ok([]));
+    };
     const before = record(api);
     const facts = { ...before.facts, contestedVersion: before.cluster.version };
     await api.registry.replaceCluster(before, before.cluster, { facts });
-    expect(await api.call('POST', `${CLUSTER}/sync`)).toMatchObject({ status: 200, body: { data: 'ok' } });
+    expect(await api.call('POST', `${CLUSTER}/sync`)).toMatchObject({
+      status: 200,
+      body: { data: { sync: { version: before.cluster.version, nodes: [] } } },
+    });
     expect(record(api).facts.contestedVersion).toBeNull();
     expect(record(api).cluster).toEqual(before.cluster);
-    expect(api.nudged).toEqual(['ns/c']);
+    expect(synced).toEqual(['c all']);
     const { factsRevision } = record(api);
     expect((await api.call('POST', `${CLUSTER}/sync`, {})).status).toBe(200);
     expect(record(api).factsRevision).toBe(factsRevision);

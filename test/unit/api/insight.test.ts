@@ -4,10 +4,21 @@ import { explain } from '../../../src/control/explain.ts';
 import { lookAt } from '../../../src/control/situation.ts';
 import { clusterStatus } from '../../../src/control/status.ts';
 import { Scene } from '../control/scene.ts';
+import type { NodeAddress, NodeId } from '../../../src/topology/types.ts';
 import { name } from '../topology/arbitrary.ts';
 import { testApi, type TestApi } from './support.ts';
 
 const CLUSTER = '/api/v1/namespaces/ns/clusters/c';
+
+const DEPARTED = [
+  {
+    id: 'f'.repeat(40) as NodeId,
+    address: '127.0.0.1:9' as NodeAddress,
+    leftAtSeconds: 1_700_000_000,
+    state: 'untold',
+    error: 'connect ECONNREFUSED 127.0.0.1:9',
+  },
+] as const;
 
 /** An application with cluster `c` of a master and a replica, whose leader sees what a scene of the same shape shows: the master hangs. */
 async function withCluster(): Promise<TestApi> {
@@ -31,11 +42,10 @@ function sees(api: TestApi): Scene {
   scene.rounds(4);
   api.seen = {
     status: () =>
-      clusterStatus(
-        { namespace: name('ns'), cluster: scene.cluster },
-        lookAt(scene),
-        scene.decide().problems,
-      ),
+      clusterStatus({ namespace: name('ns'), cluster: scene.cluster }, lookAt(scene), {
+        problems: scene.decide().problems,
+        departed: DEPARTED,
+      }),
     explain: (_, index) => explain(lookAt(scene), scene.cluster.shards[index]!),
   };
   return scene;
@@ -51,6 +61,15 @@ test('the status shows every node wanted and seen', async () => {
         status: {
           version: 1,
           converged: false,
+          departed: [
+            {
+              id: 'f'.repeat(40),
+              addr: '127.0.0.1:9',
+              left_at: '2023-11-14T22:13:20Z',
+              state: 'untold',
+              error: 'connect ECONNREFUSED 127.0.0.1:9',
+            },
+          ],
           nodes: [
             {
               id: scene.id(0, 0),

@@ -21,7 +21,7 @@ const FOUND = sampleCluster(1, 1);
 /** Two shards with slots, the first with a replica, and a third without slots; beside it a contested cluster that moves slots. */
 async function scene(): Promise<TestApi> {
   const api = testApi();
-  for (let port = 1; port <= 11; port += 1) api.fleet.add(`127.0.0.1:${port}`);
+  for (let port = 1; port <= 12; port += 1) api.fleet.add(`127.0.0.1:${port}`);
   const topology = nodesText(FOUND).replace(' master ', ' myself,master ');
   const id = nodeIdAt(FOUND, 0, 0);
   api.fleet.set('127.0.0.1:7000', said({ id, version: 1, sequence: 5 }), { topology });
@@ -36,6 +36,9 @@ async function scene(): Promise<TestApi> {
   for (const [path, body] of steps) expect((await api.call('POST', path, body)).status).toBe(201);
   expect((await api.call('DELETE', `${OTHER}/shards/2/slots`, { slots: ['16000'] })).status).toBe(200);
   expect((await api.call('POST', `${OTHER}/migrate`, { slot: 0, target: 1 })).status).toBe(200);
+  expect((await api.call('POST', `${CLUSTER}/shards/0/nodes`, { addr: '127.0.0.1:12' })).status).toBe(201);
+  const left = api.registry.getCluster(name('ns'), name('c'))?.cluster.shards[0]?.nodes[2]?.id ?? '';
+  expect((await api.call('DELETE', `${CLUSTER}/shards/0/nodes/${left}`)).status).toBe(200);
   const record = api.registry.getCluster(name('ns'), name('other'));
   if (record === null) throw new Error('there is no cluster');
   const facts = { ...record.facts, contestedVersion: record.cluster.version };
@@ -67,6 +70,7 @@ const CHANGES = [
   ['DELETE', CLUSTER, undefined, 200],
   ['PATCH', CLUSTER, { password: 'new' }, 200],
   ['POST', `${OTHER}/sync`, undefined, 200],
+  ['DELETE', `${CLUSTER}/departed/DEPARTED`, undefined, 200],
   ['POST', `${CLUSTER}/shards`, { nodes: ['127.0.0.1:6'] }, 201],
   ['DELETE', `${CLUSTER}/shards/2`, undefined, 200],
   ['POST', `${CLUSTER}/shards/1/nodes`, { addr: '127.0.0.1:7' }, 201],
@@ -102,7 +106,8 @@ test('KD5: every route that changes something is among those below', () => {
 
 describe.each(CHANGES)('%s %s', (method, template, body, status) => {
   async function pathIn(api: TestApi): Promise<string> {
-    return template.replace('REPLICA', await replicaOf(api));
+    const [left] = api.registry.departures.ofCluster({ namespace: name('ns'), cluster: name('c') });
+    return template.replace('REPLICA', await replicaOf(api)).replace('DEPARTED', left?.id ?? '');
   }
 
   test('KD5: is answered as done when the lead is lost with the commit', async () => {

@@ -172,11 +172,10 @@ test('what is known of each is shown, and of each shard that is short what comes
   });
   api.seen = {
     status: () =>
-      clusterStatus(
-        { namespace: name('ns'), cluster: scene.cluster },
-        lookAt(scene),
-        scene.decide().problems,
-      ),
+      clusterStatus({ namespace: name('ns'), cluster: scene.cluster }, lookAt(scene), {
+        problems: scene.decide().problems,
+        departed: [],
+      }),
     explain: (_, index) => explain(lookAt(scene), scene.cluster.shards[index]!),
   };
   const spares = {

@@ -9,6 +9,7 @@ import type {
   FailoverRequest,
 } from '../../../src/control/failover-request.ts';
 import type {
+  Attention,
   GroupChanges,
   GroupMembers,
   GroupStatus,
@@ -143,6 +144,7 @@ export interface TestApi {
   seen: Insight | null;
   /** Clusters that were to be looked at at once. */
   readonly nudged: string[];
+  sync: Attention['sync'];
   failover: (request: FailoverRequest) => Promise<Result<FailoverDone, FailoverRefusal>>;
   planFailover: (request: FailoverRequest) => Promise<Result<HandPlan, FailoverRefusal>>;
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
@@ -189,6 +191,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
       },
       clusters: registry,
       policies: registry.policies,
+      departures: registry.departures,
       events: registry.events,
       webhooks: webhookRecords(registry),
       inspector: fleet,
@@ -200,7 +203,10 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
         status: (place) => api.seen?.status(place) ?? null,
         explain: (place, shardIndex) => api.seen?.explain(place, shardIndex) ?? null,
       },
-      attention: { nudge: (namespace, cluster) => api.nudged.push(`${namespace}/${cluster}`) },
+      attention: {
+        nudge: (namespace, cluster) => api.nudged.push(`${namespace}/${cluster}`),
+        sync: (place, node) => api.sync(place, node),
+      },
       metrics: {
         observeRequest: (labels) => requests.push(labels),
         render: () => Promise.resolve({ text: 'metric 1\n', contentType: 'text/plain' }),
@@ -230,6 +236,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
     backups: 0,
     seen: null,
     nudged: [],
+    sync: () => Promise.resolve(ok([])),
     failover: () => Promise.resolve(err({ kind: 'refused', reason: 'no replica' })),
     planFailover: () => Promise.resolve(err({ kind: 'missing' })),
     async call(method, path, body, headers = {}) {

@@ -114,4 +114,12 @@ describe('a run that once went wrong goes well', () => {
   ])('%s: seed %i', (_, seed) => {
     expect(runSeed({ seed }).fault).toBe(null);
   });
+
+  test.each([100_469, 101_270, 109_592])(
+    'who comes back following an old master that belongs to another shard by now is no copy: seed %i',
+    (seed) => {
+      const kinds = ['removeReplica', 'rejoin', 'failover', 'kill', 'replaceReplica'] as const;
+      expect(runSeed({ seed, kinds }).fault).toBe(null);
+    },
+  );
 });

@@ -41,7 +41,7 @@ function joined(
     facts = withPromotion(facts, shard.id, { ...made, ...promotion, version });
   }
   const record = { namespace: name('ns'), cluster, revision: 1, facts, factsRevision: 1 };
-  return { record, shard, masterSequence };
+  return { record, departures: [], shard, masterSequence };
 }
 
 /** A node that was removed from `cluster`: it holds the topology of that time and follows the master of `shardIndex`. */
@@ -127,6 +127,17 @@ describe('a node with a topology', () => {
     expect(standingOfReplica({ ...followsEarlier, sequence: 501 }, handed)).toMatchObject({
       kind: 'unproven',
       why: expect.stringContaining('are its own'),
+    });
+    const { record, shard, ...rest } = handed;
+    const successor = shard.nodes.find(({ id }) => id !== MASTER);
+    const moved = {
+      ...rest,
+      record,
+      shard: { ...shard, nodes: [{ ...successor!, role: 'master' as const }] },
+    };
+    expect(standingOfReplica({ ...followsEarlier, sequence: 500 }, moved)).toMatchObject({
+      kind: 'unproven',
+      why: expect.stringContaining('nor a replica of it'),
     });
     const unknown = joined([{ from: MASTER, to: REPLICA, sequence: null }]);
     expect(standingOfReplica(followsEarlier, unknown).kind).toBe('unproven');

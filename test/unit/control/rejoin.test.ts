@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 
 import type { PushAction } from '../../../src/control/actions.ts';
-import { clusterWithVersion, masterOf } from '../../../src/topology/cluster.ts';
+import { addNode, removeNode } from '../../../src/topology/change-nodes.ts';
+import { clusterWithVersion, findNode, masterOf } from '../../../src/topology/cluster.ts';
 import {
   TAKEN_TO_REMAKE,
   isQuarantined,
@@ -9,6 +10,7 @@ import {
   withNodePolicy,
 } from '../../../src/topology/policy.ts';
 import { isolationText, setNodesText } from '../../../src/topology/setnodes-text.ts';
+import { factsFor } from '../../../src/topology/facts.ts';
 import type { NodeId } from '../../../src/topology/types.ts';
 import { valueOf } from '../topology/arbitrary.ts';
 import { FRESH, Scene, actionsOf, only } from './scene.ts';
@@ -435,4 +437,33 @@ test('in quarantine a prefix follows at once, and so does what somebody brought 
   scene.takeIsolation(pushTo(scene, old(scene)));
   scene.round();
   expect(pushTo(scene, old(scene))).toMatchObject({ purpose: 'role' });
+});
+
+test('KA1: who comes back following an old master that belongs to another shard by now is no copy, however well its numbers fit', () => {
+  const scene = new Scene(2, 3);
+  scene.rounds(2);
+  const late = scene.id(0, 2);
+  const [from, to] = [scene.id(0, 0), scene.id(0, 1)];
+  scene.decide();
+  scene.fail(late, 'connectionRefused');
+  scene.rounds(4);
+  scene.fail(from, 'connectionRefused');
+  scene.rounds(4);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to }]);
+  scene.settle();
+  const { node } = findNode(scene.cluster, from)!;
+  const without = valueOf(removeNode(scene.cluster, 0, from));
+  scene.cluster = valueOf(addNode(without, 1, { ...node, role: 'replica' }));
+  scene.facts = factsFor(factsFor(scene.facts, without), scene.cluster);
+  for (const id of scene.answers.keys()) if (id !== late) scene.answers.set(id, scene.converged(id));
+  scene.changeLeader();
+  scene.rounds(3);
+  expect(scene.decide().actions).toEqual([]);
+
+  const back = { ...scene.converged(late), version: 1, master: node.address, sequence: 90 };
+  scene.answers.set(late, back);
+  scene.round();
+  scene.takeIsolation(pushTo(scene, late));
+  scene.round();
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'copyCondemned', node: late }]);
 });

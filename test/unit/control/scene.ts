@@ -11,6 +11,7 @@ import type { Panel } from '../../../src/control/evidence.ts';
 import type { Census, Policies } from '../../../src/control/sight.ts';
 import type { NodeError, NodeErrorKind, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
 import { findNode, masterOf } from '../../../src/topology/cluster.ts';
+import type { CutOff } from '../../../src/topology/departure.ts';
 import { type ClusterFacts, factsFor, initialFacts } from '../../../src/topology/facts.ts';
 import { NO_CLUSTER_POLICY, NO_GROUP_POLICY, policyFor } from '../../../src/topology/policy.ts';
 import type { Cluster, NodeAddress, NodeId } from '../../../src/topology/types.ts';
@@ -57,6 +58,8 @@ export class Scene {
   /** Nobody has said anything. */
   policy: Policies = { group: NO_GROUP_POLICY, cluster: NO_CLUSTER_POLICY };
   census: Census = { nodes: 0, missed: 0 };
+  /** How nodes were cut off when they left. */
+  cutOffs = new Map<NodeId, CutOff>();
   /** What was only written down, apart from what was decided. */
   notes = 0;
   /** What each node answers; null for no answer at all. */

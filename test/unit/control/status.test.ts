@@ -8,7 +8,10 @@ import { Scene } from '../control/scene.ts';
 import { name } from '../topology/arbitrary.ts';
 
 function linkFaults(scene: Scene): (string | null | undefined)[] {
-  const { nodes } = clusterStatus({ namespace: name('ns'), cluster: scene.cluster }, lookAt(scene), []);
+  const { nodes } = clusterStatus({ namespace: name('ns'), cluster: scene.cluster }, lookAt(scene), {
+    problems: [],
+    departed: [],
+  });
   return nodes.map(({ seen }) => seen?.linkFault);
 }
 

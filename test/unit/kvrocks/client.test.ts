@@ -371,3 +371,40 @@ describe('other commands', () => {
     expect(() => client.outrun(node.endpoint, 20_001, PATIENT_MS)).toThrow('a count within its bounds');
   });
 });
+
+describe('a look at a node with a version above ours', () => {
+  const NODES = `${NODE_ID} 127.0.0.1:7000@17000 myself,master - 1 2 7 connected 0-16383\n`;
+
+  it('KD11c: brings what it holds, which is asked for once a link', async () => {
+    await start(answering({ 'CLUSTER NODES': bulk(NODES) }));
+    for (const known of [7, 6, 6, 9]) {
+      const result = await client.probe(node.endpoint, PATIENT_MS, known);
+      if (result.kind !== 'answered') throw new Error(result.error.message);
+      if (known >= 7) expect(result.report).not.toHaveProperty('topology');
+      else expect(result.report.topology).toMatchObject([{ id: NODE_ID, role: 'master', version: 7 }]);
+    }
+    expect(node.received[0]?.filter((command) => command === 'CLUSTER NODES')).toHaveLength(1);
+  });
+
+  it.each([
+    ['nonsense', bulk('what is this\n')],
+    ['an error', '-ERR no\r\n'],
+  ])('KD11c: is a look all the same where it answers that with %s', async (_, reply) => {
+    await start(answering({ 'CLUSTER NODES': reply }));
+    const result = await client.probe(node.endpoint, PATIENT_MS, 1);
+    expect(result).toMatchObject({ kind: 'answered', report: { version: 7, topology: null } });
+  });
+});
+
+describe('a reset', () => {
+  it.each([
+    ['+OK\r\n', { ok: true, value: 'reset' }],
+    ["-ERR Can't reset cluster while database is not empty\r\n", { ok: true, value: 'keepsData' }],
+    ["-ERR Can't reset cluster while importing slot\r\n", { ok: false, error: { kind: 'refused' } }],
+    ['-LOADING kvrocks is restoring the db from backup\r\n', { ok: false, error: { kind: 'loading' } }],
+    ['+MAYBE\r\n', { ok: false, error: { kind: 'malformedReply' } }],
+  ])('KD11: answered with %j is what it says', async (reply, outcome) => {
+    await start(answering({ 'CLUSTER RESET': reply }));
+    expect(await client.reset(node.endpoint, PATIENT_MS)).toMatchObject(outcome);
+  });
+});

@@ -4,7 +4,12 @@ import type { Clock } from '../../../src/base/clock.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
 import type { NodeError, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
 import type { LeaseAnswer, LeaseMode } from '../../../src/control/lease-memory.ts';
-import type { LeaseRenewal, NodeEndpoint, TopologyPush } from '../../../src/control/node-commands.ts';
+import type {
+  LeaseRenewal,
+  NodeEndpoint,
+  ResetOutcome,
+  TopologyPush,
+} from '../../../src/control/node-commands.ts';
 import type { SpareReport } from '../../../src/control/spare-memory.ts';
 import type { NodeClient, ProcessGroups } from '../../../src/leader/ports.ts';
 import type { NodeAddress, NodeId, SlotRange } from '../../../src/topology/types.ts';
@@ -20,6 +25,8 @@ export class ModelNode {
   /** 0 on a new data directory: only such a node is empty (facts section 14). */
   sequence = 0;
   isFenced = false;
+  /** CLUSTER RESET is refused while there are any (facts section 7). */
+  hasKeys = true;
   state: 'up' | 'dead' | 'hung' = 'up';
   link: 'up' | 'down' = 'up';
   /** Replies to every command with this error while set. */
@@ -233,6 +240,16 @@ export class ModelFleet implements NodeClient {
     return Promise.resolve({
       groups: [...groups.values()].map((group) => group.map(({ address }) => address)),
       failures: new Map(),
+    });
+  }
+
+  reset(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<ResetOutcome, NodeError>> {
+    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
+      if (node.hasKeys) return ok('keepsData');
+      node.id = null;
+      node.version = -1;
+      node.text = '';
+      return ok('reset');
     });
   }
 

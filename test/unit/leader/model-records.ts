@@ -2,7 +2,13 @@
 
 import type { Clock } from '../../../src/base/clock.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
-import type { ClusterRecords, PolicyRecords, PolicyStamp } from '../../../src/leader/ports.ts';
+import type {
+  ClusterRecords,
+  DepartureLists,
+  PolicyRecords,
+  PolicyStamp,
+  Told,
+} from '../../../src/leader/ports.ts';
 import {
   type ClusterPolicy,
   type GroupPolicy,
@@ -10,10 +16,17 @@ import {
   NO_GROUP_POLICY,
   policyFor,
 } from '../../../src/topology/policy.ts';
-import { type ChangeError, type ClusterRecord, clusterRecord } from '../../../src/topology/record.ts';
+import {
+  type ChangeError,
+  type ClusterPlace,
+  type ClusterRecord,
+  clusterRecord,
+} from '../../../src/topology/record.ts';
 import { type ClusterFacts, initialFacts } from '../../../src/topology/facts.ts';
 import type { EventDraft } from '../../../src/topology/event.ts';
-import type { Cluster, Name } from '../../../src/topology/types.ts';
+import { type Departures, departuresAfter } from '../../../src/topology/departure.ts';
+import { allNodes } from '../../../src/topology/cluster.ts';
+import type { Cluster, Name, NodeAddress } from '../../../src/topology/types.ts';
 
 const COMMIT_MS = 2;
 
@@ -46,6 +59,12 @@ export class ModelRecords implements ClusterRecords {
   term = 1;
   storesDrains = true;
   readonly policies = new ModelPolicies();
+  /** What has left, of all clusters together: a scene has one. */
+  departed: Departures = [];
+  readonly departures: DepartureLists = {
+    ofCluster: () => this.departed,
+    change: (_, change, options) => this.#changeDepartures(change, options),
+  };
   /** The next commits end like this instead, oldest first; `unknown` ones are applied all the same. */
   readonly nextErrors: ChangeError[] = [];
   readonly history: Cluster[] = [];
@@ -68,6 +87,11 @@ export class ModelRecords implements ClusterRecords {
     const known = before ?? { facts: initialFacts(cluster), factsRevision: 0 };
     const factsRevision = facts === undefined ? known.factsRevision : this.#revision;
     const isClusterChanged = cluster !== before?.cluster;
+    if (before !== null && isClusterChanged) {
+      const nowSeconds = Math.floor(this.#clock.wallMs() / 1000);
+      const change = { before: before.cluster, after: cluster, nowSeconds };
+      this.departed = departuresAfter(this.departed, change).departures;
+    }
     const revision = isClusterChanged ? this.#revision : before.revision;
     const record = { namespace, cluster, revision, facts: facts ?? known.facts, factsRevision };
     this.#records.set(`${namespace}/${cluster.name}`, clusterRecord(record));
@@ -92,6 +116,32 @@ export class ModelRecords implements ClusterRecords {
 
   getCluster(namespace: Name, cluster: Name): ClusterRecord | null {
     return this.#records.get(`${namespace}/${cluster}`) ?? null;
+  }
+
+  ownerOf(address: NodeAddress): ClusterPlace | null {
+    const owner = this.allClusters().find(({ cluster }) =>
+      allNodes(cluster).some(({ node }) => node.address === address),
+    );
+    return owner === undefined ? null : { namespace: owner.namespace, cluster: owner.cluster.name };
+  }
+
+  #changeDepartures(
+    change: (present: Departures) => Departures | null,
+    { term, events }: { readonly term: number; readonly events: Told },
+  ): Promise<Result<void, ChangeError>> {
+    return new Promise((resolve) => {
+      this.#clock.setTimer(COMMIT_MS, () => {
+        const next = term === this.term ? change(this.departed) : null;
+        if (next === null) {
+          resolve(err({ kind: term === this.term ? 'missing' : 'notLeader' }));
+          return;
+        }
+        this.departed = next;
+        this.told.push(...events.drafts);
+        this.changed();
+        resolve(ok(undefined));
+      });
+    });
   }
 
   /** What the leader has told of the group, and of its clusters with what it committed. */

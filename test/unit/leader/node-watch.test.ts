@@ -24,6 +24,7 @@ function setUp(nodeCount: number) {
     clock,
     random,
     intervalMs: INTERVAL_MS,
+    knownVersion: () => 0,
     onLook: (look) => looks.push(look),
   });
   const modelOf = (index: number) => fleet.node(nodes[index]!.address);

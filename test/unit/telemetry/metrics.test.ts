@@ -36,6 +36,7 @@ test('nodes have series of their own up to two thousand, and what belongs to a c
     nodes: count,
     nodesDown: 1,
     nodesNotConverged: 1,
+    nodesDeparted: 3,
     migrations: 0,
     isPaused: true,
     sparesReady: 2,

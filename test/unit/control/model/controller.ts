@@ -21,6 +21,7 @@ import type { ControlSettings } from '../../../../src/control/settings.ts';
 import type { Circumstances, Policies } from '../../../../src/control/sight.ts';
 import { lookAt } from '../../../../src/control/situation.ts';
 import { findNode, masterOf, migrationsOf } from '../../../../src/topology/cluster.ts';
+import { cutOffsOf } from '../../../../src/topology/departure.ts';
 import { openPromotion } from '../../../../src/topology/facts.ts';
 import { containsSlot, slotSetOf } from '../../../../src/topology/slot.ts';
 import { drainText, isolationText } from '../../../../src/topology/setnodes-text.ts';
@@ -28,6 +29,7 @@ import { NO_CLUSTER_POLICY, NO_GROUP_POLICY } from '../../../../src/topology/pol
 import type { Cluster, Node, NodeAddress, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
 import { NOW_SECONDS } from '../../topology/arbitrary.ts';
 import { Access } from './access.ts';
+import { Farewells } from './farewells.ts';
 import { migrate, setNodes } from './migration.ts';
 import { type Arrival, type ModelNode, failure } from './node.ts';
 import { type Change, WINDOW_MS } from './ledger.ts';
@@ -88,6 +90,7 @@ export class Controller {
   term = 1;
   readonly #world: World;
   readonly #access: Access;
+  readonly #farewells: Farewells;
   #memory = NO_MEMORY;
   #leaderSinceMs = -Infinity;
 
@@ -95,6 +98,7 @@ export class Controller {
     this.#world = world;
     this.#access = new Access(world);
     this.records = new Records(world, cluster);
+    this.#farewells = new Farewells(world, this.#access, this.records);
   }
 
   /** Whether a target took the slot over with success, be it recorded or not. */
@@ -135,6 +139,7 @@ export class Controller {
   /** Another member leads now: it has seen nothing yet. */
   changeLeader(): void {
     this.#memory = NO_MEMORY;
+    this.#farewells.forget();
     this.#leaderSinceMs = this.#world.nowMs;
     this.#access.disconnect();
     this.#world.ledger.forgotHandOvers();
@@ -166,6 +171,7 @@ export class Controller {
 
   probeAll(): void {
     this.probe([...this.records.places].map(({ node }) => node.address));
+    this.#farewells.tell();
   }
 
   /** A failover that a person asks for; the reason when there is none. */
@@ -226,9 +232,9 @@ export class Controller {
   #circumstances(): Circumstances {
     const { nowMs } = this.#world;
     const nowSeconds = NOW_SECONDS + Math.floor(nowMs / 1000);
-    const { cluster, facts } = this.records;
+    const { cluster, facts, departures } = this.records;
     const known = { cluster, facts, memory: this.#memory };
-    const wanted = { policy: POLICY, census: { nodes: 0, missed: 0 } };
+    const wanted = { policy: POLICY, census: { nodes: 0, missed: 0 }, cutOffs: cutOffsOf(departures) };
     const lead = { term: this.term, leadSinceMs: this.#leaderSinceMs };
     return { ...known, ...wanted, ...lead, settings: SETTINGS, nowMs, nowSeconds, panel: PANEL };
   }

@@ -171,7 +171,7 @@ export class Operator {
 
   /** By the rules of the API, from what the node and the master of that shard say of themselves. */
   #standingOf({ address, id, version, role, follows, log, rows }: ModelNode, shardIndex: number): Standing {
-    const { cluster, facts } = this.#controller.records;
+    const { cluster, facts, departures } = this.#controller.records;
     const shard = present(cluster.shards[shardIndex], 'no such shard');
     const topology = [...rows].map(([other, row]) => ({
       id: other,
@@ -194,7 +194,7 @@ export class Operator {
     const master = this.#world.nodeAt(masterOf(shard).address);
     const masterSequence = master.life === 'up' && master.stranger === null ? master.log.sequence : null;
     const record = { namespace: cluster.name, cluster, facts, revision: 1, factsRevision: 1 };
-    return standingOfReplica(newcomer, { record, shard, masterSequence });
+    return standingOfReplica(newcomer, { record, departures, shard, masterSequence });
   }
 
   /** One that has a topology is known by its id, and keeps it. */

@@ -2,14 +2,17 @@
 
 import { present } from '../../../../src/base/assert.ts';
 import { type NodePlace, allNodes, masterOf } from '../../../../src/topology/cluster.ts';
+import { type Departures, departuresAfter } from '../../../../src/topology/departure.ts';
 import { type ClusterFacts, factsFor, initialFacts } from '../../../../src/topology/facts.ts';
 import { setNodesText } from '../../../../src/topology/setnodes-text.ts';
 import type { Cluster, Node, NodeAddress, Shard, Slot } from '../../../../src/topology/types.ts';
+import { NOW_SECONDS } from '../../topology/arbitrary.ts';
 import type { World } from './world.ts';
 
 export class Records {
   cluster: Cluster;
   facts: ClusterFacts;
+  departures: Departures = [];
   readonly committed = new Map<number, Cluster>();
   readonly #world: World;
   readonly #texts = new WeakMap<Cluster, string>();
@@ -28,6 +31,9 @@ export class Records {
     this.facts = factsFor(facts, cluster);
     this.#world.isContested = facts.contestedVersion !== null;
     if (cluster === this.cluster && this.#places.size > 0) return;
+    const nowSeconds = NOW_SECONDS + Math.floor(this.#world.nowMs / 1000);
+    const change = { before: this.cluster, after: cluster, nowSeconds };
+    this.departures = departuresAfter(this.departures, change).departures;
     this.cluster = cluster;
     this.committed.set(cluster.version, cluster);
     this.#places = new Map(allNodes(cluster).map((place) => [place.node.address, place]));

@@ -3,6 +3,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { AppliedLevel } from '../../../../src/server/feature-level/applied-level.ts';
+import { FEATURE_LEVEL } from '../../../../src/base/feature-level.ts';
 import { encodeFeatureLevel, FEATURE_LEVEL_KEY } from '../../../../src/store/feature-level.ts';
 import { logPosition } from '../../../../src/store/log-entry.ts';
 import { entry, memoryMachine, put, transaction } from '../../store/support.ts';
@@ -66,7 +67,7 @@ describe('a member that does not support it', () => {
     machine.watch((change) => seen.push(change.kind === 'keys' ? change.keys.join() : change.kind));
     machine.apply([raise(1, 9), entry(2, put(2, 'cluster/shop/carts', 'unheard of'))]);
     expect(seen).toEqual([
-      'the group works at feature level 9, and this release understands level 5 at most; ' +
+      `the group works at feature level 9, and this release understands level ${FEATURE_LEVEL} at most; ` +
         'start the release that the other members run, or a later one, and keep the data directory as it is',
       FEATURE_LEVEL_KEY,
       'cluster/shop/carts',

@@ -1,0 +1,115 @@
+// Nodes told again what they have to be, and nodes that have left and cannot be told.
+
+import { type Context, Hono } from 'hono';
+
+import type { SyncedNode, SyncRefusal } from '../../control/sync-outcome.ts';
+import { findNode } from '../../topology/cluster.ts';
+import { withDeparture } from '../../topology/departure.ts';
+import type { EventDraft } from '../../topology/event.ts';
+import { parseNodeId } from '../../topology/node.ts';
+import type { ClusterRecord } from '../../topology/record.ts';
+import type { NodeId } from '../../topology/types.ts';
+import { answer } from '../answers.ts';
+import { readNoBody, readOptionalBody } from '../body.ts';
+import { changeRecord, readCluster, type RecordChange, told } from '../change-cluster.ts';
+import type { ApiDependencies } from '../dependencies.ts';
+import { ApiError, missing } from '../errors.ts';
+import { settled } from '../parse.ts';
+import { syncBody } from '../schemas/bodies.ts';
+import { clusterPath } from './clusters.ts';
+
+const CLUSTER = '/namespaces/:namespace/clusters/:cluster';
+
+type Repairs = Pick<ApiDependencies, 'clusters' | 'departures' | 'attention'>;
+
+export function repairRoutes(dependencies: Repairs): Hono {
+  return new Hono()
+    .post(`${CLUSTER}/sync`, (context) => sync(dependencies, context))
+    .delete(`${CLUSTER}/departed/:node`, (context) => forget(dependencies, context));
+}
+
+/**
+ * Confirms that this group alone manages the cluster from now on, which lifts the hold on its pushes; then every node, or one, is told its
+ * topology again, also where it seems in place.
+ */
+async function sync({ clusters, attention }: Repairs, context: Context): Promise<Response> {
+  const { node } = await readOptionalBody(context, syncBody);
+  const path = clusterPath(context);
+  const record = await readCluster(clusters, path);
+  const id = node === undefined ? null : memberOf(record, node);
+  const whom = id === null ? 'all nodes are' : `node ${findNode(record.cluster, id)?.node.address ?? id} is`;
+  const event: EventDraft = { kind: 'syncRequested', text: `${whom} told the topology again`, node: id };
+  await changeRecord(clusters, path, (current) => confirmed(current, event));
+  const synced = await attention.sync(path, id);
+  if (!synced.ok) throw syncRefusal(synced.error);
+  return answer(context, {
+    sync: { version: record.cluster.version, nodes: synced.value.map(renderSynced) },
+  });
+}
+
+function memberOf({ cluster }: ClusterRecord, text: string): NodeId {
+  const id = parseNodeId(text);
+  if (!id.ok || findNode(cluster, id.value) === null) throw missing();
+  return id.value;
+}
+
+/** Where somebody else was found to push, too, the wish confirms that nobody does any more. */
+function confirmed({ cluster, facts }: ClusterRecord, event: EventDraft): RecordChange {
+  if (facts.contestedVersion === null) return { cluster, event };
+  const text = 'this group alone manages the cluster, as somebody has confirmed';
+  return {
+    cluster,
+    facts: { ...facts, contestedVersion: null },
+    before: { kind: 'clusterConfirmed', text },
+    event,
+  };
+}
+
+function syncRefusal({ kind }: SyncRefusal): ApiError {
+  switch (kind) {
+    case 'missing':
+      return missing();
+    case 'busy':
+      return new ApiError('conflict', 'this cluster is being told its topology again already, please retry');
+    default:
+      return new ApiError('unavailable', 'this controller has just lost the lead, please retry');
+  }
+}
+
+function renderSynced({
+  id,
+  address,
+  wantedVersion,
+  seenVersion,
+  isTold,
+  why,
+  isConverged,
+}: SyncedNode): unknown {
+  return {
+    id,
+    addr: address,
+    version: { wanted: wantedVersion, seen: seenVersion },
+    told: isTold,
+    why,
+    converged: isConverged,
+  };
+}
+
+/** Whoever does that has seen to it that the node never comes back: it follows its old master as soon as it does. */
+async function forget({ clusters, departures }: Repairs, context: Context): Promise<Response> {
+  await readNoBody(context);
+  const id = parseNodeId(context.req.param('node') ?? '');
+  if (!id.ok) throw missing();
+  const path = clusterPath(context);
+  await readCluster(clusters, path);
+  const known = departures.ofCluster(path).find((departure) => departure.id === id.value);
+  if (known === undefined) throw missing();
+  const state = known.toldAtSeconds === null ? ', and was not told' : '';
+  const text = `node ${known.address}, which has left${state}, is forgotten, as somebody has asked`;
+  const event: EventDraft = { kind: 'departureForgotten', text, node: id.value };
+  const gone = await departures.change(path, (present) => withDeparture(present, id.value, () => null), {
+    events: told(event),
+  });
+  settled(gone);
+  return answer(context, 'ok');
+}

@@ -1,0 +1,182 @@
+// Carries out what was decided about one cluster, but for commits: one action after the other is begun, and each tells how it ended.
+
+import { unreachable } from '../base/assert.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Random } from '../base/random.ts';
+import { ok, type Result } from '../base/result.ts';
+import { Secret } from '../base/secret.ts';
+import type {
+  Action,
+  CommitAction,
+  FenceAction,
+  InquireAction,
+  InspectSpareAction,
+  MigrateAction,
+  OutrunAction,
+  PushAction,
+} from '../control/actions.ts';
+import type { ControlEvent } from '../control/memory.ts';
+import type { NodeEndpoint } from '../control/node-commands.ts';
+import type { WordMemory } from '../control/node-memory.ts';
+import type { NodeError } from '../control/observation.ts';
+import type { Situation } from '../control/situation.ts';
+import { beside } from '../control/spares.ts';
+import { findNode } from '../topology/cluster.ts';
+import type { ClusterRecord } from '../topology/record.ts';
+import type { ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
+import type { NodeClient, Witnesses } from './ports.ts';
+import type { Reporter } from './reporter.ts';
+import { lookAtSpare } from './spare-looks.ts';
+
+/** SETNODES may wait 10 s for a sleeping replication thread (facts section 3.6). */
+const PUSH_DEADLINE_MS = 15_000;
+
+const MIGRATE_DEADLINE_MS = 5_000;
+
+/** One setting in memory. */
+const FENCE_DEADLINE_MS = 2_000;
+
+/** A step of outrunning takes about 0.1 s of an idle node (facts section 13.3); a busy machine takes its time. */
+const OUTRUN_DEADLINE_MS = 15_000;
+
+export interface DeedsParts {
+  readonly client: NodeClient;
+  readonly witnesses: Witnesses;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly reporter: Reporter;
+  /** As committed now. */
+  readonly record: () => ClusterRecord;
+  readonly situation: () => Situation;
+  /** Every node was seen to have this version. */
+  readonly isConverged: (version: ClusterVersion) => boolean;
+  /** Whether a majority confirms the lead, with this version as the committed one. */
+  readonly confirm: (version: ClusterVersion) => Promise<Result<void, NodeError>>;
+  /** Lets a node take writes whose lease is over. */
+  readonly openLease: (node: Node, version: ClusterVersion) => Promise<void>;
+  readonly lookNow: (nodes: readonly NodeId[]) => void;
+  readonly happened: (event: ControlEvent) => void;
+}
+
+export class Deeds {
+  readonly #parts: DeedsParts;
+
+  constructor(parts: DeedsParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves when it has ended and that was told. Never rejects. */
+  begin(action: Exclude<Action, CommitAction>): Promise<void> {
+    switch (action.kind) {
+      case 'push':
+        return this.#push(action);
+      case 'outrun':
+        return this.#outrun(action);
+      case 'fence':
+        return this.#fence(action);
+      case 'migrate':
+        return this.#migrate(action);
+      case 'inquire':
+        return this.#inquire(action);
+      case 'inspectSpare':
+        return this.#inspectSpare(action);
+      default:
+        return unreachable(action);
+    }
+  }
+
+  /** `action` was decided from the committed record in this very turn: nothing else is ever pushed. */
+  async #push(action: PushAction): Promise<void> {
+    const { clock } = this.#parts;
+    const { version } = action;
+    const result = await this.#setTopology(action);
+    this.#parts.reporter.pushed(action, result, this.#parts.isConverged(version));
+    this.#parts.happened({ kind: 'pushed', node: action.node, endedAtMs: clock.monotonicMs(), result });
+    this.#parts.lookNow([action.node]);
+  }
+
+  /** A node refuses a version lower than its own, which is the fence of ordinary pushes. FORCE has none. */
+  async #setTopology(action: PushAction): Promise<Result<void, NodeError>> {
+    const { id, text, version, isForced } = action;
+    const confirmed = isForced ? await this.#parts.confirm(version) : ok(undefined);
+    if (!confirmed.ok) return confirmed;
+    const endpoint = this.#endpoint(action.node, action.address);
+    return this.#parts.client.setTopology(endpoint, { id, text, version, force: isForced }, PUSH_DEADLINE_MS);
+  }
+
+  /** Writes to the node, whatever it has become: a leader that hung and goes on must not do that to one that was made master meanwhile. */
+  async #outrun(action: OutrunAction): Promise<void> {
+    const { client, clock } = this.#parts;
+    const { version } = this.#parts.record().cluster;
+    const place = findNode(this.#parts.record().cluster, action.node);
+    if (place !== null) await this.#parts.openLease(place.node, version);
+    const confirmed = await this.#parts.confirm(version);
+    const endpoint = this.#endpoint(action.node, action.address);
+    const result = confirmed.ok ? await client.outrun(endpoint, action.count, OUTRUN_DEADLINE_MS) : confirmed;
+    this.#parts.happened({ kind: 'outran', node: action.node, endedAtMs: clock.monotonicMs(), result });
+    this.#parts.lookNow([action.node]);
+  }
+
+  /** Turns replicas away whatever the node has become: not to be done to one that was given a place meanwhile. */
+  async #fence(action: FenceAction): Promise<void> {
+    const { client, clock } = this.#parts;
+    const confirmed = await this.#parts.confirm(this.#parts.record().cluster.version);
+    const endpoint = this.#endpoint(action.node, action.address);
+    const result = confirmed.ok ? await client.fence(endpoint, FENCE_DEADLINE_MS) : confirmed;
+    this.#parts.reporter.fenced(action, result);
+    this.#parts.happened({ kind: 'fenced', node: action.node, endedAtMs: clock.monotonicMs(), result });
+    this.#parts.lookNow([action.node]);
+  }
+
+  /** A node carries MIGRATE out under any version: one that is sent late would move slots of a migration that was given up meanwhile. */
+  async #migrate(action: MigrateAction): Promise<void> {
+    const { clock } = this.#parts;
+    const confirmed = await this.#parts.confirm(this.#parts.record().cluster.version);
+    const result = confirmed.ok ? await this.#sendMigrate(action) : confirmed;
+    this.#parts.reporter.migrateAnswered(action, result);
+    this.#parts.happened({
+      kind: 'migrateAnswered',
+      shard: action.shard,
+      endedAtMs: clock.monotonicMs(),
+      result,
+    });
+    this.#parts.lookNow([action.source, action.target]);
+  }
+
+  #sendMigrate(action: MigrateAction): Promise<Result<void, NodeError>> {
+    const { source, sourceAddress, range, target } = action;
+    this.#parts.reporter.migrating(action);
+    const endpoint = this.#endpoint(source, sourceAddress);
+    return this.#parts.client.migrate(endpoint, range, target, MIGRATE_DEADLINE_MS);
+  }
+
+  /** The words of each member count as soon as they are there: a majority may have spoken while one hangs. */
+  async #inquire({ nodes }: InquireAction): Promise<void> {
+    const { witnesses } = this.#parts;
+    const { namespace, cluster } = this.#parts.record();
+    const asked = witnesses.ask({ namespace, cluster: cluster.name }, nodes);
+    await Promise.all(asked.map(async (words) => this.#heard(nodes, await words, false)));
+    this.#heard(nodes, new Map(), true);
+  }
+
+  #heard(nodes: readonly NodeId[], said: ReadonlyMap<NodeId, WordMemory>, isOver: boolean): void {
+    const endedAtMs = this.#parts.clock.monotonicMs();
+    const words = new Map(
+      nodes.map((id) => {
+        const word = said.get(id);
+        return [id, word === undefined ? [] : [word]];
+      }),
+    );
+    this.#parts.happened({ kind: 'inquired', endedAtMs, words, isOver });
+  }
+
+  async #inspectSpare({ spare, isToUse }: InspectSpareAction): Promise<void> {
+    const others = isToUse ? beside(this.#parts.situation(), spare) : null;
+    this.#parts.happened({ kind: 'spareLooked', look: await lookAtSpare(this.#parts, spare, others) });
+  }
+
+  #endpoint(id: NodeId, address: NodeAddress): NodeEndpoint {
+    const password = findNode(this.#parts.record().cluster, id)?.node.password ?? Secret.none;
+    return { address, password };
+  }
+}
