@@ -153,7 +153,8 @@ export function observe(
   { cluster, settings }: { readonly cluster: Cluster; readonly settings: ControlSettings },
   events: readonly ControlEvent[],
 ): ControlMemory {
-  const nodes = new Map(memory.nodes);
+  // Who is there when a leadership begins is no newcomer, however few of them have answered before the first decision.
+  const nodes = new Map(memory.nodes.size === 0 ? forgetOthers(memory, cluster).nodes : memory.nodes);
   const places = new Map(allNodes(cluster).map((place) => [place.node.id, place]));
   let { migrations, commit, spares } = memory;
   for (const event of events) {

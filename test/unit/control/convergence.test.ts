@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 
-import { NO_MEMORY } from '../../../src/control/memory.ts';
+import { forgetOthers, NO_MEMORY } from '../../../src/control/memory.ts';
 import { PROBLEMS, problemKey } from '../../../src/control/problems.ts';
 import { retryDelayMs } from '../../../src/control/settings.ts';
 import { ADOPTED_VERSION_MAX } from '../../../src/control/target.ts';
@@ -226,7 +226,7 @@ test('events of nodes that left, moved or were never asked change nothing', () =
       result: { ok: true, value: undefined },
     },
   );
-  expect(scene.memory).toEqual(NO_MEMORY);
+  expect(scene.memory).toEqual(forgetOthers(NO_MEMORY, scene.cluster));
 });
 
 test('KD6c, KD8e: a node that takes no more connections, and one that drops its data too early, are told with their remedies', () => {

@@ -164,6 +164,21 @@ test('a bare master is held also by a leader that never saw it otherwise, and wh
   }
 });
 
+test('a bare master is held also by a new leader that decides before all first looks have ended', () => {
+  const scene = new Scene(2, 1);
+  const [source, target] = [scene.id(0, 0), scene.id(1, 0)];
+  scene.set(target, { sequence: 0 });
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  scene.memory = NO_MEMORY;
+  scene.fail(source, 'hang');
+  scene.set(target, FRESH);
+  scene.probe(source);
+  expect(actionsOf(scene.decide(), 'push')).toEqual([]);
+  scene.rounds(2);
+  expect(actionsOf(scene.decide(), 'push')).toEqual([]);
+});
+
 test('a new shard is told who it is while another master hangs: nobody has handed anything over to it', () => {
   const scene = new Scene(1, 1);
   scene.rounds(2);
