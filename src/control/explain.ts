@@ -1,11 +1,13 @@
 // Why a shard's master is replaced, or not (yet): the gates of an automatic failover, from the functions that decide it.
 
+import { nodePolicy } from '../topology/policy.ts';
 import type { NodeAddress, NodeId, Shard } from '../topology/types.ts';
 import { type Judged, judgedReplicas, waitedFor } from './candidates.ts';
 import { type Testimony, isMajority, isProcessGone, leftMs, validWords } from './evidence.ts';
 import { planFailovers, whyReplaced } from './failover.ts';
 import { exposureText, leaseWait } from './lease.ts';
 import { lagBehind, linkFault } from './link.ts';
+import { PROBLEMS } from './problems.ts';
 import { restraintOf } from './restraint.ts';
 import type { ControlSettings } from './settings.ts';
 import { isAway } from './sight.ts';
@@ -22,13 +24,21 @@ export interface Gate {
   readonly evidence: string;
   /** Milliseconds until it passes if nothing changes; null where that is not known. */
   readonly leftMs: number | null;
+  /** What people can do about one that does not pass; null where nothing is to be done. */
+  readonly remedy: string | null;
 }
+
+/** What a gate says of itself. */
+type Judgement = Omit<Gate, 'remedy'>;
 
 export interface CandidateView {
   readonly node: NodeId;
   readonly address: NodeAddress;
   /** Sequence numbers it lacks of the master's last known position; null when that is not known. */
   readonly behind: number | null;
+  /** What people want of it: how much it is preferred, and where it stands. */
+  readonly priority: number;
+  readonly zone: string;
   /** What is wrong with its link; null when nothing is, or nothing was ever seen. */
   readonly linkFault: string | null;
   readonly verdict: 'eligible' | 'refused' | 'wait';
@@ -53,6 +63,8 @@ export interface Explanation {
   readonly verdict: 'healthy' | 'waiting' | 'blocked' | 'due';
   /** One sentence. */
   readonly why: string;
+  /** Milliseconds since the master is missed; null when it is not. */
+  readonly missedMs: number | null;
   /** Who takes over; null unless due. */
   readonly next: { readonly action: 'failover'; readonly node: NodeId } | null;
   readonly gates: readonly Gate[];
@@ -71,9 +83,11 @@ export function explain(situation: Situation, shard: Shard): Explanation {
   );
   const candidates = judgedReplicas(situation, shard);
   const gates = gatesOf(situation, { master, testimony, candidates });
+  const missedSinceMs = master.memory.absence?.sinceMs ?? -Infinity;
   const shown = {
     shardIndex: master.shardIndex,
     master: master.node.id,
+    missedMs: missedSinceMs === -Infinity ? null : Math.max(0, situation.nowMs - missedSinceMs),
     gates,
     candidates: candidates.map((each) => candidateView(situation, master, each)),
     witnesses: witnessesOf(testimony, situation.settings),
@@ -99,7 +113,11 @@ function gatesOf(situation: Situation, found: Case): readonly Gate[] {
   let isOpen = true;
   for (const judge of GATES) {
     const gate = judge(situation, found);
-    gates.push(isOpen ? gate : { gate: gate.gate, verdict: 'notReached', evidence: '', leftMs: null });
+    gates.push(
+      isOpen
+        ? { ...gate, remedy: remedyOf(gate) }
+        : { gate: gate.gate, verdict: 'notReached', evidence: '', leftMs: null, remedy: null },
+    );
     if (gate.verdict !== 'pass') isOpen = false;
   }
   return gates;
@@ -115,7 +133,19 @@ const GATES = [
   restraintGate,
 ] as const;
 
-function passed(gate: GateName, evidence: string): Gate {
+/** The problems that people are told where a gate stays closed. A master that answers is no problem. */
+const REMEDIES: Readonly<Partial<Record<GateName, string>>> = {
+  confirmed: PROBLEMS.masterUnconfirmed.remedy,
+  candidate: PROBLEMS.masterUnreachable.remedy,
+  restraint: PROBLEMS.failoverRestrained.remedy,
+};
+
+function remedyOf({ gate, verdict, leftMs: left }: Judgement): string | null {
+  const isClosed = verdict === 'block' || (verdict === 'wait' && left === null);
+  return isClosed ? (REMEDIES[gate] ?? null) : null;
+}
+
+function passed(gate: GateName, evidence: string): Judgement {
   return { gate, verdict: 'pass', evidence, leftMs: null };
 }
 
@@ -124,14 +154,14 @@ function isReplacedAlive(situation: Situation, master: NodeView): boolean {
   return !isAway(master) && whyReplaced(situation, master) !== null;
 }
 
-function missedGate(situation: Situation, { master }: Case): Gate {
+function missedGate(situation: Situation, { master }: Case): Judgement {
   const why = whyReplaced(situation, master);
   if (why !== null) return passed('missed', why);
   if (master.memory.absence !== null) return passed('missed', silenceText(master));
   return { gate: 'missed', verdict: 'block', evidence: 'the master answers', leftMs: null };
 }
 
-function confirmedGate(situation: Situation, { master, testimony }: Case): Gate {
+function confirmedGate(situation: Situation, { master, testimony }: Case): Judgement {
   if (isReplacedAlive(situation, master))
     return passed('confirmed', 'it answers here: nobody has to confirm that');
   const words = validWords(testimony, situation.settings);
@@ -147,7 +177,7 @@ function confirmedGate(situation: Situation, { master, testimony }: Case): Gate 
     : { gate: 'confirmed', verdict: 'wait', evidence, leftMs: null };
 }
 
-function replicasGate(situation: Situation, { master, testimony }: Case): Gate {
+function replicasGate(situation: Situation, { master, testimony }: Case): Judgement {
   if (master.condition === 'gone' || isReplacedAlive(situation, master))
     return passed('replicas', 'what its replicas hear does not matter');
   const evidence = {
@@ -161,7 +191,7 @@ function replicasGate(situation: Situation, { master, testimony }: Case): Gate {
     : passed('replicas', evidence);
 }
 
-function timeGate(situation: Situation, { master, testimony }: Case): Gate {
+function timeGate(situation: Situation, { master, testimony }: Case): Judgement {
   if (isAway(master) || isReplacedAlive(situation, master)) return passed('time', 'it is over');
   const { settings } = situation;
   const left = leftMs(testimony, settings);
@@ -172,14 +202,14 @@ function timeGate(situation: Situation, { master, testimony }: Case): Gate {
 }
 
 /** With its lease a silent master takes the writes of whom still reaches it. */
-function leaseGate(situation: Situation, { master }: Case): Gate {
+function leaseGate(situation: Situation, { master }: Case): Judgement {
   const wait = isAway(master) ? leaseWait(situation, master) : null;
   if (wait === null) return passed('lease', exposureText(situation, master, !isAway(master)));
   const left = wait.untilMs - situation.nowMs;
   return { gate: 'lease', verdict: 'wait', evidence: wait.why, leftMs: left === Infinity ? null : left };
 }
 
-function candidateGate(_: Situation, { candidates }: Case): Gate {
+function candidateGate(_: Situation, { candidates }: Case): Judgement {
   const waiting = waitedFor(candidates);
   if (waiting !== undefined)
     return { gate: 'candidate', verdict: 'wait', evidence: waiting.verdict.why, leftMs: null };
@@ -191,21 +221,28 @@ function candidateGate(_: Situation, { candidates }: Case): Gate {
 }
 
 /** What holds an automatic failover back although everything speaks for it. One that ends by itself is waited for. */
-function restraintGate(situation: Situation, { master }: Case): Gate {
+function restraintGate(situation: Situation, { master }: Case): Judgement {
   const restraint = restraintOf(situation, master);
   if (restraint === null) return passed('restraint', 'nothing holds it back');
   const { why, leftMs: left } = restraint;
   return { gate: 'restraint', verdict: left === null ? 'block' : 'wait', evidence: why, leftMs: left };
 }
 
-function candidateView({ settings }: Situation, master: NodeView, { view, verdict }: Judged): CandidateView {
+function candidateView(
+  { settings, policy }: Situation,
+  master: NodeView,
+  { view, verdict }: Judged,
+): CandidateView {
   const { report } = view;
+  const { failoverPriority, zone } = nodePolicy(policy.cluster, view.node.id);
   const sequence = report?.sequence ?? null;
   const lag = sequence === null ? null : lagBehind(master.memory.positions, sequence);
   return {
     node: view.node.id,
     address: view.node.address,
     behind: lag?.kind === 'known' ? lag.count : null,
+    priority: failoverPriority,
+    zone,
     linkFault: report?.role === 'replica' ? linkFault(report, settings) : null,
     verdict: verdict.kind,
     reason: verdict.why,

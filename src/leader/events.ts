@@ -60,7 +60,10 @@ type FailoverReason = Extract<CommitReason, { readonly kind: 'failover' }>;
 function failoverDraft(reason: FailoverReason, { next }: CommitAction, situation: Situation): EventDraft {
   const { shardIndex, to: node, isDrained, lost, text } = reason;
   const shard = situation.cluster.shards[shardIndex];
-  const details = shard === undefined ? null : JSON.stringify(explanationBody(explain(situation, shard)));
+  const details =
+    shard === undefined
+      ? null
+      : JSON.stringify(explanationBody(explain(situation, shard), situation.nowSeconds * 1000));
   return {
     kind: isDrained ? 'switchover' : 'failover',
     text,

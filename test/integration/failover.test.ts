@@ -67,6 +67,8 @@ describe('an automatic failover', () => {
       },
     ]);
     expect(events[0].details).toMatchObject({ verdict: 'due', next: { node: replica.id } });
+    const { shards } = (await stage.api.get(stage.path('c', '/status'))).body.data.status;
+    expect(shards[0].last_decision).toMatchObject({ id: events[0].id, kind: 'failover' });
     await waitFor('the election to be told', async () => {
       const [latest] = (await stage.api.get('/api/v1/events?kind=leaderElected')).body.data.events;
       return /^member \d leads from term \d+ on$/.test(latest?.text ?? '');

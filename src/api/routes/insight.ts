@@ -6,7 +6,9 @@ import { printTime } from '../../base/wall-time.ts';
 import { explanationBody } from '../../control/explanation-body.ts';
 import type { ClusterStatus, NodeStatus } from '../../control/status.ts';
 import { masterOf } from '../../topology/cluster.ts';
+import { type ClusterEvent, type EventKind, eventBody, EVENTS_MAX } from '../../topology/event.ts';
 import { printRole } from '../../topology/node.ts';
+import type { ClusterPlace } from '../../topology/record.ts';
 import type { Cluster } from '../../topology/types.ts';
 import { answer } from '../answers.ts';
 import { readCluster } from '../change-cluster.ts';
@@ -21,23 +23,38 @@ import { shardOf } from './shards.ts';
 const CLUSTER = '/namespaces/:namespace/clusters/:cluster';
 const MASTER = `${CLUSTER}/shards/:shard/master`;
 
-type Insights = Pick<ApiDependencies, 'clusters' | 'insight' | 'group' | 'policies' | 'clock'>;
+/** What is decided about a shard, and not just asked for. */
+const DECISIONS: ReadonlySet<EventKind> = new Set([
+  'failover',
+  'switchoverStarted',
+  'switchoverUndone',
+  'switchover',
+  'copyCondemned',
+  'copyRemade',
+  'copyReplaced',
+  'migrationFinished',
+  'migrationGivenUp',
+  'slotsRecorded',
+]);
+
+type Insights = Pick<ApiDependencies, 'clusters' | 'insight' | 'group' | 'policies' | 'events' | 'clock'>;
 
 /** For the leader. */
-export function insightRoutes({ clusters, insight, group, policies, clock }: Insights): Hono {
+export function insightRoutes({ clusters, insight, group, policies, events, clock }: Insights): Hono {
   return new Hono()
     .get(`${CLUSTER}/status`, async (context) => {
       const path = clusterPath(context);
-      await readCluster(clusters, path);
+      const { cluster } = await readCluster(clusters, path);
       const status = looked(insight.status(path));
       const spares = renderSpares(policies.ofCluster(path).spares, status.spares, clock.wallMs());
-      return answer(context, { status: { ...renderStatus(status), spares } });
+      const shards = renderShards(cluster, events, path);
+      return answer(context, { status: { ...renderStatus(status), shards, spares } });
     })
     .get(`${CLUSTER}/shards/:shard/explain`, async (context) => {
       const path = clusterPath(context);
       const index = shardParam(context);
       shardOf((await readCluster(clusters, path)).cluster, index);
-      const explained = explanationBody(looked(insight.explain(path, index)));
+      const explained = explanationBody(looked(insight.explain(path, index)), clock.wallMs());
       const shortage = insight.status(path)?.spares.shards.find(({ shardIndex }) => shardIndex === index);
       const copies = shortage === undefined ? null : renderShortage(shortage, clock.wallMs());
       return answer(context, { explain: { ...explained, copies } });
@@ -62,6 +79,25 @@ export function staleInsightRoutes({ clusters, group }: Pick<Insights, 'clusters
 function answerMaster(context: Context, cluster: Cluster, term: number): Response {
   const master = masterOf(shardOf(cluster, shardParam(context)));
   return answer(context, { master: { id: master.id, addr: master.address }, version: cluster.version, term });
+}
+
+/** Each shard with what was decided about it last; null where that is forgotten. The index of a shard changes when one before it is removed. */
+function renderShards(cluster: Cluster, log: Insights['events'], place: ClusterPlace): readonly object[] {
+  const last = new Map<number, ClusterEvent>();
+  const { events } = log.page({ place, cursor: null, limit: EVENTS_MAX, isWanted: () => true });
+  const removal = events.findIndex(({ kind }) => kind === 'shardRemoved');
+  for (const event of removal === -1 ? events : events.slice(0, removal)) {
+    const { shardIndex, kind } = event;
+    if (shardIndex !== null && DECISIONS.has(kind) && !last.has(shardIndex)) last.set(shardIndex, event);
+  }
+  return cluster.shards.map((shard, index) => {
+    const event = last.get(index);
+    return {
+      shard: index,
+      master: masterOf(shard).id,
+      last_decision: event === undefined ? null : eventBody(event),
+    };
+  });
 }
 
 /** A leader that has just begun has seen nothing yet. */

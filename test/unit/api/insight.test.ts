@@ -70,6 +70,7 @@ test('the status shows every node wanted and seen', async () => {
               error: 'connect ECONNREFUSED 127.0.0.1:9',
             },
           ],
+          shards: [{ shard: 0, last_decision: null }],
           nodes: [
             {
               id: scene.id(0, 0),
@@ -105,13 +106,37 @@ test('the explanation of a shard shows gates, candidates and what comes next', a
         explain: {
           shard: 0,
           verdict: 'due',
-          next: { action: 'failover', node: scene.id(0, 1) },
-          candidates: [{ verdict: 'eligible', behind: 0 }],
+          next: { action: 'failover', node: scene.id(0, 1), at: expect.stringMatching(/^\d{4}-.*Z$/) },
+          missed_since: expect.stringMatching(/^\d{4}-.*Z$/),
+          candidates: [{ verdict: 'eligible', behind: 0, priority: 100, zone: '' }],
         },
       },
     },
   ]);
   expect(JSON.stringify(body)).toContain('"gate":"confirmed","verdict":"pass"');
+});
+
+test('a gate that stays closed says what can be done about it', async () => {
+  const api = await withCluster();
+  const scene = sees(api);
+  scene.fail(scene.id(0, 1), 'hang');
+  scene.rounds(4);
+  expect(await api.call('GET', `${CLUSTER}/shards/0/explain`)).toMatchObject({
+    body: {
+      data: {
+        explain: {
+          gates: expect.arrayContaining([
+            expect.objectContaining({
+              gate: 'candidate',
+              verdict: 'block',
+              until: null,
+              remedy: expect.stringMatching(/^Bring the master back\./),
+            }),
+          ]),
+        },
+      },
+    },
+  });
 });
 
 test('what is not there is 404, and before anybody has looked the client is asked to come again', async () => {
