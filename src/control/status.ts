@@ -40,6 +40,8 @@ export interface NodeStatus {
     /** Milliseconds since that look began. */
     readonly ageMs: number;
   } | null;
+  /** Probes in a row that this member has missed; 0 while it answers. */
+  readonly missedProbes: number;
   /** Sequence numbers that a replica lacks of its master's last known position; null on a master and where that is not known. */
   readonly behind: number | null;
   /** What members of the group see of it, this one first; the others are asked only about a node that this one misses. */
@@ -128,6 +130,7 @@ function nodeStatus(view: NodeView, situation: Situation): NodeStatus {
     condition: view.condition,
     wantedRole: view.node.role,
     wantedVersion: situation.cluster.version,
+    missedProbes: view.memory.absence?.looks ?? 0,
     behind: behindOf(situation, view),
     witnesses: witnessesOf(testimonyOf(situation, view, view.memory), settings),
     seen:

@@ -49,6 +49,7 @@ export function sampleCluster(status: ClusterStatus, registry: Registry): Cluste
       node: node.id,
       role: printRole(node.wantedRole),
       isUp: node.condition === 'answering',
+      missedProbes: node.missedProbes,
       lag: node.behind,
     })),
   };

@@ -65,6 +65,8 @@ export interface NodeSample {
   readonly node: string;
   readonly role: 'master' | 'slave';
   readonly isUp: boolean;
+  /** Probes in a row that the leader has missed. */
+  readonly missedProbes: number;
   /** Sequence numbers that it lacks of its master; null on a master and where that is not known. */
   readonly lag: number | null;
 }
@@ -265,6 +267,7 @@ export class Metrics {
       });
     };
     gauge('up', '1 while the node answers', (node) => Number(node.isUp));
+    gauge('failure_count', 'Probes of the node missed in a row', (node) => node.missedProbes);
     gauge('lag_sequences', 'Sequence numbers a replica lacks of its master', (node) => node.lag);
   }
 

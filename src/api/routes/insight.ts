@@ -158,6 +158,7 @@ function renderNodeStatus({
     sequence: seen?.sequence ?? null,
     behind: rest.behind,
     last_look_age_ms: seen === null ? null : Math.round(seen.ageMs),
+    missed_probes: rest.missedProbes,
     error: rest.error,
     failover_priority: rest.policy.failoverPriority,
     zone: rest.policy.zone,

@@ -27,7 +27,14 @@ test('nodes have series of their own up to two thousand, and what belongs to a c
   const members = (count: number): readonly NodeSample[] =>
     Array.from({ length: count }, (_, index) => {
       const role = index === 0 ? 'master' : 'slave';
-      return { shard: 0, node: `n${index}`, role, isUp: index === 0, lag: index === 0 ? null : 7 } as const;
+      return {
+        shard: 0,
+        node: `n${index}`,
+        role,
+        isUp: index === 0,
+        missedProbes: 3 * index,
+        lag: index === 0 ? null : 7,
+      } as const;
     });
   let count = 2;
   const sample = (): ClusterSample => ({
@@ -64,6 +71,8 @@ test('nodes have series of their own up to two thousand, and what belongs to a c
   const ofNodes = [
     'node_up{c,shard="0",node="n0",role="master"} 1',
     'node_up{c,shard="0",node="n1",role="slave"} 0',
+    'node_failure_count{c,shard="0",node="n0",role="master"} 0',
+    'node_failure_count{c,shard="0",node="n1",role="slave"} 3',
     'node_lag_sequences{c,shard="0",node="n1",role="slave"} 7',
   ];
   expect((await lines()).toSorted()).toEqual([...ofCluster, ...counted, ...ofNodes].toSorted());
