@@ -125,6 +125,8 @@ export interface NodeMemory {
   readonly address: NodeAddress;
   /** The last answered probe. */
   readonly look: Look | null;
+  /** The version it had when this leadership saw it first; null before that. */
+  readonly firstVersion: number | null;
   /** The positions of the last looks, oldest first. */
   readonly positions: readonly Position[];
   /** Why the last probe brought no report; null when it did, and before the first probe. */
@@ -216,6 +218,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
   return {
     address,
     look: null,
+    firstVersion: null,
     positions: [],
     error: null,
     lastReplyAtMs: -Infinity,
@@ -296,6 +299,7 @@ function afterLook(before: NodeMemory, probe: Probe, wanted: Wanted): NodeMemory
   const seen: NodeMemory = {
     ...before,
     look,
+    firstVersion: before.firstVersion ?? report.version,
     error: null,
     lastReplyAtMs: probe.endedAtMs,
     absence: null,

@@ -243,9 +243,12 @@ function misleadingOf(circumstances: Circumstances, { sight, report }: NodeCase)
   const { memory, facts, shard, node } = sight;
   if (report.role !== 'replica') return null;
   const why = 'somebody else told it to follow before its copy was compared';
-  // A master that became a replica without a word of this leadership: by its predecessor a moment ago, or by somebody else.
-  if (!isForeign(sight))
-    return facts.following === node.id && memory.push.version !== report.version ? why : null;
+  // A master that became a replica without a word of this leadership: by its predecessor a moment ago, or by somebody else. What has changed under
+  // its eyes and is not foreign it was told by this leadership, also when it was told something else since.
+  if (!isForeign(sight)) {
+    const isOfBefore = memory.firstVersion === report.version && memory.push.version !== report.version;
+    return facts.following === node.id && isOfBefore ? why : null;
+  }
   if (memory.foreignBefore === null) {
     return facts.sequence === null || facts.following === masterOf(shard).id ? null : why;
   }

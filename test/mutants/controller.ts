@@ -283,4 +283,14 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
       },
     ],
   },
+  'told-before-forgotten': {
+    bug: 'an old master that is told something else right after its role was told to follow by somebody else, so that its copy is thrown away',
+    edits: [
+      {
+        file: TARGET,
+        find: 'const isOfBefore = memory.firstVersion === report.version && memory.push.version !== report.version;',
+        replace: 'const isOfBefore = memory.push.version !== report.version;',
+      },
+    ],
+  },
 };

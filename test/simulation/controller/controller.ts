@@ -74,6 +74,8 @@ export interface ControllerParts {
     observer: number,
     word: { readonly address: NodeAddress; readonly askedUs: number },
   ) => void;
+  /** A copy counts as none from now on, for a reason that people are told. */
+  readonly onCondemned: (leader: number, why: string) => void;
   /** It leads a term from now on. */
   readonly onLead: (leader: number) => void;
   readonly nowUs: () => number;
@@ -260,6 +262,7 @@ export class Controller {
 
   #tell(event: string, fields: Readonly<Record<string, unknown>>): void {
     this.#parts.trace.say(this.id, () => `${event} ${JSON.stringify(fields)}`);
+    if (event === 'copy.condemn.started') this.#parts.onCondemned(this.id, String(fields['why']));
     if (event !== 'failover.started') return;
     const { shardIndex, to, isDrained, why } = fields;
     this.#failovers.push({

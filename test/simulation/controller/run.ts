@@ -26,6 +26,8 @@ import { Topologies } from './topologies.ts';
 /** More events than any sound run has: a livelock. */
 const EVENTS_MAX = 2_000_000;
 const LISTEN_MS = 200;
+/** In the reason for which a copy that somebody else told to follow is made anew. */
+const MISLED = 'somebody else told it to follow';
 const FOUNDING_MS = 60_000;
 /** Before anything goes wrong, and after everything was healed, with clients that write. */
 const QUIET_MS = 2000;
@@ -299,6 +301,11 @@ class Run {
       onProposal: (proposal) => this.#judge.proposed(proposal),
       onWord: (leader, observer, word) =>
         this.#evidence.noteTold(leader, observer, { ...word, deliveredUs: nowUs() }),
+      onCondemned: (_, why) => {
+        // Nobody but the controllers tells nodes anything here, and only a leader before this one could have.
+        if (this.#leaders === 1 && why.includes(MISLED))
+          this.#violate('condemned', `a copy is to be made anew, since ${why}`);
+      },
       onLead: (leader) => {
         this.#leaders += 1;
         this.#evidence.noteLead(leader, nowUs());

@@ -467,3 +467,23 @@ test('KA1: who comes back following an old master that belongs to another shard 
   scene.round();
   expect(scene.commit().reasons).toMatchObject([{ kind: 'copyCondemned', node: late }]);
 });
+
+test('an old master that has just been told to follow, and is told something else at once, is the copy it was', () => {
+  const scene = isolated(100);
+  scene.takePush(pushTo(scene, old(scene)));
+  // Something was written down a moment ago.
+  scene.memory = { ...scene.memory, notedAtMs: scene.nowMs };
+  scene.probe(old(scene));
+  expect(scene.decide().actions).toEqual([]);
+  expect(
+    scene.facts.nodes.get(old(scene))?.following,
+    'that it follows is written down within a second',
+  ).toBe(old(scene));
+  scene.cluster = valueOf(clusterWithVersion(scene.cluster, scene.cluster.version + 1));
+  // While this is under way it still has what it was told before.
+  pushTo(scene, old(scene));
+  scene.probe(old(scene));
+  expect(actionsOf(scene.decide(), 'commit')).toEqual([]);
+  scene.settleAtOnce();
+  expect(scene.facts.nodes.get(old(scene))?.remake).toBeNull();
+});
