@@ -15,9 +15,11 @@ class FakeNode {
   version = -1;
   isSlave = false;
   master: readonly [string, string] = ['', ''];
+  /** Of its connections, as they call themselves. */
+  readonly names = new Map<Socket, string>();
 
-  reply(command: readonly string[]): string {
-    const [name = '', sub = '', ...args] = command.map(String);
+  reply(command: readonly string[], socket: Socket): string {
+    const [name = '', sub = '', ...args] = command;
     switch (`${name} ${sub}`.toLowerCase()) {
       case 'clusterx myid':
         return bulk(this.id);
@@ -35,11 +37,24 @@ class FakeNode {
           : bulk(this.#clusterInfo());
       case 'info replication':
         return bulk(this.#replicationInfo());
+      case 'client setname':
+        this.names.set(socket, args[0] ?? '');
+        return '+OK\r\n';
+      case 'client list':
+        return bulk([...this.names.values()].map((called, index) => `id=${index} name=${called}\n`).join(''));
+      case 'config get':
+        return this.#setting(args[0] ?? '');
       case 'info server':
         return bulk('# Server\r\nkvrocks_version:2.9.0\r\nredis_mode:cluster\r\nprocess_id:1\r\n');
       default:
         return name.toLowerCase() === 'ping' ? '+PONG\r\n' : `-ERR unknown command \`${name}\`${CRLF}`;
     }
+  }
+
+  /** It has but one that matters. */
+  #setting(wanted: string): string {
+    if (wanted !== 'slaveof') return '*0\r\n';
+    return `*2${CRLF}${bulk(wanted)}${bulk(this.isSlave ? this.master.join(' ') : '')}`;
   }
 
   #take(text: string, version: number): void {
@@ -61,7 +76,7 @@ class FakeNode {
 
   #replicationInfo(): string {
     if (!this.isSlave)
-      return '# Replication\r\nrole:master\r\nconnected_slaves:1\r\nmaster_repl_offset:1000\r\n';
+      return '# Replication\r\nrole:master\r\nconnected_slaves:1\r\nmaster_repl_offset:0\r\n';
     const [host, port] = this.master;
     return [
       '# Replication',
@@ -72,10 +87,10 @@ class FakeNode {
       'master_sync_unrecoverable_error:no',
       'master_sync_in_progress:0',
       'master_last_io_seconds_ago:1',
-      'slave_repl_offset:1000',
+      'slave_repl_offset:0',
       'slave_priority:100',
       'connected_slaves:0',
-      'master_repl_offset:1000',
+      'master_repl_offset:0',
       '',
     ].join(CRLF);
   }
@@ -89,12 +104,13 @@ function serveOne(node: FakeNode, socket: Socket): void {
   let replies = '';
   const parser = new RedisParser({
     returnReply: (command: unknown) => {
-      replies += node.reply(Array.isArray(command) ? command : []);
+      replies += node.reply(Array.isArray(command) ? command.map(String) : [], socket);
     },
     returnError: () => socket.destroy(),
     returnFatalError: () => socket.destroy(),
   });
   socket.on('error', () => socket.destroy());
+  socket.on('close', () => node.names.delete(socket));
   socket.on('data', (bytes) => {
     replies = '';
     parser.execute(bytes);
