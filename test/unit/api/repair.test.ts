@@ -44,9 +44,11 @@ async function remove(api: TestApi): Promise<NodeId> {
 
 /** What is written down of how it left. */
 async function note(api: TestApi, id: NodeId, change: (left: Departure) => Departure): Promise<void> {
-  const events = { actor: 'api', drafts: [] } as const;
+  const told = { actor: 'api', drafts: [] } as const;
   valueOf(
-    await api.registry.departures.change(PLACE, (present) => withDeparture(present, id, change), { events }),
+    await api.registry.departures.change(PLACE, (present) => withDeparture(present, id, change), {
+      events: told,
+    }),
   );
 }
 
