@@ -152,7 +152,8 @@ export class ModelFleet implements NodeClient {
   }
 
   async probe(endpoint: NodeEndpoint, deadlineMs: number): Promise<ProbeResult> {
-    this.node(endpoint.address).looks += 1;
+    const asked = this.nodes.get(endpoint.address);
+    if (asked !== undefined) asked.looks += 1;
     const outcome = await this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
       node.probes += 1;
       return ok(this.#reportOf(node));
