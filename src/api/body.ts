@@ -4,8 +4,9 @@ import type { Context } from 'hono';
 import { z } from 'zod';
 
 import { excerpt } from '../base/excerpt.ts';
-import { nearest } from '../base/nearest.ts';
+import { hintAt } from '../base/nearest.ts';
 import { badRequest } from './errors.ts';
+import { knownKeysAt } from './known-keys.ts';
 import { noBody } from './schemas/bodies.ts';
 
 /** Reads and checks a JSON body. Throws `ApiError` 400 naming the field. An empty body is an error here. */
@@ -48,7 +49,10 @@ function parseJson(text: string): unknown {
 function check<Schema extends z.ZodObject>(value: unknown, schema: Schema): z.output<Schema> {
   const result = schema.safeParse(knownMembers(value, schema.shape), { error: () => 'not valid' });
   if (result.success) return result.data;
-  const [issue] = result.error.issues;
+  const { issues } = result.error;
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0];
+  if (issue?.code === 'unrecognized_keys')
+    throw unknownKey(issue.keys[0] ?? '', knownKeysAt(schema, issue.path), issue.path);
   const path = issue?.path.join('.') ?? '';
   const reason = issue?.message ?? 'not valid';
   throw badRequest(path === '' ? reason : `${path}: ${reason}`);
@@ -69,8 +73,10 @@ function takesNull(schema: z.core.$ZodType | undefined): boolean {
   return schema !== undefined && z.safeParse(schema, null).success;
 }
 
-function unknownKey(key: string, known: readonly string[]): Error {
+/** `path` leads to the object that has the key, within the body. */
+function unknownKey(key: string, known: readonly string[], path: readonly PropertyKey[] = []): Error {
   const name = JSON.stringify(excerpt(key));
   if (known.length === 0) return badRequest(`unknown key ${name}; this route takes no body`);
-  return badRequest(`unknown key ${name}; did you mean "${nearest(key, known)}"?`);
+  const where = path.length === 0 ? '' : `${path.join('.')}: `;
+  return badRequest(`${where}unknown key ${name}; ${hintAt(key, known)}`);
 }

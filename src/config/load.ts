@@ -2,7 +2,7 @@
 
 import type { z } from 'zod';
 
-import { nearest } from '../base/nearest.ts';
+import { hintAt, nearest } from '../base/nearest.ts';
 import { printable, quoted } from '../base/printable.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { checkConfig, type Config } from './config.ts';
@@ -73,7 +73,8 @@ function parseFlag(flag: string): Result<{ path: SettingPath; text: string; orig
   if (split < 0) return err(`${origin}: expected path=value, for example --set raft.id=2`);
   if (!Object.hasOwn(SETTINGS, path)) {
     const meant = nearest(path.slice(0, KEY_LENGTH_MAX), Object.keys(SETTINGS));
-    return err(`${origin}: unknown setting ${quoted(path)}; did you mean "${meant}"?`);
+    const hint = meant === null ? 'config.example.yaml has them all' : `did you mean "${meant}"?`;
+    return err(`${origin}: unknown setting ${quoted(path)}; ${hint}`);
   }
   return ok({ path: path as SettingPath, text: flag.slice(split + 1), origin });
 }
@@ -88,8 +89,8 @@ function describeProblem(
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0] ?? '';
     const prefix = issue.path.map((part) => `${String(part)}.`).join('');
-    const meant = nearest(key.slice(0, KEY_LENGTH_MAX), knownKeysAt(issue.path));
-    return `${locate([...issue.path, key])}: unknown key ${quoted(prefix + key)}; did you mean "${prefix}${meant}"?`;
+    const hint = hintAt(key.slice(0, KEY_LENGTH_MAX), knownKeysAt(issue.path), prefix);
+    return `${locate([...issue.path, key])}: unknown key ${quoted(prefix + key)}; ${hint}`;
   }
   return `${locate(issue.path)}: ${issue.path.join('.')}: ${describeIssue(issue, valueAt(tree, issue.path))}`;
 }

@@ -1,9 +1,11 @@
 // What a node that has left its cluster still has to hear, and when that is over.
 
 import type { CutOff, Departure } from '../topology/departure.ts';
+import type { EventDraft } from '../topology/event.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
 import { departureText } from '../topology/setnodes-text.ts';
 import type { Cluster, ClusterVersion } from '../topology/types.ts';
+import { type OwnData, ownDataOf } from './departed-data.ts';
 import type { NodeReport, ProbeResult } from './observation.ts';
 
 /** Everything that the next step for one departure depends on. */
@@ -12,7 +14,7 @@ export interface FarewellCase {
   /** A look that has just ended. */
   readonly look: ProbeResult;
   readonly cluster: Cluster;
-  readonly facts: Pick<ClusterFacts, 'contestedVersion'>;
+  readonly facts: ClusterFacts;
   /** The cluster of this controller that has the node's id or its address now, for people; null when none has. */
   readonly owner: string | null;
   /** The version under which this leadership has told it, with success; null when it has not. */
@@ -36,10 +38,11 @@ export type FarewellStep =
       readonly isIdGiven: boolean;
     }
   | { readonly kind: 'reset' }
-  /** It has heard, and what it was is remembered for the case that it comes back. */
-  | { readonly kind: 'detached'; readonly why: string }
-  /** Nothing is left to tell. */
-  | { readonly kind: 'gone'; readonly why: string }
+  /**
+   * `detached`: it has heard, and what it was is remembered for the case that it comes back. `gone`: nothing is left to tell. `own`: what is
+   * lost with it.
+   */
+  | { readonly kind: 'detached' | 'gone'; readonly why: string; readonly own: OwnData }
   /** It is not ours to tell. */
   | { readonly kind: 'left'; readonly why: string };
 
@@ -56,7 +59,7 @@ export function farewellStep(found: FarewellCase): FarewellStep {
   if (owner !== null) return { kind: 'left', why: `${address} belongs to ${owner} now` };
   if (look.kind === 'failed') return { kind: 'wait', why: look.error.message };
   const { report } = look;
-  if (report.version < 0) return withoutTopology(found);
+  if (report.version < 0) return withoutTopology(found, report);
   const isCutOff = wasCutOff(report, departure.cutOff);
   if (report.id !== departure.id && !(report.id === null && isCutOff))
     return { kind: 'left', why: `${address} is node ${report.id ?? 'without an id'} now` };
@@ -70,18 +73,26 @@ export function farewellStep(found: FarewellCase): FarewellStep {
   return {
     kind: 'detached',
     why: 'it was told so, keeps its data, follows nobody and turns its clients away',
+    own: ownOf(found, report),
   };
 }
 
 /** What it had was taken from it by a reset of ours, whoever led then, or by somebody else. */
-function withoutTopology({ departure, toldVersion }: FarewellCase): FarewellStep {
+function withoutTopology(found: FarewellCase, report: NodeReport): FarewellStep {
+  const { departure, toldVersion } = found;
   const wasTold = toldVersion !== null || departure.cutOff !== null;
   return {
     kind: 'gone',
     why: wasTold
       ? 'it was told so, is empty and was reset'
       : 'it has no topology any more, so that nothing is left to tell',
+    own: ownOf(found, report),
   };
+}
+
+function ownOf({ departure, cluster, facts }: FarewellCase, { sequence }: NodeReport): OwnData {
+  const before = departure.cutOff?.before ?? null;
+  return ownDataOf(departure, { before, sequence }, { cluster, facts });
 }
 
 function telling({ departure, cluster, facts }: FarewellCase, report: NodeReport): FarewellStep {
@@ -116,4 +127,20 @@ export function wasCutOff(
   cutOff: CutOff | null,
 ): boolean {
   return cutOff !== null && role === 'master' && version === cutOff.version;
+}
+
+export type FarewellEnd = Extract<FarewellStep, { readonly kind: 'detached' | 'gone' | 'left' }>;
+
+/** The event that ends a departure. */
+export function endOf({ id, address }: Departure, step: FarewellEnd): EventDraft {
+  if (step.kind === 'left')
+    return {
+      kind: 'departureForgotten',
+      text: `node ${address} was not told that it left: ${step.why}`,
+      node: id,
+      lost: null,
+    };
+  const { lost, text } = step.own;
+  const said = [`node ${address} has left the cluster: ${step.why}`, text].filter((part) => part !== '');
+  return { kind: 'nodeDetached', text: said.join('. '), node: id, lost };
 }

@@ -34,7 +34,14 @@ export type History =
   | { readonly kind: 'empty' }
   | { readonly kind: 'current' }
   | { readonly kind: 'prefix' }
-  | { readonly kind: 'diverged' | 'unknown'; readonly why: string };
+  /** `ownCount` numbers, from `ownFrom` on, are its own at most. */
+  | {
+      readonly kind: 'diverged';
+      readonly why: string;
+      readonly ownFrom: number;
+      readonly ownCount: number;
+    }
+  | { readonly kind: 'unknown'; readonly why: string };
 
 /**
  * Where the copy of a node of this shard belongs. The version a node holds dates what it says: its history is that of the master of that
@@ -92,11 +99,14 @@ function comparedWith(later: readonly Promotion[], sequence: number): History {
       return unknown('at what position its shard changed masters since then is not known');
     }
     if (sequence > promotion.sequence) {
+      const ownCount = sequence - promotion.sequence;
       return {
         kind: 'diverged',
         why:
           `it stands at sequence ${sequence}, and the master that took over at version ${promotion.version} ` +
-          `had ${promotion.sequence} of its history: up to ${sequence - promotion.sequence} numbers are its own`,
+          `had ${promotion.sequence} of its history: up to ${ownCount} numbers are its own`,
+        ownFrom: promotion.sequence + 1,
+        ownCount,
       };
     }
   }

@@ -290,9 +290,9 @@ export const PROBLEMS = {
   departedUntold: {
     severity: 'warning',
     title: 'Node that left could not be told',
-    when: 'A node that was removed has not heard of it for a minute. Until it does it goes on following its old master, as soon as it runs, and serves stale reads; an old master takes writes that nobody keeps.',
+    when: 'A node that was removed has not heard of it for a minute. It is looked at once a second, or every 100 ms where clients may find a master in it. Until it hears it goes on following its old master, as soon as it runs, and serves stale reads; an old master takes writes that are acknowledged and lost.',
     remedy:
-      'Start it or repair the network: it is told as soon as it answers. Or see to it that it never comes back, and then DELETE .../clusters/{cluster}/departed/{node}.',
+      'Start it or repair the network: it is told as soon as it answers, within a second. Or see to it that it never comes back, and then DELETE .../clusters/{cluster}/departed/{node}.',
   },
 } as const satisfies Record<ProblemKind, ProblemEntry>;
 

@@ -3,9 +3,8 @@
 import type { Result } from '../base/result.ts';
 import { allNodes } from '../topology/cluster.ts';
 import { type Departure, type Departures, untold, withDeparture } from '../topology/departure.ts';
-import type { EventKind } from '../topology/event.ts';
+import type { EventDraft } from '../topology/event.ts';
 import type { ChangeError, ClusterPlace } from '../topology/record.ts';
-import type { NodeId } from '../topology/types.ts';
 import type { ClusterRecords } from './ports.ts';
 
 export interface DepartureBookParts {
@@ -16,13 +15,6 @@ export interface DepartureBookParts {
 
 /** Names one departure: the same node may leave again. */
 type DepartureKey = Pick<Departure, 'id' | 'leftAtSeconds'>;
-
-/** What is written down of one departure for people, with a change of it. */
-interface DepartureEvent {
-  readonly kind: EventKind;
-  readonly text: string;
-  readonly node: NodeId;
-}
 
 export class DepartureBook {
   readonly #parts: DepartureBookParts;
@@ -44,11 +36,11 @@ export class DepartureBook {
     return isOpen(this.all(), { id, leftAtSeconds });
   }
 
-  /** Puts what `change` makes of it in its place (null: nothing), and tells `event`; `missing` where it is over meanwhile. */
+  /** Puts what `change` makes of it in its place (null: nothing), and tells `event`, for people; `missing` where it is over meanwhile. */
   change(
     key: DepartureKey,
     change: (known: Departure) => Departure | null,
-    event: DepartureEvent | null = null,
+    event: EventDraft | null = null,
   ): Promise<Result<void, ChangeError>> {
     const { records, place, term } = this.#parts;
     const events = { actor: 'controller', drafts: event === null ? [] : [event] } as const;

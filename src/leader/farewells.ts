@@ -1,27 +1,23 @@
 // Tells nodes that have left the cluster, until each has heard or is not ours to tell any more.
 
-import type { Clock, Timer } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Result } from '../base/result.ts';
-import { type FarewellStep, farewellStep } from '../control/departure.ts';
+import { endOf, type FarewellEnd, type FarewellStep, farewellStep } from '../control/departure.ts';
 import type { NodeError } from '../control/observation.ts';
 import type { Problem } from '../control/problems.ts';
 import type { DepartureStatus } from '../control/status.ts';
 import { findNode } from '../topology/cluster.ts';
 import { closed, type Departure } from '../topology/departure.ts';
-import type { EventKind } from '../topology/event.ts';
 import type { ChangeError, ClusterRecord } from '../topology/record.ts';
-import type { ClusterVersion, NodeId } from '../topology/types.ts';
+import type { ClusterVersion, NodeAddress, NodeId } from '../topology/types.ts';
 import { ChangeGate } from './change-gate.ts';
 import type { DepartureBook } from './departure-book.ts';
+import { type Farewell, newFarewell, paceMs } from './farewell.ts';
 import type { NodeClient } from './ports.ts';
 
-/** Looked at this often in the first minute: most nodes that leave run, or are started again soon. */
-const PACE_MS = 1_000;
-const BRISK_MS = 60_000;
-
-/** Afterwards ever more rarely, this far apart at most, for ever. */
-const PACE_MS_MAX = 30_000;
+/** A node whose connection has ended is looked at at once, but not again for this long: some take every connection and end it. */
+const LOST_PAUSE_MS = 1_000;
 
 /** Untold for so long is told to people. */
 const UNTOLD_MS = 60_000;
@@ -44,22 +40,6 @@ export interface FarewellsPorts {
   readonly confirm: (version: ClusterVersion) => Promise<Result<void, NodeError>>;
   /** What people are told may have changed. */
   readonly onNews: () => void;
-}
-
-/** One node that has to be told, as this leadership has tried. */
-interface Farewell {
-  readonly id: NodeId;
-  readonly leftAtSeconds: number;
-  readonly sinceMs: number;
-  /** Attempts since the brisk time ended. */
-  slowAttempts: number;
-  timer: Timer | null;
-  isBusy: boolean;
-  isWantedAgain: boolean;
-  toldVersion: number | null;
-  keepsData: boolean;
-  /** Why it was not told yet. */
-  why: string | null;
 }
 
 /**
@@ -85,18 +65,7 @@ export class Farewells {
       if (wanted.get(farewell.id)?.leftAtSeconds !== farewell.leftAtSeconds) this.#end(farewell);
     for (const { id, leftAtSeconds } of wanted.values()) {
       if (this.#open.has(id)) continue;
-      const farewell: Farewell = {
-        id,
-        leftAtSeconds,
-        sinceMs: this.#ports.clock.monotonicMs(),
-        slowAttempts: 0,
-        timer: null,
-        isBusy: false,
-        isWantedAgain: false,
-        toldVersion: null,
-        keepsData: false,
-        why: null,
-      };
+      const farewell = newFarewell({ id, leftAtSeconds }, this.#ports.clock.monotonicMs());
       this.#open.set(id, farewell);
       this.#try(farewell);
     }
@@ -105,6 +74,17 @@ export class Farewells {
   /** Looks at all of them now. */
   lookNow(): void {
     for (const farewell of this.#open.values()) this.#try(farewell);
+  }
+
+  /** Whoever is at `address` ended its connection: a process that ends, and may soon be another one. */
+  connectionLost(address: NodeAddress): void {
+    const nowMs = this.#ports.clock.monotonicMs();
+    for (const farewell of this.#open.values()) {
+      if (this.#ports.book.find(farewell)?.address !== address) continue;
+      if (nowMs < farewell.lostAtMs + LOST_PAUSE_MS) continue;
+      farewell.lostAtMs = nowMs;
+      this.#try(farewell);
+    }
   }
 
   /** What has left, but for who is back. */
@@ -169,20 +149,17 @@ export class Farewells {
   }
 
   async #act(farewell: Farewell): Promise<void> {
+    const before = farewell.why;
     let isOn = true;
     for (let step = 0; isOn && step < STEPS_MAX; step += 1) isOn = await this.#step(farewell);
     farewell.isBusy = false;
     if (this.#isStopped || this.#open.get(farewell.id) !== farewell) return;
-    this.#ports.onNews();
-    const delayMs = farewell.isWantedAgain ? 0 : this.#paceMs(farewell);
+    if (farewell.why !== before) this.#ports.onNews();
+    const delayMs = farewell.isWantedAgain
+      ? 0
+      : paceMs(farewell, this.#current(farewell), this.#ports.record());
     farewell.isWantedAgain = false;
     farewell.timer = this.#ports.clock.setTimer(delayMs, () => this.#try(farewell));
-  }
-
-  #paceMs(farewell: Farewell): number {
-    if (this.#ports.clock.monotonicMs() - farewell.sinceMs < BRISK_MS) return PACE_MS;
-    farewell.slowAttempts += 1;
-    return Math.min(PACE_MS_MAX, PACE_MS * 2 ** Math.min(farewell.slowAttempts, 8));
   }
 
   /** A look and what follows from it. Whether the next one may follow at once. */
@@ -193,6 +170,7 @@ export class Farewells {
     const look = await client.probe(asked, lookDeadlineMs);
     const departure = this.#current(farewell);
     if (departure === null) return false;
+    if (look.kind === 'answered') farewell.seenRole = look.report.role;
     const { cluster, facts } = this.#ports.record();
     const { toldVersion, keepsData } = farewell;
     const owner = this.#ports.book.ownerOf(departure);
@@ -262,25 +240,18 @@ export class Farewells {
     return true;
   }
 
-  async #close(
-    farewell: Farewell,
-    departure: Departure,
-    { kind, why }: Extract<FarewellStep, { readonly kind: 'detached' | 'gone' | 'left' }>,
-  ): Promise<boolean> {
+  async #close(farewell: Farewell, departure: Departure, step: FarewellEnd): Promise<boolean> {
     const { id, address } = departure;
-    const event: EventKind = kind === 'left' ? 'departureForgotten' : 'nodeDetached';
-    const text =
-      kind === 'left'
-        ? `node ${address} was not told that it left: ${why}`
-        : `node ${address} has left the cluster: ${why}`;
+    const { kind, why } = step;
     const nowSeconds = Math.floor(this.#ports.clock.wallMs() / 1000);
     const ended = await this.#ports.book.change(
       departure,
       (known) => (kind === 'detached' ? closed(known, nowSeconds) : null),
-      { kind: event, text, node: id },
+      endOf(departure, step),
     );
     if (!ended.ok) return this.#recorded(farewell, departure, ended);
-    this.#ports.logger.info('departure.ended', { node: id, addr: address, outcome: kind, why });
+    const own = kind === 'left' ? {} : { lost: step.own.lost, own: step.own.text };
+    this.#ports.logger.info('departure.ended', { node: id, addr: address, outcome: kind, why, ...own });
     if (this.#ports.book.ownerOf(departure) === null) this.#ports.client.release(address);
     this.#ports.onNews();
     return false;

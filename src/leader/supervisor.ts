@@ -291,8 +291,9 @@ export class Supervisor {
     return shard === undefined ? null : explain(situation, shard);
   }
 
-  /** The node at `address`, if it is one of this cluster, ended its connection: it is looked at now, not at the next round. */
+  /** The node at `address`, if it is one of this cluster or has left it, ended its connection: it is looked at now, not at the next round. */
   connectionLost(address: NodeAddress): void {
+    this.#farewells.connectionLost(address);
     const node = nodesOf(this.#record.cluster).find((candidate) => candidate.address === address);
     const nowMs = this.#context.clock.monotonicMs();
     // Whatever takes every connection and ends it must not be asked without end.

@@ -117,6 +117,58 @@ describe('a node that leaves', () => {
     expect(await stage.position(replica.addr)).toBe(position);
   });
 
+  /** The master ends or hangs, another one takes over, and the old one is removed. */
+  async function removedMaster(stage: Scene, master: NodeView, end: () => unknown): Promise<void> {
+    await end();
+    await waitUntil('another master', async () => {
+      const shard = present((await stage.view('c')).shards[0], 'one shard');
+      return masterOf(shard).id === master.id ? notYet(shard) : true;
+    });
+    await waitUntil('the old master to be removed', async () => {
+      const answer = await stage.api.delete(stage.path('c', `/shards/0/nodes/${master.id}`));
+      return answer.status === 200 ? true : notYet(answer.text);
+    });
+  }
+
+  async function lostWith(stage: Scene, { id }: NodeView): Promise<unknown> {
+    const text = await eventTold(stage, 'nodeDetached', id);
+    const { events } = (await stage.api.get(stage.path('c', '/events?kind=nodeDetached'))).body.data;
+    return { text, lost: (events as { readonly lost: number | null }[])[0]?.lost };
+  }
+
+  test('KD11d: and is an old master that hung is told when it goes on', async () => {
+    const stage = scene();
+    const { master } = await filled(stage, 3);
+    const node = stage.nodeAt(master.addr);
+    await removedMaster(stage, master, () => node.pause());
+    node.resume();
+    await untilDetached(stage, master.addr);
+    expect(await lostWith(stage, master)).toMatchObject({ lost: 0 });
+  });
+
+  test('KD11e: and is an old master that took writes before it heard: they are counted, and it is no copy any more', async () => {
+    const stage = scene();
+    const { master } = await filled(stage, 3);
+    const node = stage.nodeAt(master.addr);
+    const position = await stage.position(master.addr);
+    await removedMaster(stage, master, () => node.kill());
+    for (const member of trio().members) member.pause();
+    await node.restart();
+    await write(stage, master.addr, { slot: 1, count: 12, value: 'lost' });
+    const lost = (await stage.position(master.addr)) - position;
+    for (const member of trio().members) member.resume();
+    await trio().leader();
+    await untilDetached(stage, master.addr);
+    expect(await lostWith(stage, master)).toEqual({
+      lost,
+      text: expect.stringContaining(
+        `Up to ${lost} sequence numbers are its own and are lost with it (from ${position + 1} on)`,
+      ),
+    });
+    expectStatus(await add(stage, master.addr), 409);
+    expectStatus(await stage.api.delete(stage.path('c', `/departed/${master.id}`)), 409);
+  });
+
   test('KD11: with an empty shard is reset, and can be taken anywhere again', async () => {
     const stage = scene();
     const [first, second] = await stage.nodes(2);

@@ -4,7 +4,7 @@ import { type Context, Hono } from 'hono';
 
 import type { SyncedNode, SyncRefusal } from '../../control/sync-outcome.ts';
 import { findNode } from '../../topology/cluster.ts';
-import { withDeparture } from '../../topology/departure.ts';
+import { type Departures, untold, withDeparture } from '../../topology/departure.ts';
 import type { EventDraft } from '../../topology/event.ts';
 import { parseNodeId } from '../../topology/node.ts';
 import type { ClusterRecord } from '../../topology/record.ts';
@@ -38,7 +38,8 @@ async function sync({ clusters, attention }: Repairs, context: Context): Promise
   const record = await readCluster(clusters, path);
   const id = node === undefined ? null : memberOf(record, node);
   const whom = id === null ? 'all nodes are' : `node ${findNode(record.cluster, id)?.node.address ?? id} is`;
-  const event: EventDraft = { kind: 'syncRequested', text: `${whom} told the topology again`, node: id };
+  const text = `${whom} to be told the topology again, as somebody has asked`;
+  const event: EventDraft = { kind: 'syncRequested', text, node: id };
   await changeRecord(clusters, path, (current) => confirmed(current, event));
   const synced = await attention.sync(path, id);
   if (!synced.ok) throw syncRefusal(synced.error);
@@ -95,7 +96,10 @@ function renderSynced({
   };
 }
 
-/** Whoever does that has seen to it that the node never comes back: it follows its old master as soon as it does. */
+/**
+ * Whoever does that has seen to it that the node never comes back: it follows its old master as soon as it does. What is remembered of one that has
+ * heard is all that proves it as a copy when it comes back, and costs nothing.
+ */
 async function forget({ clusters, departures }: Repairs, context: Context): Promise<Response> {
   await readNoBody(context);
   const id = parseNodeId(context.req.param('node') ?? '');
@@ -104,12 +108,19 @@ async function forget({ clusters, departures }: Repairs, context: Context): Prom
   await readCluster(clusters, path);
   const known = departures.ofCluster(path).find((departure) => departure.id === id.value);
   if (known === undefined) throw missing();
-  const state = known.toldAtSeconds === null ? ', and was not told' : '';
-  const text = `node ${known.address}, which has left${state}, is forgotten, as somebody has asked`;
+  if (known.toldAtSeconds !== null)
+    throw new ApiError(
+      'conflict',
+      `${known.address} has heard that it left; it is remembered only so that it can come back as the copy that it is, and nothing waits for it`,
+    );
+  const text = `node ${known.address}, which has left, and was not told, is forgotten, as somebody has asked`;
   const event: EventDraft = { kind: 'departureForgotten', text, node: id.value };
-  const gone = await departures.change(path, (present) => withDeparture(present, id.value, () => null), {
-    events: told(event),
-  });
+  const isOpen = (present: Departures): boolean => untold(present).some((left) => left.id === id.value);
+  const gone = await departures.change(
+    path,
+    (present) => (isOpen(present) ? withDeparture(present, id.value, () => null) : null),
+    { events: told(event) },
+  );
   settled(gone);
   return answer(context, 'ok');
 }

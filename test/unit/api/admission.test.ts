@@ -99,7 +99,12 @@ describe('a replica', () => {
     expect((await add(api, 0, { addr: R0 })).status).toBe(201);
     expect(record(api).cluster.shards[0]?.nodes[1]).toMatchObject({ id, address: R0 });
     expect(factsAt(api, R0)?.remake).toBeNull();
-    expect(api.fleet.asked).toEqual([`inspect ${R0}`, `clusterNodes ${R0}`, `inspect ${M0}`]);
+    expect(api.fleet.asked).toEqual([
+      `inspect ${R0}`,
+      `clusterNodes ${R0}`,
+      `inspect ${R0}`,
+      `inspect ${M0}`,
+    ]);
   });
 
   test('KA1: that is ahead of its master, or whose master does not tell where it is, proves nothing', async () => {

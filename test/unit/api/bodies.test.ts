@@ -66,7 +66,7 @@ const EVERY_CHANGE = [
     { slot: 1, target: 0, slotonly: true },
     'unknown key "slotonly"; did you mean "slot_only"?',
   ],
-  ['PUT', `${CLUSTER}/spares`, { nodes: [], copy: 2 }, 'unknown key "copy"; did you mean "copies"?'],
+  ['PUT', `${CLUSTER}/spares`, { nodes: [], copis: 2 }, 'unknown key "copis"; did you mean "copies"?'],
   ['POST', `${CLUSTER}/migrate/cancel`, { slots: 1 }, 'unknown key "slots"; did you mean "slot"?'],
   ['POST', `${CLUSTER}/sync`, { nodes: [] }, 'unknown key "nodes"; did you mean "node"?'],
   ['DELETE', `${CLUSTER}/departed/x`, { force: true }, 'unknown key "force"; this route takes no body'],
@@ -81,9 +81,9 @@ const EVERY_CHANGE = [
     'POST',
     '/api/v1/raft/peers',
     { id: 2, peer: '127.0.0.1:9', operation: 'add', op: 1 },
-    'unknown key "op"; did you mean "id"?',
+    'unknown key "op"; did you mean "operation"?',
   ],
-  ['POST', '/api/v1/controller/leader/transfer', { target: 99 }, 'unknown key "target"; did you mean "to"?'],
+  ['POST', '/api/v1/controller/leader/transfer', { target: 99 }, 'unknown key "target"; known are "to"'],
   [
     'POST',
     `${CLUSTER}/shards/0/nodes/x/resync`,
@@ -116,8 +116,36 @@ const EVERY_CHANGE = [
   ],
 ] as const;
 
+/** Words that are not a slip of the hand, and keys of what is within a body. */
+const MORE = [
+  [
+    'POST',
+    `${CLUSTER}/shards/0/failover`,
+    { preferred: 'x' },
+    'unknown key "preferred"; did you mean "preferred_node_id"?',
+  ],
+  [
+    'POST',
+    `${CLUSTER}/shards/0/failover`,
+    { candidate: 'x' },
+    'unknown key "candidate"; known are "preferred_node_id", "force", "dry_run"',
+  ],
+  [
+    'PUT',
+    `${CLUSTER}/spares`,
+    { nodes: [{ addr: 7, passwd: 'x' }] },
+    'nodes.0: unknown key "passwd"; did you mean "password"?',
+  ],
+  [
+    'PUT',
+    '/api/v1/webhooks',
+    { webhooks: [{ name: 'x', url: 'http://x', headers: {} }] },
+    'webhooks.0: unknown key "headers"; known are "name", "url", "secret", "severity"',
+  ],
+] as const;
+
 describe('a body', () => {
-  test.each(EVERY_CHANGE)(
+  test.each([...EVERY_CHANGE, ...MORE])(
     'KB9: of %s %s with an unknown key is refused',
     async (method, path, body, message) => {
       const api = await scene();

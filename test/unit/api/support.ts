@@ -70,6 +70,8 @@ export class ModelFleet implements NodeInspector {
   comparisons = 0;
   /** Awaited before each inspection ends. */
   beforeAnswer: () => Promise<void> = () => Promise.resolve();
+  /** Awaited before the topology of the node at the address is answered. */
+  beforeTopology: (address: NodeAddress) => Promise<void> = () => Promise.resolve();
   /** Passwords by address; without one any is taken. */
   readonly passwords = new Map<string, string>();
 
@@ -98,9 +100,10 @@ export class ModelFleet implements NodeInspector {
     return node.inspection;
   }
 
-  clusterNodes({ address }: NodeEndpoint): Promise<Result<string, NodeError>> {
+  async clusterNodes({ address }: NodeEndpoint): Promise<Result<string, NodeError>> {
     this.asked.push(`clusterNodes ${address}`);
-    return Promise.resolve(ok(this.nodes.get(address)?.topology ?? ''));
+    await this.beforeTopology(address);
+    return ok(this.nodes.get(address)?.topology ?? '');
   }
 
   slotServices(

@@ -2,14 +2,15 @@
 
 import { describe, expect, test } from 'vitest';
 
-import { type FarewellCase, farewellStep } from '../../../src/control/departure.ts';
+import { mayTakeWrites, ownDataOf } from '../../../src/control/departed-data.ts';
+import { endOf, type FarewellCase, farewellStep } from '../../../src/control/departure.ts';
 import { type JoinedShard, type Newcomer, standingOfReplica } from '../../../src/control/joining.ts';
 import type { NodeReport, ProbeResult } from '../../../src/control/observation.ts';
 import { addNode, removeNode } from '../../../src/topology/change-nodes.ts';
 import { parseClusterNodes } from '../../../src/topology/cluster-nodes-text.ts';
 import { clusterWithVersion, findNode } from '../../../src/topology/cluster.ts';
 import { type CutOff, type Departure, departuresAfter } from '../../../src/topology/departure.ts';
-import { factsFor, initialFacts, withPromotion } from '../../../src/topology/facts.ts';
+import { factsFor, initialFacts, PROMOTIONS_MAX, withPromotion } from '../../../src/topology/facts.ts';
 import { departureText } from '../../../src/topology/setnodes-text.ts';
 import type { NodeId } from '../../../src/topology/types.ts';
 import { address, name, nodeIdAt, sampleCluster, valueOf } from '../topology/arbitrary.ts';
@@ -58,7 +59,7 @@ function step(change: Partial<FarewellCase> = {}): ReturnType<typeof farewellSte
     departure: departure(),
     look: looked(),
     cluster: CLUSTER,
-    facts: { contestedVersion: null },
+    facts: initialFacts(CLUSTER),
     owner: null,
     toldVersion: null,
     keepsData: false,
@@ -138,9 +139,126 @@ describe('a node that has left', () => {
     ['is in a full synchronisation', { look: looked({ syncInProgress: true }) }, 'full synchronisation'],
     ['gives slots away', { look: looked({ sourceJob: job }) }, 'moves slots'],
     ['takes slots', { look: looked({ targetJob: job }) }, 'moves slots'],
-    ['is of a contested cluster', { facts: { contestedVersion: CLUSTER.version } }, 'pushes are held'],
+    [
+      'is of a contested cluster',
+      { facts: { ...initialFacts(CLUSTER), contestedVersion: CLUSTER.version } },
+      'pushes are held',
+    ],
   ])('KD11: that %s is not told now', (_, change, why) => {
     expect(step(change)).toEqual({ kind: 'wait', why: expect.stringContaining(why) });
+  });
+});
+
+const TOOK_OVER = valueOf(clusterWithVersion(CLUSTER, CLUSTER.version + 2));
+
+/** The cluster after `from` was followed by `to`, which stood at `sequence`. */
+function changedMaster(
+  sequence: number | null,
+  { from = LEFT, to = MASTER } = {},
+): Pick<FarewellCase, 'cluster' | 'facts'> {
+  const { version } = TOOK_OVER;
+  const made = { from, to, version, sequence, term: 1, atSeconds: 1, isConfirmed: true };
+  return {
+    cluster: TOOK_OVER,
+    facts: withPromotion(factsFor(initialFacts(BEFORE), TOOK_OVER), TOOK_OVER.shards[0]!.id, made),
+  };
+}
+
+describe('what a node that has left has of its own', () => {
+  const WAS_MASTER = { version: BEFORE.version, role: 'master', master: null } as const;
+  const told = (
+    before: CutOff['before'],
+    whole: Pick<FarewellCase, 'cluster' | 'facts'>,
+    sequence: number | null = 120,
+  ): unknown => {
+    const { version } = whole.cluster;
+    return step({
+      ...whole,
+      departure: departure({ cutOff: { version, before } }),
+      look: looked({ ...ISOLATED, version, sequence }),
+      toldVersion: version,
+      keepsData: true,
+    });
+  };
+
+  test('KD11e: is counted from where its successor took over', () => {
+    expect(told(WAS_MASTER, changedMaster(100))).toMatchObject({
+      kind: 'detached',
+      own: {
+        lost: 20,
+        text: 'Up to 20 sequence numbers are its own and are lost with it (from 101 on)',
+      },
+    });
+    expect(told(WAS_MASTER, changedMaster(120))).toMatchObject({ own: { lost: 0, text: '' } });
+    const ofOther = { version: BEFORE.version, role: 'replica', master: address(7001) } as const;
+    expect(told(ofOther, changedMaster(100, { from: OTHER }))).toMatchObject({ own: { lost: 20 } });
+    expect(told(BEFORE_CUT, { cluster: CLUSTER, facts: initialFacts(BEFORE) })).toMatchObject({
+      own: { lost: 0, text: '' },
+    });
+  });
+
+  test('KD11e: is said by the event that ends it', () => {
+    const own = { lost: 20, text: 'Up to 20' };
+    const [id, node] = [departure().id, departure()];
+    expect(endOf(node, { kind: 'detached', why: 'told', own })).toEqual({
+      kind: 'nodeDetached',
+      text: `node ${ADDRESS} has left the cluster: told. Up to 20`,
+      node: id,
+      lost: 20,
+    });
+    expect(endOf(node, { kind: 'gone', why: 'told', own: { lost: null, text: '' } })).toMatchObject({
+      text: `node ${ADDRESS} has left the cluster: told`,
+      lost: null,
+    });
+    expect(endOf(node, { kind: 'left', why: 'it is another' })).toMatchObject({
+      kind: 'departureForgotten',
+      lost: null,
+    });
+  });
+
+  test('KD11e: is not known where the position or the history is not', () => {
+    for (const unknown of [
+      told(WAS_MASTER, changedMaster(null)),
+      told(WAS_MASTER, { cluster: CLUSTER, facts: initialFacts(BEFORE) }),
+      told(WAS_MASTER, changedMaster(100), null),
+    ])
+      expect(unknown).toMatchObject({ own: { lost: null, text: expect.stringContaining('is not known') } });
+    const gone = look(-1, 120);
+    expect(step({ look: gone })).toMatchObject({ kind: 'gone', own: { lost: null, text: '' } });
+    expect(step({ look: look(-1, 0) })).toMatchObject({ kind: 'gone', own: { lost: 0, text: '' } });
+  });
+
+  test('KD11e: of a shard that is gone is not known, and nothing is said', () => {
+    const masterId = 'e'.repeat(40) as NodeId;
+    const before = departure({ masterId });
+    const whole = { cluster: CLUSTER, facts: initialFacts(CLUSTER) };
+    expect(ownDataOf(before, { before: WAS_MASTER, sequence: 9 }, whole)).toEqual({ lost: null, text: '' });
+  });
+
+  function look(version: number, sequence: number): ProbeResult {
+    return looked({ version, id: null, sequence });
+  }
+});
+
+describe('a node that has left and not heard', () => {
+  const whole = { cluster: CLUSTER, facts: initialFacts(CLUSTER) };
+
+  test('KD11d: may take writes if it left as a master, was one, says so, or nothing is remembered of it', () => {
+    expect(mayTakeWrites(departure(), null, whole)).toBe(false);
+    expect(mayTakeWrites(departure(), 'master', whole)).toBe(true);
+    expect(mayTakeWrites(departure({ role: 'master' }), null, whole)).toBe(true);
+    expect(mayTakeWrites(departure({ role: 'master' }), 'replica', whole)).toBe(false);
+    expect(mayTakeWrites(departure(), null, changedMaster(100))).toBe(true);
+    expect(mayTakeWrites(departure(), null, changedMaster(100, { from: OTHER }))).toBe(false);
+    expect(mayTakeWrites(departure({ masterId: 'e'.repeat(40) as NodeId }), null, whole)).toBe(true);
+    let { facts } = changedMaster(100, { from: OTHER });
+    for (let count = 0; count < PROMOTIONS_MAX; count += 1)
+      facts = withPromotion(
+        facts,
+        CLUSTER.shards[0]!.id,
+        facts.shards.get(CLUSTER.shards[0]!.id)!.promotions[0]!,
+      );
+    expect(mayTakeWrites(departure(), null, { cluster: CLUSTER, facts })).toBe(true);
   });
 });
 

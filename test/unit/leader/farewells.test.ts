@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { removeNode } from '../../../src/topology/change-nodes.ts';
+import { findNode } from '../../../src/topology/cluster.ts';
 import { untold } from '../../../src/topology/departure.ts';
 import type { Node } from '../../../src/topology/types.ts';
 import type { ModelNode } from './model-fleet.ts';
@@ -94,8 +95,69 @@ describe('a node that leaves', () => {
     scene.leadership = scene.lead(2, fleet);
     scene.leadership.start();
     model.state = 'up';
-    await scene.clock.until(() => untold(scene.records.departed).length === 0, 40_000);
+    await scene.clock.until(() => untold(scene.records.departed).length === 0, 1500);
     expect(model.isMaster).toBe(true);
+    await scene.stop();
+  });
+
+  it('KD11d: is looked at once a second for ever, and told as soon as it is back', async () => {
+    const made = await left((model) => {
+      model.state = 'dead';
+    });
+    const { scene, model } = made;
+    await scene.clock.advance(400_000);
+    const before = model.looks;
+    await scene.clock.advance(10_000);
+    expect(model.looks - before).toBeGreaterThan(8);
+    expect(model.looks - before).toBeLessThan(12);
+    model.state = 'up';
+    await scene.clock.until(() => untold(scene.records.departed).length === 0, 1100);
+    await scene.stop();
+  });
+
+  it('KD11d: and was a master is looked at ten times as often, also by the next leader, so that clients find it as briefly as possible', async () => {
+    const scene = new Scene(1, 3);
+    await scene.settle();
+    const node = scene.node(0, 0);
+    const model = scene.model(0, 0);
+    model.state = 'dead';
+    await scene.clock.until(() => findNode(scene.cluster, node.id)?.node.role === 'replica', 20_000);
+    await scene.clock.advance(5000);
+    const next = removeNode(scene.cluster, 0, node.id);
+    if (!next.ok) throw new Error('an old master can leave');
+    scene.put(scene.namespace, next.value);
+    await scene.clock.advance(200_000);
+    await scene.stop();
+    scene.currentTerm = 2;
+    scene.records.term = 2;
+    scene.leadership = scene.lead(2, scene.fleet.successor());
+    scene.leadership.start();
+    await scene.clock.advance(200_000);
+    const before = model.looks;
+    await scene.clock.advance(10_000);
+    expect(model.looks - before).toBeGreaterThan(80);
+    model.state = 'up';
+    await scene.clock.until(() => model.version === scene.cluster.version, 150);
+    expect(model.isMaster).toBe(true);
+    await scene.clock.until(() => untold(scene.records.departed).length === 0, 100);
+    expect(scene.records.told.filter(({ kind }) => kind === 'nodeDetached')).toMatchObject([
+      { node: node.id },
+    ]);
+    await scene.stop();
+  });
+
+  it('KD11d: is looked at at once when its connection ends, but not without end', async () => {
+    const made = await left((model) => {
+      model.error = { kind: 'loading', message: 'LOADING' };
+    });
+    const { scene, node, model } = made;
+    await scene.clock.advance(30_500);
+    const before = model.looks;
+    for (let count = 0; count < 5; count += 1) {
+      scene.fleet.onLost(node.address);
+      await scene.clock.advance(10);
+    }
+    expect(model.looks - before).toBe(1);
     await scene.stop();
   });
 

@@ -44,7 +44,9 @@ export class ModelNode {
   /** Null: a server that knows no leases. */
   leaseMode: LeaseMode | null = null;
   readonly renewals: { readonly version: number; readonly atMs: number }[] = [];
+  /** Looks that were answered, and all of them. */
   probes = 0;
+  looks = 0;
 
   constructor(address: NodeAddress) {
     this.address = address;
@@ -150,6 +152,8 @@ export class ModelFleet implements NodeClient {
   }
 
   async probe(endpoint: NodeEndpoint, deadlineMs: number): Promise<ProbeResult> {
+    const asked = this.nodes.get(endpoint.address);
+    if (asked !== undefined) asked.looks += 1;
     const outcome = await this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
       node.probes += 1;
       return ok(this.#reportOf(node));
