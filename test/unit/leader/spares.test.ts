@@ -73,6 +73,50 @@ it('a spare that is another name of a node here is not used, and said to be that
   await scene.stop();
 });
 
+it('a spare that answers is told apart from members and from spares listed before it also while nobody needs it; nobody is advised to stop a member', async () => {
+  const scene = await settled();
+  const [master] = addresses(scene);
+  // By their ids, also where the process itself was not compared.
+  const member = scene.model(0, 0);
+  Object.assign(scene.fleet.node(FIRST), { id: member.id, version: member.version, sequence: 7 });
+  scene.fleet.twins.set(SECOND, master!);
+  scene.fleet.node(SECOND).sequence = 7;
+  await scene.clock.until(() => states(scene).every((state) => state === 'otherName'), 15_000);
+  for (const { why } of scene.leadership.status(scene.namespace, scene.name)!.spares.nodes) {
+    expect(why).toContain(master);
+    expect(why).toContain('leave it as it is');
+    expect(why).not.toMatch(/stop it|empty its/);
+  }
+  await scene.stop();
+});
+
+it('of two names of one process the first is the spare, and the other comes to nothing', async () => {
+  const scene = await settled();
+  scene.fleet.twins.set(SECOND, FIRST);
+  await scene.clock.until(() => states(scene)[1] === 'otherName', 15_000);
+  expect(states(scene)).toEqual(['ready', 'otherName']);
+  scene.model(0, 1).state = 'dead';
+  await untilReplaced(scene);
+  expect(addresses(scene)[1]).toBe(FIRST);
+  await scene.stop();
+});
+
+it('spares are looked at soon when somebody asks how they are, once a second at most', async () => {
+  const scene = await settled();
+  await scene.clock.advance(2000);
+  scene.fleet.node(FIRST).sequence = 5;
+  scene.leadership.lookAtSpares({ namespace: scene.namespace, cluster: scene.name });
+  await scene.clock.until(() => states(scene)[0] === 'hasData', 500);
+  scene.fleet.node(FIRST).sequence = 0;
+  for (let count = 0; count < 5; count += 1) {
+    scene.leadership.lookAtSpares({ namespace: scene.namespace, cluster: scene.name });
+    await scene.clock.advance(100);
+    expect(states(scene)[0]).toBe('hasData');
+  }
+  await scene.clock.until(() => states(scene)[0] === 'ready', 1000);
+  await scene.stop();
+});
+
 it('KD10: a spare that got data, or fell silent, after the last look at it is not used', async () => {
   const scene = await settled();
   scene.model(0, 1).state = 'dead';
