@@ -9,8 +9,8 @@ import { type Newcomer, standingOfFresh } from './joining.ts';
 import type { NodeError } from './observation.ts';
 
 /**
- * What a look found a spare to be. Only `ready` may be used: proven empty, by the rule for whoever is taken in. `otherName`: another node of this
- * cluster, or another spare, under a second name. All but `ready` say why, with the remedy, for people.
+ * What a look found a spare to be. Only `ready` may be used: proven empty, by the rule for whoever is taken in. `otherName`: a node of a
+ * cluster here, or a spare listed before it, under a second name. All but `ready` say why, with the remedy, for people.
  */
 export type SpareStanding =
   | { readonly kind: 'ready' }
