@@ -45,6 +45,8 @@ export class ModelNode {
   leaseMode: LeaseMode | null = null;
   readonly renewals: { readonly version: number; readonly atMs: number }[] = [];
   probes = 0;
+  /** What it says of its process to who asks; nothing unless a test says so. */
+  process: { readonly id: number; readonly startedAtMs: number } | null = null;
 
   constructor(address: NodeAddress) {
     this.address = address;
@@ -121,6 +123,8 @@ export class ModelFleet implements NodeClient {
   earlyPushes = 0;
   isCommitted: (push: TopologyPush, address: NodeAddress) => boolean = () => true;
   isClosed = false;
+  /** How often addresses were compared. */
+  comparisons = 0;
   /** Second names, and the first one each. */
   readonly twins = new Map<NodeAddress, NodeAddress>();
   /** To be called when a process ends. */
@@ -231,11 +235,17 @@ export class ModelFleet implements NodeClient {
   }
 
   inspect(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<SpareReport, NodeError>> {
-    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => ok(node.report()));
+    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
+      if (node.process === null) return ok(node.report());
+      const { id: processId, startedAtMs } = node.process;
+      const uptimeSeconds = Math.floor((this.#clock.monotonicMs() - startedAtMs) / 1000);
+      return ok({ ...node.report(), processId, uptimeSeconds });
+    });
   }
 
   /** Every address is a process of its own, but for `twins`. */
   sameProcess(endpoints: readonly NodeEndpoint[]): Promise<ProcessGroups> {
+    this.comparisons += 1;
     const groups = Map.groupBy(endpoints, ({ address }) => this.twins.get(address) ?? address);
     return Promise.resolve({
       groups: [...groups.values()].map((group) => group.map(({ address }) => address)),

@@ -101,6 +101,29 @@ it('of two names of one process the first is the spare, and the other comes to n
   await scene.stop();
 });
 
+it('processes that say who they are are compared with whom they may be only, and one with data once a minute', async () => {
+  const scene = await settled();
+  scene.fleet.node(FIRST).process = { id: 7, startedAtMs: 0 };
+  scene.fleet.node(SECOND).process = { id: 8, startedAtMs: 0 };
+  await scene.clock.advance(25_000);
+  scene.fleet.comparisons = 0;
+  await scene.clock.advance(100_000);
+  expect(scene.fleet.comparisons).toBe(0);
+  // The same number on another machine, or the same process: that is looked into each time.
+  scene.fleet.node(SECOND).process = scene.fleet.node(FIRST).process;
+  await scene.clock.advance(100_000);
+  expect(scene.fleet.comparisons).toBe(10);
+  expect(states(scene)).toEqual(['ready', 'ready']);
+  scene.fleet.node(SECOND).process = { id: 8, startedAtMs: 0 };
+  scene.fleet.node(FIRST).sequence = 5;
+  await scene.clock.advance(20_000);
+  scene.fleet.comparisons = 0;
+  await scene.clock.advance(240_000);
+  expect(scene.fleet.comparisons).toBeGreaterThanOrEqual(3);
+  expect(scene.fleet.comparisons).toBeLessThanOrEqual(4);
+  await scene.stop();
+});
+
 it('spares are looked at soon when somebody asks how they are, once a second at most', async () => {
   const scene = await settled();
   await scene.clock.advance(2000);
