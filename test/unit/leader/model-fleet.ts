@@ -2,6 +2,7 @@
 
 import type { Clock } from '../../../src/base/clock.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
+import type { Secret } from '../../../src/base/secret.ts';
 import type { NodeError, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
 import type { LeaseAnswer, LeaseMode } from '../../../src/control/lease-memory.ts';
 import type {
@@ -45,7 +46,8 @@ export class ModelNode {
   leaseMode: LeaseMode | null = null;
   readonly renewals: { readonly version: number; readonly atMs: number }[] = [];
   probes = 0;
-  /** What it says of its process to who asks; nothing unless a test says so. */
+  /** What it says of itself to who asks more; nothing unless a test says so. */
+  masterAuth: Secret | null = null;
   process: { readonly id: number; readonly startedAtMs: number } | null = null;
 
   constructor(address: NodeAddress) {
@@ -236,10 +238,11 @@ export class ModelFleet implements NodeClient {
 
   inspect(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<SpareReport, NodeError>> {
     return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
-      if (node.process === null) return ok(node.report());
+      const { masterAuth } = node;
+      if (node.process === null) return ok({ ...node.report(), masterAuth });
       const { id: processId, startedAtMs } = node.process;
       const uptimeSeconds = Math.floor((this.#clock.monotonicMs() - startedAtMs) / 1000);
-      return ok({ ...node.report(), processId, uptimeSeconds });
+      return ok({ ...node.report(), masterAuth, processId, uptimeSeconds });
     });
   }
 

@@ -24,7 +24,7 @@ async function settled(): Promise<Scene> {
     },
   };
   scene.records.changed();
-  await scene.clock.until(() => states(scene).every((state) => state === 'ready'), 1000);
+  await scene.clock.until(() => states(scene).join() === 'ready,ready', 1000);
   return scene;
 }
 
@@ -81,7 +81,7 @@ it('a spare that answers is told apart from members and from spares listed befor
   Object.assign(scene.fleet.node(FIRST), { id: member.id, version: member.version, sequence: 7 });
   scene.fleet.twins.set(SECOND, master!);
   scene.fleet.node(SECOND).sequence = 7;
-  await scene.clock.until(() => states(scene).every((state) => state === 'otherName'), 15_000);
+  await scene.clock.until(() => states(scene).join() === 'otherName,otherName', 15_000);
   for (const { why } of scene.leadership.status(scene.namespace, scene.name)!.spares.nodes) {
     expect(why).toContain(master);
     expect(why).toContain('leave it as it is');
@@ -98,6 +98,16 @@ it('of two names of one process the first is the spare, and the other comes to n
   scene.model(0, 1).state = 'dead';
   await untilReplaced(scene);
   expect(addresses(scene)[1]).toBe(FIRST);
+  await scene.stop();
+});
+
+it('a spare that could not log in at its master is none, and the reason does not have the password', async () => {
+  const scene = await settled();
+  scene.fleet.node(FIRST).masterAuth = new Secret('hush');
+  await scene.clock.until(() => states(scene).join() === 'wrongPassword,ready', 15_000);
+  const [first] = scene.leadership.status(scene.namespace, scene.name)!.spares.nodes;
+  expect(first?.why).toMatch(/its masterauth is not the password of any node/);
+  expect(JSON.stringify([first, scene.records.told])).not.toContain('hush');
   await scene.stop();
 });
 
