@@ -249,6 +249,8 @@ export interface SameProcesses {
 export interface Attention {
   /** Has its nodes looked at now instead of at the next round; nothing where this member does not lead. */
   nudge(namespace: Name, cluster: Name): void;
+  /** Has its spares looked at soon, for who asks again. */
+  lookAtSpares(place: ClusterPlace): void;
   /** Has all its nodes, or one, told their topology again. Resolves within seconds with what became of each; never rejects. */
   sync(place: ClusterPlace, node: NodeId | null): Promise<Result<readonly SyncedNode[], SyncRefusal>>;
 }

@@ -2,23 +2,26 @@
 
 import { printTime } from '../base/wall-time.ts';
 import type { ShortageStatus, SparesStatus } from '../control/spares-status.ts';
-import type { SparesPolicy } from '../topology/spares.ts';
+import { spareLogin, type SparesPolicy } from '../topology/spares.ts';
+import type { Cluster } from '../topology/types.ts';
 
-/** `seen` may be null, and may know nothing of a spare yet. */
+/** Of passwords it is told only whose one is used. `seen` may be null, and may know nothing of a spare yet. */
 export function renderSpares(
   { nodes, copies, replaceAfterSeconds }: SparesPolicy,
-  seen: SparesStatus | null,
-  nowMs: number,
+  cluster: Cluster,
+  { seen, nowMs }: { readonly seen: SparesStatus | null; readonly nowMs: number },
 ): object {
   const known = new Map((seen?.nodes ?? []).map((node) => [node.address, node]));
   return {
     copies,
     replace_after_seconds: replaceAfterSeconds,
-    nodes: nodes.map(({ address, zone, lost }) => {
+    nodes: nodes.map((spare) => {
+      const { address, zone, lost } = spare;
       const { state = 'unknown', why = 'it was not looked at yet', ageMs = null } = known.get(address) ?? {};
       return {
         addr: address,
         zone,
+        login: spareLogin(cluster, spare),
         lost,
         state,
         reason: why,
@@ -39,7 +42,7 @@ export function renderShortage(
     there,
     wanted,
     since: timeText(nowMs - forMs),
-    until: timeText(nowMs + leftMs),
+    until: leftMs === Infinity ? null : timeText(nowMs + leftMs),
     plan,
   };
 }

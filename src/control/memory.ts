@@ -140,6 +140,8 @@ export type ControlEvent =
       readonly answer: LeaseAnswer;
     }
   | { readonly kind: 'spareLooked'; readonly look: SpareLook }
+  /** Somebody asks how the spares are. */
+  | { readonly kind: 'sparesAsked'; readonly atMs: number }
   /** Somebody asks for the topology to be told again to these nodes, or waits for it no longer (null). */
   | { readonly kind: 'asked'; readonly nodes: readonly NodeId[]; readonly atMs: number | null }
   | { readonly kind: 'commitEnded'; readonly endedAtMs: number; readonly isCommitted: boolean };
@@ -208,6 +210,9 @@ export function observe(
       }
       case 'spareLooked':
         spares = withSpareLook(spares, event.look);
+        break;
+      case 'sparesAsked':
+        spares = { ...spares, askedAtMs: event.atMs };
         break;
       case 'asked':
         for (const id of event.nodes) {

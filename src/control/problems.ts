@@ -276,9 +276,9 @@ export const PROBLEMS = {
   copiesMissing: {
     severity: 'warning',
     title: 'Shard has fewer nodes than are wanted',
-    when: 'Fewer nodes of a shard are there than "copies" in PUT .../spares: a member is away, or there are too few. The detail says what is going to happen, and when, or what holds it back.',
+    when: 'Fewer nodes of a shard are there than "copies" in PUT .../spares: a member is away, still being copied to for the first time, or there are too few. The detail says what is going to happen, and when, or what holds it back.',
     remedy:
-      'Bring the node back, or wait: a spare takes its place when the time is over and nothing stands against it.',
+      'Bring the node back, or wait: a spare takes its place when the time is over and nothing stands against it; a copy that is being made counts when it is done.',
   },
   sparesMissing: {
     severity: 'error',

@@ -5,11 +5,11 @@ import type { Spare } from '../topology/spares.ts';
 import type { Shortage } from './shortage.ts';
 import type { Situation } from './situation.ts';
 import { spareMemory, type SparesMemory } from './spare-memory.ts';
+import { sparesOf } from './spare-watch.ts';
 
 /** Of the spares that are ready the first in a zone in which the shard has nobody, else the first. */
 export function chooseSpare(situation: Situation, shortage: Shortage): Spare | null {
-  const { policy, memory } = situation;
-  const ready = policy.cluster.spares.nodes.filter((spare) => isReady(memory.spares, spare));
+  const ready = sparesOf(situation).filter((spare) => isReady(situation.memory.spares, spare));
   const taken = zonesOf(situation, shortage);
   return ready.find(({ zone }) => zone !== '' && !taken.has(zone)) ?? ready[0] ?? null;
 }
@@ -21,6 +21,6 @@ export function zonesOf({ policy }: Situation, { shard, missed }: Shortage): Rea
   return new Set(there.map(({ id }) => nodePolicy(policy.cluster, id).zone));
 }
 
-export function isReady(memory: SparesMemory, spare: Spare): boolean {
+function isReady(memory: SparesMemory, spare: Spare): boolean {
   return spareMemory(memory, spare).look?.standing.kind === 'ready';
 }

@@ -9,8 +9,8 @@ import { type Newcomer, standingOfFresh } from './joining.ts';
 import type { NodeError } from './observation.ts';
 
 /**
- * What a look found a spare to be. Only `ready` may be used: proven empty, by the rule for whoever is taken in. `otherName`: another node of this
- * cluster, or another spare, under a second name. All but `ready` say why, with the remedy, for people.
+ * What a look found a spare to be. Only `ready` may be used: proven empty, by the rule for whoever is taken in. `otherName`: a node of a
+ * cluster here, or a spare listed before it, under a second name. All but `ready` say why, with the remedy, for people.
  */
 export type SpareStanding =
   | { readonly kind: 'ready' }
@@ -28,8 +28,19 @@ export type SpareStanding =
       readonly why: string;
     };
 
-/** What a node says of itself that is in no shard. */
-export type SpareReport = Omit<Newcomer, 'address' | 'topology'>;
+/** What a node says of itself that is in no shard. What it does not tell is null, or absent. */
+export interface SpareReport extends Omit<Newcomer, 'address' | 'topology'> {
+  /** Its `masterauth`. */
+  readonly masterAuth?: Secret | null;
+  readonly processId?: number | null;
+  readonly uptimeSeconds?: number | null;
+}
+
+/** What tells most processes apart: the number of each on its machine, and when it began, monotonic milliseconds. */
+export interface SpareProcess {
+  readonly id: number;
+  readonly startedAtMs: number;
+}
 
 /** One look at a spare. Times in milliseconds on the monotonic clock. */
 export interface SpareLook {
@@ -39,6 +50,10 @@ export interface SpareLook {
   readonly standing: SpareStanding;
   /** Whether it was told apart from the members and the other spares of its cluster: one process is one node under however many names. */
   readonly isToldApart: boolean;
+  /** When it was last told apart from everybody here, and nobody's other name; null when it was not. */
+  readonly comparedAtMs: number | null;
+  /** Null when it did not say. */
+  readonly process: SpareProcess | null;
   /** What it would be called in the cluster. */
   readonly id: NodeId;
   /** When it began to be asked what it is. */
@@ -56,9 +71,18 @@ export interface SparesMemory {
   readonly nodes: ReadonlyMap<NodeAddress, SpareMemory>;
   /** Since when this leadership knows a shard to have fewer members than there are to be copies. */
   readonly vacantSinceMs: ReadonlyMap<ShardId, number>;
+  /** Since when this leadership knows a missed node to be a replica that was the master before. */
+  readonly demotedSinceMs: ReadonlyMap<NodeId, number>;
+  /** When somebody last asked how the spares are. */
+  readonly askedAtMs: number;
 }
 
-export const NO_SPARES_MEMORY: SparesMemory = { nodes: new Map(), vacantSinceMs: new Map() };
+export const NO_SPARES_MEMORY: SparesMemory = {
+  nodes: new Map(),
+  vacantSinceMs: new Map(),
+  demotedSinceMs: new Map(),
+  askedAtMs: -Infinity,
+};
 
 const UNSEEN: SpareMemory = { look: null, isInFlight: false };
 
@@ -85,6 +109,9 @@ export function withSpareLook(memory: SparesMemory, look: SpareLook): SparesMemo
 const WIPE =
   'stop it, empty its data directory and start it again (FLUSHALL and CLUSTER RESET do not make a node empty)';
 
+/** Only who is in nobody's cluster may be stopped; which cluster that is, nobody here can know. */
+const WIPE_FOREIGN = `take it off the list if another cluster has it, else ${WIPE}`;
+
 /** What the answer to a look says of a spare. */
 export function spareStanding(address: NodeAddress, answer: Result<SpareReport, NodeError>): SpareStanding {
   if (!answer.ok) return failedStanding(answer.error);
@@ -96,13 +123,13 @@ export function spareStanding(address: NodeAddress, answer: Result<SpareReport, 
       // What it follows may send it something at any moment.
       return role === 'master' && master === null
         ? { kind: 'ready' }
-        : { kind: 'refuses', why: `it follows ${master ?? 'somebody'} already: ${WIPE}` };
+        : { kind: 'refuses', why: `it follows ${master ?? 'somebody'} already: ${WIPE_FOREIGN}` };
     case 'unproven':
       return { kind: 'hasData', why: `${standing.why}: ${WIPE}` };
     case 'foreign': {
       const data = sequence === null ? 'perhaps data' : `data up to sequence ${sequence}`;
       const what = `it has a cluster topology (version ${version})${sequence === 0 ? '' : ` and ${data}`}`;
-      return { kind: sequence === 0 ? 'hasTopology' : 'hasData', why: `${what}: ${WIPE}` };
+      return { kind: sequence === 0 ? 'hasTopology' : 'hasData', why: `${what}: ${WIPE_FOREIGN}` };
     }
     case 'impossible':
       return { kind: 'refuses', why: `${standing.why}: look at that node first` };
@@ -125,10 +152,14 @@ function failedStanding({ kind, message }: NodeError): SpareStanding {
       return { kind: 'noClusterMode', why: 'cluster mode is off: start it with "cluster-enabled yes"' };
     case 'passwordRequired':
     case 'wrongPassword':
+      return {
+        kind: 'wrongPassword',
+        why: `it refuses the password that is recorded for it, or that of the cluster where none is (${message}): name the right one in PUT .../spares, or set requirepass and masterauth on it`,
+      };
     case 'passwordNotSet':
       return {
         kind: 'wrongPassword',
-        why: `it refuses the password that is recorded for it (${message}): name the right one in PUT .../spares`,
+        why: 'it takes everybody, although a password is recorded for it, or for the nodes of the cluster: set requirepass and masterauth on it',
       };
     case 'notKvrocks':
       return { kind: 'notKvrocks', why: `it is not a Kvrocks server: ${message}` };

@@ -3,13 +3,16 @@
 import { unreachable } from '../base/assert.ts';
 import type { Spare } from '../topology/spares.ts';
 import { confirmedText } from './failover.ts';
-import { lostOf, type Shortage } from './shortage.ts';
+import { lostOf, type Shortage, untoldSince } from './shortage.ts';
 import { type NodeView, nodeName, silenceText, type Situation } from './situation.ts';
 import { chooseSpare, zonesOf } from './spare-choice.ts';
 import { spareMemory, type SpareStanding } from './spare-memory.ts';
+import { sparesOf } from './spare-watch.ts';
 
 /** What becomes of one shard that is below its copies. */
 export type ShortagePlan =
+  /** Nothing, but that who has the place becomes a copy. */
+  | { readonly kind: 'comes' }
   /** Not yet: `dueAtMs` of the shortage has to pass. */
   | { readonly kind: 'waits' }
   /** Something stands against it, `why`, whatever the spares are. */
@@ -26,9 +29,13 @@ export function shortText({ nowMs }: Situation, { shardIndex, there, wanted, sin
 /** What is going to happen, for people. */
 export function planText(situation: Situation, shortage: Shortage, plan: ShortagePlan): string {
   switch (plan.kind) {
+    case 'comes':
+      return comingText(shortage);
     case 'waits':
       return `${nextText(situation, shortage)} in ${Math.max(0, Math.ceil((shortage.dueAtMs - situation.nowMs) / 1000))} s`;
     case 'held':
+      // A master's place is for who has its data.
+      if (isOfMaster(shortage)) return `no spare takes the place of a master: ${plan.why}`;
       return `${nextText(situation, shortage)}, but not now: ${plan.why}`;
     case 'noSpare':
       return 'no spare is ready';
@@ -39,14 +46,23 @@ export function planText(situation: Situation, shortage: Shortage, plan: Shortag
   }
 }
 
+function comingText({ coming }: Shortage): string {
+  const names = coming.map((view) => nodeName(view)).join(' and ');
+  return `${names} ${coming.length === 1 ? 'is' : 'are'} being copied to, and will count once seen linked to the master`;
+}
+
+function isOfMaster({ isVacant, missed }: Shortage): boolean {
+  return !isVacant && missed.every(({ node }) => node.role === 'master');
+}
+
 /** Who would take whose place as things are. */
 function nextText(situation: Situation, shortage: Shortage): string {
   const spare = chooseSpare(situation, shortage);
   const who =
     spare === null ? 'a spare, once one is ready, would take' : `spare ${spareName(spare)} would take`;
-  const missed = lostOf(situation, shortage) ?? shortage.missed[0];
-  const isFree = shortage.isVacant || missed === undefined;
-  return `${who} ${isFree ? 'the free place' : `the place of ${nodeName(missed)}`}`;
+  const missed = lostOf(situation, shortage) ?? shortage.missed.find(({ node }) => node.role === 'replica');
+  if (shortage.isVacant || missed === undefined) return `${who} the free place`;
+  return `${who} the place of ${nodeName(missed)}${untoldText(situation, missed)}`;
 }
 
 export function takingText(
@@ -58,12 +74,21 @@ export function takingText(
   const who = `spare ${spareName(spare)}${isNewZone ? ', where the shard has nobody else,' : ''}`;
   if (lost === null) return `${who} takes the free place`;
   const missed = `replica ${nodeName(lost)} ${silenceText(lost)}${confirmedText(situation, lost)}`;
-  return `${missed}; ${who} takes its place`;
+  return `${missed}${untoldText(situation, lost)}; ${who} takes its place`;
+}
+
+/** What is lost with an old master that comes back to no place. */
+function untoldText(situation: Situation, view: NodeView): string {
+  const version = untoldSince(situation, view);
+  return version === null
+    ? ''
+    : ` (the master until version ${version}, and not told yet that it is none: what clients wrote to it since is lost with it)`;
 }
 
 /** Why none of the spares can be used, for people. */
-export function sparesText({ policy, memory }: Situation): string {
-  const { nodes } = policy.cluster.spares;
+export function sparesText(situation: Situation): string {
+  const { memory } = situation;
+  const nodes = sparesOf(situation);
   if (nodes.length === 0) return 'no spare is listed';
   return nodes
     .map(

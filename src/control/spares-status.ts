@@ -3,6 +3,7 @@
 import type { NodeAddress, NodeId } from '../topology/types.ts';
 import { shortagesOf } from './shortage.ts';
 import { spareMemory, type SpareStanding } from './spare-memory.ts';
+import { sparesOf } from './spare-watch.ts';
 import { planText, standingText } from './spare-texts.ts';
 import { planFor } from './spares.ts';
 import type { Situation } from './situation.ts';
@@ -24,7 +25,7 @@ export interface ShortageStatus {
   readonly shardIndex: number;
   readonly there: number;
   readonly wanted: number;
-  /** Milliseconds for which it is below its copies, and until a spare is due; that is negative when it was to come already. */
+  /** Milliseconds for which it is below its copies, and until a spare is due; that is negative when it was to come already, Infinity when none is. */
   readonly forMs: number;
   readonly leftMs: number;
   /** What is going to happen, or what stands against it. */
@@ -38,9 +39,9 @@ export interface SparesStatus {
 }
 
 export function sparesStatus(situation: Situation): SparesStatus {
-  const { policy, memory, nowMs } = situation;
+  const { memory, nowMs } = situation;
   return {
-    nodes: policy.cluster.spares.nodes.map((spare) => {
+    nodes: sparesOf(situation).map((spare) => {
       const { address, zone, lost } = spare;
       const { look } = spareMemory(memory.spares, spare);
       const ageMs = look === null ? null : nowMs - look.endedAtMs;

@@ -5,25 +5,26 @@ import { masterOf, whyBusy } from '../topology/cluster.ts';
 import { describe } from '../topology/errors.ts';
 import { openPromotion } from '../topology/facts.ts';
 import { type ClusterPolicy, withSpareUsed } from '../topology/policy.ts';
-import { isNoSpares, type Spare } from '../topology/spares.ts';
+import { isNoSpares } from '../topology/spares.ts';
 import type { NodeAddress } from '../topology/types.ts';
 import type { CommitReason, InspectSpareAction } from './actions.ts';
 import type { Draft } from './failover.ts';
-import type { NodeEndpoint } from './node-commands.ts';
 import type { Problem } from './problems.ts';
 import { automationRestraint, massFailureRestraint } from './restraint.ts';
-import { lostOf, reviewVacancies, type Shortage, shortagesOf } from './shortage.ts';
+import {
+  isUnseenCopy,
+  lostOf,
+  reviewDemotions,
+  reviewVacancies,
+  type Shortage,
+  shortagesOf,
+} from './shortage.ts';
 import { isAway } from './sight.ts';
 import { type NodeView, type Situation, masterView, nodeName } from './situation.ts';
-import { chooseSpare, isReady } from './spare-choice.ts';
-import { NO_SPARES_MEMORY, type SpareLook, spareMemory, type SparesMemory } from './spare-memory.ts';
+import { chooseSpare } from './spare-choice.ts';
+import { NO_SPARES_MEMORY, spareMemory, type SparesMemory } from './spare-memory.ts';
 import { planText, shortText, type ShortagePlan, sparesText, takingText } from './spare-texts.ts';
-
-/** Milliseconds between two looks at a spare that nobody waits for. */
-const LOOK_INTERVAL_MS = 10_000;
-
-/** Milliseconds for which a look counts as made right before a spare is used: its deadline, and a commit that goes first. */
-const LOOK_FRESH_MS = 5_000;
+import { dueLooks, isFreshLook, nextLookMs } from './spare-watch.ts';
 
 export interface SparePlan extends Draft {
   /** Together with the topology, where that changes. */
@@ -61,6 +62,7 @@ export function planSpares(situation: Situation): SparePlan {
 
 /** What would become of a shard now; the same rule for people and for the decision. */
 export function planFor(situation: Situation, shortage: Shortage): ShortagePlan {
+  if (shortage.isComing) return { kind: 'comes' };
   const lost = shortage.isVacant ? null : lostOf(situation, shortage);
   const isDue = situation.nowMs >= shortage.dueAtMs;
   const why = holdOf(situation, shortage);
@@ -93,13 +95,9 @@ function holdOf(situation: Situation, { shard }: Shortage): string | null {
     : `${nodeName(coming)} in shard ${coming.shardIndex} was not seen as a copy yet, and one comes at a time`;
 }
 
-/** A replica that was never seen linked to its master, and is not gone: known from the records, so that the next leader waits for it, too. */
+/** A copy that is not there yet, and is not gone. */
 function comingCopy({ views }: Situation): NodeView | null {
-  for (const view of views.values()) {
-    const { node, facts } = view;
-    const isUnseen = facts.seenAtSeconds === 0 && facts.following === null && facts.remake === null;
-    if (node.role === 'replica' && isUnseen && !isAway(view)) return view;
-  }
+  for (const view of views.values()) if (isUnseenCopy(view) && !isAway(view)) return view;
   return null;
 }
 
@@ -137,42 +135,6 @@ function replacement(
   return { cluster: added.value, policy, reasons: [reason] };
 }
 
-function isFreshLook({ nowMs }: Situation, look: SpareLook): boolean {
-  return look.isToldApart && nowMs - look.startedAtMs <= LOOK_FRESH_MS;
-}
-
-/** Every spare now and then, and at once the one that is about to be used. */
-function dueLooks(situation: Situation, wanted: Spare | null): readonly InspectSpareAction[] {
-  const { policy, memory, nowMs } = situation;
-  return policy.cluster.spares.nodes.flatMap((spare): readonly InspectSpareAction[] => {
-    const { look, isInFlight } = spareMemory(memory.spares, spare);
-    const isWanted = spare.address === wanted?.address;
-    const isOld = look === null || nowMs - look.endedAtMs >= LOOK_INTERVAL_MS;
-    const isNeeded = isWanted && look !== null && !isFreshLook(situation, look);
-    if (isInFlight || !(isOld || isNeeded)) return [];
-    return [{ kind: 'inspectSpare', spare, isToUse: isWanted }];
-  });
-}
-
-/** When the next look is due; one that begins now, or is under way, tells of its end by itself. */
-function nextLookMs({ policy, memory, nowMs }: Situation): number {
-  const times = policy.cluster.spares.nodes.map((spare) => {
-    const { look, isInFlight } = spareMemory(memory.spares, spare);
-    const atMs = isInFlight || look === null ? -Infinity : look.endedAtMs + LOOK_INTERVAL_MS;
-    return atMs > nowMs ? atMs : Infinity;
-  });
-  return Math.min(Infinity, ...times);
-}
-
-/** Whom a spare has to be told apart from before it is used: of who does not answer nothing can be learned, and it would only take time. */
-export function beside({ views, policy, memory }: Situation, spare: Spare): readonly NodeEndpoint[] {
-  const members = [...views.values()].filter(({ condition }) => condition === 'answering');
-  const others = policy.cluster.spares.nodes.filter(
-    (other) => other.address !== spare.address && isReady(memory.spares, other),
-  );
-  return [...members.map(({ node }) => node), ...others];
-}
-
 /** What is remembered of spares, without those that are none any more. */
 export function reviewSpares(situation: Situation): SparesMemory {
   const { policy, memory } = situation;
@@ -182,12 +144,15 @@ export function reviewSpares(situation: Situation): SparesMemory {
   return {
     nodes: new Map([...memory.spares.nodes].filter(([address]) => listed.has(address))),
     vacantSinceMs: reviewVacancies(situation),
+    demotedSinceMs: reviewDemotions(situation),
+    askedAtMs: memory.spares.askedAtMs,
   };
 }
 
 /** A moment's silence is nobody's business: a shard is told of once it lacks a member, or one of them is away for certain. */
 function problemsOf(situation: Situation, shortage: Shortage, plan: ShortagePlan): readonly Problem[] {
-  if (!shortage.isVacant && !shortage.missed.some((view) => isAway(view))) return [];
+  const { isVacant, isComing, missed } = shortage;
+  if (!isVacant && !isComing && !missed.some((view) => isAway(view))) return [];
   const master = masterOf(shortage.shard);
   const place = { shardIndex: shortage.shardIndex, node: master.id, address: master.address };
   const detail = `${shortText(situation, shortage)}; ${planText(situation, shortage, plan)}`;

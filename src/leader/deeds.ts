@@ -20,10 +20,9 @@ import type { NodeEndpoint } from '../control/node-commands.ts';
 import type { WordMemory } from '../control/node-memory.ts';
 import type { NodeError } from '../control/observation.ts';
 import type { Situation } from '../control/situation.ts';
-import { beside } from '../control/spares.ts';
 import { findNode } from '../topology/cluster.ts';
 import type { ClusterRecord } from '../topology/record.ts';
-import type { ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
+import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
 import type { NodeClient, Witnesses } from './ports.ts';
 import type { Reporter } from './reporter.ts';
 import { lookAtSpare } from './spare-looks.ts';
@@ -48,6 +47,8 @@ export interface DeedsParts {
   /** As committed now. */
   readonly record: () => ClusterRecord;
   readonly situation: () => Situation;
+  /** All that are stored. */
+  readonly clusters: () => readonly Cluster[];
   /** Every node was seen to have this version. */
   readonly isConverged: (version: ClusterVersion) => boolean;
   /** Whether a majority confirms the lead, with this version as the committed one. */
@@ -171,8 +172,7 @@ export class Deeds {
   }
 
   async #inspectSpare({ spare, isToUse }: InspectSpareAction): Promise<void> {
-    const others = isToUse ? beside(this.#parts.situation(), spare) : null;
-    this.#parts.happened({ kind: 'spareLooked', look: await lookAtSpare(this.#parts, spare, others) });
+    this.#parts.happened({ kind: 'spareLooked', look: await lookAtSpare(this.#parts, spare, isToUse) });
   }
 
   #endpoint(id: NodeId, address: NodeAddress): NodeEndpoint {

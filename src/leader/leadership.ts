@@ -91,6 +91,11 @@ export class Leadership {
     this.#supervisors.get(keyOf(namespace, cluster))?.nudge();
   }
 
+  /** Looks at the spares of a cluster soon, instead of at the next round. */
+  lookAtSpares({ namespace, cluster }: ClusterPlace): void {
+    this.#supervisors.get(keyOf(namespace, cluster))?.lookAtSpares();
+  }
+
   /**
    * Looks at all nodes of a cluster, or at one, and tells them its topology again, also where they seem in place. Resolves once that is done,
    * or after 5 s, with what became of each.

@@ -181,6 +181,7 @@ export class Supervisor {
       reporter: this.#reporter,
       record: () => this.#record,
       situation: () => this.#situation(),
+      clusters: () => this.#context.records.allClusters().map(({ cluster }) => cluster),
       isConverged: (version) => this.#convergedVersion === version,
       confirm: (version) => this.#confirm(version),
       openLease: (node, version) => this.#leases.open(node, version),
@@ -275,6 +276,11 @@ export class Supervisor {
     this.#farewells.lookNow();
     this.#watch.lookNow(nodesOf(this.#record.cluster).map((node) => node.id));
     this.#turnSoon();
+  }
+
+  /** Looks at the spares soon, however often that is asked for. */
+  lookAtSpares(): void {
+    this.#happened({ kind: 'sparesAsked', atMs: this.#context.clock.monotonicMs() });
   }
 
   /** See `Leadership.sync`. Of what has left everything is looked at, too. */

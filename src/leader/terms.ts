@@ -58,6 +58,11 @@ export class LeadershipTerms {
     this.#current?.nudge(namespace, cluster);
   }
 
+  /** Has the spares of a cluster looked at soon; nothing where there is no leadership. */
+  lookAtSpares(place: ClusterPlace): void {
+    this.#current?.lookAtSpares(place);
+  }
+
   /** Has nodes told their topology again; `notLeader` where there is no leadership. */
   sync(place: ClusterPlace, node: NodeId | null): Promise<Result<readonly SyncedNode[], SyncRefusal>> {
     if (this.#current === null) return Promise.resolve(err({ kind: 'notLeader' }));

@@ -146,7 +146,9 @@ describe('a replica that stays away', () => {
     const byName = master.replace('127.0.0.1', 'localhost');
     await want(stage, [used, byName]);
     await spareIs(stage, used, 'hasData');
-    await spareIs(stage, byName, 'hasData');
+    const named = await spareIs(stage, byName, 'otherName');
+    expect(named.reason).toContain(master);
+    expect(named.reason).not.toMatch(/stop it|empty its/);
     await stage.nodeAt(replica).kill();
     await problemTold(trio(), stage, { kind: 'sparesMissing', detail: /it has a cluster topology/ });
     await membersAre(stage, [master, replica]);
@@ -155,6 +157,32 @@ describe('a replica that stays away', () => {
     await membersAre(stage, [master, fresh]);
     await expectEqualCopies(stage, 'c');
     expect((await sparesOf(stage)).nodes.map(({ addr }) => addr)).toEqual([used, replica]);
+  });
+
+  test('gets no spare that takes everybody, or could not log in at its master, where nodes have a password; that of all is the one of a spare that has none', async () => {
+    const stage = scene({ password: 'top-secret-31415' });
+    const {
+      replica,
+      master,
+      spares: [spare = ''],
+    } = await prepared(stage, 1);
+    const [open] = await scene().nodes(1);
+    await stage.ask(spare, 'CONFIG', 'SET', 'masterauth', 'another-27182');
+    await want(stage, [open?.address ?? '', spare]);
+    const unlocked = await spareIs(stage, open?.address ?? '', 'wrongPassword');
+    expect(unlocked.reason).toMatch(/^it takes everybody/);
+    const answers = [await spareIs(stage, spare, 'wrongPassword')];
+    expect(answers[0]?.reason).toMatch(/its masterauth is not the password of any node/);
+    await stage.nodeAt(replica).kill();
+    await problemTold(trio(), stage, { kind: 'sparesMissing', detail: /masterauth/ });
+    await membersAre(stage, [master, replica]);
+    await stage.ask(spare, 'CONFIG', 'SET', 'masterauth', 'top-secret-31415');
+    await membersAre(stage, [master, spare]);
+    await expectEqualCopies(stage, 'c');
+    const told = JSON.stringify([answers, await sparesOf(stage), await events(stage, 'copyReplaced')]);
+    expect(told).toContain('"login":"cluster"');
+    const logs = trio().members.map((member) => member.logText());
+    expect(told + logs.join('')).not.toMatch(/31415|27182/);
   });
 
   test.each(['copy.replace.started', 'copy.replace.committed'])(

@@ -46,7 +46,10 @@ export function insightRoutes({ clusters, insight, group, policies, events, cloc
       const path = clusterPath(context);
       const { cluster } = await readCluster(clusters, path);
       const status = looked(insight.status(path));
-      const spares = renderSpares(policies.ofCluster(path).spares, status.spares, clock.wallMs());
+      const spares = renderSpares(policies.ofCluster(path).spares, cluster, {
+        seen: status.spares,
+        nowMs: clock.wallMs(),
+      });
       const shards = renderShards(cluster, events, path);
       return answer(context, { status: { ...renderStatus(status), shards, spares } });
     })

@@ -8,7 +8,7 @@ import type { EventDraft } from '../../topology/event.ts';
 import type { ClusterPolicy } from '../../topology/policy.ts';
 import type { ClusterPlace } from '../../topology/record.ts';
 import type { Spare, SparesPolicy } from '../../topology/spares.ts';
-import type { NodeAddress } from '../../topology/types.ts';
+import type { Cluster, NodeAddress } from '../../topology/types.ts';
 import { checkNoController, checkUnclaimed } from '../admission/identity.ts';
 import { answer } from '../answers.ts';
 import { readBody } from '../body.ts';
@@ -27,8 +27,8 @@ export function spareRoutes(dependencies: ApiDependencies): Hono {
   return new Hono()
     .get(SPARES, async (context) => {
       const path = clusterPath(context);
-      await readCluster(clusters, path);
-      return answerSpares(context, dependencies, path);
+      const { cluster } = await readCluster(clusters, path);
+      return answerSpares(context, dependencies, { path, cluster });
     })
     .put(SPARES, (context) => setSpares(dependencies, context));
 }
@@ -49,7 +49,7 @@ async function setSpares(dependencies: ApiDependencies, context: Context): Promi
     throw badRequest('expected at least one of "nodes", "copies" and "replace_after_seconds"');
   const named = body.nodes === undefined ? null : namedSpares(body.nodes);
   const path = clusterPath(context);
-  await readCluster(clusters, path);
+  const { cluster } = await readCluster(clusters, path);
   if (named !== null) {
     const known = new Set(policies.ofCluster(path).spares.nodes.map(({ address }) => address));
     const addresses = named.map(({ address }) => address);
@@ -68,7 +68,7 @@ async function setSpares(dependencies: ApiDependencies, context: Context): Promi
     },
   });
   settled(await policies.changeCluster(path, change, eventOf(change(policies.ofCluster(path)).spares)));
-  return answerSpares(context, dependencies, path);
+  return answerSpares(context, dependencies, { path, cluster });
 }
 
 function namedSpares(nodes: NonNullable<z.output<typeof sparesBody>['nodes']>): readonly NamedSpare[] {
@@ -104,13 +104,18 @@ function nameOf({ address, zone }: Spare): string {
   return zone === '' ? address : `${address} (zone ${zone})`;
 }
 
+/** What is known by now; whoever asks has it renewed, and sees that when asking again. */
 function answerSpares(
   context: Context,
-  { policies, insight, clock }: ApiDependencies,
-  path: ClusterPlace,
+  { policies, insight, attention, clock }: ApiDependencies,
+  { path, cluster }: { readonly path: ClusterPlace; readonly cluster: Cluster },
 ): Response {
+  attention.lookAtSpares(path);
   const { spares } = policies.ofCluster(path);
   return answer(context, {
-    spares: renderSpares(spares, insight.status(path)?.spares ?? null, clock.wallMs()),
+    spares: renderSpares(spares, cluster, {
+      seen: insight.status(path)?.spares ?? null,
+      nowMs: clock.wallMs(),
+    }),
   });
 }

@@ -1,6 +1,7 @@
 // CONFIG GET of one setting (facts section 9). Runs on the lasting connection, so it works at `maxclients` too.
 
 import { err, ok, type Result } from '../../base/result.ts';
+import { Secret } from '../../base/secret.ts';
 import type { NodeError } from '../../control/observation.ts';
 import { addressFromParts } from '../../topology/node.ts';
 import type { NodeAddress } from '../../topology/types.ts';
@@ -40,6 +41,16 @@ export const hasPassword: NodeCommand<boolean> = {
     const value = configGet('requirepass').parse(reply);
     if (!value.ok) return err({ kind: value.error.kind, message: 'CONFIG GET requirepass failed' });
     return ok(value.value !== null && value.value !== '');
+  },
+};
+
+/** With what the node logs in at a master; null when it does not tell. No error brings the reply along. */
+export const masterAuth: NodeCommand<Secret | null> = {
+  words: ['CONFIG', 'GET', 'masterauth'],
+  parse(reply: Reply): Result<Secret | null, NodeError> {
+    const value = configGet('masterauth').parse(reply);
+    if (!value.ok) return ok(null);
+    return ok(value.value === null ? null : new Secret(value.value));
   },
 };
 

@@ -2,12 +2,13 @@
 
 import { present } from '../../base/assert.ts';
 import { err, ok, type Result } from '../../base/result.ts';
+import type { Secret } from '../../base/secret.ts';
 import type { NodeError, SourceJob, TargetJob } from '../../control/observation.ts';
 import type { NodeAddress, NodeId, NodeRole } from '../../topology/types.ts';
 import type { CommandWords } from '../link.ts';
 import type { Reply } from '../reply.ts';
 import { clusterInfo } from './cluster-info.ts';
-import { followed, followedAddress } from './config-get.ts';
+import { followed, followedAddress, masterAuth } from './config-get.ts';
 import { infoServer } from './info-server.ts';
 import { myId } from './my-id.ts';
 import { type NodeSettings, parseSettings, SETTINGS_WORDS } from './settings.ts';
@@ -31,6 +32,8 @@ export interface Inspection {
   readonly processId: number | null;
   readonly uptimeSeconds: number | null;
   readonly settings: NodeSettings;
+  /** With what it logs in at a master; null when it does not tell. */
+  readonly masterAuth: Secret | null;
   /** Its last or current moves of slots, out and in; null when it remembers none. */
   readonly sourceJob: SourceJob | null;
   readonly targetJob: TargetJob | null;
@@ -42,12 +45,13 @@ export const INSPECT_WORDS: readonly CommandWords[] = [
   clusterInfo.words,
   myId.words,
   followed.words,
+  masterAuth.words,
   ...SETTINGS_WORDS,
 ];
 
 /** `role` and `master` as far as the settings tell them, and no sequence yet. */
 export function parseInspection(replies: readonly Reply[]): Result<Inspection, NodeError> {
-  const [serverReply, infoReply, idReply, followedReply, ...settingReplies] = replies;
+  const [serverReply, infoReply, idReply, followedReply, authReply, ...settingReplies] = replies;
   const server = infoServer.parse(present(serverReply, 'one reply a command'));
   if (!server.ok) return server;
   if (!server.value.isClusterEnabled) {
@@ -61,6 +65,7 @@ export function parseInspection(replies: readonly Reply[]): Result<Inspection, N
   const id = myId.parse(present(idReply, 'one reply a command'));
   if (!id.ok) return id;
   const master = followedAddress(followed.parse(present(followedReply, 'one reply a command')));
+  const auth = masterAuth.parse(present(authReply, 'one reply a command'));
   const { kvrocksVersion, processId, uptimeSeconds } = server.value;
   return ok({
     kvrocksVersion,
@@ -72,6 +77,7 @@ export function parseInspection(replies: readonly Reply[]): Result<Inspection, N
     processId,
     uptimeSeconds,
     settings: parseSettings(settingReplies),
+    masterAuth: auth.ok ? auth.value : null,
     sourceJob: info.value.sourceJob,
     targetJob: info.value.targetJob,
   });

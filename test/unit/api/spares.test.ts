@@ -44,8 +44,8 @@ test('there are none, and nobody is replaced, until somebody says so; what is no
     replace_after_seconds: 30,
   });
   const nodes = [
-    { addr: '127.0.0.1:8', zone: '', lost: null, state: 'unknown', looked_at: null },
-    { addr: '127.0.0.1:9', zone: 'b', lost: null, state: 'unknown', looked_at: null },
+    { addr: '127.0.0.1:8', zone: '', login: 'none', lost: null, state: 'unknown', looked_at: null },
+    { addr: '127.0.0.1:9', zone: 'b', login: 'own', lost: null, state: 'unknown', looked_at: null },
   ];
   const wanted = { copies: 2, replace_after_seconds: 30, nodes };
   expect(put).toMatchObject({ status: 200, body: { data: { spares: wanted } } });
@@ -94,7 +94,12 @@ test('a wish that is none is refused with the reason, and nothing is kept of it'
     [{ nodes: many }, 'nodes: expected at most 64'],
     [{ nodes: [7] }, expect.stringMatching(/^nodes\.0: expected a "host:port" text, or an object/)],
     [{ nodes: [{ addr: 7 }] }, 'nodes.0.addr: expected a "host:port" text'],
-    [{ nodes: [{ addr: 'h:1', zones: 'a' }] }, expect.stringMatching(/^nodes\.0: /)],
+    [{ nodes: [{ addr: 'h:1', zones: 'a' }] }, 'nodes.0: unknown key "zones"; did you mean "zone"?'],
+    [
+      { nodes: ['h:1', { addr: 'h:2', passwd: 'secret' }] },
+      'nodes.1: unknown key "passwd"; did you mean "password"?',
+    ],
+    [{ nodes: [{}] }, 'nodes.0.addr: expected a "host:port" text'],
     [{ nodes: [{ addr: 'h:1', zone: 'a b' }] }, expect.stringMatching(/^nodes\.0\.zone: expected letters/)],
     [{ nodes: ['nowhere'] }, expect.stringMatching(/^nodes\[0\]: "nowhere" is not host:port/)],
     [{ nodes: ['0.0.0.0:8'] }, expect.stringMatching(/^nodes\[0\]: 0\.0\.0\.0:8 stands for every address/)],
@@ -127,6 +132,24 @@ test('a wish that is none is refused with the reason, and nothing is kept of it'
     status: 409,
     body: failure(expect.stringContaining('needs feature level 5')),
   });
+});
+
+test('one without a password has that of all nodes; whose it is is told, and never which', async () => {
+  const api = await withCluster();
+  await api.call('PUT', SPARES, { nodes: ['127.0.0.1:8', { addr: '127.0.0.1:9', password: 'hush' }] });
+  const patched = await api.call('PATCH', CLUSTER, { password: 'sesame', force: true });
+  expect(patched.status).toBe(200);
+  const answer = await api.call('GET', SPARES);
+  expect([spareOf(answer), spareOf(answer, 1)]).toMatchObject([{ login: 'cluster' }, { login: 'own' }]);
+  expect(JSON.stringify(answer.body)).not.toMatch(/sesame|hush/);
+});
+
+test('whoever asks how they are, or changes what is wanted, has them looked at', async () => {
+  const api = await withCluster();
+  api.nudged.length = 0;
+  await api.call('PUT', SPARES, { nodes: ['127.0.0.1:8'] });
+  await api.call('GET', SPARES);
+  expect(api.nudged).toEqual(['spares of ns/c', 'spares of ns/c']);
 });
 
 test('a spare is taken in by nobody before it is off the list', async () => {
@@ -165,6 +188,8 @@ test('what is known of each is shown, and of each shard that is short what comes
       password: Secret.none,
       standing: { kind: 'hasData', why: 'it stands at sequence 5: stop it' },
       isToldApart: false,
+      comparedAtMs: null,
+      process: null,
       id: scene.id(0, 1),
       startedAtMs,
       endedAtMs: scene.nowMs,

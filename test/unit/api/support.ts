@@ -208,6 +208,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
       },
       attention: {
         nudge: (namespace, cluster) => api.nudged.push(`${namespace}/${cluster}`),
+        lookAtSpares: ({ namespace, cluster }) => api.nudged.push(`spares of ${namespace}/${cluster}`),
         sync: (place, node) => api.sync(place, node),
       },
       metrics: {

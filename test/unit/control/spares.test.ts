@@ -12,16 +12,17 @@ import type { Decision } from '../../../src/control/decide.ts';
 import type { NodeErrorKind } from '../../../src/control/observation.ts';
 import { lookAt } from '../../../src/control/situation.ts';
 import { type SpareReport, type SpareStanding, spareStanding } from '../../../src/control/spare-memory.ts';
+import { passwordFault } from '../../../src/control/spare-watch.ts';
 import { sparesStatus } from '../../../src/control/spares-status.ts';
-import { startDrain } from '../../../src/topology/change-nodes.ts';
+import { startDrain, withPassword } from '../../../src/topology/change-nodes.ts';
 import { startMigration } from '../../../src/topology/change-slots.ts';
 import { allNodes, findNode } from '../../../src/topology/cluster.ts';
 import { withNodeFacts } from '../../../src/topology/facts.ts';
 import { newNodeId, parseAddress } from '../../../src/topology/node.ts';
 import { type FailoverMode, NO_NODE_POLICY, withNodePolicy } from '../../../src/topology/policy.ts';
 import { slotRange } from '../../../src/topology/slot.ts';
-import type { SparesPolicy } from '../../../src/topology/spares.ts';
-import type { NodeAddress, NodeId } from '../../../src/topology/types.ts';
+import { spareLogin, type SparesPolicy, sparesIn } from '../../../src/topology/spares.ts';
+import type { Cluster, NodeAddress, NodeId } from '../../../src/topology/types.ts';
 import { actionsOf, FRESH, INTERVAL_MS, Scene } from './scene.ts';
 
 const AFTER_SECONDS = 20;
@@ -103,6 +104,8 @@ class Stage {
             password: spare.password,
             standing: present(this.standings.get(spare.address) ?? DATA, 'a standing'),
             isToldApart: isToUse,
+            comparedAtMs: null,
+            process: null,
             id: newNodeId(random),
             startedAtMs,
             endedAtMs: startedAtMs + 1,
@@ -385,6 +388,64 @@ describe('nobody is replaced', () => {
     );
   });
 
+  it('in the place of a master: what holds it back is told, and no spare is promised that', () => {
+    const stage = new Stage();
+    stage.pause('paused');
+    stage.scene.fail(stage.scene.id(0, 0), 'hang');
+    expect(stage.rounds(2 * ROUNDS_DUE)).toBeNull();
+    expect(stage.problem('copiesMissing')).toMatch(
+      /^shard 0 has 1 of 2 nodes for \d+ s; no spare takes the place of a master: automatic failover is paused/,
+    );
+    stage.pause('on');
+    stage.scene.fail(stage.scene.id(0, 1), 'hang');
+    stage.scene.answers.set(stage.scene.id(0, 0), null);
+    stage.want({ copies: 1 });
+    stage.rounds(4);
+    expect(stage.plan).toMatch(/, but not now: master .* does not answer/);
+  });
+
+  it('before an old master has had the time anew, from its failover on; what is lost with it is told', () => {
+    const stage = new Stage();
+    const { scene } = stage;
+    const old = scene.id(0, 0);
+    stage.pause('paused');
+    scene.fail(old, 'hang');
+    expect(stage.rounds(ROUNDS_DUE + 5)).toBeNull();
+    stage.pause('on');
+    const failover = present(stage.rounds(1), 'a failover');
+    expect(failover.reasons).toMatchObject([{ kind: 'failover' }]);
+    scene.endCommit(failover);
+    const { version } = scene.cluster;
+    expect(stage.rounds(ROUNDS_DUE - 4)).toBeNull();
+    expect(stage.problem('copiesMissing')).toMatch(/would take the place of .* in \d s$/);
+    expect(stage.replaced().reasons).toMatchObject([
+      {
+        kind: 'copyReplaced',
+        lost: old,
+        text: expect.stringContaining(
+          `(the master until version ${version}, and not told yet that it is none: what clients wrote to it since is lost with it); spare`,
+        ),
+      },
+    ]);
+  });
+
+  it('but who was the master long ago counts as any replica', () => {
+    const stage = new Stage();
+    const { scene } = stage;
+    const old = scene.id(0, 0);
+    const before = scene.converged(old);
+    scene.fail(old, 'hang');
+    scene.endCommit(present(stage.rounds(6), 'a failover'));
+    expect(stage.rounds(2)).toBeNull();
+    scene.answers.set(old, before);
+    expect(stage.rounds(5)).toBeNull();
+    expect(scene.answers.get(old)).toMatchObject({ role: 'replica', version: scene.cluster.version });
+    scene.fail(old, 'hang');
+    const [reason] = stage.replaced().reasons;
+    expect(reason).toMatchObject({ kind: 'copyReplaced', lost: old });
+    expect(JSON.stringify(reason)).not.toContain('not told');
+  });
+
   it('before the copy that came last was seen to follow, also by the next leader', () => {
     const stage = new Stage(2, 2);
     const { scene } = stage;
@@ -398,6 +459,25 @@ describe('nobody is replaced', () => {
     expect(stage.rounds(2 * ROUNDS_DUE)).toBeNull();
     stage.untold.clear();
     expect(stage.rounds(ROUNDS_DUE)?.reasons).toMatchObject([{ kind: 'copyReplaced' }]);
+  });
+
+  it('because a copy is not there yet: it is told until it is, and no other comes for it', () => {
+    const stage = new Stage();
+    const { scene } = stage;
+    scene.fail(scene.id(0, 1), 'hang');
+    const id = newcomerOf(stage.replaced());
+    const copying = { ...FRESH, id, version: scene.cluster.version, role: 'replica' as const };
+    const master = present(findNode(scene.cluster, scene.id(0, 0)), 'the master').node.address;
+    scene.answers.set(id, { ...scene.converged(id), ...copying, master, link: 'down', syncInProgress: true });
+    expect(stage.rounds(2 * ROUNDS_DUE)).toBeNull();
+    expect(stage.problem('copiesMissing')).toMatch(
+      /^shard 0 has 1 of 2 nodes for \d+ s; .* is being copied to, and will count once seen linked to the master$/,
+    );
+    expect(sparesStatus(lookAt(scene)).shards).toMatchObject([{ there: 1, wanted: 2, leftMs: Infinity }]);
+    scene.answers.set(id, scene.converged(id));
+    stage.rounds(2);
+    expect(stage.problem('copiesMissing')).toBeUndefined();
+    expect(sparesStatus(lookAt(scene)).shards).toEqual([]);
   });
 
   it('but one that came and is gone again is replaced by the next', () => {
@@ -422,6 +502,8 @@ describe('nobody is replaced', () => {
   });
 });
 
+const report: SpareReport = { id: null, version: -1, role: 'master', master: null, sequence: 0 };
+
 describe('spares', () => {
   it('are looked at every ten seconds, and nothing is asked where nobody named any', () => {
     const stage = new Stage();
@@ -436,6 +518,63 @@ describe('spares', () => {
     expect(stage.scene.memory.spares.nodes.size).toBe(0);
   });
 
+  it('are looked at once a second at most while somebody asks', () => {
+    const stage = new Stage();
+    stage.looks.length = 0;
+    for (let count = 0; count < 10; count += 1) {
+      stage.scene.tell({ kind: 'sparesAsked', atMs: stage.scene.nowMs });
+      stage.decide();
+      stage.scene.nowMs += 300;
+    }
+    expect(stage.looks.filter(({ spare }) => spare.address === FIRST)).toHaveLength(3);
+    stage.scene.nowMs += 2000;
+    stage.decide();
+    stage.looks.length = 0;
+    stage.scene.nowMs += 5000;
+    stage.decide();
+    expect(stage.looks).toEqual([]);
+  });
+
+  it('without a password have that of the nodes, if these have the same', () => {
+    const stage = new Stage();
+    const { scene } = stage;
+    const [own, cluster] = [new Secret('own'), new Secret('all')];
+    const ids = new Set(allNodes(scene.cluster).map(({ node }) => node.id));
+    const changed = withPassword(scene.cluster, ids, cluster);
+    if (!changed.ok) throw new Error(changed.error.kind);
+    const spares = [Secret.none, own].map((password, index) => ({
+      address: [FIRST, SECOND][index]!,
+      password,
+      zone: '',
+      lost: null,
+    }));
+    const policy = { ...scene.policy.cluster.spares, nodes: spares };
+    expect(sparesIn(changed.value, policy).map(({ password }) => password.reveal())).toEqual(['all', 'own']);
+    expect(spares.map((spare) => spareLogin(changed.value, spare))).toEqual(['cluster', 'own']);
+    expect(spareLogin(scene.cluster, spares[0]!)).toBe('none');
+    const differing = withPassword(changed.value, new Set([scene.id(0, 0)]), own);
+    if (!differing.ok) throw new Error(differing.error.kind);
+    expect(sparesIn(differing.value, policy)).toEqual(spares);
+    expect(spareLogin(differing.value, spares[0]!)).toBe('none');
+
+    const fault = (on: Cluster, password: Secret, masterAuth?: Secret | null): string | null =>
+      passwordFault(
+        on,
+        { ...spares[0]!, password },
+        { ...report, ...(masterAuth === undefined ? {} : { masterAuth }) },
+      );
+    expect(fault(changed.value, cluster)).toBeNull();
+    expect(fault(changed.value, cluster, null)).toBeNull();
+    expect(fault(changed.value, cluster, cluster)).toBeNull();
+    expect(fault(changed.value, cluster, own)).toMatch(/masterauth is not the password of any node/);
+    expect(fault(changed.value, cluster, Secret.none)).toMatch(/masterauth/);
+    expect(fault(changed.value, own)).toMatch(/not the one that all nodes of this cluster have/);
+    expect(fault(scene.cluster, own)).toMatch(/which is none/);
+    expect(fault(differing.value, Secret.none)).toMatch(/it takes everybody/);
+    expect(fault(differing.value, own, cluster)).toBeNull();
+    expect(fault(scene.cluster, Secret.none, Secret.none)).toBeNull();
+  });
+
   it('are asked again when their password changes', () => {
     const stage = new Stage();
     stage.looks.length = 0;
@@ -444,7 +583,6 @@ describe('spares', () => {
     expect(stage.looks).toHaveLength(1);
   });
 
-  const report: SpareReport = { id: null, version: -1, role: 'master', master: null, sequence: 0 };
   it.each([
     ['ready', report],
     ['hasData', { ...report, sequence: 5 }],

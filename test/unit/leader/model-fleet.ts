@@ -2,6 +2,7 @@
 
 import type { Clock } from '../../../src/base/clock.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
+import type { Secret } from '../../../src/base/secret.ts';
 import type { NodeError, NodeReport, ProbeResult } from '../../../src/control/observation.ts';
 import type { LeaseAnswer, LeaseMode } from '../../../src/control/lease-memory.ts';
 import type {
@@ -47,6 +48,9 @@ export class ModelNode {
   /** Looks that were answered, and all of them. */
   probes = 0;
   looks = 0;
+  /** What it says of itself to who asks more; nothing unless a test says so. */
+  masterAuth: Secret | null = null;
+  process: { readonly id: number; readonly startedAtMs: number } | null = null;
 
   constructor(address: NodeAddress) {
     this.address = address;
@@ -123,6 +127,8 @@ export class ModelFleet implements NodeClient {
   earlyPushes = 0;
   isCommitted: (push: TopologyPush, address: NodeAddress) => boolean = () => true;
   isClosed = false;
+  /** How often addresses were compared. */
+  comparisons = 0;
   /** Second names, and the first one each. */
   readonly twins = new Map<NodeAddress, NodeAddress>();
   /** To be called when a process ends. */
@@ -235,11 +241,18 @@ export class ModelFleet implements NodeClient {
   }
 
   inspect(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<SpareReport, NodeError>> {
-    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => ok(node.report()));
+    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
+      const { masterAuth } = node;
+      if (node.process === null) return ok({ ...node.report(), masterAuth });
+      const { id: processId, startedAtMs } = node.process;
+      const uptimeSeconds = Math.floor((this.#clock.monotonicMs() - startedAtMs) / 1000);
+      return ok({ ...node.report(), masterAuth, processId, uptimeSeconds });
+    });
   }
 
   /** Every address is a process of its own, but for `twins`. */
   sameProcess(endpoints: readonly NodeEndpoint[]): Promise<ProcessGroups> {
+    this.comparisons += 1;
     const groups = Map.groupBy(endpoints, ({ address }) => this.twins.get(address) ?? address);
     return Promise.resolve({
       groups: [...groups.values()].map((group) => group.map(({ address }) => address)),

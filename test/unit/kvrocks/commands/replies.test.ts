@@ -262,6 +262,7 @@ describe('other commands', () => {
         sequence: null,
         processId: null,
         uptimeSeconds: null,
+        masterAuth: null,
         settings: UNKNOWN_SETTINGS,
         sourceJob: null,
         targetJob: null,
