@@ -2,8 +2,6 @@
 
 import { z } from 'zod';
 
-import { excerpt } from '../../base/excerpt.ts';
-import { nearest } from '../../base/nearest.ts';
 import { EVENT_SEVERITIES } from '../../topology/event.ts';
 import {
   DIVERGENCE_MODES,
@@ -149,15 +147,6 @@ export const changeNodeBody = z.object(
 
 const SPARE = 'expected a "host:port" text, or an object with "addr", and perhaps "password" and "zone"';
 
-const SPARE_KEYS = ['addr', 'password', 'zone'] as const;
-
-/** A misspelt key is named: what it was to say would be left out in silence else. */
-function spareFault({ code, keys }: { readonly code?: string; readonly keys?: unknown }): string {
-  const [key]: readonly unknown[] = code === 'unrecognized_keys' && Array.isArray(keys) ? keys : [];
-  if (typeof key !== 'string') return SPARE;
-  return `unknown key ${JSON.stringify(excerpt(key))}; did you mean "${nearest(key, SPARE_KEYS)}"?`;
-}
-
 /** At least one of the three, which `PUT` sees to. */
 export const sparesBody = z.object(
   {
@@ -171,7 +160,7 @@ export const sparesBody = z.object(
               password: z.string('expected text').optional(),
               zone,
             },
-            { error: spareFault },
+            { error: SPARE },
           ),
         ),
         'expected a list of spares',
