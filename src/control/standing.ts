@@ -123,10 +123,14 @@ function tooFarBehind({ settings }: Situation, lag: Lag): string | null {
   return null;
 }
 
-/** A leader that has just begun cannot tell whether what it lacks is old: who was last seen behind has to have shown since that it keeps up. */
-function stillBehind({ view }: Copy, lag: Lag): string | null {
-  if (lag.kind === 'unknown' || lag.isAgeKnown || lag.count === 0 || !wasUnlinked(view)) return null;
-  return `it lacks ${lag.count} numbers, and it was last seen behind its master, or without a living link`;
+/**
+ * A leader that has just begun cannot tell whether what it lacks is old: only who is written down as keeping up with its master is believed. Who was
+ * last seen behind, or has come to its master since, has to have shown it.
+ */
+function stillBehind({ view, master }: Copy, lag: Lag): string | null {
+  if (lag.kind === 'unknown' || lag.isAgeKnown || lag.count === 0) return null;
+  if (isWrittenDown(view, master.node.id)) return null;
+  return `it lacks ${lag.count} numbers, and it was last seen behind its master, or without a living link, or not as its copy at all`;
 }
 
 interface LinkCase {

@@ -193,8 +193,8 @@ function isAbsence(kind: EvidenceKind): boolean {
   return kind === 'refused' || kind === 'silent' || kind === 'stranger';
 }
 
-/** Milliseconds from the first to the last. */
+/** Milliseconds from the first to the last, by their beginnings, as positions are judged. */
 function spanMs(looks: readonly Look[]): number {
   const [first, last] = [looks[0], looks.at(-1)];
-  return first === undefined || last === undefined ? 0 : (last.endedUs - first.startedUs) / 1000;
+  return first === undefined || last === undefined ? 0 : (last.startedUs - first.startedUs) / 1000;
 }
