@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 
 import type { NodeReport } from '../../../src/control/observation.ts';
 import { masterOf } from '../../../src/topology/cluster.ts';
-import { openPromotion } from '../../../src/topology/facts.ts';
+import { openPromotion, UNSEEN_NODE, withNodeFacts } from '../../../src/topology/facts.ts';
 import { FRESH, Scene, actionsOf, only } from './scene.ts';
 
 function settled(groupSize = 2): Scene {
@@ -422,6 +422,29 @@ test('the next leader, which saw both ends only once, does not take a replica th
   scene.set(scene.id(0, 1), { link: 'down' });
   scene.rounds(4);
   expect(refusal(scene)).toMatch(/it lacks 200 numbers, and it was last seen behind its master/);
+});
+
+test('the next leader, which saw the master only once, does not take one that came to it a moment ago for one that keeps up', () => {
+  const scene = settled();
+  const newcomer = scene.id(0, 1);
+  scene.facts = withNodeFacts(scene.facts, newcomer, UNSEEN_NODE);
+  scene.changeLeader();
+  scene.set(scene.id(0, 0), { sequence: 700 });
+  scene.set(newcomer, FRESH);
+  scene.probe(scene.id(0, 0));
+  scene.probe(newcomer);
+  // It is told its role, links, and catches up for half a second.
+  for (const push of actionsOf(scene.decide(), 'push')) scene.takePush(push);
+  scene.set(newcomer, { ...scene.converged(newcomer), sequence: 120 });
+  scene.probe(newcomer);
+  scene.nowMs += 500;
+  scene.fail(scene.id(0, 0), 'connectionRefused');
+  scene.probe(scene.id(0, 0));
+  scene.set(newcomer, { link: 'down' });
+  scene.rounds(4);
+  expect(refusal(scene)).toMatch(
+    /it lacks 580 numbers, and it was last seen behind .* or not as its copy at all/,
+  );
 });
 
 test('the next leader believes one that was written down as keeping up, and one that is seen to do so for long enough', () => {
