@@ -28,4 +28,14 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     found:
       'somebody asked for another master while that died and was replaced: the new one was replaced without being drained',
   },
+  {
+    seed: 136,
+    found:
+      'an old master that was told something else right after its role counted as led astray, and its copy was thrown away',
+  },
+  {
+    seed: 9724,
+    found:
+      'a new leader promoted a replica that had come to its master a moment ago and was still catching up',
+  },
 ];
