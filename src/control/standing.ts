@@ -124,12 +124,13 @@ function tooFarBehind({ settings }: Situation, lag: Lag): string | null {
 }
 
 /**
- * A leader that has just begun cannot tell whether what it lacks is old: only who is written down as keeping up with its master is believed. Who was
- * last seen behind, or has come to its master since, has to have shown it.
+ * A leader that has just begun cannot tell whether what it lacks is old, unless it has all that the first look at the master showed: then only who is
+ * written down as keeping up is believed. Who was last seen behind, or has come to its master since, has to have shown it.
  */
-function stillBehind({ view, master }: Copy, lag: Lag): string | null {
+function stillBehind({ view, master, sequence }: Copy, lag: Lag): string | null {
   if (lag.kind === 'unknown' || lag.isAgeKnown || lag.count === 0) return null;
-  if (isWrittenDown(view, master.node.id)) return null;
+  const first = soundPositions(master)[0]?.sequence ?? Infinity;
+  if (sequence >= first || isWrittenDown(view, master.node.id)) return null;
   return `it lacks ${lag.count} numbers, and it was last seen behind its master, or without a living link, or not as its copy at all`;
 }
 
