@@ -4,17 +4,12 @@ import { unreachable } from '../base/assert.ts';
 import type { Result } from '../base/result.ts';
 import { allNodes, findNode } from '../topology/cluster.ts';
 import type { Cluster, ClusterVersion, NodeAddress, NodeId, ShardId } from '../topology/types.ts';
+import { afterAsked, afterAskedEnd, afterFence, afterInquiry, afterOutrun, afterPush } from './act-memory.ts';
 import {
   type NodeMemory,
   type WordMemory,
-  afterFence,
-  afterAsked,
-  afterAskedEnd,
   afterExport,
-  afterInquiry,
-  afterOutrun,
   afterProbe,
-  afterPush,
   afterStranger,
   newExport,
   unseenNode,

@@ -1,6 +1,5 @@
-// What is remembered of one node between decisions, and how a look, a push or another act at it changes that.
+// What is remembered of one node between decisions, and how a look at it changes that.
 
-import type { Result } from '../base/result.ts';
 import { equalRanges } from '../topology/slot.ts';
 import type { ClusterVersion, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
 import type { PushPurpose } from './actions.ts';
@@ -8,7 +7,7 @@ import type { Evidence, EvidenceKind, Observer, Word } from './evidence.ts';
 import { type LeaseMemory, NO_LEASE, doubtedBy } from './lease-memory.ts';
 import { type Position, isLivingLink } from './link.ts';
 import type { NodeError, NodeReport, ProbeResult } from './observation.ts';
-import { type ControlSettings, retryDelayMs } from './settings.ts';
+import type { ControlSettings } from './settings.ts';
 import { type Sighting, sightingOf } from './sighting.ts';
 
 /** A probe that was answered. Times in milliseconds on the monotonic clock. */
@@ -481,78 +480,4 @@ function absent(
 /** Adds that its master answers again, at whose address somebody else was met: what it got from there in between is not known. */
 export function afterStranger(before: NodeMemory): NodeMemory {
   return { ...before, mayHaveMetStranger: true };
-}
-
-/** Adds the end of a push. */
-export function afterPush(
-  before: NodeMemory,
-  { endedAtMs, result }: { readonly endedAtMs: number; readonly result: Result<void, NodeError> },
-): NodeMemory {
-  const { purpose, version } = before.push;
-  const push: PushMemory = {
-    ...before.push,
-    inFlightSinceMs: null,
-    endedAtMs,
-    nextAtMs: endedAtMs + retryDelayMs(before.push.attempts),
-    error: result.ok ? null : result.error,
-  };
-  const isIsolated = purpose === 'isolation' && result.ok;
-  const isolatedAt = isIsolated ? version : null;
-  const drainedAt = purpose === 'drain' && result.ok ? version : null;
-  const imported = result.ok ? null : before.imported;
-  const foreign = result.ok ? { foreignVersion: null, foreignBefore: null } : {};
-  return { ...before, ...foreign, push, imported, drainedAt, remake: { ...before.remake, isolatedAt } };
-}
-
-/** Adds that somebody asked for the topology to be told again: nothing waits for the pause after a failure any more. */
-export function afterAsked(before: NodeMemory, atMs: number): NodeMemory {
-  const nextAtMs = -Infinity;
-  return {
-    ...before,
-    push: { ...before.push, askedAtMs: atMs, nextAtMs },
-    remake: { ...before.remake, nextAtMs },
-    fence: { ...before.fence, nextAtMs },
-  };
-}
-
-/** Adds that nobody waits for that any more. */
-export function afterAskedEnd(before: NodeMemory): NodeMemory {
-  return before.push.askedAtMs === null ? before : { ...before, push: { ...before.push, askedAtMs: null } };
-}
-
-/** Adds the end of a step of outrunning; where it led is seen by the next look. */
-export function afterOutrun(
-  before: NodeMemory,
-  { endedAtMs, result }: { readonly endedAtMs: number; readonly result: Result<void, NodeError> },
-): NodeMemory {
-  return {
-    ...before,
-    remake: {
-      ...before.remake,
-      isOutrunInFlight: false,
-      nextAtMs: result.ok ? endedAtMs : endedAtMs + retryDelayMs(3),
-      error: result.ok ? null : result.error,
-      outrunTo: before.remake.outrunTo ?? 0,
-      sawFullSync: false,
-    },
-  };
-}
-
-/** Adds what some members answered; `isOver`: no more will, and nobody is to be asked again before `nextAtMs`. */
-export function afterInquiry(
-  before: NodeMemory,
-  { words, nextAtMs, isOver }: Pick<InquiryMemory, 'words' | 'nextAtMs'> & { readonly isOver: boolean },
-): NodeMemory {
-  const heard = new Set(words.map(({ observer }) => observer));
-  const kept = before.inquiry.words.filter(({ observer }) => !heard.has(observer));
-  return { ...before, inquiry: { isInFlight: !isOver, nextAtMs, words: [...kept, ...words] } };
-}
-
-/** Adds the end of an attempt to fence it; whether the fence stands is seen by the next look. */
-export function afterFence(
-  before: NodeMemory,
-  { endedAtMs, result }: { readonly endedAtMs: number; readonly result: Result<void, NodeError> },
-): NodeMemory {
-  const error = result.ok ? null : result.error;
-  return { ...before, fence: { isInFlight: false, nextAtMs: endedAtMs + retryDelayMs(1), error } };
 }

@@ -24,7 +24,7 @@ import type { Problem } from '../control/problems.ts';
 import type { ControlSettings } from '../control/settings.ts';
 import type { Census, Circumstances, Policies } from '../control/sight.ts';
 import { lookAt, type Situation } from '../control/situation.ts';
-import { allNodes, findNode } from '../topology/cluster.ts';
+import { allNodes } from '../topology/cluster.ts';
 import { cutOffsOf } from '../topology/departure.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
@@ -34,6 +34,7 @@ import { eventsOf } from './events.ts';
 import { Farewells } from './farewells.ts';
 import { LeaseKeeper, type LeasedMaster, leasedMasters } from './lease-keeper.ts';
 import { LookPacer } from './look-pacer.ts';
+import { LostConnections } from './lost-connections.ts';
 import { type HandRequest, ManualFailover } from './manual-failover.ts';
 import { NodeWatch, probeDeadlineMs } from './node-watch.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient, PolicyStamp, Told, Witnesses } from './ports.ts';
@@ -73,12 +74,6 @@ const URGENT_LOOK_MS = 20;
 /** A look that has to come first holds decisions back no longer than this. */
 const LOOK_FIRST_MS = 500;
 
-/** When a node is looked at after it ended a connection: a process that ends may still take the first of the next ones, and end it, too. */
-const LOST_LOOKS_MS: readonly number[] = [0, 30, 150];
-
-/** No more such looks for this long. */
-const LOST_LOOK_PAUSE_MS = 1_000;
-
 /** How soon a decision is made again that failed by a fault of ours. */
 const DECISION_RETRY_MS = 5_000;
 
@@ -95,6 +90,7 @@ export class Supervisor {
   readonly #watch: NodeWatch;
   readonly #expectant: LookPacer;
   readonly #urgent: LookPacer;
+  readonly #lostConnections: LostConnections;
   readonly #manual: ManualFailover;
   readonly #leases: LeaseKeeper;
   readonly #deeds: Deeds;
@@ -102,9 +98,6 @@ export class Supervisor {
   readonly #syncs: SyncRequests;
   /** Pushes, steps of outrunning, commits and migrations that have not ended. */
   readonly #acts = new Set<Promise<void>>();
-  /** When a connection of a node was last found ended, and looked into. */
-  readonly #lostAtMs = new Map<NodeId, number>();
-  readonly #lostTimers = new Set<Timer>();
   #record: ClusterRecord;
   #memory: ControlMemory = NO_MEMORY;
   #events: ControlEvent[] = [];
@@ -146,6 +139,7 @@ export class Supervisor {
     const lookNow = (ids: readonly NodeId[]): void => this.#watch.lookNow(ids);
     this.#expectant = new LookPacer({ clock, lookNow }, EXPECTANT_LOOK_MS);
     this.#urgent = new LookPacer({ clock, lookNow }, URGENT_LOOK_MS);
+    this.#lostConnections = new LostConnections({ clock, lookNow });
     this.#manual = new ManualFailover({
       clock,
       lookNow,
@@ -244,8 +238,7 @@ export class Supervisor {
     if (isClusterSame) return;
     if (isHigher && this.#commits === 0) this.#lookFirst();
     this.#memory = forgetOthers(this.#memory, record.cluster);
-    for (const id of this.#lostAtMs.keys())
-      if (findNode(record.cluster, id) === null) this.#lostAtMs.delete(id);
+    this.#lostConnections.keep(new Set(nodesOf(record.cluster).map(({ id }) => id)));
     this.#watch.follow(nodesOf(record.cluster));
     this.#reporter.follow(record.cluster);
     this.#turnSoon();
@@ -301,17 +294,7 @@ export class Supervisor {
   connectionLost(address: NodeAddress): void {
     this.#farewells.connectionLost(address);
     const node = nodesOf(this.#record.cluster).find((candidate) => candidate.address === address);
-    const nowMs = this.#context.clock.monotonicMs();
-    // Whatever takes every connection and ends it must not be asked without end.
-    if (node === undefined || nowMs < (this.#lostAtMs.get(node.id) ?? -Infinity) + LOST_LOOK_PAUSE_MS) return;
-    this.#lostAtMs.set(node.id, nowMs);
-    for (const delayMs of LOST_LOOKS_MS) {
-      const timer = this.#context.clock.setTimer(delayMs, () => {
-        this.#lostTimers.delete(timer);
-        this.#watch.lookNow([node.id]);
-      });
-      this.#lostTimers.add(timer);
-    }
+    if (node !== undefined) this.#lostConnections.lost(node.id);
   }
 
   status(): ClusterStatus {
@@ -357,7 +340,7 @@ export class Supervisor {
     this.#isStopped = true;
     this.#turnTimer?.cancel();
     this.#wakeTimer?.cancel();
-    for (const timer of this.#lostTimers) timer.cancel();
+    this.#lostConnections.stop();
     this.#expectant.stop();
     this.#urgent.stop();
     this.#watch.follow([]);
