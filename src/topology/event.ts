@@ -55,6 +55,8 @@ export type EventKind = keyof typeof EVENTS;
 
 /** Kinds that members of an earlier release cannot read, with the feature level that they came with. */
 export const EVENT_LEVELS: Partial<Record<EventKind, number>> = {
+  copyReplaced: 5,
+  sparesChanged: 5,
   nodeDetached: 5,
   departureForgotten: 5,
   syncRequested: 5,

@@ -171,6 +171,9 @@ describe('spares', () => {
       EVENT,
     );
     expect(quarantine).toEqual(DONE);
+    // A member of the earlier release would stop at an event of a kind that it does not know.
+    const page = registry.events.page({ place: PLACE, cursor: null, limit: 9, isWanted: () => true });
+    expect(page.events.map(({ kind }) => kind)).not.toContain('sparesChanged');
     expect(registry.policies.ofCluster(PLACE)).toMatchObject({
       onDivergence: 'quarantine',
       spares: NO_SPARES,
