@@ -124,20 +124,30 @@ function notedPositions(situation: Situation): Draft {
   const isMoment = nowMs >= memory.notedAtMs + POSITIONS_INTERVAL_MS;
   const news: [NodeId, NodeFacts][] = [];
   let isUrgent = false;
+  let isOverdue = false;
   for (const view of situation.views.values()) {
     const seen = sightOf(situation, view);
     if (seen === null) continue;
+    isOverdue ||= hasMarkOfMaster(view);
     isUrgent ||=
       isNewsOfItsOwn(view.facts, seen) || (view.node.role === 'master' && view.condition !== 'answering');
     news.push([view.node.id, seen]);
   }
-  const isDue = isMoment || (isUrgent && nowMs >= memory.notedAtMs + LINKS_INTERVAL_MS);
+  const isDue = isMoment || isOverdue || (isUrgent && nowMs >= memory.notedAtMs + LINKS_INTERVAL_MS);
   if (news.length === 0 || !isDue) return nothing;
   return {
     cluster,
     facts: { ...facts, nodes: new Map([...facts.nodes, ...news]) },
     reasons: [{ kind: 'noted' }],
   };
+}
+
+/**
+ * A replica that is written down as a master still: seen in its new place it loses that mark at once, since the next leader could not tell who had told
+ * it to follow.
+ */
+function hasMarkOfMaster({ node, facts }: NodeView): boolean {
+  return node.role === 'replica' && facts.following === node.id;
 }
 
 /** A link that came or went, and the first write to a shard that was known empty, change who may take over. */
@@ -158,7 +168,7 @@ function sightOf(situation: Situation, view: NodeView): NodeFacts | null {
   // Where a master stands counts also while a topology that leaves it one is on its way.
   const isLeading = node.role === 'master' && report.role === 'master' && report.id === node.id;
   if (report.sequence === null || report.sequence < 0 || (need.kind !== 'nothing' && !isLeading)) return null;
-  const following = node.role === 'master' ? node.id : linkTo(situation, view, master);
+  const following = node.role === 'master' ? node.id : linkOf(situation, view, master);
   if (following === 'untold') return null;
   if (following === known.following && report.sequence === known.sequence) return null;
   // Without a link an empty replica tells no more than one that was never seen, and so does any whose master is not there: its link is awaited, and
@@ -205,6 +215,13 @@ function absentSight(
   const isLinked = facts.following !== null && facts.following !== node.id;
   const isLost = isLinked && master.loss === null && isFresh(master, provenAtMs);
   return isLost ? { ...facts, following: null } : null;
+}
+
+/** The mark of a master is no link: seen in its new place the node loses it, also while nothing else can be said yet. */
+function linkOf(situation: Situation, view: NodeView, master: NodeView): NodeId | null | 'untold' {
+  if (!hasMarkOfMaster(view)) return linkTo(situation, view, master);
+  const link = linkTo(situation, { ...view, facts: { ...view.facts, following: null } }, master);
+  return link === 'untold' ? null : link;
 }
 
 /**
