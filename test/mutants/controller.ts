@@ -1,6 +1,6 @@
 // The bugs that the simulation of whole controllers has to find: each takes away a rule that several parts keep together.
 
-import { LEASED_FROM } from '../simulation/controller/knobs.ts';
+import { LEASED_FROM, WISHFUL_FROM } from '../simulation/controller/knobs.ts';
 import type { Mutant } from './mutant.ts';
 
 const BOUNDS = 'src/control/standing.ts';
@@ -234,6 +234,7 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
   },
   'told-otherwise': {
     bug: 'what people are told of a failover takes no notice of a pause',
+    from: WISHFUL_FROM,
     edits: [
       {
         file: 'src/control/explain.ts',

@@ -48,12 +48,13 @@ export class Disturbances {
     }
   }
 
-  kill(nodes: readonly FleetNode[]): void {
+  /** For `lastingMs`, or for a moment, or for as long as other disturbances last. */
+  kill(nodes: readonly FleetNode[], lastingMs?: number): void {
     const { fleet } = this.#parts;
-    const quick = chance(this.#random, 0.35);
+    const quick = lastingMs === undefined && chance(this.#random, 0.35);
     for (const node of nodes) {
       fleet.kill(node);
-      const downMs = quick ? between(this.#random, 30, 1200) : this.#durationMs();
+      const downMs = lastingMs ?? (quick ? between(this.#random, 30, 1200) : this.#durationMs());
       this.#undo('revive', downMs, () => fleet.revive(node));
     }
   }
@@ -94,8 +95,8 @@ export class Disturbances {
   }
 
   /** Something else that is undone after a while. */
-  undoLater(name: string, run: () => void): void {
-    this.#undo(name, this.#durationMs(), run);
+  undoLater(name: string, run: () => void, afterMs = this.#durationMs()): void {
+    this.#undo(name, afterMs, run);
   }
 
   #mend(cables: readonly Cable[]): void {

@@ -68,17 +68,26 @@ export interface Knobs {
   /** Nodes in reserve, and seconds after which one takes the place of a replica that is missed; none in most runs. */
   readonly spares: number;
   readonly replaceAfterSeconds: number;
+  /** How long a pause of the automation lasts in which a master dies and stays away; null where the two come as they come. */
+  readonly wishMs: number | null;
 }
 
 /** From this seed on masters have leases: those below do what they did before there were any. */
 export const LEASED_FROM = 1_000_000;
 
+/** From this seed on no master has a lease, and masters die while people hold failovers back, for longer than anything announced may take. */
+export const WISHFUL_FROM = 2_000_000;
+
+/** How long such a wish lasts, and its dead master stays away: most of a run that is long enough for it. */
+const WISH_MS = 30_000;
+
 /** The knobs of `seed`. */
 export function knobsOf(seed: number): Knobs {
   const random = childRandom(seed, 'controller knobs');
+  const isWishful = seed >= WISHFUL_FROM;
   return {
     members: pick(random, [3, 3, 3, 5]),
-    group: groupKnobs(random),
+    group: groupKnobs(random, isWishful ? WISH_MS : 0),
     settings: {
       pingIntervalMs: pick(random, [300, 500, 1000]),
       maxPingCount: pick(random, [2, 3, 4, 6]),
@@ -88,11 +97,11 @@ export function knobsOf(seed: number): Knobs {
       coolDownMs: pick(random, [0, 5000]),
       aliveSizeMin: 4,
       failureRatioMax: pick(random, [0.6, 1]),
-      leaseMs: seed < LEASED_FROM ? 0 : pick(random, [2000, 4000, 10_000]),
+      leaseMs: seed < LEASED_FROM || isWishful ? 0 : pick(random, [2000, 4000, 10_000]),
     },
     shards: pick(random, [1, 2, 2, 3]),
     nodes: pick(random, [2, 3, 3]),
-    faults: fleetFaults(random),
+    faults: fleetFaults(random, isWishful ? ['automation'] : []),
     nemesisMs: between(random, 800, 4000),
     linkMs: pick(random, [0.2, 1, 5]),
     clients: integerBetween(random, 2, 5),
@@ -100,22 +109,23 @@ export function knobsOf(seed: number): Knobs {
     syncMsMax: pick(random, [300, 300, 3000]),
     spares: seed % 3 === 1 ? pick(random, [1, 2, 3]) : 0,
     replaceAfterSeconds: pick(random, [1, 2, 5]),
+    wishMs: isWishful ? WISH_MS : null,
   };
 }
 
 /** What strikes in the midst of a change is mostly there: it needs other faults to have an occasion. */
-function fleetFaults(random: Random): ReadonlySet<FleetFault> {
-  const faults = new Set(chosen(random, FLEET_FAULTS));
+function fleetFaults(random: Random, always: readonly FleetFault[]): ReadonlySet<FleetFault> {
+  const faults = new Set([...chosen(random, FLEET_FAULTS), ...always]);
   if (faults.size > 0 && chance(random, 0.5)) faults.add('ambush');
   return faults;
 }
 
-function groupKnobs(random: Random): GroupKnobs {
+function groupKnobs(random: Random, longerMs: number): GroupKnobs {
   const faults = new Set<GroupFault>(chosen(random, GROUP_FAULTS));
   const electionTimeoutMs = pick(random, [600, 1000]);
   return {
     faults,
-    faultyMs: between(random, 8000, 30_000),
+    faultyMs: between(random, 8000, 30_000) + longerMs,
     nemesisMs: between(random, 2000, 9000),
     driver: driverKnobs(random, electionTimeoutMs),
     segmentBytes: pick(random, [32_768, 131_072]),

@@ -106,7 +106,7 @@ export class FleetNemesis {
       case 'removeReplica':
         return operator.removeReplica();
       case 'automation':
-        return this.#wish(() => operator.setAutomation());
+        return this.#pause(node);
       case 'maintenance':
         return this.#wish(() => operator.setMaintenance(node));
       case 'priority':
@@ -156,6 +156,14 @@ export class FleetNemesis {
   /** What people want holds things back, and is taken back when these have been held back for long enough. */
   #wish(say: () => () => void): void {
     this.#disturbances.undoLater('wish is over', say());
+  }
+
+  /** Automatic failover is held back, and in some runs there is something to hold back for a long time. */
+  #pause(node: FleetNode): void {
+    const { operator, knobs } = this.#parts;
+    if (knobs.wishMs === null) return this.#wish(() => operator.setAutomation());
+    this.#disturbances.undoLater('wish is over', operator.setAutomation(), knobs.wishMs);
+    this.#disturbances.kill([node], knobs.wishMs);
   }
 
   /** Replicas that hear of changes and do not apply them. */
