@@ -23,6 +23,7 @@ import { createSystemRandom } from '../src/system/random.ts';
 import { createCluster } from '../src/topology/create-cluster.ts';
 import { parseName } from '../src/topology/name.ts';
 import { parseAddress } from '../src/topology/node.ts';
+import { NO_TASKS } from '../src/topology/task.ts';
 import type { Cluster } from '../src/topology/types.ts';
 
 const REPLICAS = 2;
@@ -198,6 +199,7 @@ function recordsOf(clusters: readonly Cluster[]): ClusterRecords {
     tell: () => Promise.resolve({ ok: true, value: undefined }),
     policies: { ofGroup: () => NO_GROUP_POLICY, ofCluster: () => NO_CLUSTER_POLICY, stamp: () => [] },
     departures: { ofCluster: () => [], change: () => Promise.resolve({ ok: true, value: undefined }) },
+    tasks: { ofCluster: () => NO_TASKS },
     ownerOf: () => null,
     allClusters: () => records,
     getCluster: (_, name) => records.find((record) => record.cluster.name === name) ?? null,

@@ -5,6 +5,7 @@ import type { TopologyError } from '../topology/errors.ts';
 import type { EventDraft } from '../topology/event.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
 import type { ClusterPlace, ClusterRecord } from '../topology/record.ts';
+import type { TaskBook } from '../topology/task.ts';
 import type { Cluster } from '../topology/types.ts';
 import { ApiError, missing } from './errors.ts';
 import { clustersRefusal, confirmed, topologyRefusal } from './parse.ts';
@@ -17,6 +18,8 @@ const ATTEMPTS_MAX = 5;
 export interface RecordChange {
   readonly cluster: Cluster;
   readonly facts?: ClusterFacts;
+  /** Made of those that `change` was given. */
+  readonly tasks?: TaskBook;
   readonly event: EventDraft;
   readonly before?: EventDraft;
 }
@@ -39,17 +42,19 @@ export function changeCluster(
   return changeRecord(clusters, path, ({ cluster }) => ({ cluster: changed(change(cluster)), event }));
 }
 
-/** As `changeCluster`, for a `change` that looks at the facts or alters them. It throws its refusals as answers. */
+/** As `changeCluster`, for a `change` that looks at the facts or the tasks, or alters them. It throws its refusals as answers. */
 export async function changeRecord(
   clusters: Clusters,
   path: ClusterPlace,
-  change: (record: ClusterRecord) => RecordChange,
+  change: (record: ClusterRecord, tasks: TaskBook) => RecordChange,
 ): Promise<Cluster> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const record = await readCluster(clusters, path);
-    const { cluster, facts, event, before } = change(record);
+    const book = clusters.tasks.ofCluster(path);
+    const { cluster, facts, tasks, event, before } = change(record, book);
     const outcome = await clusters.replaceCluster(record, cluster, {
       ...(facts === undefined ? {} : { facts }),
+      ...(tasks === undefined || tasks === book ? {} : { tasks: { before: book, after: tasks } }),
       events: before === undefined ? told(event) : told(before, event),
     });
     if (outcome.ok) return cluster;

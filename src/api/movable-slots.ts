@@ -2,33 +2,46 @@
 
 import { masterOf } from '../topology/cluster.ts';
 import { intersectionSlots, printSlotRange, slotSetOf } from '../topology/slot.ts';
-import type { Cluster, NodeAddress, SlotRange } from '../topology/types.ts';
+import type { Cluster, NodeAddress, Shard, SlotRange, SlotSet } from '../topology/types.ts';
 import { ApiError } from './errors.ts';
 import type { NodeInspection, NodeInspector } from './ports.ts';
 
+/** The first ranges of many are asked about: a node knows what it does with each slot, one by one. */
+const ASKED_RANGES_MAX = 64;
+
 /**
- * Throws 409 when the owner of `range` still remembers that it gave these slots away: it answers MIGRATE with "has been migrated" for ever
+ * Throws 409 when the owner of any of `slots` still remembers that it gave these slots away: it answers MIGRATE with "has been migrated" for ever
  * (facts sections 5.1, 5.4). An owner that cannot be asked, or has not heard of the present topology yet, is left to whoever carries the
  * migration.
  */
 export async function checkMovable(
   inspector: NodeInspector,
   cluster: Cluster,
-  range: SlotRange,
+  slots: SlotSet,
 ): Promise<void> {
-  const owner = cluster.shards.find((shard) => intersectionSlots(shard.slots, slotSetOf([range])).length > 0);
-  if (owner === undefined) return;
+  const owners = cluster.shards.map((shard) => ({ shard, part: intersectionSlots(shard.slots, slots) }));
+  const asked = owners.filter(({ part }) => part.length > 0);
+  await Promise.all(asked.map(({ shard, part }) => checkPart(inspector, cluster, shard, part)));
+}
+
+async function checkPart(
+  inspector: NodeInspector,
+  cluster: Cluster,
+  owner: Shard,
+  part: SlotSet,
+): Promise<void> {
   const master = masterOf(owner);
   const inspection = await inspector.inspect(master);
   if (!inspection.ok || inspection.value.version !== cluster.version) return;
-  const remembered = rememberedSlots(range, inspection.value);
-  const slots = [...new Set([range, ...remembered].flatMap(({ start, stop }) => [start, stop]))];
+  const remembered = rememberedSlots(part, inspection.value);
+  const asked = part.slice(0, ASKED_RANGES_MAX);
+  const slots = [...new Set([...asked, ...remembered].flatMap(({ start, stop }) => [start, stop]))];
   const services = await inspector.slotServices(master, slots);
   if (!services.ok) return;
   for (const [index, slot] of slots.entries()) {
     const service = services.value[index];
-    const part = remembered.find(({ start, stop }) => start <= slot && slot <= stop);
-    const text = printSlotRange(part ?? { start: slot, stop: slot });
+    const known = remembered.find(({ start, stop }) => start <= slot && slot <= stop);
+    const text = printSlotRange(known ?? { start: slot, stop: slot });
     if (service?.kind === 'moved')
       throw new ApiError('conflict', handedOverText(cluster, { slots: text, to: service.to }));
     if (service?.kind === 'writeForbidden')
@@ -54,7 +67,7 @@ export async function checkRecordable(
   if (owner === undefined || to === undefined) return;
   const [source, target] = [masterOf(owner), masterOf(to)];
   const remembers = await inspector.inspect(source);
-  if (!remembers.ok || rememberedSlots(range, remembers.value).length === 0) return;
+  if (!remembers.ok || rememberedSlots(slotSetOf([range]), remembers.value).length === 0) return;
   const inspection = await inspector.inspect(target);
   const text = `node ${source.address} has handed these slots over to ${target.address}, `;
   if (!inspection.ok)
@@ -71,10 +84,10 @@ export async function checkRecordable(
   );
 }
 
-/** What lies in `range` of the last job: what a node remembers is one range. */
-function rememberedSlots(range: SlotRange, { sourceJob }: NodeInspection): readonly SlotRange[] {
+/** What lies in `slots` of the last job: what a node remembers is one range. */
+function rememberedSlots(slots: SlotSet, { sourceJob }: NodeInspection): readonly SlotRange[] {
   if (sourceJob?.state !== 'success') return [];
-  return intersectionSlots(slotSetOf([range]), slotSetOf([sourceJob.range]));
+  return intersectionSlots(slots, slotSetOf([sourceJob.range]));
 }
 
 function handedOverText(

@@ -9,11 +9,13 @@ import type { NodeEndpoint } from '../control/node-commands.ts';
 import type { NodeError, SourceJob, TargetJob } from '../control/observation.ts';
 import type { ClusterStatus } from '../control/status.ts';
 import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
+import type { TaskSight } from '../control/tasks.ts';
 import type { Departures } from '../topology/departure.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
 import type { ClusterEvent, EventCursor, EventDraft } from '../topology/event.ts';
 import type { ClusterPolicy, GroupPolicy, Webhook } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
+import type { TaskBook } from '../topology/task.ts';
 import type { Cluster, Name, NodeAddress, NodeId, NodeRole, Slot } from '../topology/types.ts';
 
 /** This member's view of the group. All calls are local and immediate. */
@@ -131,13 +133,26 @@ export interface Clusters {
     facts: ClusterFacts,
     events: Told,
   ): Promise<Result<void, ChangeError>>;
-  /** Without `facts` what is known of the copies stays; with them it is compared and replaced, too. */
+  /** Moves of slots. */
+  readonly tasks: TaskLists;
+  /** Without `facts` what is known of the copies stays, without `tasks` they do; with them it is compared and replaced, too. */
   replaceCluster(
     record: ClusterRecord,
     next: Cluster,
-    change: { readonly facts?: ClusterFacts; readonly events: Told },
+    change: {
+      readonly facts?: ClusterFacts;
+      readonly tasks?: { readonly before: TaskBook; readonly after: TaskBook };
+      readonly events: Told;
+    },
   ): Promise<Result<void, ChangeError>>;
   deleteCluster(record: ClusterRecord, events: Told): Promise<Result<void, ChangeError>>;
+}
+
+/** Moves of slots that somebody asked for. Reads are local: call `Clusters.linearize` first. */
+export interface TaskLists {
+  ofCluster(place: ClusterPlace): TaskBook;
+  /** Why none can be recorded now; null when one can. */
+  readonly refusal: ChangeError | null;
 }
 
 /** What people want of the automation. Reads are local: call `Clusters.linearize` first. No call rejects. */
@@ -260,6 +275,8 @@ export interface Insight {
   status(place: ClusterPlace): ClusterStatus | null;
   /** The shard has to be there. */
   explain(place: ClusterPlace, shardIndex: number): Explanation | null;
+  /** Of the open migrations, by their ids; none where this member has seen nothing yet. */
+  tasks(place: ClusterPlace): ReadonlyMap<number, TaskSight>;
 }
 
 /** Manual failover, run by the leader of the current term. */

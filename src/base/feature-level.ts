@@ -13,8 +13,9 @@ export const FIRST_FEATURE_LEVEL = 1;
  *  4  policies: what people want of the automation; events
  *  5  spares: cluster policies of version 2; departures: nodes that have left and have to be told; events of them, and of topologies pushed
  *     again when somebody asks
+ *  6  tasks: moves of slots that are worked off job by job; events of them
  */
-export const FEATURE_LEVEL = 5;
+export const FEATURE_LEVEL = 6;
 
 /** From here on a majority of the members decides whether a node is there. */
 export const WITNESS_LEVEL = 3;

@@ -3,6 +3,7 @@
 import type { ClusterFacts } from '../topology/facts.ts';
 import type { ClusterPolicy } from '../topology/policy.ts';
 import type { Spare } from '../topology/spares.ts';
+import type { TaskBook } from '../topology/task.ts';
 import type { Cluster, ClusterVersion, NodeAddress, NodeId, ShardId, SlotRange } from '../topology/types.ts';
 
 /** Why a commit is made. Several can share one commit. `text` is one sentence for people. */
@@ -49,8 +50,14 @@ export type CommitReason =
       readonly lost: NodeId | null;
       readonly text: string;
     }
-  /** Positions and links were written down, and nothing else. No news for people. */
-  | { readonly kind: 'noted' };
+  /** A task begins, or has ended. */
+  | {
+      readonly kind: 'taskStarted' | 'taskSucceeded' | 'taskFailed' | 'taskCancelled';
+      readonly task: number;
+      readonly text: string;
+    }
+  /** Positions and links were written down, or how far tasks are, and nothing else. No news for people. */
+  | { readonly kind: 'noted' | 'taskNoted' };
 
 /**
  * What a node is told a topology for:
@@ -124,6 +131,8 @@ export interface CommitAction {
   readonly facts: ClusterFacts;
   /** What is wanted of the cluster from then on, where that changes with it. */
   readonly policy?: ClusterPolicy;
+  /** The tasks from then on, where they change with it. */
+  readonly tasks?: TaskBook;
   readonly reasons: readonly CommitReason[];
 }
 

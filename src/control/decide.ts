@@ -27,6 +27,7 @@ import { reviewPlaces } from './overruled.ts';
 import type { Problem } from './problems.ts';
 import { withSpareLooksBegun } from './spare-memory.ts';
 import { planSpares, reviewSpares } from './spares.ts';
+import { planTasks, retriesAfter, type TaskPlan, waitingTasks } from './tasks.ts';
 import type { Circumstances } from './sight.ts';
 import { type NodeView, type Situation, lookAt } from './situation.ts';
 
@@ -44,6 +45,8 @@ export interface Decision {
   readonly urgent: ReadonlySet<NodeId>;
   /** Members that see masters which this one does not. */
   readonly betterPlaced: ReadonlySet<Observer>;
+  /** Why open tasks have no job under way, by their ids. */
+  readonly waits: ReadonlyMap<number, string>;
   /** Decide again at this time even if nothing happens; Infinity when there is no such time. */
   readonly wakeAtMs: number;
 }
@@ -73,15 +76,6 @@ export function decide(input: ControlInput): Decision {
   const drain = planDrains(situation, held);
   const raise = planRaise(situation, held);
   const spares = planSpares(situation);
-  const problems = [...diagnose(situation), ...failover.problems, ...migration.problems, ...spares.problems];
-  const rest = {
-    problems,
-    expectant: expectantNodes(situation),
-    urgent: new Set([...returningMasters(situation), ...drainEnds(situation)]),
-    betterPlaced: betterPlaced(situation),
-  };
-  if (memory.commit.isInFlight) return { actions: [], memory, ...rest, wakeAtMs: Infinity };
-
   const drafts: readonly (Draft & { readonly policy?: ClusterPolicy })[] = [
     failover,
     drain,
@@ -91,12 +85,37 @@ export function decide(input: ControlInput): Decision {
     raise,
     spares,
   ];
-  const draft = drafts.find((plan) => plan.reasons.length > 0);
+  const first = drafts.find((plan) => plan.reasons.length > 0);
+  const tasks = planTasks(
+    situation,
+    first ?? noChange(situation),
+    first === undefined || first === migration,
+  );
+  const problems = [
+    ...diagnose(situation),
+    ...failover.problems,
+    ...migration.problems,
+    ...spares.problems,
+    ...waitingTasks(situation, tasks.waits),
+  ];
+  const rest = {
+    problems,
+    expectant: expectantNodes(situation),
+    urgent: new Set([...returningMasters(situation), ...drainEnds(situation)]),
+    betterPlaced: betterPlaced(situation),
+    waits: tasks.waits,
+  };
+  if (memory.commit.isInFlight) return { actions: [], memory, ...rest, wakeAtMs: Infinity };
+
+  const isDraft = tasks.reasons.length > 0 || tasks.cluster !== situation.cluster;
   const isCommitDue = nowMs >= memory.commit.nextAtMs;
-  if (draft !== undefined && isCommitDue) return { ...commit(memory, draft, nowMs), ...rest };
+  if (isDraft && isCommitDue) {
+    const draft = { ...tasks, ...(first?.policy === undefined ? {} : { policy: first.policy }) };
+    return { ...commit(situation, draft), ...rest };
+  }
   const pushes = planPushes(situation, held);
   const inquiry = planInquiry(situation);
-  const requests = draft === undefined ? migration.requests : [];
+  const requests = isDraft ? [] : migration.requests;
   const wakeAtMs = Math.min(
     failover.wakeAtMs,
     pushes.wakeAtMs,
@@ -105,7 +124,8 @@ export function decide(input: ControlInput): Decision {
     migration.wakeAtMs,
     raise.wakeAtMs,
     spares.wakeAtMs,
-    draft === undefined ? Infinity : memory.commit.nextAtMs,
+    tasks.wakeAtMs,
+    isDraft ? memory.commit.nextAtMs : Infinity,
   );
   const actions = [...pushes.pushes, ...requests, ...inquiry.inquiries, ...spares.looks];
   return { actions, memory: withActions(situation, actions), ...rest, wakeAtMs };
@@ -116,10 +136,10 @@ function noChange({ cluster, facts }: Situation): Draft {
 }
 
 function commit(
-  memory: ControlMemory,
-  draft: Draft & { readonly policy?: ClusterPolicy },
-  nowMs: number,
+  situation: Situation,
+  draft: TaskPlan & { readonly policy?: ClusterPolicy },
 ): Pick<Decision, 'actions' | 'memory' | 'wakeAtMs'> {
+  const { memory, nowMs } = situation;
   const isRaise = draft.reasons.some((reason) => reason.kind === 'versionRaised');
   const isNote = draft.reasons.every((reason) => reason.kind === 'noted');
   // Once somebody has confirmed that this group is alone, the count begins anew.
@@ -132,7 +152,9 @@ function commit(
         next: draft.cluster,
         facts: draft.facts,
         ...(draft.policy === undefined ? {} : { policy: draft.policy }),
-        reasons: draft.reasons,
+        ...(draft.tasks === situation.tasks ? {} : { tasks: draft.tasks }),
+        // A job that begins is no news: its task has said that it does, and that the job is under way is told next.
+        reasons: draft.reasons.length > 0 ? draft.reasons : [{ kind: 'taskNoted' }],
       },
     ],
     memory: {
@@ -140,6 +162,7 @@ function commit(
       commit: { ...memory.commit, isInFlight: true },
       raise: isHeld ? NO_MEMORY.raise : raise,
       notedAtMs: isNote ? nowMs : memory.notedAtMs,
+      retries: draft.tasks === situation.tasks ? memory.retries : retriesAfter(situation, draft.tasks),
     },
     wakeAtMs: Infinity,
   };

@@ -78,6 +78,8 @@ export interface ControlMemory {
   /** When positions were last written down; -Infinity when never by this leadership. */
   readonly notedAtMs: number;
   readonly spares: SparesMemory;
+  /** When ranges of tasks are tried again whose last job failed. */
+  readonly retries: ReadonlyMap<string, number>;
 }
 
 export const NO_MEMORY: ControlMemory = {
@@ -88,6 +90,7 @@ export const NO_MEMORY: ControlMemory = {
   raise: { count: 0, lastAtMs: -Infinity, nextAtMs: -Infinity },
   notedAtMs: -Infinity,
   spares: NO_SPARES_MEMORY,
+  retries: new Map(),
 };
 
 /** What happened since the last decision. Times in milliseconds on the monotonic clock. */

@@ -29,6 +29,7 @@ export type ProblemKind =
   | 'unknownJob'
   | 'slotsUncovered'
   | 'migrationWaiting'
+  | 'taskWaiting'
   | 'storeUnavailable'
   | 'failoverRestrained'
   | 'failoverPaused'
@@ -225,6 +226,13 @@ export const PROBLEMS = {
     title: 'Slots without an owner',
     when: 'No shard owns some slots.',
     remedy: 'Give them to a shard: POST .../shards/{shard}/slots.',
+  },
+  taskWaiting: {
+    severity: 'warning',
+    title: 'Migration does not go on',
+    when: 'A migration that has slots left to move has no job under way, and cannot begin one; the detail says why.',
+    remedy:
+      'Mend what the detail names; it then goes on by itself. POST .../migrations/{id}/cancel gives it up: slots that have come stay where they are.',
   },
   migrationWaiting: {
     severity: 'info',

@@ -4,6 +4,7 @@ import type { NodePlace } from '../topology/cluster.ts';
 import type { CutOff } from '../topology/departure.ts';
 import type { ClusterFacts, NodeFacts } from '../topology/facts.ts';
 import type { ClusterPolicy, GroupPolicy } from '../topology/policy.ts';
+import type { TaskBook } from '../topology/task.ts';
 import type { Cluster, NodeId } from '../topology/types.ts';
 import type { Panel, Presence } from './evidence.ts';
 import type { Loss } from './loss.ts';
@@ -70,6 +71,8 @@ export interface Circumstances {
   readonly census: Census;
   /** How nodes were cut off when they left the cluster; some may have come back. */
   readonly cutOffs: ReadonlyMap<NodeId, CutOff>;
+  /** Moves of slots that somebody asked for. */
+  readonly tasks: TaskBook;
   /** The Raft term of this leadership. */
   readonly term: number;
   /** When it began, or later, milliseconds on the monotonic clock: nobody has led an earlier term since. */

@@ -24,11 +24,16 @@ const KINDS = {
   promotionConfirmed: 'promotionConfirmed',
   copyReplaced: 'copyReplaced',
   pushesHeld: 'pushesHeld',
-} as const satisfies Record<Exclude<CommitReason['kind'], 'failover' | 'noted'>, EventKind>;
+  taskStarted: 'taskStarted',
+  taskSucceeded: 'taskSucceeded',
+  taskFailed: 'taskFailed',
+  taskCancelled: 'taskCancelled',
+} as const satisfies Record<Exclude<CommitReason['kind'], 'failover' | 'noted' | 'taskNoted'>, EventKind>;
 
 function draftOf(reason: CommitReason, action: CommitAction, situation: Situation): readonly EventDraft[] {
   switch (reason.kind) {
     case 'noted':
+    case 'taskNoted':
       return [];
     case 'failover':
       return [failoverDraft(reason, action, situation)];
@@ -48,6 +53,11 @@ function draftOf(reason: CommitReason, action: CommitAction, situation: Situatio
     }
     case 'versionRaised':
       return [{ kind: KINDS[reason.kind], text: reason.text }];
+    case 'taskStarted':
+    case 'taskSucceeded':
+    case 'taskFailed':
+    case 'taskCancelled':
+      return [{ kind: KINDS[reason.kind], text: reason.text, correlation: taskName(reason.task) }];
     default:
       return [
         { kind: KINDS[reason.kind], text: reason.text, shardIndex: reason.shardIndex, node: reason.node },
@@ -73,6 +83,11 @@ function failoverDraft(reason: FailoverReason, { next }: CommitAction, situation
     details,
     correlation: isDrained ? drainName(situation.cluster, shardIndex) : `failover-${next.version}`,
   };
+}
+
+/** All that is told of one task is called by its number. */
+export function taskName(id: number): string {
+  return `migration-${id}`;
 }
 
 /** All steps of one switchover are called by the version with which it began. */

@@ -12,6 +12,7 @@ import type { Census } from '../control/sight.ts';
 import type { ControlSettings } from '../control/settings.ts';
 import type { ClusterStatus } from '../control/status.ts';
 import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
+import type { TaskSight } from '../control/tasks.ts';
 import type { ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Name, NodeId } from '../topology/types.ts';
 import type { HandRequest } from './manual-failover.ts';
@@ -116,6 +117,11 @@ export class Leadership {
     return this.#supervisors.get(keyOf(namespace, cluster))?.explain(shardIndex) ?? null;
   }
 
+  /** As `Supervisor.tasks`; empty also when there is no such cluster. */
+  tasks(namespace: Name, cluster: Name): ReadonlyMap<number, TaskSight> {
+    return this.#supervisors.get(keyOf(namespace, cluster))?.tasks() ?? new Map();
+  }
+
   /** The status of every cluster, for metrics. */
   statuses(): readonly ClusterStatus[] {
     return [...this.#supervisors.values()].map((supervisor) => supervisor.status());
@@ -184,6 +190,7 @@ export class Leadership {
       else {
         supervisor.recordChanged(record);
         supervisor.policiesChanged();
+        supervisor.tasksChanged();
         supervisor.departuresChanged();
       }
     }

@@ -12,6 +12,7 @@ import type { EventDraft } from '../topology/event.ts';
 import type { ClusterFacts } from '../topology/facts.ts';
 import type { ClusterPolicy, GroupPolicy } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
+import type { TaskBook } from '../topology/task.ts';
 import type { Cluster, Name, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
 
 /** The commands a supervisor sends. Each has its own hard deadline in milliseconds, resolves always and never rejects. */
@@ -77,6 +78,8 @@ export interface ClusterRecords {
   readonly policies: PolicyRecords;
   /** What has left. */
   readonly departures: DepartureLists;
+  /** Moves of slots that somebody asked for; the same object while nothing changes. Local and immediate. */
+  readonly tasks: { ofCluster(place: ClusterPlace): TaskBook };
   /** The cluster that has a node at `address`; null when none has. */
   ownerOf(address: NodeAddress): ClusterPlace | null;
   /** Whether a planned change of masters can be recorded: not while members of an earlier release take part. */
@@ -85,7 +88,7 @@ export interface ClusterRecords {
   linearize(): Promise<Result<void, ChangeError>>;
   /**
    * Commits `next` in place of `record`, and with it `facts`, if given, in place of the record's: with `record.cluster` itself as `next`
-   * only those; and `policy`, if given, in place of that of the cluster. Refused unless this member leads `term` when it proposes, and the policies are
+   * only those; `policy`, if given, in place of that of the cluster; and `tasks`, which have to be as they were read. Refused unless this member leads `term` when it proposes, and the policies are
    * as in `underPolicies`. Never rejects.
    */
   replaceCluster(
@@ -96,6 +99,7 @@ export interface ClusterRecords {
       readonly facts?: ClusterFacts;
       readonly underPolicies?: PolicyStamp;
       readonly policy?: ClusterPolicy;
+      readonly tasks?: { readonly before: TaskBook; readonly after: TaskBook };
       readonly events: Told;
     },
   ): Promise<Result<void, ChangeError>>;

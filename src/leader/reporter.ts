@@ -34,7 +34,14 @@ const REASON_EVENTS = {
   copyReplaced: 'copy.replace',
   promotionConfirmed: 'promotion.confirm',
   pushesHeld: 'pushes.hold',
+  taskStarted: 'task.start',
+  taskSucceeded: 'task.succeed',
+  taskFailed: 'task.fail',
+  taskCancelled: 'task.cancel',
 } as const satisfies Record<TellingReason['kind'], string>;
+
+/** Reasons that are no news. */
+const QUIET: ReadonlySet<string> = new Set(['noted', 'taskNoted']);
 
 /** Problems that say why a master is not replaced. */
 const BLOCKING: ReadonlySet<ProblemKind> = new Set([
@@ -44,7 +51,7 @@ const BLOCKING: ReadonlySet<ProblemKind> = new Set([
 ]);
 
 /** Reasons that are news: positions that are written down are none. */
-type TellingReason = Exclude<CommitReason, { readonly kind: 'noted' }>;
+type TellingReason = Exclude<CommitReason, { readonly kind: 'noted' | 'taskNoted' }>;
 
 /** One cluster's log. Lasting faults are told when they begin, when they change their nature, and when they end. */
 export class Reporter {
@@ -207,7 +214,7 @@ export class Reporter {
 }
 
 function tellingReasons(action: CommitAction): readonly TellingReason[] {
-  return action.reasons.filter((reason) => reason.kind !== 'noted');
+  return action.reasons.filter((reason): reason is TellingReason => !QUIET.has(reason.kind));
 }
 
 function fieldsOf(reason: TellingReason): Record<string, string | number | boolean | null> {

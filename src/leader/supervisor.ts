@@ -27,6 +27,7 @@ import { lookAt, type Situation } from '../control/situation.ts';
 import { allNodes } from '../topology/cluster.ts';
 import { cutOffsOf } from '../topology/departure.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
+import type { TaskBook } from '../topology/task.ts';
 import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
 import { Deeds } from './deeds.ts';
 import { DepartureBook } from './departure-book.ts';
@@ -40,8 +41,10 @@ import { NodeWatch, probeDeadlineMs } from './node-watch.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient, PolicyStamp, Told, Witnesses } from './ports.ts';
 import { Reporter } from './reporter.ts';
 import { SyncRequests } from './sync-requests.ts';
+import { TaskPace } from './task-pace.ts';
 import { type ClusterStatus, clusterStatus } from '../control/status.ts';
 import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
+import type { TaskSight } from '../control/tasks.ts';
 import type { Reach } from './vantage.ts';
 
 export interface SupervisorContext {
@@ -105,6 +108,9 @@ export class Supervisor {
   #count: Census = { nodes: 0, missed: 0 };
   #policy: Policies;
   #policyStamp: PolicyStamp;
+  #tasks: TaskBook;
+  #waits: ReadonlyMap<number, string> = new Map();
+  readonly #pace = new TaskPace();
   /** The last version that every node was seen to have; a push of it after that repairs something. */
   #convergedVersion: ClusterVersion | null = null;
   /** Masters whose look comes before the next decision, and since when. */
@@ -124,6 +130,8 @@ export class Supervisor {
     this.#settings = settings;
     [this.#policy, this.#policyStamp] = this.#readPolicies();
     const place = { namespace: record.namespace, cluster: record.cluster.name };
+    this.#tasks = context.records.tasks.ofCluster(place);
+    this.#pace.follow(this.#tasks, clock.monotonicMs());
     this.#reporter = new Reporter(place, logger, metrics);
     this.#watch = new NodeWatch({
       client,
@@ -217,6 +225,15 @@ export class Supervisor {
     this.#turnSoon();
   }
 
+  /** Somebody may have asked for moves of slots, or want others. */
+  tasksChanged(): void {
+    const tasks = this.#context.records.tasks.ofCluster(this.place);
+    if (tasks === this.#tasks) return;
+    this.#tasks = tasks;
+    this.#pace.follow(tasks, this.#context.clock.monotonicMs());
+    this.#turnSoon();
+  }
+
   /** Something may have left, been told, or be back. */
   departuresChanged(): void {
     this.#farewells.follow();
@@ -297,6 +314,11 @@ export class Supervisor {
     if (node !== undefined) this.#lostConnections.lost(node.id);
   }
 
+  /** How the open migrations come on, by their ids. */
+  tasks(): ReadonlyMap<number, TaskSight> {
+    return this.#pace.sights(this.#tasks, this.#waits);
+  }
+
   status(): ClusterStatus {
     const departed = this.#farewells.status();
     return clusterStatus(this.#record, this.#situation(), { problems: this.#problems, departed });
@@ -374,6 +396,7 @@ export class Supervisor {
     const current = records.getCluster(this.#record.namespace, this.#record.cluster.name);
     if (current !== null) this.recordChanged(current);
     this.policiesChanged();
+    this.tasksChanged();
     this.departuresChanged();
     this.#turnTimer?.cancel();
     this.#turnTimer = null;
@@ -390,6 +413,7 @@ export class Supervisor {
     const decision = this.#decide();
     if (decision === null) return;
     this.#memory = decision.memory;
+    this.#waits = decision.waits;
     this.#problems = [...decision.problems, ...this.#farewells.problems()];
     this.#reporter.problems(this.#problems);
     for (const action of decision.actions) this.#act(action);
@@ -497,7 +521,7 @@ export class Supervisor {
     const { records, term, isCurrent } = this.#context;
     if (this.#isStopped || !isCurrent(term)) return err({ kind: 'notLeader' });
     this.#reporter.committing(action);
-    const { next, facts, policy } = action;
+    const { next, facts, policy, tasks } = action;
     this.#commits += 1;
     const events: Told = { actor: 'controller', drafts: eventsOf(action, this.#situation()) };
     const result = await records.replaceCluster(from, next, {
@@ -505,6 +529,7 @@ export class Supervisor {
       term,
       underPolicies,
       ...(policy === undefined ? {} : { policy }),
+      ...(tasks === undefined ? {} : { tasks: { before: this.#tasks, after: tasks } }),
       events,
     });
     this.#commits -= 1;
@@ -533,6 +558,7 @@ export class Supervisor {
       policy: this.#policy,
       census: census(),
       cutOffs: cutOffsOf(records.departures.ofCluster(this.place)),
+      tasks: this.#tasks,
     };
   }
 }

@@ -7,6 +7,7 @@ import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { ClusterPlace } from '../topology/record.ts';
 import type { ClusterStatus } from '../control/status.ts';
 import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
+import type { TaskSight } from '../control/tasks.ts';
 import type { Name, NodeId } from '../topology/types.ts';
 import type { Leadership } from './leadership.ts';
 
@@ -51,6 +52,11 @@ export class LeadershipTerms {
   /** Why it replaces the master of a shard, or does not; null likewise. */
   explain({ namespace, cluster }: ClusterPlace, shardIndex: number): Explanation | null {
     return this.#current?.explain(namespace, cluster, shardIndex) ?? null;
+  }
+
+  /** How the open migrations of a cluster come on, by their ids. */
+  tasks({ namespace, cluster }: ClusterPlace): ReadonlyMap<number, TaskSight> {
+    return this.#current?.tasks(namespace, cluster) ?? new Map();
   }
 
   /** Has the nodes of a cluster looked at at once by the leadership of the present term, if there is one. */

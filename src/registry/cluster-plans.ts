@@ -8,6 +8,7 @@ import type { EventDraft } from '../topology/event.ts';
 import { type ClusterFacts, factsFor } from '../topology/facts.ts';
 import { type ClusterPolicy, NO_CLUSTER_POLICY, policyFor } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
+import type { TaskBook } from '../topology/task.ts';
 import type { Cluster, NodeAddress, NodeId } from '../topology/types.ts';
 import { planClaims } from './claims.ts';
 import type { Planned, TransactionPlan } from './committer.ts';
@@ -21,12 +22,14 @@ import { type PolicyStamp, spareAddresses } from './policies.ts';
 import { addressKey, clusterKey, departuresKey, factsKey, namespaceKey, policyKey } from './keys.ts';
 import { decodeClusterPolicy, encodeClusterPolicy } from './policy-codec.ts';
 import { encodeCluster } from './record-codec.ts';
+import type { TaskRecords } from './tasks.ts';
 
 export interface ClusterPlansParts {
   readonly store: Store;
   readonly records: JoinedRecords;
   readonly events: EventLog;
   readonly departures: DepartureRecords;
+  readonly tasks: TaskRecords;
   readonly clock: { readonly wallMs: () => number };
   /** See `RegistryOptions`. */
   readonly featureLevel: () => number;
@@ -51,6 +54,8 @@ export interface Replacement {
   readonly underPolicies: PolicyStamp;
   /** What is wanted of the cluster from now on, made of what `underPolicies` names; null to leave it, but for nodes that leave. */
   readonly policy: ClusterPolicy | null;
+  /** The moves of slots as they were read, and as they are from now on; null to leave them. */
+  readonly tasks: { readonly before: TaskBook; readonly after: TaskBook } | null;
   readonly events: Told;
 }
 
@@ -58,20 +63,23 @@ export interface Replacement {
 type Part = Pick<TransactionPlan, 'compare' | 'put'>;
 
 const NOTHING: Part = { compare: [], put: [] };
+const NO_PLAN: TransactionPlan = { ...NOTHING, remove: [] };
 
 export class ClusterPlans {
   readonly #store: Store;
   readonly #records: JoinedRecords;
   readonly #events: EventLog;
   readonly #departures: DepartureRecords;
+  readonly #tasks: TaskRecords;
   readonly #clock: ClusterPlansParts['clock'];
   readonly #featureLevel: () => number;
 
-  constructor({ store, records, events, departures, clock, featureLevel }: ClusterPlansParts) {
+  constructor({ store, records, events, departures, tasks, clock, featureLevel }: ClusterPlansParts) {
     this.#store = store;
     this.#events = events;
     this.#records = records;
     this.#departures = departures;
+    this.#tasks = tasks;
     this.#clock = clock;
     this.#featureLevel = featureLevel;
   }
@@ -116,6 +124,8 @@ export class ClusterPlans {
     const written = next === record.cluster ? ok([]) : this.#write(place, next);
     if (!written.ok) return written;
     const policy = this.#replacePolicy(change);
+    const tasks = change.tasks === null ? ok(NO_PLAN) : this.#tasks.part(place, change.tasks);
+    if (!tasks.ok) return tasks;
     if (!this.#areUnchanged(change.underPolicies)) return err({ kind: 'conflict' });
     const versions = { before: record.cluster.version, after: next.version };
     const departed = this.#depart(change);
@@ -129,6 +139,7 @@ export class ClusterPlans {
         ...change.underPolicies.filter(({ key }) => policy.compare.every((own) => own.key !== key)),
         ...claims.value.compare,
         ...departed.compare,
+        ...tasks.value.compare,
         ...told.compare,
       ],
       put: [
@@ -137,14 +148,15 @@ export class ClusterPlans {
         ...policy.put,
         ...claims.value.put,
         ...departed.put,
+        ...tasks.value.put,
         ...told.put,
       ],
-      remove: [...claims.value.remove, ...told.remove],
+      remove: [...claims.value.remove, ...tasks.value.remove, ...told.remove],
     });
   }
 
   /**
-   * Refused with `missing` or `conflict`. Its facts, its policy, its departures and its events go too: nobody writes them without comparing the
+   * Refused with `missing` or `conflict`. Its facts, its policy, its departures, its tasks and its events go too: nobody writes them without comparing the
    * cluster. The policy is compared for the claims of its spares.
    */
   delete(record: ClusterRecord, events: Told): Planned {
@@ -158,6 +170,7 @@ export class ClusterPlans {
       factsKey(place),
       policyKey(place),
       departuresKey(place),
+      ...this.#tasks.keysOf(place),
       ...this.#events.keysOf(place),
     ];
     const told = this.#events.part({ place: null, ...events, versions: null });

@@ -6,7 +6,7 @@ import type { Cluster } from '../topology/types.ts';
 // A group works at the lowest level of its members (base/feature-level.ts): at level 1 cluster records are of version 1 and facts are kept
 // in memory; from level 2 on cluster records are of version 2, whose migrations can be cancelled, and facts are stored; from level 3 on cluster
 // records are of version 3, whose shards can be drained; from level 4 on there are policies; from level 5 on departures, and policies of clusters
-// are of version 2, which have spares.
+// are of version 2, which have spares; from level 6 on moves of slots are tasks.
 
 /** The level from which on facts are stored. */
 export const STORED_FACTS_LEVEL = 2;
@@ -24,6 +24,9 @@ export const SPARES_LEVEL = 5;
 
 /** The level from which on it is written down what has left a cluster. */
 export const DEPARTURE_LEVEL = 5;
+
+/** The level from which on moves of slots are kept as tasks. */
+export const TASK_LEVEL = 6;
 
 /** The level without which `cluster` cannot be written. */
 export function levelNeededBy(cluster: Cluster): number {

@@ -12,6 +12,9 @@ export const CLUSTER_PREFIX = 'cluster/';
 const FACTS_PREFIX = 'facts/';
 const POLICY_PREFIX = 'policy/';
 const DEPARTURES_PREFIX = 'departures/';
+const TASK_PREFIX = 'task/';
+/** Keys are listed in code unit order: so are the numbers of tasks, oldest first. */
+const TASK_ID_DIGITS = 10;
 /** What is wanted of the automation for every cluster. */
 export const GROUP_POLICY_KEY: Key = 'policy';
 const ADDRESS_PREFIX = 'address/';
@@ -39,6 +42,15 @@ export function departuresKey({ namespace, cluster }: ClusterPlace): Key {
   return `${DEPARTURES_PREFIX}${namespace}/${cluster}`;
 }
 
+/** What the keys of all tasks of a cluster start with. */
+export function tasksPrefix({ namespace, cluster }: ClusterPlace): string {
+  return `${TASK_PREFIX}${namespace}/${cluster}/`;
+}
+
+export function taskKey(place: ClusterPlace, id: number): Key {
+  return tasksPrefix(place) + String(id).padStart(TASK_ID_DIGITS, '0');
+}
+
 /** What the keys of all clusters of a namespace start with. */
 export function clustersPrefix(namespace: Name): string {
   return `${CLUSTER_PREFIX}${namespace}/`;
@@ -64,9 +76,12 @@ export function placeOf(key: Key): ClusterPlace | null {
   return placeBehind(CLUSTER_PREFIX, key);
 }
 
-/** The cluster whose record, policy or departures lie at `key`; null for other keys. */
+const WATCHED_PREFIXES = [CLUSTER_PREFIX, POLICY_PREFIX, DEPARTURES_PREFIX, TASK_PREFIX];
+
+/** The cluster whose record, policy, departures or task lie at `key`; null for other keys. */
 export function changedPlaceOf(key: Key): ClusterPlace | null {
-  return placeOf(key) ?? placeBehind(POLICY_PREFIX, key) ?? placeBehind(DEPARTURES_PREFIX, key);
+  const prefix = WATCHED_PREFIXES.find((each) => key.startsWith(each));
+  return prefix === undefined ? null : placeBehind(prefix, key);
 }
 
 function placeBehind(prefix: string, key: Key): ClusterPlace | null {

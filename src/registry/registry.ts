@@ -7,6 +7,7 @@ import { type ClusterFacts, factsFor, initialFacts } from '../topology/facts.ts'
 import type { EventDraft } from '../topology/event.ts';
 import type { ClusterPolicy } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
+import type { TaskBook } from '../topology/task.ts';
 import type { Cluster, Name, NodeAddress } from '../topology/types.ts';
 import { ClusterPlans, type Replacement, revisionOf } from './cluster-plans.ts';
 import { Committer, type CommitterOptions, type Planned } from './committer.ts';
@@ -27,6 +28,7 @@ import {
 } from './keys.ts';
 import { Policies, type PolicyStamp } from './policies.ts';
 import { decodeClaim, encodeNamespace } from './record-codec.ts';
+import { TaskRecords } from './tasks.ts';
 import type { RegistryChange } from './types.ts';
 import { WebhookCursors } from './webhook-cursors.ts';
 
@@ -46,6 +48,8 @@ export interface ReplaceOptions {
   readonly underPolicies?: PolicyStamp;
   /** What is wanted of the cluster from now on, in the place of what `underPolicies` names. */
   readonly policy?: ClusterPolicy;
+  /** Its moves of slots as they were read, and as they are from now on. */
+  readonly tasks?: { readonly before: TaskBook; readonly after: TaskBook };
   /** What is told of it, and who did it; nothing where nobody says anything. */
   readonly events?: Told;
 }
@@ -60,6 +64,8 @@ export class Registry {
   readonly policies: Policies;
   /** What has left, and has to be told. */
   readonly departures: DepartureRecords;
+  /** Moves of slots that somebody asked for. */
+  readonly tasks: TaskRecords;
   /** What has happened. */
   readonly events: EventLog;
   /** Who was told how much of it. */
@@ -79,8 +85,9 @@ export class Registry {
     this.events = new EventLog(options);
     this.#committer = new Committer(options);
     this.departures = new DepartureRecords({ ...options, committer: this.#committer, events: this.events });
-    const { events, departures } = this;
-    this.#plans = new ClusterPlans({ ...options, records: this.#records, events, departures });
+    this.tasks = new TaskRecords(options);
+    const { events, departures, tasks } = this;
+    this.#plans = new ClusterPlans({ ...options, records: this.#records, events, departures, tasks });
     this.webhookCursors = new WebhookCursors({ store: options.store, committer: this.#committer });
     this.policies = new Policies({ ...options, committer: this.#committer, events: this.events });
   }
@@ -90,7 +97,7 @@ export class Registry {
     return this.#store.linearize(this.#deadlineMs);
   }
 
-  /** Calls `listener` synchronously after each applied change of clusters, policies or departures; of facts alone it does not hear. Returns the way to stop. */
+  /** Calls `listener` synchronously after each applied change of clusters, policies, departures or tasks; of facts alone it does not hear. Returns the way to stop. */
   watch(listener: (change: RegistryChange) => void): () => void {
     return this.#store.watch((change) => {
       if (change.kind === 'replaced' || change.keys.includes(GROUP_POLICY_KEY)) {
@@ -193,7 +200,7 @@ export class Registry {
   replaceCluster(
     record: ClusterRecord,
     next: Cluster,
-    { facts, term, underPolicies = [], policy, events = UNTOLD }: ReplaceOptions = {},
+    { facts, term, underPolicies = [], policy, tasks, events = UNTOLD }: ReplaceOptions = {},
   ): Promise<Result<void, ChangeError>> {
     assert(next.name === record.cluster.name, 'a cluster keeps its name');
     assert(next.version >= record.cluster.version, 'the version of a cluster never goes down');
@@ -210,6 +217,7 @@ export class Registry {
       facts: nextFacts,
       underPolicies,
       policy: policy ?? null,
+      tasks: tasks ?? null,
       events,
     };
     return nextFacts === null || this.#plans.storesFacts

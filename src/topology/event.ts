@@ -27,6 +27,12 @@ export const EVENTS = {
   migrationCleared: 'info',
   migrationFinished: 'info',
   migrationGivenUp: 'warning',
+  taskCreated: 'info',
+  taskWished: 'info',
+  taskStarted: 'info',
+  taskSucceeded: 'info',
+  taskFailed: 'error',
+  taskCancelled: 'warning',
   failover: 'warning',
   switchoverStarted: 'info',
   switchoverUndone: 'warning',
@@ -60,6 +66,12 @@ export const EVENT_LEVELS: Partial<Record<EventKind, number>> = {
   nodeDetached: 5,
   departureForgotten: 5,
   syncRequested: 5,
+  taskCreated: 6,
+  taskWished: 6,
+  taskStarted: 6,
+  taskSucceeded: 6,
+  taskFailed: 6,
+  taskCancelled: 6,
 };
 
 /** What whoever makes a change says of it. */

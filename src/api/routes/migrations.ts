@@ -1,75 +1,276 @@
-// Moving slots between shards, and giving such a move up.
+// Moving slots between shards: tasks that are asked for, looked at, held up and given up.
 
 import { type Context, Hono } from 'hono';
 
+import { assert } from '../../base/assert.ts';
+import {
+  describeRefusal,
+  type TaskRefusal,
+  withTaskCancelled,
+  withTaskPaused,
+  withTaskResumed,
+  withTaskRetried,
+  type Worked,
+} from '../../topology/change-tasks.ts';
 import { cancelMigration, moveSlots, startMigration } from '../../topology/change-slots.ts';
-import { type MigrationPlace, migrationsOf } from '../../topology/cluster.ts';
-import { containsRange, parseSlot, parseSlotRange, printSlotRange, slotSetOf } from '../../topology/slot.ts';
-import type { Cluster, SlotRange } from '../../topology/types.ts';
-import { answerChange } from '../answers.ts';
-import { readBody, readOptionalBody } from '../body.ts';
+import { type MigrationPlace, migrationsOf, shardAt } from '../../topology/cluster.ts';
+import {
+  containsRange,
+  intersectionSlots,
+  parseSlot,
+  parseSlotRange,
+  parseSlotSet,
+  printSlotRange,
+  printSlotSet,
+  slotSetOf,
+} from '../../topology/slot.ts';
+import { type MigrationTask, openTasks, slotsOfTask, type TaskBook, taskState } from '../../topology/task.ts';
+import type { Result } from '../../base/result.ts';
+import { type Cluster, type SlotRange, type SlotSet, SLOT_COUNT } from '../../topology/types.ts';
+import { answer, answerChange } from '../answers.ts';
+import { readBody, readNoBody, readOptionalBody } from '../body.ts';
 import { changeCluster, changed, changeRecord, readCluster } from '../change-cluster.ts';
+import { createTask } from '../create-task.ts';
 import { type ApiDependencies, wallSeconds } from '../dependencies.ts';
-import { ApiError, badRequest, TEXT_MISSING } from '../errors.ts';
+import { ApiError, badRequest, missing, TEXT_MISSING } from '../errors.ts';
 import { checkMovable, checkRecordable } from '../movable-slots.ts';
-import { valid } from '../parse.ts';
+import { clustersRefusal, topologyRefusal, valid } from '../parse.ts';
 import { renderCluster } from '../render.ts';
+import { renderTask } from '../render-tasks.ts';
 import { cancelBody, migrateBody } from '../schemas/bodies.ts';
 import { clusterPath } from './clusters.ts';
 
-const MIGRATE = '/namespaces/:namespace/clusters/:cluster/migrate';
+const CLUSTER = '/namespaces/:namespace/clusters/:cluster';
+const MIGRATE = `${CLUSTER}/migrate`;
+const MIGRATIONS = `${CLUSTER}/migrations`;
+
+/** What can be wanted of a task, with what it does to it. */
+const WISHES = {
+  pause: { change: withTaskPaused, text: 'is to pause' },
+  resume: { change: withTaskResumed, text: 'is to go on' },
+  cancel: { change: withTaskCancelled, text: 'is to be given up' },
+  retry: { change: withTaskRetried, text: 'is to be tried again' },
+} as const satisfies Record<
+  string,
+  {
+    readonly change: (worked: Worked, task: MigrationTask, nowSeconds: number) => Result<Worked, TaskRefusal>;
+    readonly text: string;
+  }
+>;
 
 export function migrationRoutes(dependencies: ApiDependencies): Hono {
-  return new Hono()
+  const routes = new Hono()
     .post(MIGRATE, (context) => migrate(dependencies, context))
-    .post(`${MIGRATE}/cancel`, (context) => cancel(dependencies, context));
+    .post(`${MIGRATE}/cancel`, (context) => cancel(dependencies, context))
+    .get(MIGRATIONS, (context) => list(dependencies, context))
+    .get(`${MIGRATIONS}/:migration`, (context) => show(dependencies, context));
+  for (const wish of ['pause', 'resume', 'cancel', 'retry'] as const)
+    routes.post(`${MIGRATIONS}/:migration/${wish}`, (context) => want(dependencies, context, wish));
+  return routes;
 }
 
 /** Answers when the intention is committed; the leader carries it to its end. `slot_only` moves ownership at once, without data. */
 async function migrate(dependencies: ApiDependencies, context: Context): Promise<Response> {
-  const { clusters, inspector } = dependencies;
+  const { clusters } = dependencies;
   const body = await readBody(context, migrateBody);
-  const range = slotsOf(body.slot);
+  const slots = slotsWanted(body);
   if (body.target < 0) throw badRequest('target: expected a shard index of 0 or more');
-  const slotOnly = body.slot_only ?? body.slotOnly ?? false;
   const path = clusterPath(context);
-  const nowSeconds = wallSeconds(dependencies);
-  const move = { range, targetIndex: body.target };
-  const wanted = (present: Cluster) =>
-    slotOnly ? moveSlots(present, move) : startMigration(present, { ...move, nowSeconds });
+  if (body.slot_only ?? body.slotOnly ?? false) return record(dependencies, context, slots, body.target);
+  await readCluster(clusters, path);
+  if (clusters.tasks.refusal !== null) return migrateAlone(dependencies, context, slots, body.target);
+  const { cluster } = await createTask(dependencies, path, {
+    kind: 'migrate',
+    batch: body.batch ?? SLOT_COUNT,
+    plan: (present) => movesTo(present, slots, body.target),
+    text: `slots ${printSlotSet(slots).join(' ')} are to be moved to shard ${body.target}`,
+    shardIndex: body.target,
+  });
+  return answerChange(context, { word: 'ok', object: { cluster: renderCluster(cluster) }, status: 200 });
+}
+
+/** The moves of `slots` to one shard, by who owns them. */
+function movesTo(cluster: Cluster, slots: SlotSet, targetIndex: number) {
+  const found = shardAt(cluster, targetIndex, 'target');
+  if (!found.ok) throw topologyRefusal(found.error);
+  const target = found.value;
+  const owned = cluster.shards.map((source) => ({
+    source: source.id,
+    target: target.id,
+    slots: intersectionSlots(source.slots, slots),
+  }));
+  const count = owned.reduce((sum, move) => sum + lengthOf(move.slots), 0);
+  if (count < lengthOf(slots)) {
+    const text = printSlotSet(slots).join(' ');
+    throw badRequest(
+      `slots: nobody owns some of the slots ${text}; give them to a shard with POST .../shards/{shard}/slots first`,
+    );
+  }
+  const moves = owned.filter((move) => move.slots.length > 0 && move.source !== target.id);
+  if (owned.some((move) => move.source === target.id && move.slots.length > 0))
+    throw topologyRefusal({ kind: 'sameShard', shardIndex: targetIndex });
+  return moves;
+}
+
+function lengthOf(slots: SlotSet): number {
+  return slots.reduce((sum, { start, stop }) => sum + stop - start + 1, 0);
+}
+
+/** Moves ownership at once, without data. */
+async function record(
+  { clusters, inspector }: ApiDependencies,
+  context: Context,
+  slots: SlotSet,
+  targetIndex: number,
+): Promise<Response> {
+  const path = clusterPath(context);
+  const wanted = (present: Cluster): Cluster =>
+    slots.reduce((left, range) => changed(moveSlots(left, { range, targetIndex })), present);
   const { cluster } = await readCluster(clusters, path);
   // What the topology refuses is refused without asking anybody.
-  changed(wanted(cluster));
-  await (slotOnly ? checkRecordable(inspector, cluster, move) : checkMovable(inspector, cluster, range));
-  const slots = printSlotRange(range);
-  const next = await changeCluster(clusters, path, wanted, {
-    kind: slotOnly ? 'slotsRecorded' : 'migrationRequested',
-    text: slotOnly
-      ? `slots ${slots} were given to shard ${body.target}, without their data`
-      : `slots ${slots} are to be moved to shard ${body.target}`,
-    shardIndex: body.target,
+  wanted(cluster);
+  for (const range of slots) await checkRecordable(inspector, cluster, { range, targetIndex });
+  const next = await changeCluster(clusters, path, (present) => ({ ok: true, value: wanted(present) }), {
+    kind: 'slotsRecorded',
+    text: `slots ${printSlotSet(slots).join(' ')} were given to shard ${targetIndex}, without their data`,
+    shardIndex: targetIndex,
   });
   return answerChange(context, { word: 'ok', object: { cluster: renderCluster(next) }, status: 200 });
 }
 
-/** Gives up the running migrations that the body means: that of a slot, that out of a shard, or all for an empty body. */
-async function cancel({ clusters }: ApiDependencies, context: Context): Promise<Response> {
+/** As long as some member does not know tasks: one job of one range, which is given up where it fails. */
+async function migrateAlone(
+  dependencies: ApiDependencies,
+  context: Context,
+  slots: SlotSet,
+  targetIndex: number,
+): Promise<Response> {
+  const { clusters, inspector } = dependencies;
+  const [range, ...more] = slots;
+  const { refusal } = clusters.tasks;
+  if (refusal !== null && (range === undefined || more.length > 0)) throw clustersRefusal(refusal);
+  assert(range !== undefined, 'at least one slot was asked for');
+  const path = clusterPath(context);
+  const nowSeconds = wallSeconds(dependencies);
+  const wanted = (present: Cluster) => startMigration(present, { range, targetIndex, nowSeconds });
+  const { cluster } = await readCluster(clusters, path);
+  changed(wanted(cluster));
+  await checkMovable(inspector, cluster, slots);
+  const next = await changeCluster(clusters, path, wanted, {
+    kind: 'migrationRequested',
+    text: `slots ${printSlotRange(range)} are to be moved to shard ${targetIndex}`,
+    shardIndex: targetIndex,
+  });
+  return answerChange(context, { word: 'ok', object: { cluster: renderCluster(next) }, status: 200 });
+}
+
+/** Gives up what the body means: the migration of a slot, all out of a shard, or all for an empty body. */
+async function cancel(dependencies: ApiDependencies, context: Context): Promise<Response> {
+  const { clusters } = dependencies;
   const body = await readOptionalBody(context, cancelBody);
   const range = body.slot === undefined ? null : slotsOf(body.slot);
   const { source = null } = body;
-  const isMeant = ({ migration, sourceIndex }: MigrationPlace): boolean =>
-    (range === null || containsRange(slotSetOf([migration.range]), range)) &&
-    (source === null || sourceIndex === source);
-  const next = await changeRecord(clusters, clusterPath(context), ({ cluster }) => {
-    const meant = migrationsOf(cluster).filter(isMeant);
-    if (meant.length === 0) throw new ApiError('missing', `${TEXT_MISSING}: no such migration is under way`);
+  const nowSeconds = wallSeconds(dependencies);
+  const next = await changeRecord(clusters, clusterPath(context), ({ cluster }, tasks) => {
+    const meantTasks = openTasks(tasks).filter((task) => isTaskMeant(task, cluster, { range, source }));
+    const ofTasks = meantTasks.map(slotsOfTask);
+    const meant = migrationsOf(cluster).filter(
+      (place) =>
+        isMeant(place, { range, source }) &&
+        !ofTasks.some((slots) => containsRange(slots, place.migration.range)),
+    );
+    if (meant.length + meantTasks.length === 0)
+      throw new ApiError('missing', `${TEXT_MISSING}: no such migration is under way`);
     let left = cluster;
     for (const { sourceIndex } of meant) left = changed(cancelMigration(left, sourceIndex));
-    const slots = meant.map(({ migration }) => printSlotRange(migration.range)).join(' ');
-    const text = `the migration of slots ${slots} is to be given up`;
-    return { cluster: left, event: { kind: 'migrationCancelled', text } };
+    let worked: Worked = { cluster: left, tasks };
+    for (const task of meantTasks) worked = allowed(withTaskCancelled(worked, task, nowSeconds));
+    const slots = [...meant.map(({ migration }) => slotSetOf([migration.range])), ...ofTasks];
+    const text = `the migration of slots ${slots.flatMap(printSlotSet).join(' ')} is to be given up`;
+    return { ...worked, event: { kind: 'migrationCancelled', text } };
   });
   return answerChange(context, { word: 'ok', object: { cluster: renderCluster(next) }, status: 200 });
+}
+
+interface Meant {
+  readonly range: SlotRange | null;
+  readonly source: number | null;
+}
+
+function isMeant({ migration, sourceIndex }: MigrationPlace, { range, source }: Meant): boolean {
+  const isRange = range === null || containsRange(slotSetOf([migration.range]), range);
+  return isRange && (source === null || sourceIndex === source);
+}
+
+function isTaskMeant(task: MigrationTask, { shards }: Cluster, { range, source }: Meant): boolean {
+  const isRange = range === null || containsRange(slotsOfTask(task), range);
+  return isRange && (source === null || task.ranges.some((each) => each.source === shards[source]?.id));
+}
+
+async function list({ clusters, insight, clock }: ApiDependencies, context: Context): Promise<Response> {
+  const path = clusterPath(context);
+  const { cluster } = await readCluster(clusters, path);
+  const seen = insight.tasks(path);
+  const tasks = clusters.tasks.ofCluster(path).toReversed();
+  const nowMs = clock.wallMs();
+  return answer(context, {
+    migrations: tasks.map((task) => renderTask(task, { cluster, seen, nowMs, withRanges: false })),
+  });
+}
+
+async function show({ clusters, insight, clock }: ApiDependencies, context: Context): Promise<Response> {
+  const path = clusterPath(context);
+  const { cluster } = await readCluster(clusters, path);
+  const task = taskOf(context, clusters.tasks.ofCluster(path));
+  const seen = insight.tasks(path);
+  return answer(context, {
+    migration: renderTask(task, { cluster, seen, nowMs: clock.wallMs(), withRanges: true }),
+  });
+}
+
+async function want(
+  dependencies: ApiDependencies,
+  context: Context,
+  wish: keyof typeof WISHES,
+): Promise<Response> {
+  const { clusters } = dependencies;
+  await readNoBody(context);
+  const nowSeconds = wallSeconds(dependencies);
+  const { change, text } = WISHES[wish];
+  await changeRecord(clusters, clusterPath(context), ({ cluster }, tasks) => {
+    const task = taskOf(context, tasks);
+    const worked = allowed(change({ cluster, tasks }, task, nowSeconds));
+    const told = `migration ${task.id}, which was ${taskState(task)}, ${text}`;
+    return { ...worked, event: { kind: 'taskWished', text: told, correlation: `migration-${task.id}` } };
+  });
+  return show(dependencies, context);
+}
+
+function taskOf(context: Context, tasks: TaskBook): MigrationTask {
+  const id = context.req.param('migration');
+  const task = tasks.find((each) => String(each.id) === id);
+  if (task === undefined) throw missing();
+  return task;
+}
+
+function allowed(result: Result<Worked, TaskRefusal>): Worked {
+  if (result.ok) return result.value;
+  throw new ApiError('conflict', describeRefusal(result.error));
+}
+
+function slotsWanted({
+  slot,
+  slots,
+}: {
+  readonly slot?: number | string | undefined;
+  readonly slots?: readonly string[] | undefined;
+}): SlotSet {
+  if ((slot === undefined) === (slots === undefined))
+    throw badRequest(
+      'slot: expected either "slot", such as 123 or "100-200", or "slots", such as ["1","2-8"]',
+    );
+  if (slots !== undefined) return valid(parseSlotSet(slots, 'slots'));
+  return slotSetOf([slotsOf(slot ?? -1)]);
 }
 
 function slotsOf(slot: number | string): SlotRange {

@@ -220,11 +220,21 @@ const slot = z.union(
   'expected a slot such as 123 or "123", or a range such as "100-200"',
 );
 
+const batch = z
+  .int('expected a number of slots')
+  .min(1, 'expected at least 1')
+  .max(SLOT_COUNT, `expected at most ${SLOT_COUNT}`);
+
 /** All forms in use: integer or text slots, booleans as booleans or words, `slotOnly` beside `slot_only`. */
 export const migrateBody = z.object(
   {
     target: z.int('expected the index of the target shard, a whole number'),
-    slot,
+    slot: slot.optional(),
+    slots: listOf('slots', z.string('expected a slot such as "5" or a range such as "5-9"'), {
+      least: 'expected at least one slot',
+      countMax: SLOT_COUNT,
+    }).optional(),
+    batch: batch.optional(),
     slot_only: flag.optional(),
     slotOnly: flag.optional(),
   },

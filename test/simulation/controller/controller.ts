@@ -238,6 +238,7 @@ export class Controller {
       },
       policies: registry.policies,
       departures: registry.departures,
+      tasks: registry.tasks,
       ownerOf: (address) => registry.ownerOf(address),
       tell: (event, term) => registry.tell(event, term),
       linearize: () => registry.linearize(),

@@ -68,6 +68,15 @@ const EVERY_CHANGE = [
   ],
   ['PUT', `${CLUSTER}/spares`, { nodes: [], copis: 2 }, 'unknown key "copis"; did you mean "copies"?'],
   ['POST', `${CLUSTER}/migrate/cancel`, { slots: 1 }, 'unknown key "slots"; did you mean "slot"?'],
+  ...['pause', 'resume', 'cancel', 'retry'].map(
+    (wish) =>
+      [
+        'POST',
+        `${CLUSTER}/migrations/1/${wish}`,
+        { force: true },
+        'unknown key "force"; this route takes no body',
+      ] as const,
+  ),
   ['POST', `${CLUSTER}/sync`, { nodes: [] }, 'unknown key "nodes"; did you mean "node"?'],
   ['DELETE', `${CLUSTER}/departed/x`, { force: true }, 'unknown key "force"; this route takes no body'],
   ['PATCH', CLUSTER, { password: '', pasword: '' }, 'unknown key "pasword"; did you mean "password"?'],

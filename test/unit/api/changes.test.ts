@@ -81,8 +81,9 @@ describe('a password', () => {
 
 describe('a migration', () => {
   /** One planned out of shard 0, one started out of shard 2. */
-  async function moving(): Promise<TestApi> {
+  async function moving(level?: number): Promise<TestApi> {
     const api = await scene();
+    api.featureLevel = level ?? api.featureLevel;
     await api.call('POST', `${CLUSTER}/migrate`, { slot: '0-9', target: 1 });
     await api.call('POST', `${CLUSTER}/migrate`, { slot: '8192-8200', target: 3 });
     const before = record(api);
@@ -122,8 +123,7 @@ describe('a migration', () => {
   );
 
   test('cannot be given up while some member could not read that', async () => {
-    const api = await moving();
-    api.featureLevel = 1;
+    const api = await moving(1);
     const answer = await api.call('POST', `${CLUSTER}/migrate/cancel`, { source: 2 });
     expect(answer.status).toBe(409);
     expect((await api.call('POST', `${CLUSTER}/migrate/cancel`, { source: 0 })).status).toBe(200);

@@ -46,7 +46,7 @@ test('every change of a cluster by a request is told, in the order of the reques
     ['slotsRemoved', 'DELETE', () => `${CLUSTER}/shards/0/slots`, { slots: ['0-9'] }],
     ['slotsAdded', 'POST', () => `${CLUSTER}/shards/3/slots`, { slots: ['0-9'] }],
     ['slotsRecorded', 'POST', () => `${CLUSTER}/migrate`, { slot: '0-9', target: 1, slot_only: true }],
-    ['migrationRequested', 'POST', () => `${CLUSTER}/migrate`, { slot: '20', target: 1 }],
+    ['taskCreated', 'POST', () => `${CLUSTER}/migrate`, { slot: '20', target: 1 }],
     ['migrationCancelled', 'POST', () => `${CLUSTER}/migrate/cancel`, {}],
     ['shardRemoved', 'DELETE', () => `${CLUSTER}/shards/3`],
     ['nodeRemoved', 'DELETE', () => node(1)],

@@ -46,6 +46,7 @@ function sees(api: TestApi): Scene {
         problems: scene.decide().problems,
         departed: DEPARTED,
       }),
+    tasks: () => new Map(),
     explain: (_, index) => explain(lookAt(scene), scene.cluster.shards[index]!),
   };
   return scene;

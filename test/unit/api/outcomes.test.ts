@@ -36,6 +36,8 @@ async function scene(): Promise<TestApi> {
   for (const [path, body] of steps) expect((await api.call('POST', path, body)).status).toBe(201);
   expect((await api.call('DELETE', `${OTHER}/shards/2/slots`, { slots: ['16000'] })).status).toBe(200);
   expect((await api.call('POST', `${OTHER}/migrate`, { slot: 0, target: 1 })).status).toBe(200);
+  expect((await api.call('POST', `${OTHER}/migrate`, { slot: 1, target: 1 })).status).toBe(200);
+  expect((await api.call('POST', `${OTHER}/migrations/2/cancel`)).status).toBe(200);
   expect((await api.call('POST', `${CLUSTER}/shards/0/nodes`, { addr: '127.0.0.1:12' })).status).toBe(201);
   const left = api.registry.getCluster(name('ns'), name('c'))?.cluster.shards[0]?.nodes[2]?.id ?? '';
   expect((await api.call('DELETE', `${CLUSTER}/shards/0/nodes/${left}`)).status).toBe(200);
@@ -89,6 +91,10 @@ const CHANGES = [
   ['DELETE', `${CLUSTER}/shards/0/slots`, { slots: ['0-9'] }, 200],
   ['POST', `${CLUSTER}/migrate`, { slot: '5', target: 1 }, 200],
   ['POST', `${CLUSTER}/migrate`, { slot: '5', target: 1, slot_only: true }, 200],
+  ['POST', `${OTHER}/migrations/1/pause`, undefined, 200],
+  ['POST', `${OTHER}/migrations/1/resume`, undefined, 200],
+  ['POST', `${OTHER}/migrations/1/cancel`, undefined, 200],
+  ['POST', `${OTHER}/migrations/2/retry`, undefined, 200],
   ['POST', `${OTHER}/migrate/cancel`, undefined, 200],
 ] as const;
 

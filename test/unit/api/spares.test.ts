@@ -201,6 +201,7 @@ test('what is known of each is shown, and of each shard that is short what comes
         problems: scene.decide().problems,
         departed: [],
       }),
+    tasks: () => new Map(),
     explain: (_, index) => explain(lookAt(scene), scene.cluster.shards[index]!),
   };
   const spares = {

@@ -204,6 +204,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
       },
       insight: {
         status: (place) => api.seen?.status(place) ?? null,
+        tasks: () => new Map(),
         explain: (place, shardIndex) => api.seen?.explain(place, shardIndex) ?? null,
       },
       attention: {

@@ -14,6 +14,7 @@ import { findNode, masterOf } from '../../../src/topology/cluster.ts';
 import type { CutOff } from '../../../src/topology/departure.ts';
 import { type ClusterFacts, factsFor, initialFacts } from '../../../src/topology/facts.ts';
 import { NO_CLUSTER_POLICY, NO_GROUP_POLICY, policyFor } from '../../../src/topology/policy.ts';
+import { NO_TASKS, type TaskBook } from '../../../src/topology/task.ts';
 import type { Cluster, NodeAddress, NodeId } from '../../../src/topology/types.ts';
 import { nodeIdAt, sampleCluster } from '../topology/arbitrary.ts';
 
@@ -60,6 +61,8 @@ export class Scene {
   census: Census = { nodes: 0, missed: 0 };
   /** How nodes were cut off when they left. */
   cutOffs = new Map<NodeId, CutOff>();
+  /** Moves of slots that somebody asked for. */
+  tasks: TaskBook = NO_TASKS;
   /** What was only written down, apart from what was decided. */
   notes = 0;
   /** What each node answers; null for no answer at all. */
@@ -187,6 +190,7 @@ export class Scene {
     if (isCommitted) {
       this.cluster = action.next;
       this.facts = factsFor(action.facts, action.next);
+      this.tasks = action.tasks ?? this.tasks;
       if (action.policy !== undefined)
         this.policy = { ...this.policy, cluster: policyFor(action.policy, action.next) };
     }

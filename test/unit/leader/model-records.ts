@@ -26,6 +26,7 @@ import { type ClusterFacts, initialFacts } from '../../../src/topology/facts.ts'
 import type { EventDraft } from '../../../src/topology/event.ts';
 import { type Departures, departuresAfter } from '../../../src/topology/departure.ts';
 import { allNodes } from '../../../src/topology/cluster.ts';
+import { NO_TASKS, type TaskBook } from '../../../src/topology/task.ts';
 import type { Cluster, Name, NodeAddress } from '../../../src/topology/types.ts';
 
 const COMMIT_MS = 2;
@@ -33,6 +34,7 @@ const COMMIT_MS = 2;
 interface Change {
   readonly term: number;
   readonly facts?: ClusterFacts;
+  readonly tasks?: { readonly before: TaskBook; readonly after: TaskBook };
   readonly policy?: ClusterPolicy;
   readonly events?: { readonly drafts: readonly EventDraft[] };
 }
@@ -65,6 +67,9 @@ export class ModelRecords implements ClusterRecords {
     ofCluster: () => this.departed,
     change: (_, change, options) => this.#changeDepartures(change, options),
   };
+  /** Moves of slots, of all clusters together. */
+  book: TaskBook = NO_TASKS;
+  readonly tasks = { ofCluster: () => this.book };
   /** The next commits end like this instead, oldest first; `unknown` ones are applied all the same. */
   readonly nextErrors: ChangeError[] = [];
   readonly history: Cluster[] = [];
@@ -181,7 +186,7 @@ export class ModelRecords implements ClusterRecords {
   #replace(
     record: ClusterRecord,
     next: Cluster,
-    { term, facts, policy, events }: Change,
+    { term, facts, policy, tasks, events }: Change,
   ): Result<void, ChangeError> {
     if (term !== this.term) return err({ kind: 'notLeader' });
     const planned = this.nextErrors.shift();
@@ -192,6 +197,8 @@ export class ModelRecords implements ClusterRecords {
     if (facts !== undefined && current.factsRevision !== record.factsRevision) {
       return err({ kind: 'conflict' });
     }
+    if (tasks !== undefined && tasks.before !== this.book) return err({ kind: 'conflict' });
+    this.book = tasks?.after ?? this.book;
     this.told.push(...(events?.drafts ?? []));
     if (policy !== undefined) this.policies.cluster = policyFor(policy, next);
     this.put(record.namespace, next, facts);

@@ -26,6 +26,7 @@ import { openPromotion } from '../../../../src/topology/facts.ts';
 import { containsSlot, slotSetOf } from '../../../../src/topology/slot.ts';
 import { drainText, isolationText } from '../../../../src/topology/setnodes-text.ts';
 import { NO_CLUSTER_POLICY, NO_GROUP_POLICY } from '../../../../src/topology/policy.ts';
+import { NO_TASKS } from '../../../../src/topology/task.ts';
 import type { Cluster, Node, NodeAddress, NodeId, Shard, Slot } from '../../../../src/topology/types.ts';
 import { NOW_SECONDS } from '../../topology/arbitrary.ts';
 import { Access } from './access.ts';
@@ -234,7 +235,12 @@ export class Controller {
     const nowSeconds = NOW_SECONDS + Math.floor(nowMs / 1000);
     const { cluster, facts, departures } = this.records;
     const known = { cluster, facts, memory: this.#memory };
-    const wanted = { policy: POLICY, census: { nodes: 0, missed: 0 }, cutOffs: cutOffsOf(departures) };
+    const wanted = {
+      policy: POLICY,
+      census: { nodes: 0, missed: 0 },
+      cutOffs: cutOffsOf(departures),
+      tasks: NO_TASKS,
+    };
     const lead = { term: this.term, leadSinceMs: this.#leaderSinceMs };
     return { ...known, ...wanted, ...lead, settings: SETTINGS, nowMs, nowSeconds, panel: PANEL };
   }

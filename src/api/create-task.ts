@@ -1,0 +1,59 @@
+// A new task: planned from the newest cluster, and written with the jobs that begin at once.
+
+import { describeRefusal, withNewTask } from '../topology/change-tasks.ts';
+import type { ClusterPlace } from '../topology/record.ts';
+import { type MigrationTask, type NewTask, type TaskKind } from '../topology/task.ts';
+import { slotSetOf } from '../topology/slot.ts';
+import type { Cluster } from '../topology/types.ts';
+import { changeRecord, readCluster } from './change-cluster.ts';
+import { type ApiDependencies, wallSeconds } from './dependencies.ts';
+import { ApiError } from './errors.ts';
+import { checkMovable } from './movable-slots.ts';
+
+export interface TaskWanted {
+  readonly kind: TaskKind;
+  /** The most slots of one job. */
+  readonly batch: number;
+  /** May be called again; throws its refusals as answers. */
+  readonly plan: (cluster: Cluster) => NewTask['moves'];
+  readonly text: string;
+  readonly shardIndex: number | null;
+}
+
+/** The committed cluster and the task. What the topology, other tasks or the nodes refuse is answered, and nothing is stored. */
+export async function createTask(
+  dependencies: ApiDependencies,
+  path: ClusterPlace,
+  { kind, batch, plan, text, shardIndex }: TaskWanted,
+): Promise<{ readonly cluster: Cluster; readonly task: MigrationTask }> {
+  const { clusters, inspector } = dependencies;
+  const nowSeconds = wallSeconds(dependencies);
+  const created = (cluster: Cluster) => {
+    const moves = plan(cluster);
+    const tasks = clusters.tasks.ofCluster(path);
+    return withNewTask({ cluster, tasks }, { kind, actor: 'api', moves, batch, nowSeconds });
+  };
+  const { cluster } = await readCluster(clusters, path);
+  // What is refused anyway is refused without asking anybody.
+  const first = created(cluster);
+  if (!first.ok) throw new ApiError('conflict', describeRefusal(first.error));
+  const ranges = first.value.task.ranges.map(({ range }) => range);
+  await checkMovable(inspector, cluster, slotSetOf(ranges));
+  let task: MigrationTask = first.value.task;
+  const next = await changeRecord(clusters, path, (record) => {
+    const worked = created(record.cluster);
+    if (!worked.ok) throw new ApiError('conflict', describeRefusal(worked.error));
+    ({ task } = worked.value);
+    return {
+      cluster: worked.value.cluster,
+      tasks: worked.value.tasks,
+      event: {
+        kind: 'taskCreated',
+        text: `migration ${task.id}: ${text}`,
+        shardIndex,
+        correlation: `migration-${task.id}`,
+      },
+    };
+  });
+  return { cluster: next, task };
+}

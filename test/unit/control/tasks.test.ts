@@ -1,0 +1,332 @@
+import { describe, expect, test } from 'vitest';
+
+import type { Action, CommitAction, MigrateAction } from '../../../src/control/actions.ts';
+import { promote } from '../../../src/topology/change-nodes.ts';
+import { withNewTask, withTaskCancelled, withTaskPaused } from '../../../src/topology/change-tasks.ts';
+import { clusterWithVersion, masterOf } from '../../../src/topology/cluster.ts';
+import { slotRange, slotSetOf } from '../../../src/topology/slot.ts';
+import {
+  type MigrationTask,
+  NO_TASKS,
+  slotsMoved,
+  TASK_ATTEMPTS_MAX,
+  type TaskKind,
+  taskState,
+} from '../../../src/topology/task.ts';
+import type { SlotRange } from '../../../src/topology/types.ts';
+import { valueOf } from '../topology/arbitrary.ts';
+import { Scene, actionsOf } from './scene.ts';
+
+const [SOURCE, TARGET, OTHER] = [0, 1, 2];
+
+interface Wanted {
+  readonly from?: number;
+  readonly to?: number;
+  readonly ranges: readonly (readonly [number, number])[];
+  readonly batch?: number;
+  readonly kind?: TaskKind;
+}
+
+/** Somebody asks for a move. */
+function ask(
+  scene: Scene,
+  { from = SOURCE, to = TARGET, ranges, batch = 100, kind = 'migrate' }: Wanted,
+): void {
+  const { cluster, tasks, nowSeconds } = scene;
+  const moves = [
+    {
+      source: cluster.shards[from]!.id,
+      target: cluster.shards[to]!.id,
+      slots: slotSetOf(ranges.map(([start, stop]) => slotRange(start, stop))),
+    },
+  ];
+  const worked = valueOf(withNewTask({ cluster, tasks }, { kind, actor: 'api', moves, batch, nowSeconds }));
+  scene.cluster = worked.cluster;
+  scene.tasks = worked.tasks;
+}
+
+function task(scene: Scene, id = 1): MigrationTask {
+  const found = scene.tasks.find((each) => each.id === id);
+  if (found === undefined) throw new Error(`no task ${id}`);
+  return found;
+}
+
+function settled(shards = 3): Scene {
+  const scene = new Scene(shards, 2);
+  scene.rounds(2);
+  expect(scene.decide().actions).toEqual([]);
+  return scene;
+}
+
+function job(scene: Scene, shard = SOURCE): SlotRange | null {
+  return scene.cluster.shards[shard]?.migration?.range ?? null;
+}
+
+/** Pushes arrive until something else is decided: a commit, which succeeds, a MIGRATE, or nothing. */
+function advance(scene: Scene): Action | null {
+  for (let wave = 0; wave < 12; wave += 1) {
+    const { actions } = scene.decide();
+    const [action] = actions;
+    if (action?.kind === 'commit') scene.endCommit(action);
+    if (action?.kind !== 'push') return action ?? null;
+    for (const push of actions) if (push.kind === 'push') scene.takePush(push);
+    scene.round();
+    const sent = actions.find(({ kind }) => kind === 'migrate');
+    if (sent !== undefined) return sent;
+  }
+  throw new Error('pushes go on and on');
+}
+
+function committed(scene: Scene): CommitAction {
+  const action = advance(scene);
+  if (action?.kind === 'commit') return action;
+  throw new Error(`expected a commit, got ${JSON.stringify(action)}`);
+}
+
+/** What is begun is marked as such, and MIGRATE is sent. */
+function migrate(scene: Scene): MigrateAction {
+  let action = advance(scene);
+  if (action?.kind === 'commit') {
+    expect(action.reasons).toMatchObject([{ kind: 'migrationStarted' }]);
+    action = advance(scene);
+  }
+  if (action?.kind === 'migrate') return action;
+  throw new Error(
+    `expected MIGRATE, got ${JSON.stringify(action)}: ${JSON.stringify(scene.decide().problems)}`,
+  );
+}
+
+/** The job under way is carried out by the nodes. Returns the commit that records it. */
+function finishJob(scene: Scene): CommitAction {
+  const sent = migrate(scene);
+  scene.endMigrate(sent);
+  const { range, source, target } = sent;
+  scene.set(source, { sourceJob: { range, destination: target, state: 'success', isInEffect: true } });
+  scene.set(target, { targetJob: { range, state: 'success' } });
+  scene.rounds(2);
+  const commit = committed(scene);
+  expect(commit.reasons[0]).toMatchObject({ kind: 'migrationFinished' });
+  return commit;
+}
+
+/** The job under way fails until it is given up. */
+function failJob(scene: Scene): CommitAction {
+  for (let attempt = 0; attempt < 3; attempt += 1) {
+    scene.endMigrate(migrate(scene), 'refused');
+    scene.rounds(2);
+    if (attempt === 2) break;
+    expect(advance(scene)).toBeNull();
+    scene.nowMs += 60_000;
+    scene.rounds(2);
+  }
+  const commit = committed(scene);
+  expect(commit.reasons[0]).toMatchObject({ kind: 'migrationGivenUp' });
+  return commit;
+}
+
+describe('a task', () => {
+  test('is worked off in jobs of its size, one after the other, each begun with the end of the one before', () => {
+    const scene = settled();
+    ask(scene, {
+      ranges: [
+        [0, 9],
+        [20, 24],
+      ],
+      batch: 6,
+    });
+    const jobs: (SlotRange | null)[] = [job(scene)];
+    const versions: number[] = [];
+    while (task(scene).end === null) {
+      const { next } = finishJob(scene);
+      versions.push(next.version);
+      jobs.push(job(scene));
+    }
+    expect(jobs).toEqual([slotRange(0, 5), slotRange(6, 9), slotRange(20, 24), null]);
+    expect(versions).toEqual([2, 3, 4]);
+    expect(taskState(task(scene))).toBe('succeeded');
+    expect(task(scene).end?.why).toBe('all 15 slots have come to their targets');
+  });
+
+  test('tells that it began and how it ended, and nothing in between', () => {
+    const scene = settled();
+    scene.nowSeconds += 5;
+    ask(scene, { ranges: [[0, 3]], batch: 2 });
+    expect(task(scene).startedAtSeconds).toBe(scene.nowSeconds);
+    expect(finishJob(scene).reasons.map(({ kind }) => kind)).toEqual(['migrationFinished', 'taskNoted']);
+    expect(finishJob(scene).reasons.map(({ kind }) => kind)).toEqual(['migrationFinished', 'taskSucceeded']);
+    expect(advance(scene)).toBeNull();
+    expect(scene.problems()).toEqual([]);
+  });
+
+  test('waits while an end is busy, and goes on when it is free; others go on meanwhile', () => {
+    const scene = settled();
+    ask(scene, { ranges: [[0, 9]] });
+    ask(scene, { from: TARGET, to: OTHER, ranges: [[6000, 6009]] });
+    ask(scene, { ranges: [[10, 19]] });
+    expect(scene.tasks.map(taskState)).toEqual(['running', 'pending', 'pending']);
+    expect(scene.tasks.map(taskState)).toEqual(['running', 'pending', 'pending']);
+    finishJob(scene);
+    expect(scene.tasks.map(taskState)).toEqual(['succeeded', 'running', 'pending']);
+    expect(job(scene, TARGET)).toEqual(slotRange(6000, 6009));
+    expect(job(scene)).toBeNull();
+  });
+
+  test('disjoint pairs of shards are worked off side by side', () => {
+    const scene = settled(4);
+    ask(scene, { ranges: [[0, 9]] });
+    ask(scene, { from: 2, to: 3, ranges: [[9000, 9009]] });
+    expect([job(scene), job(scene, 2)]).toEqual([slotRange(0, 9), slotRange(9000, 9009)]);
+  });
+
+  test('a job that fails is tried again after a pause, the others of the task meanwhile; what fails on and on is told in the end', () => {
+    const scene = settled();
+    ask(scene, { ranges: [[0, 3]] });
+    for (let attempt = 1; attempt <= TASK_ATTEMPTS_MAX; attempt += 1) {
+      failJob(scene);
+      expect(task(scene).ranges[0]).toMatchObject({ attempts: attempt, moved: 0 });
+      if (attempt === TASK_ATTEMPTS_MAX) break;
+      expect(job(scene), 'nothing begins at once').toBeNull();
+      expect(advance(scene)).toBeNull();
+      const { wakeAtMs, waits } = scene.decide();
+      expect(waits.get(1)).toMatch(/attempt \d failed \(it failed: refused: refused\), the next follows/);
+      scene.nowMs = wakeAtMs;
+      scene.round();
+      committed(scene);
+      expect(job(scene)).toEqual(slotRange(0, 3));
+    }
+    expect(taskState(task(scene))).toBe('failed');
+    expect(task(scene).end?.why).toMatch(
+      /^0 of 4 slots were moved; those left of 0-3 could not be: it failed/,
+    );
+  });
+
+  test('a new leader goes on with what runs, and tries again at once what has failed', () => {
+    const scene = settled();
+    ask(scene, { ranges: [[0, 3]] });
+    failJob(scene);
+    expect(advance(scene)).toBeNull();
+    scene.changeLeader();
+    scene.rounds(2);
+    committed(scene);
+    expect(job(scene)).toEqual(slotRange(0, 3));
+    scene.changeLeader();
+    scene.rounds(2);
+    expect(job(scene)).toEqual(slotRange(0, 3));
+    finishJob(scene);
+    expect(taskState(task(scene))).toBe('succeeded');
+  });
+
+  test('waits for an end that is away and says so, without counting that as failures', () => {
+    const scene = settled();
+    scene.fail(masterOf(scene.cluster.shards[OTHER]!).id);
+    for (const { id } of scene.cluster.shards[OTHER]!.nodes.slice(1)) scene.fail(id);
+    scene.rounds(5);
+    ask(scene, { ranges: [[0, 3]] });
+    finishJob(scene);
+    ask(scene, { to: OTHER, ranges: [[10, 13]] });
+    // The API begins it; the leader sees that this cannot go on.
+    const { reasons } = committed(scene);
+    expect(reasons[0]).toMatchObject({ kind: 'migrationGivenUp' });
+    scene.nowMs += 600_000;
+    scene.rounds(2);
+    expect(advance(scene)).toBeNull();
+    const { waits, problems } = scene.decide();
+    expect(waits.get(2)).toMatch(/does not answer/);
+    expect(problems.map(({ kind }) => kind)).toContain('taskWaiting');
+    expect(task(scene, 2).ranges[0]?.attempts).toBe(1);
+  });
+
+  test('is paused after the job under way, and cancelled with it', () => {
+    const scene = settled();
+    ask(scene, { ranges: [[0, 9]], batch: 5 });
+    const pause = valueOf(withTaskPaused(scene, task(scene)));
+    scene.tasks = pause.tasks;
+    finishJob(scene);
+    expect(job(scene)).toBeNull();
+    expect(taskState(task(scene))).toBe('paused');
+    expect(slotsMoved(task(scene))).toBe(5);
+    expect(advance(scene)).toBeNull();
+    expect(scene.problems()).toEqual([]);
+    const cancelled = valueOf(withTaskCancelled(scene, task(scene), scene.nowSeconds));
+    expect(cancelled.tasks[0]?.end).toMatchObject({
+      state: 'cancelled',
+      why: 'given up with 5 of 10 slots moved',
+    });
+  });
+
+  test('that is cancelled while its job runs ends with it', () => {
+    const scene = settled();
+    ask(scene, { ranges: [[0, 9]] });
+    scene.endMigrate(migrate(scene));
+    const worked = valueOf(withTaskCancelled(scene, task(scene), scene.nowSeconds));
+    scene.cluster = worked.cluster;
+    scene.tasks = worked.tasks;
+    expect(task(scene).end).toBeNull();
+    scene.rounds(1);
+    expect(committed(scene).reasons.map(({ kind }) => kind)).toEqual(['migrationGivenUp', 'taskCancelled']);
+  });
+
+  test('whose slots came another way has succeeded; where they went elsewhere it has failed', () => {
+    for (const [to, state, why] of [
+      [TARGET, 'succeeded', /all 4 slots/],
+      [OTHER, 'failed', /slot 0 is not at the source any more: shard 2 owns it/],
+    ] as const) {
+      const scene = settled();
+      ask(scene, { ranges: [[0, 3]] });
+      scene.tasks = valueOf(withTaskPaused(scene, task(scene))).tasks;
+      const slots = slotSetOf([slotRange(0, 3)]);
+      const given = scene.cluster.shards.map((shard, index) => ({
+        ...shard,
+        migration: null,
+        slots:
+          index === SOURCE
+            ? slotSetOf([slotRange(4, shard.slots[0]!.stop)])
+            : slotSetOf(index === to ? [...shard.slots, ...slots] : shard.slots),
+      }));
+      scene.cluster = valueOf(
+        clusterWithVersion({ ...scene.cluster, shards: given }, scene.cluster.version + 1),
+      );
+      committed(scene);
+      expect(taskState(task(scene))).toBe(state);
+      expect(task(scene).end?.why).toMatch(why);
+    }
+  });
+
+  test('that fills new shards waits until these have their copies', () => {
+    const scene = settled();
+    const replica = scene.id(TARGET, 1);
+    scene.set(replica, { link: 'down', lastIoSeconds: null });
+    scene.rounds(2);
+    ask(scene, { ranges: [[0, 3]], kind: 'scaleOut' });
+    expect(job(scene)).toBeNull();
+    expect(scene.decide().waits.get(1)).toMatch(/is not linked to its new master yet/);
+    scene.set(replica, { link: 'up', lastIoSeconds: 0 });
+    scene.rounds(2);
+    expect(committed(scene).reasons).toMatchObject([{ kind: 'taskStarted', task: 1 }]);
+    expect(job(scene)).toEqual(slotRange(0, 3));
+  });
+
+  test('does not begin at a shard whose new master was not seen yet', () => {
+    const scene = settled();
+    ask(scene, { ranges: [[0, 3]], kind: 'scaleOut' });
+    scene.cluster = valueOf(promote(scene.cluster, SOURCE, scene.id(SOURCE, 1)));
+    expect(actionsOf(scene.decide(), 'commit')).toEqual([]);
+  });
+
+  test('two tasks never move the same slots', () => {
+    const scene = settled();
+    ask(scene, { ranges: [[0, 9]] });
+    const { cluster, tasks, nowSeconds } = scene;
+    const moves = [
+      { source: cluster.shards[0]!.id, target: cluster.shards[2]!.id, slots: slotSetOf([slotRange(5, 12)]) },
+    ];
+    const again = { kind: 'migrate', actor: 'api', moves, batch: 1, nowSeconds } as const;
+    expect(withNewTask({ cluster, tasks }, again)).toEqual({
+      ok: false,
+      error: { kind: 'slotsInTask', task: 1, slots: '5-9' },
+    });
+    expect(withNewTask({ cluster, tasks: NO_TASKS }, again)).toMatchObject({
+      error: { kind: 'slotsMoving', slots: '5-9' },
+    });
+  });
+});
