@@ -46,7 +46,7 @@ export interface Decision {
   /** Members that see masters which this one does not. */
   readonly betterPlaced: ReadonlySet<Observer>;
   /** Why open tasks have no job under way, by their ids. */
-  readonly waits: ReadonlyMap<number, string>;
+  readonly waits: TaskPlan['waits'];
   /** Decide again at this time even if nothing happens; Infinity when there is no such time. */
   readonly wakeAtMs: number;
 }

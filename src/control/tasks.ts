@@ -38,11 +38,17 @@ export interface TaskSight {
   readonly secondsLeft: { readonly least: number; readonly most: number } | null;
 }
 
+/** Why nothing is done about a task now; `isPassing`: it is in the way of nobody, or ends by itself. */
+export interface Wait {
+  readonly why: string;
+  readonly isPassing: boolean;
+}
+
 /** A draft with what it means for the tasks, and with the jobs that begin in it. */
 export interface TaskPlan extends Draft {
   readonly tasks: TaskBook;
   /** Why each open task has no job under way, by its id. */
-  readonly waits: ReadonlyMap<number, string>;
+  readonly waits: ReadonlyMap<number, Wait>;
   /** When a job is tried again. */
   readonly wakeAtMs: number;
 }
@@ -53,7 +59,7 @@ export interface TaskPlan extends Draft {
  */
 export function planTasks(situation: Situation, draft: Draft, mayBegin: boolean): TaskPlan {
   const before = situation.tasks;
-  const unchanged = { ...draft, tasks: before, waits: new Map<number, string>(), wakeAtMs: Infinity };
+  const unchanged = { ...draft, tasks: before, waits: new Map<number, Wait>(), wakeAtMs: Infinity };
   if (!before.some(isOpen)) return unchanged;
   const told = withEndedJobs(situation, before, draft.reasons);
   const current = told.map((task) => taskAt(task, draft.cluster, situation.nowSeconds));
@@ -109,7 +115,7 @@ function newsText({ id, end, ranges }: MigrationTask): string {
 interface Begun {
   readonly cluster: Cluster;
   readonly tasks: TaskBook;
-  readonly waits: ReadonlyMap<number, string>;
+  readonly waits: ReadonlyMap<number, Wait>;
   readonly wakeAtMs: number;
 }
 
@@ -118,87 +124,92 @@ function noJobs(cluster: Cluster, tasks: TaskBook): Begun {
 }
 
 function beginJobs(situation: Situation, before: Cluster, tasks: TaskBook): Begun {
-  let cluster = before;
-  let book = tasks;
-  let wakeAtMs = Infinity;
   // What has failed just now waits, too.
   const retries = retriesAfter(situation, tasks);
-  const waits = new Map<number, string>();
-  // What has just begun or cannot be used is not asked about again for each of thousands of ranges.
-  const closed = new Map<ShardId, string>();
+  // What cannot be used now is not asked about again for each of thousands of ranges.
+  const closed = new Map<ShardId, Wait>();
+  const waits = new Map<number, Wait>();
+  let wakeAtMs = Infinity;
+  let cluster = before;
+  let book = tasks;
   for (const task of openTasks(tasks)) {
-    let isUnderWay = jobsOf(task, cluster).length > 0;
-    let wait: string | null = task.wish === 'pause' ? 'it is paused' : null;
-    for (const range of task.wish === 'run' ? task.ranges : []) {
+    if (task.wish === 'pause') waits.set(task.id, { why: 'it is paused', isPassing: true });
+    if (task.wish !== 'run') continue;
+    const held: Wait[] = [];
+    for (const range of task.ranges) {
       if (isDone(range) || isStuck(range)) continue;
-      const why = closed.get(range.source) ?? closed.get(range.target) ?? null;
-      const obstacle = why ?? obstacleTo(situation, cluster, { task, range, closed });
-      if (obstacle === null) {
-        const nextAtMs = retries.get(retryKey(task, range)) ?? -Infinity;
-        if (situation.nowMs < nextAtMs) {
-          wait ??= `attempt ${range.attempts} failed (${range.lastError}), the next follows`;
-          wakeAtMs = Math.min(wakeAtMs, nextAtMs);
-          continue;
-        }
-        const { nowSeconds } = situation;
-        const started = withJob(cluster, { range, batch: task.batch, nowSeconds });
-        if (started === null) continue;
-        if (started.ok) {
-          cluster = started.value;
-          isUnderWay = true;
-          closed.set(range.source, BUSY).set(range.target, BUSY);
-          if (task.startedAtSeconds === null)
-            book = withTask(book, { ...task, startedAtSeconds: nowSeconds });
-        } else wait ??= describe(started.error);
-      } else wait ??= obstacle;
+      const nextAtMs = retries.get(retryKey(task, range)) ?? -Infinity;
+      const wait =
+        obstacleTo(situation, cluster, { task, range, closed }) ??
+        (situation.nowMs < nextAtMs ? failureWait(range) : null);
+      if (wait !== null) {
+        held.push(wait);
+        if (situation.nowMs < nextAtMs) wakeAtMs = Math.min(wakeAtMs, nextAtMs);
+        continue;
+      }
+      const job = withJob(cluster, { range, batch: task.batch, nowSeconds: situation.nowSeconds });
+      if (job?.ok !== true) continue;
+      cluster = job.value;
+      const startedAtSeconds = task.startedAtSeconds ?? situation.nowSeconds;
+      if (task.startedAtSeconds === null) book = withTask(book, { ...task, startedAtSeconds });
     }
-    if (!isUnderWay && wait !== null) waits.set(task.id, wait);
+    const wait = held.find(({ isPassing }) => !isPassing) ?? held[0];
+    if (wait !== undefined && jobsOf(task, cluster).length === 0) waits.set(task.id, wait);
   }
   return { cluster, tasks: book, waits, wakeAtMs };
 }
 
-const BUSY = 'the shards that it concerns take part in other moves';
+function failureWait({ attempts, lastError }: TaskRange): Wait {
+  return { why: `attempt ${attempts} failed (${lastError}), the next follows`, isPassing: true };
+}
 
 interface RangeCase {
   readonly task: MigrationTask;
   readonly range: TaskRange;
   /** Filled with what cannot be an end now, whatever the range. */
-  readonly closed: Map<ShardId, string>;
+  readonly closed: Map<ShardId, Wait>;
 }
 
 /** Why no job of the range can begin now: an end that is not well would only give it up again. Null when one can. */
-function obstacleTo(
-  situation: Situation,
-  cluster: Cluster,
-  { task, range, closed }: RangeCase,
-): string | null {
+function obstacleTo(situation: Situation, cluster: Cluster, { task, range, closed }: RangeCase): Wait | null {
   for (const id of [range.source, range.target]) {
-    const shard = cluster.shards.find((each) => each.id === id);
-    assert(shard !== undefined, 'what lost an end is stuck');
-    const why = busyText(cluster, shard) ?? unfitText(situation, shard);
-    if (why === null) continue;
-    closed.set(id, why);
-    return why;
+    const known = closed.get(id);
+    if (known !== undefined) return known;
+    const shard = shardOf(cluster, id);
+    const wait = busyWait(cluster, shard) ?? unfitWait(situation, shard);
+    if (wait === null) continue;
+    closed.set(id, wait);
+    return wait;
   }
-  const target = cluster.shards.find((each) => each.id === range.target);
-  return task.kind === 'scaleOut' && target !== undefined ? unlinkedText(situation, target) : null;
+  return task.kind === 'scaleOut' ? unlinkedWait(situation, shardOf(cluster, range.target)) : null;
 }
 
-function busyText(cluster: Cluster, shard: Shard): string | null {
+/** What others do with the shard comes to its end. */
+function busyWait(cluster: Cluster, shard: Shard): Wait | null {
   const busy = whyBusy(cluster, [shard]);
-  return busy === null ? null : describe(busy);
+  return busy === null ? null : { why: describe(busy), isPassing: true };
 }
 
-function unfitText(situation: Situation, shard: Shard): string | null {
+function shardOf({ shards }: Cluster, id: ShardId): Shard {
+  const shard = shards.find((each) => each.id === id);
+  assert(shard !== undefined, 'what lost an end is stuck');
+  return shard;
+}
+
+function unfitWait(situation: Situation, shard: Shard): Wait | null {
   const master = masterView(situation, shard);
   if (openPromotion(situation.facts, shard.id) !== null)
-    return `the new master ${nodeName(master)} was not seen as master yet`;
-  if (master.condition !== 'answering') return `${nodeName(master)} does not answer`;
-  return master.loss === null ? null : `${nodeName(master)} has lost its data: ${master.loss.why}`;
+    return { why: `the new master ${nodeName(master)} was not seen as master yet`, isPassing: true };
+  if (master.condition !== 'answering')
+    return { why: `${nodeName(master)} does not answer`, isPassing: false };
+  const { loss } = master;
+  return loss === null
+    ? null
+    : { why: `${nodeName(master)} has lost its data: ${loss.why}`, isPassing: false };
 }
 
 /** New shards get slots once what comes to them has a second copy. */
-function unlinkedText(situation: Situation, shard: Shard): string | null {
+function unlinkedWait(situation: Situation, shard: Shard): Wait | null {
   const missing = replicasOf(shard)
     .map(({ id }) => viewOf(situation, id))
     .find(
@@ -209,9 +220,8 @@ function unlinkedText(situation: Situation, shard: Shard): string | null {
         report.syncInProgress ||
         !isLivingLink(report, situation.settings),
     );
-  return missing === undefined
-    ? null
-    : `the replica ${nodeName(missing)} is not linked to its new master yet`;
+  if (missing === undefined) return null;
+  return { why: `the replica ${nodeName(missing)} is not linked to its new master yet`, isPassing: false };
 }
 
 function retryKey({ id }: MigrationTask, { range }: TaskRange): string {
@@ -240,12 +250,12 @@ export function retriesAfter(
 /** A job has tried three times by itself before it was given up. */
 const RETRY_FACTOR = 5;
 
-/** People are told of a task that has something to do and does nothing. One that waits for others of its shards, or that is paused, is none of these. */
+/** People are told of a task that has something to do and does nothing until something is mended. */
 export function waitingTasks({ tasks }: Situation, waits: TaskPlan['waits']): readonly Problem[] {
   return openTasks(tasks).flatMap((task): Problem[] => {
-    const why = waits.get(task.id);
-    if (why === undefined || why === BUSY || task.wish === 'pause') return [];
-    const detail = `migration ${task.id} waits: ${why}`;
+    const wait = waits.get(task.id);
+    if (wait === undefined || wait.isPassing) return [];
+    const detail = `migration ${task.id} waits: ${wait.why}`;
     return [{ kind: 'taskWaiting', shardIndex: null, node: null, address: null, detail }];
   });
 }

@@ -109,7 +109,7 @@ export class Supervisor {
   #policy: Policies;
   #policyStamp: PolicyStamp;
   #tasks: TaskBook;
-  #waits: ReadonlyMap<number, string> = new Map();
+  #waits: Decision['waits'] = new Map();
   readonly #pace = new TaskPace();
   /** The last version that every node was seen to have; a push of it after that repairs something. */
   #convergedVersion: ClusterVersion | null = null;

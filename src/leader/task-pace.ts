@@ -1,6 +1,6 @@
 // How fast tasks come on, and what they wait for, as this leadership has seen it.
 
-import type { TaskSight } from '../control/tasks.ts';
+import type { TaskPlan, TaskSight } from '../control/tasks.ts';
 import { openTasks, sizeOf, slotsMoved, type MigrationTask, type TaskBook } from '../topology/task.ts';
 
 interface Sample {
@@ -24,8 +24,10 @@ export class TaskPace {
     for (const task of open) this.#sample(task, nowMs);
   }
 
-  sights(book: TaskBook, waits: ReadonlyMap<number, string>): ReadonlyMap<number, TaskSight> {
-    return new Map(openTasks(book).map((task) => [task.id, this.#sight(task, waits.get(task.id) ?? null)]));
+  sights(book: TaskBook, waits: TaskPlan['waits']): ReadonlyMap<number, TaskSight> {
+    return new Map(
+      openTasks(book).map((task) => [task.id, this.#sight(task, waits.get(task.id)?.why ?? null)]),
+    );
   }
 
   #sample(task: MigrationTask, nowMs: number): void {

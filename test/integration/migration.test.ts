@@ -101,16 +101,16 @@ describe('a migration', () => {
     const unchecked = { headers: { 'X-Dont-Check-Cluster-Mode': 'yes' } };
     const refused = [
       await stage.api.post(stage.path('c', '/shards/1/nodes'), { addr: free }, unchecked),
-      await stage.api.post(stage.path('c', '/migrate'), { target: 2, slot: 7 }),
       await stage.api.post(stage.path('c', '/migrate'), { target: 1, slot: SLOT }),
-      await stage.api.post(stage.path('c', '/migrate'), { target: 1, slot: 16000 }),
       await stage.api.post(stage.path('c', '/migrate'), { target: 2, slot: 7, slot_only: true }),
       await stage.api.delete(stage.path('c', '/shards/0/slots'), { slots: ['0'] }),
       await stage.api.delete(stage.path('c', '/shards/1')),
     ];
     for (const answer of refused) {
       expect(answer.status, answer.text).toBe(409);
-      expect(answer.body.error.message).toMatch(/moving from shard 0 to shard 1.*retry/);
+      expect(answer.body.error.message).toMatch(
+        /moving from shard 0 to shard 1.*retry|migration 1 moves slots/,
+      );
     }
     expectStatus(await stage.api.post(stage.path('c', '/shards'), { nodes: [fresh?.address] }), 201);
     expect(isMigrating(await stage.view('c'))).toBe(true);

@@ -24,7 +24,14 @@ import {
   printSlotSet,
   slotSetOf,
 } from '../../topology/slot.ts';
-import { type MigrationTask, openTasks, slotsOfTask, type TaskBook, taskState } from '../../topology/task.ts';
+import {
+  type MigrationTask,
+  openTasks,
+  slotsOfTask,
+  taskOver,
+  type TaskBook,
+  taskState,
+} from '../../topology/task.ts';
 import type { Result } from '../../base/result.ts';
 import { type Cluster, type SlotRange, type SlotSet, SLOT_COUNT } from '../../topology/types.ts';
 import { answer, answerChange } from '../answers.ts';
@@ -127,13 +134,24 @@ async function record(
   const wanted = (present: Cluster): Cluster =>
     slots.reduce((left, range) => changed(moveSlots(left, { range, targetIndex })), present);
   const { cluster } = await readCluster(clusters, path);
-  // What the topology refuses is refused without asking anybody.
+  const idle = (tasks: TaskBook): void => {
+    const task = taskOver(tasks, slots);
+    if (task === null) return;
+    const both = printSlotSet(intersectionSlots(slotsOfTask(task), slots)).join(' ');
+    throw new ApiError('conflict', describeRefusal({ kind: 'slotsInTask', task: task.id, slots: both }));
+  };
+  // What the topology and migrations refuse is refused without asking anybody.
   wanted(cluster);
+  idle(clusters.tasks.ofCluster(path));
   for (const range of slots) await checkRecordable(inspector, cluster, { range, targetIndex });
-  const next = await changeCluster(clusters, path, (present) => ({ ok: true, value: wanted(present) }), {
+  const event = {
     kind: 'slotsRecorded',
     text: `slots ${printSlotSet(slots).join(' ')} were given to shard ${targetIndex}, without their data`,
     shardIndex: targetIndex,
+  } as const;
+  const next = await changeRecord(clusters, path, (present, tasks) => {
+    idle(tasks);
+    return { cluster: wanted(present.cluster), event };
   });
   return answerChange(context, { word: 'ok', object: { cluster: renderCluster(next) }, status: 200 });
 }

@@ -11,6 +11,7 @@ import { factsFor } from '../../topology/facts.ts';
 import { parseNodeId } from '../../topology/node.ts';
 import type { ClusterPlace } from '../../topology/record.ts';
 import { parseSlotSet, printSlotSet } from '../../topology/slot.ts';
+import { taskAtShard } from '../../topology/task.ts';
 import type { Cluster, Shard } from '../../topology/types.ts';
 import { seeNewcomers, waivesChecks } from '../admission/admit.ts';
 import { factsOfNewShards } from '../admission/taken.ts';
@@ -43,10 +44,18 @@ export function shardRoutes(dependencies: TakingDependencies): Hono {
     .delete(`${SHARDS}/:shard`, async (context) => {
       await readNoBody(context);
       const index = shardParam(context);
-      await changeCluster(clusters, clusterPath(context), (cluster) => removeShard(cluster, index), {
-        kind: 'shardRemoved',
-        text: `shard ${index} was removed`,
-        shardIndex: index,
+      await changeRecord(clusters, clusterPath(context), ({ cluster }, tasks) => {
+        const task = taskAtShard(tasks, shardOf(cluster, index).id);
+        if (task !== null) {
+          const why = `migration ${task.id} moves slots from or to shard ${index}; wait for it, or cancel it first`;
+          throw new ApiError('conflict', why);
+        }
+        const event = {
+          kind: 'shardRemoved',
+          text: `shard ${index} was removed`,
+          shardIndex: index,
+        } as const;
+        return { cluster: changed(removeShard(cluster, index)), event };
       });
       return answer(context, 'ok');
     })

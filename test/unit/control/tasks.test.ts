@@ -188,7 +188,9 @@ describe('a task', () => {
       expect(job(scene), 'nothing begins at once').toBeNull();
       expect(advance(scene)).toBeNull();
       const { wakeAtMs, waits } = scene.decide();
-      expect(waits.get(1)).toMatch(/attempt \d failed \(it failed: refused: refused\), the next follows/);
+      expect(waits.get(1)?.why).toMatch(
+        /attempt \d failed \(it failed: refused: refused\), the next follows/,
+      );
       scene.nowMs = wakeAtMs;
       scene.round();
       committed(scene);
@@ -231,7 +233,7 @@ describe('a task', () => {
     scene.rounds(2);
     expect(advance(scene)).toBeNull();
     const { waits, problems } = scene.decide();
-    expect(waits.get(2)).toMatch(/does not answer/);
+    expect(waits.get(2)?.why).toMatch(/does not answer/);
     expect(problems.map(({ kind }) => kind)).toContain('taskWaiting');
     expect(task(scene, 2).ranges[0]?.attempts).toBe(1);
   });
@@ -299,7 +301,7 @@ describe('a task', () => {
     scene.rounds(2);
     ask(scene, { ranges: [[0, 3]], kind: 'scaleOut' });
     expect(job(scene)).toBeNull();
-    expect(scene.decide().waits.get(1)).toMatch(/is not linked to its new master yet/);
+    expect(scene.decide().waits.get(1)?.why).toMatch(/is not linked to its new master yet/);
     scene.set(replica, { link: 'up', lastIoSeconds: 0 });
     scene.rounds(2);
     expect(committed(scene).reasons).toMatchObject([{ kind: 'taskStarted', task: 1 }]);
