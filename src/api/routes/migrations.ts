@@ -26,6 +26,7 @@ import {
 } from '../../topology/slot.ts';
 import {
   type MigrationTask,
+  NO_TASKS,
   openTasks,
   slotsOfTask,
   taskOver,
@@ -251,17 +252,21 @@ async function want(
   context: Context,
   wish: keyof typeof WISHES,
 ): Promise<Response> {
-  const { clusters } = dependencies;
+  const { clusters, insight, clock } = dependencies;
+  const path = clusterPath(context);
   await readNoBody(context);
   const nowSeconds = wallSeconds(dependencies);
   const { change, text } = WISHES[wish];
-  await changeRecord(clusters, clusterPath(context), ({ cluster }, tasks) => {
+  let after: TaskBook = NO_TASKS;
+  const next = await changeRecord(clusters, path, ({ cluster }, tasks) => {
     const task = taskOf(context, tasks);
     const worked = allowed(change({ cluster, tasks }, task, nowSeconds));
+    after = worked.tasks;
     const told = `migration ${task.id}, which was ${taskState(task)}, ${text}`;
     return { ...worked, event: { kind: 'taskWished', text: told, correlation: `migration-${task.id}` } };
   });
-  return show(dependencies, context);
+  const shown = { cluster: next, seen: insight.tasks(path), nowMs: clock.wallMs(), withRanges: true };
+  return answer(context, { migration: renderTask(taskOf(context, after), shown) });
 }
 
 function taskOf(context: Context, tasks: TaskBook): MigrationTask {
