@@ -20,6 +20,7 @@ import { healthRoutes } from './routes/health.ts';
 import { repairRoutes } from './routes/repair.ts';
 import { insightRoutes, staleInsightRoutes } from './routes/insight.ts';
 import { migrationRoutes } from './routes/migrations.ts';
+import { scalingRoutes } from './routes/scaling.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { policyRoutes } from './routes/policies.ts';
@@ -52,6 +53,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .route(API, eventRoutes(dependencies))
     .route(API, webhookRoutes(dependencies))
     .route(API, migrationRoutes(dependencies))
+    .route(API, scalingRoutes(taking))
     .route(API, groupChangeRoutes(dependencies))
     .route(API, insightRoutes(dependencies))
     .route(API, repairRoutes(dependencies))

@@ -50,6 +50,13 @@ export type CommitReason =
       readonly lost: NodeId | null;
       readonly text: string;
     }
+  /** A shard has given all its slots away, as was wanted. */
+  | {
+      readonly kind: 'shardRemoved';
+      readonly shardIndex: number;
+      readonly task: number;
+      readonly text: string;
+    }
   /** A task begins, or has ended. */
   | {
       readonly kind: 'taskStarted' | 'taskSucceeded' | 'taskFailed' | 'taskCancelled';

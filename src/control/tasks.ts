@@ -2,7 +2,8 @@
 
 import { assert } from '../base/assert.ts';
 import { withJob } from '../topology/change-tasks.ts';
-import { migrationsOf, replicasOf, whyBusy } from '../topology/cluster.ts';
+import { removeShard } from '../topology/change-nodes.ts';
+import { migrationsOf, replicasOf, shardIndexOf, whyBusy } from '../topology/cluster.ts';
 import { describe } from '../topology/errors.ts';
 import { openPromotion } from '../topology/facts.ts';
 import {
@@ -26,6 +27,7 @@ import type { Draft } from './failover.ts';
 import { isLivingLink } from './link.ts';
 import type { Problem } from './problems.ts';
 import { retryDelayMs } from './settings.ts';
+import { isAway } from './sight.ts';
 import { type Situation, masterView, nodeName, viewOf } from './situation.ts';
 
 /** What a leader tells of a task that has not ended. */
@@ -60,6 +62,10 @@ export interface TaskPlan extends Draft {
 export function planTasks(situation: Situation, draft: Draft, mayBegin: boolean): TaskPlan {
   const before = situation.tasks;
   const unchanged = { ...draft, tasks: before, waits: new Map<number, Wait>(), wakeAtMs: Infinity };
+  if (mayBegin && draft.reasons.length === 0) {
+    const removal = planRemoval(situation);
+    if (removal !== null) return { ...unchanged, ...removal };
+  }
   if (!before.some(isOpen)) return unchanged;
   const told = withEndedJobs(situation, before, draft.reasons);
   const current = told.map((task) => taskAt(task, draft.cluster, situation.nowSeconds));
@@ -67,6 +73,38 @@ export function planTasks(situation: Situation, draft: Draft, mayBegin: boolean)
   const begun = mayBegin ? beginJobs(situation, draft.cluster, tasks) : noJobs(draft.cluster, tasks);
   const reasons = [...draft.reasons, ...newsOf(before, begun.tasks)];
   return { facts: draft.facts, reasons, ...begun };
+}
+
+/**
+ * A shard that has given all away, as its task wanted, and whose nodes have heard so: what they were told last, they delete the keys of (facts section
+ * 5.4). Nodes that are away hear it when they are back, as all that have left do.
+ */
+function planRemoval({
+  cluster,
+  tasks,
+  views,
+}: Situation): Pick<TaskPlan, 'cluster' | 'tasks' | 'reasons'> | null {
+  for (const task of tasks) {
+    const [id] = task.removes;
+    if (task.end?.state !== 'succeeded' || id === undefined) continue;
+    const book = withTask(tasks, { ...task, removes: task.removes.filter((other) => other !== id) });
+    const shardIndex = shardIndexOf(cluster, id);
+    const shard = cluster.shards[shardIndex];
+    if (shard === undefined) return { cluster, tasks: book, reasons: [{ kind: 'taskNoted' }] };
+    const isHeard = shard.nodes.every((node) => {
+      const view = views.get(node.id);
+      return view === undefined || isAway(view) || view.need.kind === 'nothing';
+    });
+    const removed = isHeard ? removeShard(cluster, shardIndex) : null;
+    if (removed?.ok !== true) continue;
+    const text = `shard ${shardIndex} was removed: migration ${task.id} has emptied it`;
+    return {
+      cluster: removed.value,
+      tasks: book,
+      reasons: [{ kind: 'shardRemoved', shardIndex, task: task.id, text }],
+    };
+  }
+  return null;
 }
 
 /** Jobs that the draft gives up count as failures of their ranges. */

@@ -24,6 +24,7 @@ const KINDS = {
   promotionConfirmed: 'promotionConfirmed',
   copyReplaced: 'copyReplaced',
   pushesHeld: 'pushesHeld',
+  shardRemoved: 'shardRemoved',
   taskStarted: 'taskStarted',
   taskSucceeded: 'taskSucceeded',
   taskFailed: 'taskFailed',
@@ -53,6 +54,10 @@ function draftOf(reason: CommitReason, action: CommitAction, situation: Situatio
     }
     case 'versionRaised':
       return [{ kind: KINDS[reason.kind], text: reason.text }];
+    case 'shardRemoved': {
+      const { kind, text, shardIndex, task } = reason;
+      return [{ kind: KINDS[kind], text, shardIndex, correlation: taskName(task) }];
+    }
     case 'taskStarted':
     case 'taskSucceeded':
     case 'taskFailed':

@@ -34,6 +34,7 @@ const REASON_EVENTS = {
   copyReplaced: 'copy.replace',
   promotionConfirmed: 'promotion.confirm',
   pushesHeld: 'pushes.hold',
+  shardRemoved: 'shard.remove',
   taskStarted: 'task.start',
   taskSucceeded: 'task.succeed',
   taskFailed: 'task.fail',

@@ -21,7 +21,7 @@ type Stored = Pick<StoredValue, 'key' | 'value'>;
 
 /** The bytes are read back before they are returned. Throws when they cannot. */
 export function encodeTask(task: MigrationTask): Uint8Array {
-  const { id, kind, actor, ranges, batch, wish, end, createdAtSeconds, startedAtSeconds } = task;
+  const { id, kind, actor, ranges, batch, removes, wish, end, createdAtSeconds, startedAtSeconds } = task;
   const ended = end === null ? null : [end.state, end.why, end.atSeconds];
   const value = packRecord(TASK_VERSION, [
     id,
@@ -29,6 +29,7 @@ export function encodeTask(task: MigrationTask): Uint8Array {
     actor,
     batch,
     wish,
+    removes.map((id) => [id]),
     createdAtSeconds,
     startedAtSeconds,
     ended,
@@ -52,6 +53,7 @@ export function decodeTask(stored: Stored): MigrationTask {
       actor,
       batch,
       wish: fields.oneOf(TASK_WISHES),
+      removes: fields.each((one) => readable(one.key, parseShardId(one.number()))),
       createdAtSeconds: fields.number(),
       startedAtSeconds: fields.numberOrNull(),
       end: fields.optional((end) => ({

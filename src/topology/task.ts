@@ -48,6 +48,8 @@ export interface MigrationTask {
   readonly ranges: readonly TaskRange[];
   /** The most slots of one job, 1 to 16,384. */
   readonly batch: number;
+  /** Shards that are removed once all of it has succeeded and their nodes have heard so. */
+  readonly removes: readonly ShardId[];
   readonly wish: TaskWish;
   readonly end: { readonly state: TaskEnd; readonly why: string; readonly atSeconds: number } | null;
   /** Seconds since the Unix epoch; `startedAtSeconds`: when its first job was begun. */
@@ -231,13 +233,14 @@ export interface NewTask {
   readonly actor: string;
   readonly moves: readonly { readonly source: ShardId; readonly target: ShardId; readonly slots: SlotSet }[];
   readonly batch: number;
+  readonly removes?: readonly ShardId[];
   readonly nowSeconds: number;
 }
 
 /** The book with one task more, which has nothing done yet. What has ended long ago makes room. */
 export function addTask(
   before: TaskBook,
-  { kind, actor, moves, batch, nowSeconds }: NewTask,
+  { kind, actor, moves, batch, removes = [], nowSeconds }: NewTask,
 ): { readonly book: TaskBook; readonly task: MigrationTask } {
   const ranges = moves.flatMap(({ source, target, slots }) =>
     slots.map((range) => ({ range, source, target, moved: 0, attempts: 0, lastError: '' })),
@@ -248,6 +251,7 @@ export function addTask(
     actor,
     ranges,
     batch,
+    removes,
     wish: 'run',
     end: null,
     createdAtSeconds: nowSeconds,

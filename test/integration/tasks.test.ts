@@ -163,6 +163,20 @@ describe('a migration of many slots', () => {
     expect(await serves(stage, masters[1], keys)).toBe(true);
   });
 
+  test('that comes back leaves slots that take writes', async () => {
+    const { stage, masters } = await threeShards();
+    const keys = await fillSlot(stage, masters[0], { slot: 100, count: 3 });
+    await ask(stage, { target: 1, slots: ['100-102'] });
+    await reached(stage, 1, 'succeeded');
+    await ask(stage, { target: 0, slots: ['100-102'] });
+    await reached(stage, 2, 'succeeded');
+    await stage.converged('c');
+    expect(await serves(stage, masters[0], keys)).toBe(true);
+    for (const key of keys) expect(await stage.ask(masters[0], 'SET', key, key)).toBe('OK');
+    await ask(stage, { target: 1, slots: ['100-102'] });
+    await reached(stage, 3, 'succeeded');
+  });
+
   test('of slots that nobody owns, of a shard to itself, or of what cannot be, is refused, and nothing is stored', async () => {
     const { stage } = await threeShards();
     expectStatus(await stage.api.delete(stage.path('c', '/shards/2/slots'), { slots: ['16000'] }), 200);

@@ -241,6 +241,40 @@ export const migrateBody = z.object(
   OBJECT,
 );
 
+/** By the index of the shard; 1 for every other. Whether a number is a weight is for the plan to say. */
+const weights = z
+  .record(z.string(), z.number('expected a number'), 'expected an object such as {"0": 2}')
+  .default({});
+
+export const rebalanceBody = z.object({ weights, batch: batch.optional(), dry_run: wish }, OBJECT);
+
+export const drainBody = z.object({ batch: batch.optional(), dry_run: wish }, OBJECT);
+
+export const scaleInBody = z.object(
+  {
+    shards: listOf('shards', z.int('expected the index of a shard, a whole number'), {
+      least: 'expected at least one shard',
+      countMax: SLOT_COUNT,
+    }),
+    batch: batch.optional(),
+    dry_run: wish,
+  },
+  OBJECT,
+);
+
+export const scaleOutBody = z.object(
+  {
+    nodes: addresses,
+    replicas: z.int('expected a number of nodes').min(1, 'expected at least 1').default(1),
+    password,
+    remake,
+    weights,
+    batch: batch.optional(),
+    dry_run: wish,
+  },
+  OBJECT,
+);
+
 /** Which migrations are to be given up: that of a slot, that out of a shard, or all. */
 export const cancelBody = z.object(
   {

@@ -53,7 +53,10 @@ const placementArbitrary: fc.Arbitrary<Placement> = fc
   .record({ shardCount: fc.integer({ min: 1, max: 7 }), groupSize: fc.integer({ min: 1, max: 3 }) })
   .chain(({ shardCount, groupSize }) => {
     const word = fc
-      .tuple(fc.constantFrom('a', 'a', 'a', 'b', 'b', 'c', 'd', '-'), fc.constantFrom('', '', '', '', '!', '~'))
+      .tuple(
+        fc.constantFrom('a', 'a', 'a', 'b', 'b', 'c', 'd', '-'),
+        fc.constantFrom('', '', '', '', '!', '~'),
+      )
       .map((parts) => parts.join(''));
     const shard = fc
       .array(word, { minLength: groupSize, maxLength: groupSize })
