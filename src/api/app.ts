@@ -22,6 +22,7 @@ import { insightRoutes, staleInsightRoutes } from './routes/insight.ts';
 import { migrationRoutes } from './routes/migrations.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
+import { checkRoutes } from './routes/check.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { groupChangeRoutes, groupRoutes } from './routes/group.ts';
 import { shardRoutes } from './routes/shards.ts';
@@ -54,6 +55,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .route(API, migrationRoutes(dependencies))
     .route(API, groupChangeRoutes(dependencies))
     .route(API, insightRoutes(dependencies))
+    .route(API, checkRoutes(dependencies))
     .route(API, repairRoutes(dependencies))
     .route(API, backupRoutes(dependencies));
   const routes = new RouteIndex([...own.routes, ...leaderOnly.routes]);

@@ -1,0 +1,124 @@
+// A check as the leader carries it out: everybody is asked at one time, whoever hangs is waited for no longer than that, and nothing is changed.
+
+import { expect, it } from 'vitest';
+
+import type { CheckRefusal, ClusterCheck } from '../../../src/control/check.ts';
+import type { Result } from '../../../src/base/result.ts';
+import { slotRange } from '../../../src/topology/slot.ts';
+import { nameOf, Scene } from './scene.ts';
+
+type Answer = Result<ClusterCheck, CheckRefusal>;
+
+async function settled(): Promise<Scene> {
+  const scene = new Scene(2, 2);
+  await scene.settle();
+  return scene;
+}
+
+function begin(scene: Scene): { readonly answer: () => Answer | null } {
+  let answer: Answer | null = null;
+  void scene.leadership.check({ namespace: scene.namespace, cluster: scene.name }).then((checked) => {
+    answer = checked;
+  });
+  return { answer: () => answer };
+}
+
+async function check(scene: Scene, withinMs: number): Promise<ClusterCheck> {
+  const { answer } = begin(scene);
+  await scene.clock.until(() => answer() !== null, withinMs);
+  const checked = answer();
+  if (checked?.ok !== true) throw new Error(JSON.stringify(checked));
+  return checked.value;
+}
+
+function pushes(scene: Scene): number {
+  return scene.fleet.pushOrder.length;
+}
+
+it('KM1: finds nothing where everybody agrees, at once and without a word to anybody', async () => {
+  const scene = await settled();
+  const before = pushes(scene);
+  expect(await check(scene, 100)).toMatchObject({
+    isClean: true,
+    version: scene.cluster.version,
+    nodesAsked: 4,
+    nodesAnswered: 4,
+    findings: [],
+  });
+  expect(pushes(scene)).toBe(before);
+  await scene.stop();
+});
+
+it('KM2: finds what shows in no look: other content under our version', async () => {
+  const scene = await settled();
+  const master = scene.model(0, 0);
+  master.text = master.text.replace('0-8191', '0-99');
+  const { findings } = await check(scene, 100);
+  const { id } = scene.node(0, 0);
+  expect(findings).toMatchObject([
+    { kind: 'slotsUnserved', shardIndex: 0, node: id, text: expect.stringContaining('100-8191') },
+    { kind: 'wrongTopology', shardIndex: 0, node: id, remedy: expect.stringContaining('/sync') },
+  ]);
+  await scene.stop();
+});
+
+it.each([
+  ['hung', /no reply/],
+  ['dead', /ECONNREFUSED/],
+] as const)('KM8: a node that is %s is a finding after the time of one question', async (state, why) => {
+  const scene = await settled();
+  scene.model(1, 1).state = state;
+  const checked = await check(scene, 2500);
+  expect(checked).toMatchObject({ isClean: false, nodesAsked: 4, nodesAnswered: 3 });
+  expect(checked.findings).toMatchObject([
+    { kind: 'nodeSilent', shardIndex: 1, node: scene.node(1, 1).id, text: expect.stringMatching(why) },
+  ]);
+  await scene.stop();
+});
+
+it('KM8: a topology that makes no sense is a finding', async () => {
+  const scene = await settled();
+  scene.model(1, 1).text += '\nnonsense';
+  const { findings } = await check(scene, 2500);
+  expect(findings).toMatchObject([{ kind: 'topologyUnread', node: scene.node(1, 1).id }]);
+  await scene.stop();
+});
+
+it('KM7: slots that came by a move nobody recorded count only where clients are served', async () => {
+  const scene = await settled();
+  const target = scene.model(1, 0);
+  const range = slotRange(5, 6);
+  target.targetJob = { range, state: 'error' };
+  expect(await check(scene, 100)).toMatchObject({ isClean: true });
+  target.services.set(range.start, { kind: 'served' });
+  const { findings } = await check(scene, 100);
+  expect(findings).toMatchObject([{ kind: 'strayImport', node: scene.node(1, 0).id }]);
+  await scene.stop();
+});
+
+it('KM8: who asks while a check runs gets the next one, together with others who do', async () => {
+  const scene = await settled();
+  const asked = (): number => scene.fleet.topologiesAsked;
+  const before = asked();
+  const all = [begin(scene), begin(scene), begin(scene)];
+  await scene.clock.until(() => all.every(({ answer }) => answer() !== null), 500);
+  expect(asked() - before).toBe(2 * 4);
+  for (const { answer } of all) expect(answer()).toMatchObject({ ok: true });
+  await scene.stop();
+});
+
+it('KM8: ends with the leadership, and there is none of a cluster that is not there', async () => {
+  const scene = await settled();
+  scene.model(1, 1).state = 'hung';
+  const [running, next] = [begin(scene), begin(scene)];
+  await scene.clock.advance(10);
+  await scene.stop();
+  await scene.clock.advance(10);
+  for (const { answer } of [running, next])
+    expect(answer()).toEqual({ ok: false, error: { kind: 'notLeader' } });
+  const missing = { namespace: scene.namespace, cluster: nameOf('none') };
+  expect(await scene.leadership.check(missing)).toEqual({ ok: false, error: { kind: 'notLeader' } });
+  const other = await settled();
+  expect(await other.leadership.check(missing)).toEqual({ ok: false, error: { kind: 'missing' } });
+  await other.stop();
+});
