@@ -108,8 +108,10 @@ export class CheckRequests {
     const told = new Map<NodeId, ToldTopology>();
     const known = new Map<string, ToldLines>();
     const untilMs = clock.monotonicMs() + ASKING_MS_MAX;
-    const here = views.filter(({ memory }) => memory.absence === null);
-    await forAll([...here, ...views.filter((view) => !here.includes(view))], async ({ node }) => {
+    const [here, missed] = [true, false].map((isHere) =>
+      views.filter(({ memory }) => (memory.absence === null) === isHere),
+    );
+    await forAll([...(here ?? []), ...(missed ?? [])], async ({ node }) => {
       if (this.#isStopped || clock.monotonicMs() >= untilMs) {
         told.set(node.id, { kind: 'failed', why: 'it was not asked, since so many others hang' });
         return;

@@ -15,7 +15,7 @@ async function scene(): Promise<TestApi> {
   return api;
 }
 
-test('KM1: a check answers what was compared and every finding with its place and remedy', async () => {
+test('KD12: a check answers what was compared and every finding with its place and remedy', async () => {
   const api = await scene();
   const record = api.registry.allClusters()[0]!;
   const { id, address } = record.cluster.shards[0]!.nodes[0]!;
@@ -67,7 +67,7 @@ test('KM1: a check answers what was compared and every finding with its place an
   expect(asked).toMatchObject([{ namespace: 'ns', cluster: 'c' }]);
 });
 
-test('KM1: a check of a cluster that is not there is 404, and without a lead 503', async () => {
+test('KD12: a check of a cluster that is not there is 404, and without a lead 503', async () => {
   const api = await scene();
   expect((await api.call('GET', `${ROOT}/ns/clusters/none/check`)).status).toBe(404);
   expect(await api.call('GET', CHECK)).toMatchObject({

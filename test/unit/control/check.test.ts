@@ -1,6 +1,6 @@
 // A check of a cluster: what agrees has no findings, and each thing that does not has its own.
 
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { checkOf, type ClusterCheck } from '../../../src/control/check.ts';
@@ -78,7 +78,7 @@ function found({ findings }: ClusterCheck): readonly unknown[] {
 }
 
 describe('a cluster that agrees', () => {
-  test('KM1: has no findings, whatever its size', () => {
+  test('KD12: has no findings, whatever its size', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 4 }), (shards, nodes) => {
         const scene = settled(shards, nodes);
@@ -95,7 +95,7 @@ describe('a cluster that agrees', () => {
     );
   });
 
-  test('KM1: has none after moves to and fro either, of which nodes remember the ends', () => {
+  test('KD12: has none after moves to and fro either, of which nodes remember the ends', () => {
     const scene = settled();
     const questions = new Questions(scene);
     scene.set(scene.id(0, 0), {
@@ -175,7 +175,7 @@ const OF_REPLICA: Readonly<Record<string, Disturbance>> = {
 };
 
 describe('one thing that does not', () => {
-  test.each(Object.entries(OF_REPLICA))('KM2: a replica that %s is its own finding', (_, disturb) => {
+  test.each(Object.entries(OF_REPLICA))('KD12b: a replica that %s is its own finding', (_, disturb) => {
     for (const shardIndex of [0, 1, 2]) {
       const scene = settled();
       const id = scene.id(shardIndex, 1);
@@ -191,7 +191,7 @@ describe('one thing that does not', () => {
     }
   });
 
-  test('KM2: a master that does not answer is critical, and its slots are nobody else’s matter', () => {
+  test('KD12b: a master that does not answer is critical, and its slots are nobody else’s matter', () => {
     const scene = settled();
     const questions = new Questions(scene);
     scene.answers.set(scene.id(1, 0), null);
@@ -201,7 +201,7 @@ describe('one thing that does not', () => {
     expect(check).toMatchObject({ nodesAsked: 6, nodesAnswered: 5, isClean: false });
   });
 
-  test('KM2: a node in maintenance that is away is information', () => {
+  test('KD12b: a node in maintenance that is away is information', () => {
     const scene = settled();
     const questions = new Questions(scene);
     const id = scene.id(1, 1);
@@ -227,7 +227,7 @@ describe('one thing that does not', () => {
     expect(found(questions.ask())).toEqual([['nodeSilent', 'info', 1, id]]);
   });
 
-  test('KM3: slots that no shard owns are found once, also where nodes list them still', () => {
+  test('KD12c: slots that no shard owns are found once, also where nodes list them still', () => {
     const scene = settled();
     const before = scene.cluster;
     const cluster = valueOf(removeSlots(before, 0, slotSetOf([RANGE])));
@@ -243,7 +243,7 @@ describe('one thing that does not', () => {
     });
   });
 
-  test('KM4: a master that does not serve slots of its shard leaves them to nobody', () => {
+  test('KD12d: a master that does not serve slots of its shard leaves them to nobody', () => {
     const scene = settled();
     const questions = new Questions(scene);
     const id = scene.id(0, 0);
@@ -261,7 +261,7 @@ describe('one thing that does not', () => {
     expect(check.findings[0]?.remedy).toContain(`/sync {"node":"${id}"}`);
   });
 
-  test('KM4: slots that two masters serve are found with the one who has to stop', () => {
+  test('KD12d: slots that two masters serve are found with the one who has to stop', () => {
     const scene = settled();
     const questions = new Questions(scene);
     for (const [claimant, owner] of [
@@ -294,7 +294,7 @@ describe('what the leader does about it by itself', () => {
     ['another role', { role: 'master', master: null, link: null, lastIoSeconds: null }, 'wrongRole'],
     ['another master', { master: '127.0.0.1:1' as NodeAddress }, 'wrongMaster'],
     ['another id', { id: null }, 'wrongId'],
-  ] as const)('KM5: %s is information while the leader is about to mend it', (_, report, kind) => {
+  ] as const)('KD12e: %s is information while the leader is about to mend it', (_, report, kind) => {
     const scene = settled();
     const questions = new Questions(scene);
     const id = scene.id(1, 1);
@@ -304,7 +304,7 @@ describe('what the leader does about it by itself', () => {
     expect(check).toMatchObject({ isClean: true, findings: [{ remedy: expect.stringMatching(/^Wait: /) }] });
   });
 
-  test('KM5: a node that several pushes did not bring into place is an error with the words of the last', () => {
+  test('KD12e: a node that several pushes did not bring into place is an error with the words of the last', () => {
     const scene = settled();
     const questions = new Questions(scene);
     const id = scene.id(1, 1);
@@ -318,7 +318,7 @@ describe('what the leader does about it by itself', () => {
     expect(check.findings[0]?.remedy).toMatch(/after 3 pushes, the last: no room.*\/sync/);
   });
 
-  test('KM5: a master that is held bare, since it may have been a target, is an error that says what leads out', () => {
+  test('KD12e: a master that is held bare, since it may have been a target, is an error that says what leads out', () => {
     const scene = settled(2, 1);
     scene.facts = withReadMasters(
       scene.facts,
@@ -345,7 +345,7 @@ describe('what the leader does about it by itself', () => {
     });
   });
 
-  test('KM5: a node without a topology says so, once', () => {
+  test('KD12e: a node without a topology says so, once', () => {
     const scene = settled();
     const questions = new Questions(scene);
     const id = scene.id(1, 1);
@@ -354,7 +354,7 @@ describe('what the leader does about it by itself', () => {
     expect(found(questions.ask())).toEqual([['noTopology', 'info', 1, id]]);
   });
 
-  test('KM5: a topology that changes between two questions is looked at again, not judged', () => {
+  test('KD12e: a topology that changes between two questions is looked at again, not judged', () => {
     const scene = settled();
     const questions = new Questions(scene);
     const id = scene.id(1, 1);
@@ -365,7 +365,7 @@ describe('what the leader does about it by itself', () => {
     expect(check.findings[0]?.remedy).toContain('was changed while it was asked');
   });
 
-  test('KM5: while somebody else pushes, too, everything waits for a word, and that is the remedy', () => {
+  test('KD12e: while somebody else pushes, too, everything waits for a word, and that is the remedy', () => {
     const scene = settled();
     const questions = new Questions(scene);
     const id = scene.id(1, 1);
@@ -389,7 +389,7 @@ describe('what the leader does about it by itself', () => {
     expect(found(questions.ask())).toEqual([['copyNotProven', 'warning', 0, id]]);
   });
 
-  test('KM6: a migration and a change of masters are information, and explain their ends', () => {
+  test('KD12f: a migration and a change of masters are information, and explain their ends', () => {
     const scene = settled();
     scene.cluster = valueOf(
       startMigration(scene.cluster, { range: RANGE, targetIndex: 1, nowSeconds: NOW_SECONDS }),
@@ -413,7 +413,7 @@ describe('what the leader does about it by itself', () => {
 });
 
 describe('what moves have left', () => {
-  test('KM7: a hand-over that one end alone reports has its remedy in the text', () => {
+  test('KD12g: a hand-over that one end alone reports has its remedy in the text', () => {
     const scene = settled();
     const questions = new Questions(scene);
     scene.set(scene.id(0, 0), {
@@ -424,7 +424,7 @@ describe('what moves have left', () => {
     expect(check.findings[0]?.text).toContain('"slot_only":true');
   });
 
-  test('KM7: slots that refuse writes since their hand-over was undone', () => {
+  test('KD12g: slots that refuse writes since their hand-over was undone', () => {
     const scene = settled();
     scene.set(scene.id(0, 0), {
       sourceJob: { range: RANGE, destination: scene.id(1, 0), state: 'success', isInEffect: false },
@@ -434,7 +434,7 @@ describe('what moves have left', () => {
     expect(check.findings[0]?.text).toContain('10-19');
   });
 
-  test('KM7: a job by hand that runs, and an import that nobody sends', () => {
+  test('KD12g: a job by hand that runs, and an import that nobody sends', () => {
     const scene = settled();
     scene.set(scene.id(0, 0), {
       sourceJob: { range: RANGE, destination: scene.id(1, 0), state: 'start', isInEffect: null },
@@ -446,7 +446,7 @@ describe('what moves have left', () => {
     expect(found(questions.ask())).toEqual([['unknownImport', 'warning', 1, scene.id(1, 0)]]);
   });
 
-  test('KM7: an import of slots of another shard counts while its clients are served, whatever the line says', () => {
+  test('KD12g: an import of slots of another shard counts while its clients are served, whatever the line says', () => {
     const scene = settled();
     const questions = new Questions(scene);
     const id = scene.id(1, 0);
@@ -461,7 +461,7 @@ describe('what moves have left', () => {
     expect(questions.ask().findings).toEqual([]);
   });
 
-  test('KM7: a node that left and was not told', () => {
+  test('KD12g: a node that left and was not told', () => {
     const scene = settled();
     const questions = new Questions(scene);
     const detail = 'node 127.0.0.1:9 has left and was not told';
@@ -473,7 +473,7 @@ describe('what moves have left', () => {
   });
 });
 
-test('KM8: whatever nodes answer, a check ends with findings that all say what to do', () => {
+test('KD12h: whatever nodes answer, a check ends with findings that all say what to do', () => {
   const line = fc.record({
     id: fc.constantFrom(STRANGER, ...settled().answers.keys()),
     address: fc.constant('127.0.0.1:1' as NodeAddress),

@@ -35,7 +35,7 @@ function pushes(scene: Scene): number {
   return scene.fleet.pushOrder.length;
 }
 
-it('KM1: finds nothing where everybody agrees, at once and without a word to anybody', async () => {
+it('KD12: finds nothing where everybody agrees, at once and without a word to anybody', async () => {
   const scene = await settled();
   const before = pushes(scene);
   expect(await check(scene, 100)).toMatchObject({
@@ -49,7 +49,7 @@ it('KM1: finds nothing where everybody agrees, at once and without a word to any
   await scene.stop();
 });
 
-it('KM2: finds what shows in no look: other content under our version', async () => {
+it('KD12b: finds what shows in no look: other content under our version', async () => {
   const scene = await settled();
   const master = scene.model(0, 0);
   master.text = master.text.replace('0-8191', '0-99');
@@ -65,7 +65,7 @@ it('KM2: finds what shows in no look: other content under our version', async ()
 it.each([
   ['hung', /no reply/],
   ['dead', /ECONNREFUSED/],
-] as const)('KM8: a node that is %s is a finding after the time of one question', async (state, why) => {
+] as const)('KD12h: a node that is %s is a finding after the time of one question', async (state, why) => {
   const scene = await settled();
   scene.model(1, 1).state = state;
   const checked = await check(scene, 2500);
@@ -76,7 +76,7 @@ it.each([
   await scene.stop();
 });
 
-it('KM8: a topology that makes no sense is a finding', async () => {
+it('KD12h: a topology that makes no sense is a finding', async () => {
   const scene = await settled();
   scene.model(1, 1).text += '\nnonsense';
   const { findings } = await check(scene, 2500);
@@ -84,7 +84,7 @@ it('KM8: a topology that makes no sense is a finding', async () => {
   await scene.stop();
 });
 
-it('KM7: slots that came by a move nobody recorded count only where clients are served', async () => {
+it('KD12g: slots that came by a move nobody recorded count only where clients are served', async () => {
   const scene = await settled();
   const target = scene.model(1, 0);
   const range = slotRange(5, 6);
@@ -96,7 +96,7 @@ it('KM7: slots that came by a move nobody recorded count only where clients are 
   await scene.stop();
 });
 
-it('KM8: who asks while a check runs gets the next one, together with others who do', async () => {
+it('KD12h: who asks while a check runs gets the next one, together with others who do', async () => {
   const scene = await settled();
   const asked = (): number => scene.fleet.topologiesAsked;
   const before = asked();
@@ -107,7 +107,7 @@ it('KM8: who asks while a check runs gets the next one, together with others who
   await scene.stop();
 });
 
-it('KM8: ends with the leadership, and there is none of a cluster that is not there', async () => {
+it('KD12h: ends with the leadership, and there is none of a cluster that is not there', async () => {
   const scene = await settled();
   scene.model(1, 1).state = 'hung';
   const [running, next] = [begin(scene), begin(scene)];
