@@ -9,15 +9,27 @@ import { maintenanceOf } from './diagnosis.ts';
 import { type Examination, saidOf, type ToldTopology } from './examination.ts';
 import { type Finding, findingAt, type FoundKind, syncCall } from './finding.ts';
 import type { NodeReport } from './observation.ts';
+import type { Severity } from './problems.ts';
 import { isFresh } from './sight.ts';
 import { errorText, type NodeView, type Situation, silenceText } from './situation.ts';
 import { doubtOfRepeating } from './sync.ts';
 
 /** One thing in which a node differs, for people. */
 interface Difference {
-  readonly kind: FoundKind;
+  readonly kind: keyof typeof SEVERITIES_OF;
   readonly text: string;
 }
+
+/** What could not be read may be in order. */
+const SEVERITIES_OF = {
+  noTopology: 'error',
+  wrongId: 'error',
+  wrongVersion: 'error',
+  wrongRole: 'error',
+  wrongMaster: 'error',
+  wrongTopology: 'error',
+  topologyUnread: 'warning',
+} as const satisfies Partial<Record<FoundKind, Severity>>;
 
 /** What is not to be said again, or explains a difference. */
 export interface Known {
@@ -98,14 +110,20 @@ function differing(asked: Asked, { topology, compare, why, stuck }: Compared): r
   return [
     findingAt(view, {
       kind: first.kind,
-      severity: explained === null ? 'error' : 'info',
+      severity: explained === null ? SEVERITIES_OF[first.kind] : 'info',
       text: saidOf(view, differences.map(({ text }) => text).join('; ')),
-      remedy: explained === null ? remedyOf(asked, stuck) : `Wait: ${explained}.`,
+      remedy: explained === null ? remedyOf(asked, first.kind, stuck) : `Wait: ${explained}.`,
     }),
   ];
 }
 
-function remedyOf({ situation, view, report }: Asked, stuck: string | null): string {
+function remedyOf(
+  { situation, view, report }: Asked,
+  kind: Difference['kind'],
+  stuck: string | null,
+): string {
+  if (kind === 'topologyUnread')
+    return `Mend what is in the way and check again; if its topology makes no sense: ${syncCall(situation, view)}.`;
   if (situation.facts.contestedVersion !== null)
     return `Make sure that only this controller group manages the cluster, then confirm it: POST .../clusters/${situation.cluster.name}/sync.`;
   if (stuck !== null) return `${stuck}. To have it tried at once: ${syncCall(situation, view)}.`;

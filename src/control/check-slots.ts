@@ -10,7 +10,7 @@ import {
   slotSetOf,
   unionSlots,
 } from '../topology/slot.ts';
-import type { NodeId, SlotRange, SlotSet } from '../topology/types.ts';
+import { type NodeId, SLOT_COUNT, type SlotRange, type SlotSet } from '../topology/types.ts';
 import { type DoubtfulImport, type Examination, importsInDoubt, saidOf } from './examination.ts';
 import { type Finding, findingAt, findingOf, syncCall } from './finding.ts';
 import { unrecordedHandOvers } from './hand-over.ts';
@@ -120,51 +120,68 @@ function unserved({ situation, claims, underWay }: Claims, explained: SlotSet): 
   });
 }
 
-/** Every pair of nodes that both say that they serve a slot. One of them is told to stop: the one that does not own it. */
+/** A node that serves slots, another one that does, too, and which. */
+interface Pair {
+  readonly first: NodeView;
+  readonly second: NodeView;
+  readonly slots: { start: number; stop: number }[];
+}
+
+/** Pairs of nodes that both say that they serve a slot: of more than two each with the one that owns it, or the first. */
 function claimedTwice({ situation, claims, underWay }: Claims, moving: SlotSet): readonly Finding[] {
-  const first = new Map<number, NodeView>();
-  const pairs = new Map<
-    string,
-    { readonly pair: readonly [NodeView, NodeView]; readonly slots: SlotRange[] }
-  >();
-  for (const { view, slots } of claims) {
+  const rightful = claims.map(({ view, slots }) => ({
+    view,
+    slots: intersectionSlots(slots, ownSlots(view)),
+  }));
+  const others = claims.map(({ view, slots }) => ({ view, slots: differenceSlots(slots, ownSlots(view)) }));
+  const holders = Array.from<NodeView | undefined>({ length: SLOT_COUNT });
+  const pairs = new Map<string, Pair>();
+  for (const { view, slots } of [...rightful, ...others]) {
     for (const range of slots) {
       for (let slot: number = range.start; slot <= range.stop; slot += 1) {
-        const other = first.get(slot);
-        if (other === undefined) {
-          first.set(slot, view);
-          continue;
-        }
-        const key = `${other.node.id} ${view.node.id}`;
-        const found = pairs.get(key) ?? { pair: [other, view] as const, slots: [] };
-        found.slots.push(slotRange(slot, slot));
-        pairs.set(key, found);
+        const first = holders[slot];
+        if (first === undefined) holders[slot] = view;
+        else addSlot(pairs, { first, second: view, slot });
       }
     }
   }
-  return [...pairs.values()].flatMap(({ pair, slots }) => {
-    const twice = differenceSlots(slotSetOf(slots), moving);
-    if (twice.length === 0 || pair.some(({ node }) => underWay.has(node.id))) return [];
-    return [twiceFinding(situation, pair, twice)];
+  return [...pairs.values()].flatMap(({ first, second, slots }) => {
+    const ranges = slots.map(({ start, stop }) => slotRange(start, stop));
+    const twice = differenceSlots(slotSetOf(ranges), moving);
+    if (twice.length === 0 || [first, second].some(({ node }) => underWay.has(node.id))) return [];
+    return [twiceFinding(situation, { owner: first, other: second }, twice)];
   });
+}
+
+function ownSlots({ node, shard }: NodeView): SlotSet {
+  return node.role === 'master' ? shard.slots : NO_SLOTS;
+}
+
+/** Slots come in their order, so that many are few ranges. */
+function addSlot(
+  pairs: Map<string, Pair>,
+  { first, second, slot }: Pick<Pair, 'first' | 'second'> & { readonly slot: number },
+): void {
+  const key = `${first.node.id} ${second.node.id}`;
+  const pair = pairs.get(key) ?? { first, second, slots: [] };
+  pairs.set(key, pair);
+  const last = pair.slots.at(-1);
+  if (last?.stop === slot - 1) last.stop = slot;
+  else pair.slots.push({ start: slot, stop: slot });
 }
 
 function twiceFinding(
   situation: Situation,
-  [left, right]: readonly [NodeView, NodeView],
+  { owner, other }: { readonly owner: NodeView; readonly other: NodeView },
   slots: SlotSet,
 ): Finding {
-  const isOwner = ({ node, shard }: NodeView): boolean =>
-    node.role === 'master' && differenceSlots(slots, shard.slots).length === 0;
-  const [owner, other] = isOwner(right) ? [right, left] : [left, right];
-  const whose = isOwner(owner) ? `, the owner, and by ${nodeName(other)}` : ` and by ${nodeName(other)}`;
+  const isOwned = differenceSlots(slots, ownSlots(owner)).length === 0;
+  const whose = isOwned ? ', whose shard owns them,' : '';
   return findingAt(other, {
     kind: 'slotsClaimedTwice',
     severity: 'critical',
-    text: `slots ${slotsText(slots)} are served by ${nodeName(owner)}${whose}: writes of both are acknowledged, and one of them is lost`,
-    remedy: isOwner(owner)
-      ? `${syncCall(situation, other)}.`
-      : `POST .../clusters/${situation.cluster.name}/sync.`,
+    text: `slots ${slotsText(slots)} are served by ${nodeName(owner)}${whose} and by ${nodeName(other)}: both acknowledge writes, and those of one are lost`,
+    remedy: isOwned ? `${syncCall(situation, other)}.` : `POST .../clusters/${situation.cluster.name}/sync.`,
   });
 }
 

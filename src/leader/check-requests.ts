@@ -27,6 +27,9 @@ const ASKED_AT_ONCE_MAX = 100;
 /** After so long no further node is asked: only hundreds that hang take that. */
 const ASKING_MS_MAX = 10_000;
 
+/** Different topologies that are read, at most: a cluster in the midst of a change has two or three, and each may be a megabyte. */
+const TOPOLOGIES_MAX = 16;
+
 export interface CheckRequestsPorts {
   readonly clock: Clock;
   readonly client: Pick<NodeClient, 'clusterNodes' | 'slotServices'>;
@@ -165,6 +168,11 @@ function readTopology(text: string, known: Map<string, ToldLines>): ToldTopology
   const fingerprint = topologyFingerprint(text);
   let lines = known.get(fingerprint);
   if (lines === undefined) {
+    if (known.size === TOPOLOGIES_MAX)
+      return {
+        kind: 'failed',
+        why: `not compared: ${TOPOLOGIES_MAX} other nodes hold as many other topologies`,
+      };
     const parsed = parseClusterNodes(text);
     lines = parsed.ok ? parsed : err(describe(parsed.error));
     known.set(fingerprint, lines);

@@ -11,7 +11,7 @@ import type { Problem } from '../../../src/control/problems.ts';
 import { lookAt } from '../../../src/control/situation.ts';
 import { present } from '../../../src/base/assert.ts';
 import { startDrain } from '../../../src/topology/change-nodes.ts';
-import { removeSlots, startMigration } from '../../../src/topology/change-slots.ts';
+import { markMigrationStarted, removeSlots, startMigration } from '../../../src/topology/change-slots.ts';
 import { allNodes, clusterWithVersion, findNode } from '../../../src/topology/cluster.ts';
 import { type NodesLine, parseClusterNodes } from '../../../src/topology/cluster-nodes-text.ts';
 import { withNodeFacts, withReadMasters } from '../../../src/topology/facts.ts';
@@ -126,7 +126,7 @@ const OF_REPLICA: Readonly<Record<string, Disturbance>> = {
   },
   'hangs for the question after its look': ({ told }, id) => {
     told.set(id, { kind: 'failed', why: 'no reply' });
-    return ['topologyUnread', 'error', /could not be read \(no reply\)/, /\/sync/];
+    return ['topologyUnread', 'warning', /could not be read \(no reply\)/, /check again.*\/sync/];
   },
   'is loading': ({ scene, told }, id) => {
     scene.fail(id, 'loading');
@@ -288,6 +288,43 @@ describe('one thing that does not', () => {
   });
 });
 
+test('KD12d: of three that serve the same slots each other is told beside the owner, and slots that nobody owns are nobody’s', () => {
+  const scene = settled();
+  const questions = new Questions(scene);
+  for (const index of [0, 2]) {
+    const id = scene.id(index, 0);
+    const slots = slotSetOf([slotRange(6000, 6009), slotRange(6020, 6029)]);
+    questions.tell(
+      id,
+      changed(scene.cluster, id, (line) => ({ ...line, slots: unionSlots(line.slots, slots) })),
+    );
+  }
+  const twice = questions.ask().findings.filter(({ kind }) => kind === 'slotsClaimedTwice');
+  expect(twice.map(({ node }) => node)).toEqual([scene.id(0, 0), scene.id(2, 0)]);
+  for (const { text } of twice) {
+    expect(text).toContain('slots 6000-6009 6020-6029 are served by');
+    expect(text).toContain('whose shard owns them');
+  }
+});
+
+test('KD12d: slots that a replica and another than their owner serve are for all to be told', () => {
+  const scene = settled();
+  const questions = new Questions(scene);
+  const [owner, ...claimants] = [scene.id(1, 0), scene.id(0, 0), scene.id(2, 0)];
+  questions.told.set(present(owner, 'one'), { kind: 'failed', why: 'no reply' });
+  for (const id of claimants) {
+    questions.tell(
+      id,
+      changed(scene.cluster, id, (line) => ({
+        ...line,
+        slots: unionSlots(line.slots, slotSetOf([slotRange(6000, 6000)])),
+      })),
+    );
+  }
+  const twice = questions.ask().findings.filter(({ kind }) => kind === 'slotsClaimedTwice');
+  expect(twice).toMatchObject([{ node: scene.id(2, 0), remedy: 'POST .../clusters/sample/sync.' }]);
+});
+
 describe('what the leader does about it by itself', () => {
   test.each([
     ['another version', { version: 0 }, 'wrongVersion'],
@@ -413,6 +450,41 @@ describe('what the leader does about it by itself', () => {
 });
 
 describe('what moves have left', () => {
+  test('KD12f: the ends of a recorded move may say what they like of its slots', () => {
+    const scene = settled();
+    scene.cluster = valueOf(
+      startMigration(scene.cluster, { range: RANGE, targetIndex: 1, nowSeconds: NOW_SECONDS }),
+    );
+    scene.cluster = valueOf(markMigrationStarted(scene.cluster, 0, false));
+    scene.set(scene.id(0, 0), {
+      sourceJob: { range: RANGE, destination: scene.id(1, 0), state: 'success', isInEffect: true },
+    });
+    scene.set(scene.id(1, 0), { targetJob: { range: RANGE, state: 'success' } });
+    const questions = new Questions(scene);
+    questions.imports.set(scene.id(1, 0), { kind: 'served' });
+    expect(found(questions.ask())).toEqual([['migrationRunning', 'info', 0, null]]);
+  });
+
+  test('KD12g: a hand-over to a node that is none of ours leaves its slots to nobody', () => {
+    const scene = settled();
+    scene.facts = { ...scene.facts, contestedVersion: scene.cluster.version };
+    scene.set(scene.id(0, 0), {
+      sourceJob: { range: RANGE, destination: STRANGER, state: 'success', isInEffect: true },
+    });
+    const check = new Questions(scene).ask();
+    expect(check.findings).toMatchObject([
+      { kind: 'slotsUnserved', node: scene.id(0, 0), text: expect.stringContaining('slots 10-19') },
+      { kind: 'versionContested' },
+    ]);
+  });
+
+  test('KD12g: a master that has lost its data is found as that, once', () => {
+    const scene = settled(2, 1);
+    scene.set(scene.id(0, 0), { sequence: 3 });
+    const check = new Questions(scene).ask();
+    expect(found(check)).toEqual([['masterDataLost', 'critical', 0, scene.id(0, 0)]]);
+  });
+
   test('KD12g: a hand-over that one end alone reports has its remedy in the text', () => {
     const scene = settled();
     const questions = new Questions(scene);

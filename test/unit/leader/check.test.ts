@@ -107,6 +107,31 @@ it('KD12h: who asks while a check runs gets the next one, together with others w
   await scene.stop();
 });
 
+it('KD12h: as many topologies as nodes are not all compared, and those that are not say so', async () => {
+  const scene = new Scene(18, 1);
+  await scene.settle();
+  for (const [index, node] of [...scene.fleet.nodes.values()].entries())
+    node.text += `\n${'e'.repeat(40)} 127.0.0.1 ${index + 1} master -`;
+  const { findings } = await check(scene, 500);
+  const kinds = Map.groupBy(findings, ({ kind }) => kind);
+  expect([kinds.get('wrongTopology')?.length, kinds.get('topologyUnread')?.length]).toEqual([16, 2]);
+  await scene.stop();
+});
+
+it('KD12h: ends although hundreds of nodes hang, after those that are not missed were asked', async () => {
+  const scene = new Scene(600, 1);
+  await scene.settle();
+  const [well, ...others] = [...scene.fleet.nodes.values()].toReversed();
+  for (const node of others) node.state = 'hung';
+  await scene.clock.advance(2000);
+  const before = scene.fleet.topologiesAsked;
+  const checked = await check(scene, 16_000);
+  expect(checked).toMatchObject({ isClean: false, nodesAsked: 600, nodesAnswered: 1 });
+  expect(scene.fleet.topologiesAsked - before).toBeLessThanOrEqual(600);
+  expect(checked.findings.some(({ address }) => address === well?.address)).toBe(false);
+  await scene.stop();
+});
+
 it('KD12h: ends with the leadership, and there is none of a cluster that is not there', async () => {
   const scene = await settled();
   scene.model(1, 1).state = 'hung';
