@@ -89,9 +89,10 @@ describe('a check', () => {
   test('KD12: of a cluster in order is clean, at any member, and changes nothing', async () => {
     const stage = scene();
     const view = await made(stage, 2);
+    const beganMs = Date.now();
     const found = await clean(stage);
     expect(found).toMatchObject({ is_clean: true, version: view.version, nodes_asked: 4, nodes_answered: 4 });
-    expect(Date.parse(found.checked_at)).toBeGreaterThan(Date.now() - 60_000);
+    expect(Date.parse(found.checked_at)).toBeGreaterThan(beganMs - 1000);
     for (const { url } of trio().members) {
       const member = new ApiClient(() => [url]);
       const answer = await member.get(stage.path('c', '/check'));
@@ -193,7 +194,7 @@ describe('a check of moving slots', () => {
     const view = await made(stage, 1);
     const source = masterOf(present(view.shards[0], 'a shard')).addr;
     await clean(stage);
-    await fillSlot(stage, source, { slot: SLOT, count: 200 });
+    await fillSlot(stage, source, { slot: SLOT, count: 2000 });
     await limitSpeed(stage, source, 50);
     expectStatus(await stage.api.post(stage.path('c', '/migrate'), { slot: SLOT, target: 1 }), 200);
     await sourceSays(stage, source, { slots: String(SLOT), state: 'start' });
@@ -221,7 +222,7 @@ describe('a check of moving slots', () => {
     const [source, target] = view.shards.map((shard) => masterOf(shard));
     await clean(stage);
     const at = present(source, 'a master').addr;
-    await fillSlot(stage, at, { slot: SLOT, count: 200 });
+    await fillSlot(stage, at, { slot: SLOT, count: 2000 });
     await limitSpeed(stage, at, 50);
     await stage.ask(at, 'CLUSTERX', 'MIGRATE', String(SLOT), present(target, 'a master').id);
     await sourceSays(stage, at, { slots: String(SLOT), state: 'start' });
