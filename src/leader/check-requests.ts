@@ -149,10 +149,12 @@ export class CheckRequests {
 
   /** How masters treat clients of slots that came to them and are not their own. */
   async #askImports(askedAtMs: number): Promise<ReadonlyMap<NodeId, SlotService>> {
+    const { clock, client, situation } = this.#ports;
     const services = new Map<NodeId, SlotService>();
-    await forAll(importsInDoubt(this.#ports.situation(), askedAtMs), async ({ view, first }) => {
-      if (this.#isStopped) return;
-      const answer = await this.#ports.client.slotServices(view.node, [first], ANSWER_MS);
+    const untilMs = clock.monotonicMs() + ANSWER_MS;
+    await forAll(importsInDoubt(situation(), askedAtMs), async ({ view, first }) => {
+      if (this.#isStopped || clock.monotonicMs() >= untilMs) return;
+      const answer = await client.slotServices(view.node, [first], ANSWER_MS);
       const service = answer.ok ? answer.value[0] : undefined;
       if (service !== undefined) services.set(view.node.id, service);
     });

@@ -246,6 +246,36 @@ describe('a check of moving slots', () => {
     await clean(stage);
   });
 
+  test('KD12g: finds slots that were handed over by hand to a node that hangs, and is clean when that goes on', async () => {
+    const stage = scene();
+    const view = await made(stage, 1);
+    const [source, target] = view.shards.map((shard) => masterOf(shard));
+    const at = present(source, 'a master').addr;
+    const to = present(target, 'a master');
+    await clean(stage);
+    for (const member of trio().members) member.pause();
+    await stage.ask(at, 'CLUSTERX', 'MIGRATE', String(SLOT), to.id);
+    await sourceSays(stage, at, { slots: String(SLOT), state: 'success' });
+    stage.nodeAt(to.addr).pause();
+    for (const member of trio().members) member.resume();
+    const found = await checkWhere(stage, 'a check that finds the hand-over', ({ findings }) =>
+      findings.some(({ kind }) => kind === 'unrecordedHandOver'),
+    );
+    expect(found.findings.map(({ kind, severity, address }) => [kind, severity, address])).toEqual([
+      ['unrecordedHandOver', 'critical', at],
+      ['nodeSilent', 'critical', to.addr],
+    ]);
+    expect(found.findings[0]?.text).toContain(`{"slot":"${SLOT}","target":1,"slot_only":true}`);
+    stage.nodeAt(to.addr).resume();
+    await stage.viewWhere(
+      'c',
+      'the slot at its new owner',
+      ({ shards }) => shards[1]?.slot_ranges?.includes(String(SLOT)) === true,
+    );
+    await stage.converged('c');
+    await clean(stage);
+  });
+
   test('KD12c: finds slots that were taken from everybody, and is clean when somebody has them', async () => {
     const stage = scene();
     await made(stage, 2);
