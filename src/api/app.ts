@@ -23,6 +23,7 @@ import { migrationRoutes } from './routes/migrations.ts';
 import { scalingRoutes } from './routes/scaling.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
+import { checkRoutes } from './routes/check.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { groupChangeRoutes, groupRoutes } from './routes/group.ts';
 import { shardRoutes } from './routes/shards.ts';
@@ -56,6 +57,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .route(API, scalingRoutes(taking))
     .route(API, groupChangeRoutes(dependencies))
     .route(API, insightRoutes(dependencies))
+    .route(API, checkRoutes(dependencies))
     .route(API, repairRoutes(dependencies))
     .route(API, backupRoutes(dependencies));
   const routes = new RouteIndex([...own.routes, ...leaderOnly.routes]);

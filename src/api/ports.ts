@@ -1,6 +1,7 @@
 // What the routes need of the rest of the program. `server.ts` joins them with the registry, the leader and Raft.
 
 import type { Result } from '../base/result.ts';
+import type { CheckRefusal, ClusterCheck } from '../control/check.ts';
 import type { Explanation } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
@@ -268,6 +269,8 @@ export interface Attention {
   lookAtSpares(place: ClusterPlace): void;
   /** Has all its nodes, or one, told their topology again. Resolves within seconds with what became of each; never rejects. */
   sync(place: ClusterPlace, node: NodeId | null): Promise<Result<readonly SyncedNode[], SyncRefusal>>;
+  /** Has every node asked what it holds, and compares that with the store. Resolves within seconds; never rejects and changes nothing. */
+  check(place: ClusterPlace): Promise<Result<ClusterCheck, CheckRefusal>>;
 }
 
 /** What the leader sees and why it does, or does not, act; null where this member does not lead or has not looked yet. */

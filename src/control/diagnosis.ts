@@ -105,7 +105,8 @@ function maintenanceProblem(situation: Situation, view: NodeView): Problem[] {
   return wish === null ? [] : [nodeProblem('nodeInMaintenance', view, `in maintenance${wishText(wish)}`)];
 }
 
-function maintenanceOf({ policy, nowSeconds }: Situation, { node }: NodeView): Maintenance | null {
+/** Why somebody works on a node now; null when nobody does. */
+export function maintenanceOf({ policy, nowSeconds }: Situation, { node }: NodeView): Maintenance | null {
   return wishAt(nodePolicy(policy.cluster, node.id).maintenance, nowSeconds);
 }
 

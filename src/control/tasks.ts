@@ -96,6 +96,9 @@ function planRemoval({
       return view === undefined || isAway(view) || view.need.kind === 'nothing';
     });
     const removed = isHeard ? removeShard(cluster, shardIndex) : null;
+    // Whoever gave it slots since wants it to stay.
+    if (removed?.ok === false && removed.error.kind === 'shardOwnsSlots')
+      return { cluster, tasks: book, reasons: [{ kind: 'taskNoted' }] };
     if (removed?.ok !== true) continue;
     const text = `shard ${shardIndex} was removed: migration ${task.id} has emptied it`;
     return {

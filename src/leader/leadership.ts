@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import type { CheckRefusal, ClusterCheck } from '../control/check.ts';
 import type { Observer } from '../control/evidence.ts';
 import type { Explanation } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
@@ -104,6 +105,13 @@ export class Leadership {
   async sync(place: ClusterPlace, node: NodeId | null): Promise<Result<readonly SyncedNode[], SyncRefusal>> {
     const supervisor = this.#supervisorOf(place);
     if (supervisor.ok) return supervisor.value.sync(node);
+    return err({ kind: supervisor.error.kind === 'missing' ? 'missing' : 'notLeader' });
+  }
+
+  /** Compares the store with what every node of a cluster says now. Resolves within seconds; changes nothing. */
+  async check(place: ClusterPlace): Promise<Result<ClusterCheck, CheckRefusal>> {
+    const supervisor = this.#supervisorOf(place);
+    if (supervisor.ok) return supervisor.value.check();
     return err({ kind: supervisor.error.kind === 'missing' ? 'missing' : 'notLeader' });
   }
 

@@ -3,6 +3,7 @@
 import type { Result } from '../base/result.ts';
 import type { Random } from '../base/random.ts';
 import type { EvidenceKind, Observer, Panel } from '../control/evidence.ts';
+import type { SlotService } from '../control/imported-hand-over.ts';
 import type { LeaseAnswer } from '../control/lease-memory.ts';
 import type { LeaseRenewal, NodeEndpoint, ResetOutcome, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
@@ -13,7 +14,7 @@ import type { ClusterFacts } from '../topology/facts.ts';
 import type { ClusterPolicy, GroupPolicy } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { TaskBook } from '../topology/task.ts';
-import type { Cluster, Name, NodeAddress, NodeId, SlotRange } from '../topology/types.ts';
+import type { Cluster, Name, NodeAddress, NodeId, Slot, SlotRange } from '../topology/types.ts';
 
 /** The commands a supervisor sends. Each has its own hard deadline in milliseconds, resolves always and never rejects. */
 export interface NodeClient {
@@ -48,6 +49,14 @@ export interface NodeClient {
   fence(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>>;
   /** What a node says of itself that is in no cluster (yet), over a connection of its own. Nothing it sends changes the node. */
   inspect(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<SpareReport, NodeError>>;
+  /** The text of CLUSTER NODES, untrusted, at most 1 MiB; `notInitialized` when the node has no topology. Over a connection of its own. */
+  clusterNodes(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<string, NodeError>>;
+  /** How the node treats clients of each of `slots`, in their order, asked over a connection of its own by a write that changes nothing. */
+  slotServices(
+    endpoint: NodeEndpoint,
+    slots: readonly Slot[],
+    deadlineMs: number,
+  ): Promise<Result<readonly SlotService[], NodeError>>;
   /** Which of the addresses lead to one and the same server process. */
   sameProcess(endpoints: readonly NodeEndpoint[], random: Random, deadlineMs: number): Promise<ProcessGroups>;
   /** CLUSTER RESET: a node without data forgets its topology; the server itself refuses it where there is data (facts section 7). */

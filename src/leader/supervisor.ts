@@ -6,6 +6,7 @@ import type { Random } from '../base/random.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import type { Action, CommitAction } from '../control/actions.ts';
 import { censusOf } from '../control/census.ts';
+import type { CheckRefusal, ClusterCheck } from '../control/check.ts';
 import { type Decision, decide } from '../control/decide.ts';
 import { type Explanation, explain } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal } from '../control/failover-request.ts';
@@ -40,6 +41,7 @@ import { type HandRequest, ManualFailover } from './manual-failover.ts';
 import { NodeWatch, probeDeadlineMs } from './node-watch.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient, PolicyStamp, Told, Witnesses } from './ports.ts';
 import { Reporter } from './reporter.ts';
+import { CheckRequests } from './check-requests.ts';
 import { SyncRequests } from './sync-requests.ts';
 import { TaskPace } from './task-pace.ts';
 import { type ClusterStatus, clusterStatus } from '../control/status.ts';
@@ -99,6 +101,7 @@ export class Supervisor {
   readonly #deeds: Deeds;
   readonly #farewells: Farewells;
   readonly #syncs: SyncRequests;
+  readonly #checks: CheckRequests;
   /** Pushes, steps of outrunning, commits and migrations that have not ended. */
   readonly #acts = new Set<Promise<void>>();
   #record: ClusterRecord;
@@ -195,6 +198,13 @@ export class Supervisor {
       lookNow,
       happened: (event) => this.#happened(event),
       situation: () => this.#situation(),
+    });
+    this.#checks = new CheckRequests({
+      clock,
+      client,
+      lookNow,
+      situation: () => this.#situation(),
+      departed: () => this.#farewells.problems(),
     });
     this.#farewells = new Farewells({
       book: new DepartureBook({ records: context.records, place, term: context.term }),
@@ -300,6 +310,11 @@ export class Supervisor {
     return this.#syncs.run(node === null ? ids : ids.filter((id) => id === node));
   }
 
+  /** See `Leadership.check`. */
+  check(): Promise<Result<ClusterCheck, CheckRefusal>> {
+    return this.#checks.run();
+  }
+
   /** Why the master of the shard is replaced, or not; null when there is no such shard. */
   explain(shardIndex: number): Explanation | null {
     const situation = this.#situation();
@@ -369,11 +384,13 @@ export class Supervisor {
     this.#manual.stop();
     this.#farewells.stop();
     this.#syncs.stop();
+    this.#checks.stop();
     await Promise.all([
       this.#watch.stop(),
       this.#leases.stop(),
       this.#manual.ended(),
       this.#farewells.ended(),
+      this.#checks.ended(),
       ...this.#acts,
     ]);
   }
@@ -425,6 +442,7 @@ export class Supervisor {
     this.#noteConvergence();
     this.#manual.turned();
     this.#syncs.turned();
+    this.#checks.turned();
   }
 
   /** What has happened is remembered. */

@@ -1,6 +1,7 @@
 // Starts a leadership when the lead stands and stops it when it is lost.
 
 import { err, type Result } from '../base/result.ts';
+import type { CheckRefusal, ClusterCheck } from '../control/check.ts';
 import type { Explanation } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
@@ -73,6 +74,12 @@ export class LeadershipTerms {
   sync(place: ClusterPlace, node: NodeId | null): Promise<Result<readonly SyncedNode[], SyncRefusal>> {
     if (this.#current === null) return Promise.resolve(err({ kind: 'notLeader' }));
     return this.#current.sync(place, node);
+  }
+
+  /** Has a cluster compared with its nodes; `notLeader` where there is no leadership. */
+  check(place: ClusterPlace): Promise<Result<ClusterCheck, CheckRefusal>> {
+    if (this.#current === null) return Promise.resolve(err({ kind: 'notLeader' }));
+    return this.#current.check(place);
   }
 
   /** Manual failover by the leadership of the present term; `notLeader` where there is none. */

@@ -134,6 +134,15 @@ export class SimulatedNodeClient implements NodeClient {
     });
   }
 
+  /** Nobody asks for a check here. */
+  clusterNodes(): Promise<Result<string, NodeError>> {
+    return Promise.resolve(failure('refused', 'not asked here'));
+  }
+
+  slotServices(): Promise<Result<never, NodeError>> {
+    return Promise.resolve(failure('refused', 'not asked here'));
+  }
+
   /** Every node has one address. */
   sameProcess(endpoints: readonly NodeEndpoint[]): Promise<ProcessGroups> {
     return Promise.resolve({ groups: endpoints.map(({ address }) => [address]), failures: new Map() });

@@ -148,6 +148,7 @@ export interface TestApi {
   /** Clusters that were to be looked at at once. */
   readonly nudged: string[];
   sync: Attention['sync'];
+  check: Attention['check'];
   failover: (request: FailoverRequest) => Promise<Result<FailoverDone, FailoverRefusal>>;
   planFailover: (request: FailoverRequest) => Promise<Result<HandPlan, FailoverRefusal>>;
   call(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Answer>;
@@ -211,6 +212,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
         nudge: (namespace, cluster) => api.nudged.push(`${namespace}/${cluster}`),
         lookAtSpares: ({ namespace, cluster }) => api.nudged.push(`spares of ${namespace}/${cluster}`),
         sync: (place, node) => api.sync(place, node),
+        check: (place) => api.check(place),
       },
       metrics: {
         observeRequest: (labels) => requests.push(labels),
@@ -242,6 +244,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
     seen: null,
     nudged: [],
     sync: () => Promise.resolve(ok([])),
+    check: () => Promise.resolve(err({ kind: 'notLeader' })),
     failover: () => Promise.resolve(err({ kind: 'refused', reason: 'no replica' })),
     planFailover: () => Promise.resolve(err({ kind: 'missing' })),
     async call(method, path, body, headers = {}) {

@@ -11,9 +11,10 @@ import type {
   ResetOutcome,
   TopologyPush,
 } from '../../../src/control/node-commands.ts';
+import type { SlotService } from '../../../src/control/imported-hand-over.ts';
 import type { SpareReport } from '../../../src/control/spare-memory.ts';
 import type { NodeClient, ProcessGroups } from '../../../src/leader/ports.ts';
-import type { NodeAddress, NodeId, SlotRange } from '../../../src/topology/types.ts';
+import type { NodeAddress, NodeId, Slot, SlotRange } from '../../../src/topology/types.ts';
 
 const LATENCY_MS = 1;
 
@@ -40,6 +41,8 @@ export class ModelNode {
   migrateError: NodeError | null = null;
   sourceJob: NodeReport['sourceJob'] = null;
   targetJob: NodeReport['targetJob'] = null;
+  /** How it treats clients of a slot that its own line does not tell. */
+  services = new Map<Slot, SlotService>();
   readonly pushes: TopologyPush[] = [];
   readonly migrates: { readonly range: SlotRange; readonly target: NodeId }[] = [];
   /** Null: a server that knows no leases. */
@@ -63,6 +66,18 @@ export class ModelNode {
         .find((line) => line.startsWith(`${this.id} `))
         ?.split(' ') ?? null
     );
+  }
+
+  /** CLUSTER NODES (facts section 2.4); null without a topology. */
+  get topology(): string | null {
+    if (this.version < 0) return null;
+    const lines = this.text.split('\n').map((line) => {
+      const [id = '', host = '', port = '', role = '', master = '', ...slots] = line.split(' ');
+      const flags = id === this.id ? `myself,${role}` : role;
+      const address = `${host}:${port}@${Number(port) + 10_000}`;
+      return [id, address, flags, master, '1', '2', this.version, 'connected', ...slots].join(' ');
+    });
+    return lines.join('\n');
   }
 
   get isMaster(): boolean {
@@ -127,6 +142,8 @@ export class ModelFleet implements NodeClient {
   earlyPushes = 0;
   isCommitted: (push: TopologyPush, address: NodeAddress) => boolean = () => true;
   isClosed = false;
+  /** How often somebody asked for CLUSTER NODES. */
+  topologiesAsked = 0;
   /** How often addresses were compared. */
   comparisons = 0;
   /** Second names, and the first one each. */
@@ -248,6 +265,25 @@ export class ModelFleet implements NodeClient {
       const uptimeSeconds = Math.floor((this.#clock.monotonicMs() - startedAtMs) / 1000);
       return ok({ ...node.report(), masterAuth, processId, uptimeSeconds });
     });
+  }
+
+  clusterNodes(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<string, NodeError>> {
+    this.topologiesAsked += 1;
+    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) =>
+      node.topology === null
+        ? err({ kind: 'notInitialized', message: 'CLUSTERDOWN The cluster is not initialized' })
+        : ok(node.topology),
+    );
+  }
+
+  slotServices(
+    endpoint: NodeEndpoint,
+    slots: readonly Slot[],
+    deadlineMs: number,
+  ): Promise<Result<readonly SlotService[], NodeError>> {
+    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) =>
+      ok(slots.map((slot) => node.services.get(slot) ?? { kind: 'moved', to: null })),
+    );
   }
 
   /** Every address is a process of its own, but for `twins`. */
