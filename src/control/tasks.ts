@@ -12,6 +12,7 @@ import {
   isStuck,
   jobsOf,
   type MigrationTask,
+  nextJob,
   openTasks,
   rangeOf,
   taskAt,
@@ -24,6 +25,7 @@ import {
 import type { Cluster, Shard, ShardId } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
 import type { Draft } from './failover.ts';
+import { lendingFor, lendingText, withSlotsGivenBack } from './lending.ts';
 import { isLivingLink } from './link.ts';
 import type { Problem } from './problems.ts';
 import { retryDelayMs } from './settings.ts';
@@ -69,7 +71,8 @@ export function planTasks(situation: Situation, draft: Draft, mayBegin: boolean)
   if (!before.some(isOpen)) return unchanged;
   const told = withEndedJobs(situation, before, draft.reasons);
   const current = told.map((task) => taskAt(task, draft.cluster, situation.nowSeconds));
-  const tasks = current.every((task, place) => task === before[place]) ? before : current;
+  const isSame = current.every((task, place) => task === before[place]);
+  const tasks = isSame ? before : withSlotsGivenBack(before, current, situation.nowSeconds);
   const begun = mayBegin ? beginJobs(situation, draft.cluster, tasks) : noJobs(draft.cluster, tasks);
   const reasons = [...draft.reasons, ...newsOf(before, begun.tasks)];
   return { facts: draft.facts, reasons, ...begun };
@@ -129,9 +132,12 @@ function withEndedJobs({ cluster }: Situation, before: TaskBook, reasons: readon
 /** What people are told: that a task began, and how it ended. What else is new of one is kept without a word. */
 function newsOf(before: TaskBook, after: TaskBook): readonly CommitReason[] {
   if (after === before) return [];
-  const news = after.flatMap((task, place): CommitReason[] => {
-    const was = before[place];
-    if (was === undefined || was === task) return [];
+  const known = new Map(before.map((task) => [task.id, task]));
+  const news = after.flatMap((task): CommitReason[] => {
+    const was = known.get(task.id);
+    if (was === task) return [];
+    if (was === undefined)
+      return [{ kind: 'taskStarted', task: task.id, text: `migration ${task.id}: ${lendingText(task)}` }];
     const kind = KINDS[taskState(task)];
     const isNews = kind !== undefined && taskState(was) !== taskState(task);
     return isNews ? [{ kind, task: task.id, text: newsText(task) }] : [];
@@ -186,6 +192,19 @@ function beginJobs(situation: Situation, before: Cluster, tasks: TaskBook): Begu
       if (wait !== null) {
         held.push(wait);
         if (situation.nowMs < nextAtMs) wakeAtMs = Math.min(wakeAtMs, nextAtMs);
+        continue;
+      }
+      const next = nextJob(range, task.batch, cluster);
+      if (next === null) continue;
+      const ends = { source: shardOf(cluster, range.source), target: shardOf(cluster, range.target) };
+      const lending = lendingFor(situation, { cluster, tasks: book }, { range: next, ...ends });
+      if (lending?.kind === 'lend') ({ cluster, tasks: book } = lending);
+      if (lending !== null) {
+        held.push(
+          lending.kind === 'wait'
+            ? lending
+            : { why: `migration ${lending.task} comes first`, isPassing: true },
+        );
         continue;
       }
       const job = withJob(cluster, { range, batch: task.batch, nowSeconds: situation.nowSeconds });

@@ -29,7 +29,7 @@ export function encodeTask(task: MigrationTask): Uint8Array {
     actor,
     batch,
     wish,
-    removes.map((id) => [id]),
+    removes.map((shard) => [shard]),
     createdAtSeconds,
     startedAtSeconds,
     ended,

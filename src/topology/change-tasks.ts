@@ -59,7 +59,7 @@ export function describeRefusal(refusal: TaskRefusal): string {
   }
 }
 
-/** Adds a task, and begins those of its jobs whose shards are free. */
+/** Adds a task. Its jobs are begun by whoever leads, who sees the nodes. */
 export function withNewTask(
   { cluster, tasks }: Worked,
   wanted: NewTask,
@@ -69,9 +69,7 @@ export function withNewTask(
   if (task.ranges.length > TASK_RANGES_MAX) return err({ kind: 'tooManyRanges', count: task.ranges.length });
   const refusal = overlapOf({ cluster, tasks }, task);
   if (refusal !== null) return err(refusal);
-  const begun =
-    task.kind === 'scaleOut' ? { cluster, task } : withFirstJobs(cluster, task, wanted.nowSeconds);
-  return ok({ cluster: begun.cluster, tasks: withTask(book, begun.task), task: begun.task });
+  return ok({ cluster, tasks: book, task });
 }
 
 /** Slots have one way to go: no two tasks, and no job of an earlier release, move the same ones. */
@@ -86,19 +84,6 @@ function overlapOf({ cluster, tasks }: Worked, task: MigrationTask): TaskRefusal
     .map(({ migration }) => intersectionSlots(slots, slotSetOf([migration.range])))
     .find((part) => part.length > 0);
   return moving === undefined ? null : { kind: 'slotsMoving', slots: printSlotSet(moving).join(' ') };
-}
-
-function withFirstJobs(
-  before: Cluster,
-  task: MigrationTask,
-  nowSeconds: number,
-): { readonly cluster: Cluster; readonly task: MigrationTask } {
-  let cluster = before;
-  for (const range of task.ranges) {
-    const begun = withJob(cluster, { range, batch: task.batch, nowSeconds });
-    if (begun?.ok === true) cluster = begun.value;
-  }
-  return { cluster, task: cluster === before ? task : { ...task, startedAtSeconds: nowSeconds } };
 }
 
 /** The cluster with the next job of what is left of a range begun; null when nothing is left at its source. Refused while one of its ends is busy. */

@@ -12,8 +12,11 @@ import {
   SLOT_COUNT,
 } from './types.ts';
 
-/** What was asked for: slots by their numbers, an even spread, new shards that get their part, shards that give theirs away. */
-export const TASK_KINDS = ['migrate', 'rebalance', 'scaleOut', 'drain'] as const;
+/**
+ * What was asked for: slots by their numbers, an even spread, new shards that get their part, shards that give theirs away. Nobody asks for `lend` and
+ * `giveBack`: one slot that leaves its shard for a moment (control/lending.ts).
+ */
+export const TASK_KINDS = ['migrate', 'rebalance', 'scaleOut', 'drain', 'lend', 'giveBack'] as const;
 export type TaskKind = (typeof TASK_KINDS)[number];
 
 /** How a task ended. */

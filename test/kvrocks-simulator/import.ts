@@ -13,13 +13,22 @@ export class SlotImport {
   readonly #keyspace: Keyspace;
   readonly #topology: TopologyState;
   readonly #isReplica: () => boolean;
+  readonly #onStart: (range: SlotRange) => void;
   state: ImportState = 'none';
   range: SlotRange | null = null;
 
-  constructor(keyspace: Keyspace, topology: TopologyState, isReplica: () => boolean) {
+  constructor(
+    keyspace: Keyspace,
+    topology: TopologyState,
+    {
+      isReplica,
+      onStart,
+    }: { readonly isReplica: () => boolean; readonly onStart: (range: SlotRange) => void },
+  ) {
     this.#keyspace = keyspace;
     this.#topology = topology;
     this.#isReplica = isReplica;
+    this.#onStart = onStart;
   }
 
   /** CLUSTER IMPORT range 0: the slot's keys here are deleted first, and the connection becomes the import's. */
@@ -33,6 +42,7 @@ export class SlotImport {
     this.state = 'start';
     this.range = range;
     if (this.#topology.myself !== null) this.#topology.myself.importing = range;
+    this.#onStart(range);
     session.importing = true;
     session.closeListeners.push(() => this.#connectionLost(range));
     return ok(null);

@@ -4,7 +4,7 @@ import { err, ok, type Result } from '../../src/base/result.ts';
 import type { Config } from './config.ts';
 import { decodeWrite, type Keyspace } from './keyspace.ts';
 import { MigrationLink } from './migration-link.ts';
-import { contains, overlaps, rangeText, slotOfKey, type SlotRange } from './slots.ts';
+import { contains, overlaps, rangeText, sameRange, slotOfKey, type SlotRange } from './slots.ts';
 import { sleep, turn } from './timing.ts';
 import type { TopologyState } from './topology-state.ts';
 import type { ClusterNode } from './topology-text.ts';
@@ -59,6 +59,13 @@ export class SlotMigration {
 
   isWriteForbidden(slot: number): boolean {
     return contains(this.#forbidden, slot);
+  }
+
+  /** Exactly the slots that were given away come back: writes to them are taken again, and the job is shown no more (slot_migrate.cc, GetMigrationInfo). */
+  release(range: SlotRange): void {
+    if (this.#forbidden === null || !sameRange(this.#forbidden, range)) return;
+    this.#forbidden = null;
+    this.#status = null;
   }
 
   /** FLUSHDB and FLUSHALL, and a full sync, end the job (facts section 5.5). */

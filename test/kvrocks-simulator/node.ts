@@ -52,7 +52,10 @@ export class SimulatedNode {
     this.feeds = new ReplicationFeeds(this.keyspace);
     const { keyspace, topology } = this;
     this.migration = new SlotMigration({ config, keyspace, topology }, (line) => this.log(line));
-    this.slotImport = new SlotImport(keyspace, topology, () => this.isReplica);
+    this.slotImport = new SlotImport(keyspace, topology, {
+      isReplica: () => this.isReplica,
+      onStart: (range) => this.migration.release(range),
+    });
   }
 
   get clusterEnabled(): boolean {

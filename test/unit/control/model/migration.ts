@@ -50,7 +50,11 @@ function begin(world: World, job: Job): void {
   world.jobs.push(job);
   source.sourceJob = { range, destination: job.targetId, state: 'start' };
   target.targetJob = { range, state: 'start' };
-  if (target.forbidden !== null && equalRanges(target.forbidden, range)) target.forbidden = null;
+  // Exactly what it gave away comes back: writes are taken again, and the job is shown no more.
+  if (target.forbidden !== null && equalRanges(target.forbidden, range)) {
+    target.forbidden = null;
+    target.sourceJob = null;
+  }
   for (const slot of world.slotsIn(range)) {
     target.log.clear(slot);
     // What it takes beside the copy from now on is in the way of it: it should have been told before.

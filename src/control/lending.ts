@@ -1,0 +1,113 @@
+// Nodes that refuse writes to slots they gave away and get back in part: how that is avoided.
+
+import { withJob } from '../topology/change-tasks.ts';
+import { masterOf } from '../topology/cluster.ts';
+import { containsSlot, equalRanges, intersectionSlots, printSlotRange, slotSetOf } from '../topology/slot.ts';
+import {
+  addTask,
+  type MigrationTask,
+  openTasks,
+  slotsOfTask,
+  type TaskBook,
+  withTask,
+} from '../topology/task.ts';
+import type { Cluster, Shard, Slot, SlotRange } from '../topology/types.ts';
+import { type Situation, nodeName, viewOf } from './situation.ts';
+
+// After a hand-over the source refuses writes to that range, also once the move was recorded. It stops doing so when exactly that range comes back, when
+// another range leaves it, and when it starts again (cluster.cc, ImportSlotRange; slot_migrate.cc, setForbiddenSlotRange). A part of the range, or more
+// than it, would come back to slots that answer every write with TRYAGAIN.
+
+/** Why a job waits, or the tasks with one more that has to come first. */
+export type Lending =
+  | { readonly kind: 'wait'; readonly why: string; readonly isPassing: boolean }
+  | { readonly kind: 'lend'; readonly cluster: Cluster; readonly tasks: TaskBook; readonly task: number };
+
+interface Job {
+  readonly range: SlotRange;
+  readonly source: Shard;
+  readonly target: Shard;
+}
+
+/** What has to come before the job so that its slots take writes at the target; null when nothing has to. */
+export function lendingFor(
+  situation: Situation,
+  { cluster, tasks }: { readonly cluster: Cluster; readonly tasks: TaskBook },
+  { range, source, target }: Job,
+): Lending | null {
+  const kept = refusedBy(situation, target);
+  if (kept === null || equalRanges(kept, range)) return null;
+  if (intersectionSlots(slotSetOf([kept]), slotSetOf([range])).length === 0) return null;
+  const view = viewOf(situation, masterOf(target).id);
+  const what = `${nodeName(view)} refuses writes to slots ${printSlotRange(kept)}, which it gave away, until another slot leaves it`;
+  const last = tasks.findLast(({ kind, ranges }) => kind === 'lend' && ranges[0]?.source === target.id);
+  if (last?.end === null) return { kind: 'wait', why: `${what}: migration ${last.id}`, isPassing: true };
+  if (last?.end?.state === 'failed')
+    return {
+      kind: 'wait',
+      why: `${what}, and migration ${last.id} has failed: ${last.end.why}`,
+      isPassing: false,
+    };
+  const slot = slotToLend(target, { kept, tasks });
+  if (slot === null)
+    return { kind: 'wait', why: `${what}, and it has no other: start it again`, isPassing: false };
+  return lend(situation, { cluster, tasks }, { slot, source, target });
+}
+
+/** The range that a master may refuse to write: that of its last hand-over. */
+function refusedBy(situation: Situation, shard: Shard): SlotRange | null {
+  const job = viewOf(situation, masterOf(shard).id).report?.sourceJob ?? null;
+  return job?.state === 'success' ? job.range : null;
+}
+
+/** Any slot does that stays with the shard and that nobody moves. */
+function slotToLend(
+  { slots }: Shard,
+  { kept, tasks }: { readonly kept: SlotRange; readonly tasks: TaskBook },
+): Slot | null {
+  const moving = openTasks(tasks).map(slotsOfTask);
+  for (const { start, stop } of slots) {
+    for (let slot = start as number; slot <= stop; slot += 1) {
+      const isKept = slot >= kept.start && slot <= kept.stop;
+      if (!isKept && !moving.some((set) => containsSlot(set, slot as Slot))) return slot as Slot;
+    }
+  }
+  return null;
+}
+
+function lend(
+  { nowSeconds }: Situation,
+  { cluster, tasks }: { readonly cluster: Cluster; readonly tasks: TaskBook },
+  { slot, source, target }: { readonly slot: Slot; readonly source: Shard; readonly target: Shard },
+): Lending {
+  const slots = slotSetOf([{ start: slot, stop: slot }]);
+  const moves = [{ source: target.id, target: source.id, slots }];
+  const added = addTask(tasks, { kind: 'lend', actor: 'controller', moves, batch: 1, nowSeconds });
+  const [range] = added.task.ranges;
+  const begun = range === undefined ? null : withJob(cluster, { range, batch: 1, nowSeconds });
+  if (begun?.ok !== true) return { kind: 'wait', why: 'its shards are busy', isPassing: true };
+  const task = { ...added.task, startedAtSeconds: nowSeconds };
+  return { kind: 'lend', cluster: begun.value, tasks: withTask(added.book, task), task: task.id };
+}
+
+/** Slots that were lent go back: each with a task of its own, in the commit in which it has come. */
+export function withSlotsGivenBack(before: TaskBook, after: TaskBook, nowSeconds: number): TaskBook {
+  let book = after;
+  for (const task of after) {
+    const was = before.find(({ id }) => id === task.id);
+    const [range] = task.ranges;
+    const hasCome = task.kind === 'lend' && task.end?.state === 'succeeded' && was?.end === null;
+    if (!hasCome || range === undefined) continue;
+    const moves = [{ source: range.target, target: range.source, slots: slotSetOf([range.range]) }];
+    book = addTask(book, { kind: 'giveBack', actor: 'controller', moves, batch: 1, nowSeconds }).book;
+  }
+  return book;
+}
+
+/** What people are told of a task that nobody asked for. */
+export function lendingText({ kind, ranges }: MigrationTask): string {
+  const slots = ranges.map(({ range }) => printSlotRange(range)).join(' ');
+  return kind === 'lend'
+    ? `slot ${slots} leaves its shard for a moment, so that slots which come back to it take writes`
+    : `slot ${slots} goes back to its shard`;
+}
