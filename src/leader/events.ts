@@ -5,6 +5,7 @@ import { explain } from '../control/explain.ts';
 import { explanationBody } from '../control/explanation-body.ts';
 import type { Situation } from '../control/situation.ts';
 import type { EventDraft, EventKind } from '../topology/event.ts';
+import { rangeOf, sizeOf } from '../topology/task.ts';
 
 /** The events of a commit that was decided from `situation`. What is only noted is no news. */
 export function eventsOf(action: CommitAction, situation: Situation): readonly EventDraft[] {
@@ -49,6 +50,7 @@ function draftOf(reason: CommitReason, action: CommitAction, situation: Situatio
     case 'migrationFinished':
     case 'migrationGivenUp': {
       const { kind, text, sourceIndex, targetIndex, slots } = reason;
+      if (kind !== 'migrationGivenUp' && isOneOfMany(reason, situation)) return [];
       const move = `slots ${slots} from shard ${sourceIndex} to shard ${targetIndex}`;
       return [{ kind: KINDS[kind], text: `${move}: ${text}`, shardIndex: sourceIndex }];
     }
@@ -68,6 +70,17 @@ function draftOf(reason: CommitReason, action: CommitAction, situation: Situatio
         { kind: KINDS[reason.kind], text: reason.text, shardIndex: reason.shardIndex, node: reason.node },
       ];
   }
+}
+
+/** Hundreds of jobs of one task would push everything else out of the log; how far it is the task itself says. */
+function isOneOfMany(
+  { sourceIndex }: { readonly sourceIndex: number },
+  { cluster, tasks }: Situation,
+): boolean {
+  const source = cluster.shards[sourceIndex];
+  const task = source?.migration ? rangeOf(tasks, source.id, source.migration)?.task : undefined;
+  if (task === undefined) return false;
+  return task.ranges.length > 1 || task.ranges.some((range) => sizeOf(range) > task.batch);
 }
 
 type FailoverReason = Extract<CommitReason, { readonly kind: 'failover' }>;
