@@ -40,7 +40,7 @@ export interface Decision {
   readonly problems: readonly Problem[];
   /** Nodes to probe again soon (about every 100 ms) instead of at the interval: their next word moves something on. */
   readonly expectant: ReadonlySet<NodeId>;
-  /** Nodes to probe about every 20 ms: who comes back at their addresses decides about the data of others, or clients wait for their word. */
+  /** Nodes to probe about every 20 ms: who comes back at their addresses decides about the data of others, clients wait for their word, or they are about to lose their place. */
   readonly urgent: ReadonlySet<NodeId>;
   /** Members that see masters which this one does not. */
   readonly betterPlaced: ReadonlySet<Observer>;
@@ -77,7 +77,11 @@ export function decide(input: ControlInput): Decision {
   const rest = {
     problems,
     expectant: expectantNodes(situation),
-    urgent: new Set([...returningMasters(situation), ...drainEnds(situation)]),
+    urgent: new Set([
+      ...returningMasters(situation),
+      ...drainEnds(situation),
+      ...failover.awaited,
+    ]),
     betterPlaced: betterPlaced(situation),
   };
   if (memory.commit.isInFlight) return { actions: [], memory, ...rest, wakeAtMs: Infinity };
@@ -95,7 +99,7 @@ export function decide(input: ControlInput): Decision {
   const isCommitDue = nowMs >= memory.commit.nextAtMs;
   if (draft !== undefined && isCommitDue) return { ...commit(memory, draft, nowMs), ...rest };
   const pushes = planPushes(situation, held);
-  const inquiry = planInquiry(situation);
+  const inquiry = planInquiry(situation, (id) => failover.awaited.has(id));
   const requests = draft === undefined ? migration.requests : [];
   const wakeAtMs = Math.min(
     failover.wakeAtMs,

@@ -99,6 +99,8 @@ export type ControlEvent =
       readonly startedAtMs: number;
       readonly endedAtMs: number;
       readonly result: ProbeResult;
+      /** A look between the rounds: that it meets silence shortens no window. */
+      readonly isExtra?: boolean;
     }
   | {
       /** A push, a step of outrunning, or a fencing ended. */
@@ -183,6 +185,7 @@ export function observe(
               afterInquiry(before, {
                 isOver: event.isOver,
                 words,
+                endedAtMs: event.endedAtMs,
                 nextAtMs: nextInquiryMs(before, event.endedAtMs, settings),
               }),
             );

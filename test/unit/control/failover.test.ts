@@ -66,6 +66,7 @@ test('a commit that keeps failing is told to people', () => {
   for (let index = 0; index < 3; index += 1) {
     scene.endCommit(only(scene.decide(), 'commit'), false);
     scene.nowMs += 10_000;
+    scene.glance(scene.id(0, 0));
   }
   expect(scene.problems()).toContain('storeUnavailable');
 });
