@@ -274,3 +274,21 @@ test.each([200, 500, 1000, 3000, 10_000])(
     expect(only(scene.decide(), 'commit').reasons).toMatchObject([{ kind: 'failover' }]);
   },
 );
+
+test('no critical problem where only a look is missing to the window, and one where a majority is', () => {
+  for (const [word, problems] of [
+    ['silent', []],
+    [null, ['masterUnconfirmed']],
+  ] as const) {
+    const scene = settled();
+    // The window is over by the clock, and not yet by what was seen.
+    hang(scene, 4);
+    scene.nowMs += INTERVAL_MS + 2100;
+    if (word === null) hear(scene, 'ownFault', 0);
+    else hear(scene, word, 0);
+    expect(explained(scene).gates.find(({ gate }) => gate === 'time')).toMatchObject({
+      verdict: word === null ? 'notReached' : 'wait',
+    });
+    expect(scene.problems()).toEqual(problems);
+  }
+});
