@@ -81,6 +81,7 @@ export function decide(input: ControlInput): Decision {
       ...returningMasters(situation),
       ...drainEnds(situation),
       ...failover.awaited,
+      ...spares.rechecks.keys(),
     ]),
     betterPlaced: betterPlaced(situation),
   };
@@ -99,7 +100,7 @@ export function decide(input: ControlInput): Decision {
   const isCommitDue = nowMs >= memory.commit.nextAtMs;
   if (draft !== undefined && isCommitDue) return { ...commit(memory, draft, nowMs), ...rest };
   const pushes = planPushes(situation, held);
-  const inquiry = planInquiry(situation, (id) => failover.awaited.has(id));
+  const inquiry = planInquiry(situation, (id) => failover.awaited.has(id) || spares.rechecks.has(id));
   const requests = draft === undefined ? migration.requests : [];
   const wakeAtMs = Math.min(
     failover.wakeAtMs,
