@@ -50,8 +50,9 @@ export interface Absence {
   /** When the first of those began, and the last. */
   readonly kindSinceMs: number;
   readonly kindLastMs: number;
-  /** When the last look of all began that saw just that, those between the rounds included. */
-  readonly checkedAtMs: number;
+  /** When the last look of all began that saw just that, those between the rounds included, and when it ended. */
+  readonly checkedFromMs: number;
+  readonly checkedToMs: number;
   /**
    * Whether any of them met another Kvrocks server at its address, which its replicas may have copied. Another kind of server is none: a replica
    * copies nothing from who does not know `_db_name` (`ReplicationThread::checkDBNameReadCB`).
@@ -464,11 +465,13 @@ function afterFailure(
 }
 
 /** A look between the rounds that found what the last of them did: it adds nothing to the window, but that this holds still. */
-function checked(before: NodeMemory, { startedAtMs }: Probe): NodeMemory {
+function checked(before: NodeMemory, probe: Probe): NodeMemory {
   const { absence } = before;
-  return absence?.kind === 'silent'
-    ? { ...before, absence: { ...absence, checkedAtMs: startedAtMs } }
-    : before;
+  if (absence?.kind !== 'silent') return before;
+  return {
+    ...before,
+    absence: { ...absence, checkedFromMs: probe.startedAtMs, checkedToMs: probe.endedAtMs },
+  };
 }
 
 function absent(
@@ -484,7 +487,8 @@ function absent(
     looksOfKind: known?.kind === kind ? known.looksOfKind + 1 : 1,
     kindSinceMs: known?.kind === kind ? known.kindSinceMs : probe.startedAtMs,
     kindLastMs: probe.startedAtMs,
-    checkedAtMs: probe.startedAtMs,
+    checkedFromMs: probe.startedAtMs,
+    checkedToMs: probe.endedAtMs,
     metStranger: isKvrocks || known?.metStranger === true,
     sinceMs: known?.sinceMs ?? probe.startedAtMs,
     untilMs: probe.endedAtMs,

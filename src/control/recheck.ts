@@ -2,7 +2,13 @@
 
 import { isMajority } from './evidence.ts';
 import { wordsOf } from './node-memory.ts';
-import { type ControlSettings, probeDeadlineMs, saidAgeMsMax, sightAgeMsMax } from './settings.ts';
+import {
+  type ControlSettings,
+  NEWS_MS_MAX,
+  probeDeadlineMs,
+  saidAgeMsMax,
+  sightAgeMsMax,
+} from './settings.ts';
 import type { NodeView, Situation } from './situation.ts';
 
 /** What has to be seen once more first. It takes about as long as a look. */
@@ -33,9 +39,10 @@ export function recheckOf(situation: Situation, view: NodeView, sinceMs = -Infin
   const { absence } = view.memory;
   if (absence === null) return null;
   const leftMs = recheckMs(settings);
-  const checkedForMs = nowMs - absence.checkedAtMs;
-  if (absence.checkedAtMs < sinceMs || checkedForMs > sightAgeMsMax(settings)) {
-    const why = `it was last looked at ${inSeconds(checkedForMs)} ago, and is looked at once more before that`;
+  const { checkedFromMs, checkedToMs } = absence;
+  const isOld = checkedFromMs < sinceMs || nowMs - checkedToMs > NEWS_MS_MAX;
+  if (isOld || nowMs - checkedFromMs > sightAgeMsMax(settings)) {
+    const why = `the last look at it began ${inSeconds(nowMs - checkedFromMs)} ago, and it is looked at once more before that`;
     return { gate: 'time', why, leftMs };
   }
   const ageMsMax = Math.min(saidAgeMsMax(settings), nowMs - sinceMs);

@@ -54,6 +54,8 @@ test('a commit is made once; a refused one is made again after a pause, and not 
   expect(paused.actions).toEqual([]);
   expect(paused.wakeAtMs).toBe(scene.nowMs + 200);
   scene.nowMs += 200;
+  expect(scene.decide().urgent).toEqual(new Set([scene.id(0, 0)]));
+  scene.glance(scene.id(0, 0));
   only(scene.decide(), 'commit');
   scene.tell({ kind: 'commitEnded', endedAtMs: scene.nowMs, isCommitted: false });
   scene.set(scene.id(0, 0), {});

@@ -182,6 +182,15 @@ describe.each(HOLDS)('when %s ends', (_, begin, end) => {
     expect(explained(scene)).toMatchObject({ verdict: 'healthy' });
   });
 
+  test('a tenth of a second is enough for it to be back', () => {
+    const scene = settled();
+    begin(scene);
+    hang(scene);
+    scene.nowMs += 120;
+    end(scene);
+    expect(failovers(scene)).toEqual([]);
+  });
+
   test('one that still hangs is replaced after that look', () => {
     const scene = settled();
     begin(scene);
@@ -201,7 +210,7 @@ test('what is waited for is told at the gate whose evidence is old', () => {
   setMode(scene, 'paused');
   hang(scene);
   setMode(scene, 'on');
-  scene.nowMs += 600;
+  scene.nowMs += 101;
   const told = (): unknown => {
     const { why, gates } = explained(scene);
     const closed = gates.find(({ verdict }) => verdict !== 'pass');
@@ -211,7 +220,7 @@ test('what is waited for is told at the gate whose evidence is old', () => {
     'time',
     'wait',
     DEADLINE_MS + 50,
-    'it was last looked at 1.6 s ago, and is looked at once more before that',
+    'the last look at it began 1.1 s ago, and it is looked at once more before that',
   ]);
   expect(scene.problems()).toEqual([]);
   scene.nowMs += 3000;
@@ -220,7 +229,7 @@ test('what is waited for is told at the gate whose evidence is old', () => {
     'confirmed',
     'wait',
     DEADLINE_MS + 50,
-    'the other controllers were last asked 5.6 s ago, and are asked once more before that',
+    'the other controllers were last asked 5.1 s ago, and are asked once more before that',
   ]);
   // One that it answers keeps it, however short the look before was.
   hear(scene, 'answered');
@@ -235,7 +244,11 @@ test('a look between the rounds shows that a silence goes on, and shortens no wi
   const before = lookAt(scene).views.get(scene.id(0, 0))?.memory.absence;
   for (let count = 0; count < 20; count += 1) look(scene);
   const after = lookAt(scene).views.get(scene.id(0, 0))?.memory.absence;
-  expect(after).toEqual({ ...before, checkedAtMs: scene.nowMs - DEADLINE_MS });
+  expect(after).toEqual({
+    ...before,
+    checkedFromMs: scene.nowMs - DEADLINE_MS,
+    checkedToMs: scene.nowMs,
+  });
   hear(scene, 'silent');
   expect(failovers(scene)).toEqual([]);
   scene.fail(scene.id(0, 0), 'connectionRefused');

@@ -385,7 +385,7 @@ describe('what a node is missed for counts only while it could be replaced', () 
     expect(actionsOf(decision, 'inquire')).toMatchObject([{ nodes: [lost] }]);
     hear();
     expect(stage.decide().urgent).toEqual(new Set([lost]));
-    expect(stage.plan).toMatch(/would take the place of .*: it was last looked at 5.\d s ago/);
+    expect(stage.plan).toMatch(/would take the place of .*: the last look at it began 5.\d s ago/);
     scene.probe(scene.id(0, 0));
     scene.glance(lost);
     expect(actionsOf(stage.decide(), 'commit')).toHaveLength(1);
