@@ -193,7 +193,7 @@ export interface WebhookRecords {
     choose: (present: readonly Webhook[]) => readonly Webhook[],
     event: EventDraft,
   ): Promise<Result<void, ChangeError>>;
-  /** How many events, at most 1,000, it has not been told yet. */
+  /** How many of the next 1,000 events it wants to be told and has not been yet. */
   pending(name: string): number;
 }
 

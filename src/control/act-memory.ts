@@ -63,11 +63,15 @@ export function afterOutrun(
 /** Adds what some members answered; `isOver`: no more will, and nobody is to be asked again before `nextAtMs`. */
 export function afterInquiry(
   before: NodeMemory,
-  { words, nextAtMs, isOver }: Pick<InquiryMemory, 'words' | 'nextAtMs'> & { readonly isOver: boolean },
+  {
+    isOver,
+    ...ended
+  }: Pick<InquiryMemory, 'words' | 'endedAtMs' | 'nextAtMs'> & { readonly isOver: boolean },
 ): NodeMemory {
+  const { words } = ended;
   const heard = new Set(words.map(({ observer }) => observer));
   const kept = before.inquiry.words.filter(({ observer }) => !heard.has(observer));
-  return { ...before, inquiry: { isInFlight: !isOver, nextAtMs, words: [...kept, ...words] } };
+  return { ...before, inquiry: { ...ended, isInFlight: !isOver, words: [...kept, ...words] } };
 }
 
 /** Adds the end of an attempt to fence it; whether the fence stands is seen by the next look. */

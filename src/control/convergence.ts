@@ -16,6 +16,7 @@ import { type MigrationView, isEmptied, isSettled, viewMigration } from './migra
 import { LINKING_MS } from './link.ts';
 import type { NodeMemory } from './node-memory.ts';
 import { retryDelayMs } from './settings.ts';
+import { untoldSince } from './shortage.ts';
 import { isAway, isFresh } from './sight.ts';
 import { type NodeView, type Situation, masterView, nodeName, viewOf } from './situation.ts';
 
@@ -268,7 +269,8 @@ export function raiseMemoryAfter(before: RaiseMemory, nowMs: number): RaiseMemor
 export function expectantNodes(situation: Situation): ReadonlySet<NodeId> {
   const expectant = new Set<NodeId>();
   for (const view of situation.views.values()) {
-    const isExpected = isConverging(view) || isLinking(situation, view.memory) || mayReturnAsMaster(view);
+    const isExpected =
+      isConverging(view) || isLinking(situation, view.memory) || mayReturnAsMaster(situation, view);
     if (isExpected) expectant.add(view.node.id);
   }
   for (const shard of situation.cluster.shards) {
@@ -317,8 +319,8 @@ export function returningMasters(situation: Situation): ReadonlySet<NodeId> {
   // One that was just replaced takes writes from its start until it is told.
   for (const view of situation.views.values()) {
     const { absence } = view.memory;
-    const isJustGone = absence !== null && absence.untilMs - absence.sinceMs < JUST_REPLACED_MS;
-    if (mayReturnAsMaster(view) && isJustGone) returning.add(view.node.id);
+    const isJustGone = absence?.kind === 'refused' && absence.untilMs - absence.sinceMs < JUST_REPLACED_MS;
+    if (isJustGone && mayReturnAsMaster(situation, view)) returning.add(view.node.id);
   }
   return returning;
 }
@@ -328,10 +330,15 @@ function isFound(situation: Situation, id: NodeId): boolean {
   return absence === null && blindSinceMs === null;
 }
 
-/** An old master that comes back takes writes again until it is told that it was replaced (facts section 7). */
-function mayReturnAsMaster({ node, memory: { absence, look } }: NodeView): boolean {
-  if (node.role === 'master' || look?.report.role !== 'master' || absence?.kind !== 'refused') return false;
-  return absence.untilMs - absence.sinceMs < RETURN_WATCH_MS;
+/**
+ * An old master that is away takes writes again, as soon as it is back, until it is told that it was replaced (facts section 7). For ever: its clients
+ * wait for it as long as that. A look at one that hangs ends with its time, and the next begins then: whenever it goes on, a question is
+ * there already.
+ */
+function mayReturnAsMaster(situation: Situation, view: NodeView): boolean {
+  const { node, memory } = view;
+  if (node.role === 'master' || memory.absence === null || memory.absence.kind === 'stranger') return false;
+  return memory.look?.report.role === 'master' || untoldSince(situation, view) !== null;
 }
 
 function isConverging({ need, memory }: NodeView): boolean {

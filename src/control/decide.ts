@@ -41,7 +41,7 @@ export interface Decision {
   readonly problems: readonly Problem[];
   /** Nodes to probe again soon (about every 100 ms) instead of at the interval: their next word moves something on. */
   readonly expectant: ReadonlySet<NodeId>;
-  /** Nodes to probe about every 20 ms: who comes back at their addresses decides about the data of others, or clients wait for their word. */
+  /** Nodes to probe about every 20 ms: who comes back at their addresses decides about the data of others, clients wait for their word, or they are about to lose their place. */
   readonly urgent: ReadonlySet<NodeId>;
   /** Members that see masters which this one does not. */
   readonly betterPlaced: ReadonlySet<Observer>;
@@ -101,7 +101,12 @@ export function decide(input: ControlInput): Decision {
   const rest = {
     problems,
     expectant: expectantNodes(situation),
-    urgent: new Set([...returningMasters(situation), ...drainEnds(situation)]),
+    urgent: new Set([
+      ...returningMasters(situation),
+      ...drainEnds(situation),
+      ...failover.awaited,
+      ...spares.rechecks.keys(),
+    ]),
     betterPlaced: betterPlaced(situation),
     waits: tasks.waits,
   };
@@ -114,7 +119,7 @@ export function decide(input: ControlInput): Decision {
     return { ...commit(situation, draft), ...rest };
   }
   const pushes = planPushes(situation, held);
-  const inquiry = planInquiry(situation);
+  const inquiry = planInquiry(situation, (id) => failover.awaited.has(id) || spares.rechecks.has(id));
   const requests = isDraft ? [] : migration.requests;
   const wakeAtMs = Math.min(
     failover.wakeAtMs,

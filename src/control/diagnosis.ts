@@ -16,13 +16,21 @@ import { handOverRemedy, unrecordedHandOvers } from './hand-over.ts';
 import { unreachedSinceMs } from './inquiry.ts';
 import { isLeaseExpired } from './lease.ts';
 import { LINKING_MS, lagBehind, linkFault } from './link.ts';
-import type { Presence } from './evidence.ts';
+import { isMajority, type Presence, validWords } from './evidence.ts';
 import type { NodeError, SourceJob } from './observation.ts';
 import { type NodeMemory, wordsOf } from './node-memory.ts';
 import type { Problem, ProblemKind } from './problems.ts';
 import { automationRestraint, massFailureRestraint, wishText } from './restraint.ts';
 import { failureWindowMs } from './settings.ts';
-import { type NodeView, type Situation, errorText, masterView, nodeName, silenceText } from './situation.ts';
+import {
+  type NodeView,
+  type Situation,
+  errorText,
+  masterView,
+  nodeName,
+  silenceText,
+  testimonyOf,
+} from './situation.ts';
 
 /** Pushes of one version that end without convergence before people hear of it. */
 const FAILED_PUSHES_TOLD = 3;
@@ -140,9 +148,16 @@ function conditionProblem(situation: Situation, view: NodeView): Problem[] {
 function unconfirmedProblem(situation: Situation, view: NodeView): Problem[] {
   const { node, memory, presence } = view;
   const { nowMs } = situation;
-  if (unreachedSinceMs(situation, view) === null) return [];
+  if (unreachedSinceMs(situation, view) === null || isOnlyEarly(situation, view)) return [];
   const kind = node.role === 'master' ? 'masterUnconfirmed' : 'replicaUnreachable';
   return [nodeProblem(kind, view, `${silenceText(view)}, but ${againstText(presence, memory, nowMs)}`)];
+}
+
+/** A majority misses it, nobody hears from it: what is missing still is a look or two. */
+function isOnlyEarly(situation: Situation, view: NodeView): boolean {
+  if (view.presence !== 'doubtful') return false;
+  const { panel, words } = testimonyOf(situation, view, view.memory);
+  return isMajority(panel, validWords({ words }, situation.settings));
 }
 
 /** What speaks against its death, for people. */

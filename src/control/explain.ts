@@ -8,6 +8,7 @@ import { planFailovers, whyReplaced } from './failover.ts';
 import { exposureText, leaseWait } from './lease.ts';
 import { lagBehind, linkFault } from './link.ts';
 import { PROBLEMS } from './problems.ts';
+import type { Recheck } from './recheck.ts';
 import { restraintOf } from './restraint.ts';
 import type { ControlSettings } from './settings.ts';
 import { isAway } from './sight.ts';
@@ -82,7 +83,8 @@ export function explain(situation: Situation, shard: Shard): Explanation {
     ({ shardIndex, node }) => shardIndex === master.shardIndex && node === master.node.id,
   );
   const candidates = judgedReplicas(situation, shard);
-  const gates = gatesOf(situation, { master, testimony, candidates });
+  const recheck = plan.rechecks.get(master.node.id) ?? null;
+  const gates = gatesOf(situation, { master, testimony, candidates, recheck });
   const missedSinceMs = master.memory.absence?.sinceMs ?? -Infinity;
   const shown = {
     shardIndex: master.shardIndex,
@@ -106,6 +108,8 @@ interface Case {
   readonly master: NodeView;
   readonly testimony: Testimony;
   readonly candidates: readonly Judged[];
+  /** What has to be seen once more before it is replaced: it is behind all other gates, and told where its evidence is. */
+  readonly recheck: Recheck | null;
 }
 
 function gatesOf(situation: Situation, found: Case): readonly Gate[] {
@@ -161,7 +165,13 @@ function missedGate(situation: Situation, { master }: Case): Judgement {
   return { gate: 'missed', verdict: 'block', evidence: 'the master answers', leftMs: null };
 }
 
-function confirmedGate(situation: Situation, { master, testimony }: Case): Judgement {
+/** Everything else passes: what the gate goes by is no news any more. */
+function recheckGate({ gate, why, leftMs: left }: Recheck): Judgement {
+  return { gate, verdict: 'wait', evidence: why, leftMs: left };
+}
+
+function confirmedGate(situation: Situation, { master, testimony, recheck }: Case): Judgement {
+  if (recheck?.gate === 'confirmed') return recheckGate(recheck);
   if (isReplacedAlive(situation, master))
     return passed('confirmed', 'it answers here: nobody has to confirm that');
   const words = validWords(testimony, situation.settings);
@@ -191,7 +201,8 @@ function replicasGate(situation: Situation, { master, testimony }: Case): Judgem
     : passed('replicas', evidence);
 }
 
-function timeGate(situation: Situation, { master, testimony }: Case): Judgement {
+function timeGate(situation: Situation, { master, testimony, recheck }: Case): Judgement {
+  if (recheck?.gate === 'time') return recheckGate(recheck);
   if (isAway(master) || isReplacedAlive(situation, master)) return passed('time', 'it is over');
   const { settings } = situation;
   const left = leftMs(testimony, settings);

@@ -20,7 +20,7 @@ import { heldNodes, maySourceOf } from './convergence.ts';
 import { type Draft, lackOf, replaceMaster } from './failover.ts';
 import { type HandOver, lostHandOver, unrecordedHandOvers } from './hand-over.ts';
 import { linkFault } from './link.ts';
-import { exposureText, leaseWait } from './lease.ts';
+import { exposureText, leaseWait, mayTakeWrites } from './lease.ts';
 import { isEmptied } from './migration-status.ts';
 import { isAway, isFresh } from './sight.ts';
 import { type NodeView, type Situation, masterView, nodeName, viewOf } from './situation.ts';
@@ -45,7 +45,7 @@ export interface Choice {
   readonly isDrain: boolean;
   /** The new master's data is accepted as it is: what was remembered of it counts no more. */
   readonly isAcceptance: boolean;
-  /** What may be lost, for people; null where nothing is forced. */
+  /** What may be lost, for people; null where the master hands over, or is proven to take no writes. */
   readonly warning: string | null;
 }
 
@@ -176,10 +176,14 @@ function properCandidate(situation: Situation, shard: Shard, choice: HandChoice)
       return err(`no replica can take over yet: ${election.why}`);
     default:
       return err(
-        `no replica can take over: ${election.refusals.join('; ')}. With "force": true the best copy that answers is promoted, and the log says what may be lost`,
+        `no replica can take over: ${election.refusals.join('; ')}. ${forcedCandidate(situation, shard, choice).ok ? FORCE_HELPS : FORCE_IS_NONE}`,
       );
   }
 }
+
+const FORCE_HELPS =
+  'With "force": true the best copy that answers is promoted, and the log says what may be lost';
+const FORCE_IS_NONE = 'No copy answers that could be promoted by force either: start one of them first';
 
 /**
  * What a request adds to the rules for dead masters: a replica has to answer now, and while the master answers too, its link has to live now and
@@ -287,11 +291,9 @@ function promoted(
   const replaced = replaceMaster(situation, draft, { shard, candidate });
   if (typeof replaced === 'string') return err(replaced);
   const newMaster = candidate.view.node.id;
-  const known = master.memory.positions.at(-1)?.sequence ?? master.facts.sequence;
   const warning = candidate.isProven
-    ? null
-    : `forced: ${nodeName(candidate.view)} is not known to have everything (it stands at sequence ${candidate.sequence}, the master was last ` +
-      `seen at ${known ?? 'an unknown one'}); what it lacks is lost`;
+    ? silenceWarning(situation, master, choice)
+    : unprovenWarning(master, candidate);
   const reason: CommitReason = {
     kind: 'failover',
     shardIndex: choice.shardIndex,
@@ -299,7 +301,7 @@ function promoted(
     to: newMaster,
     isDrained: false,
     lost: lackOf(master, candidate.sequence),
-    text: `asked for by hand; replica ${nodeName(candidate.view)} takes over: ${candidate.why}${warning === null ? '' : `; ${warning}`}. The old master: ${exposureText(situation, master, hasAnswered(master, choice.askedAtMs))}`,
+    text: `asked for by hand; replica ${nodeName(candidate.view)} takes over: ${candidate.why}${candidate.isProven ? '' : `; ${warning}`}. The old master: ${exposureText(situation, master, hasAnswered(master, choice.askedAtMs))}`,
   };
   const action: CommitAction = {
     kind: 'commit',
@@ -308,6 +310,20 @@ function promoted(
     reasons: [...replaced.reasons, reason],
   };
   return ok({ action, newMaster, isDrain: false, isAcceptance: !candidate.isProven, warning });
+}
+
+function unprovenWarning({ memory, facts }: NodeView, { view, sequence }: Candidate): string {
+  const known = memory.positions.at(-1)?.sequence ?? facts.sequence;
+  return (
+    `forced: ${nodeName(view)} is not known to have everything (it stands at sequence ${sequence}, the master was last ` +
+    `seen at ${known ?? 'an unknown one'}); what it lacks is lost`
+  );
+}
+
+/** One that hangs hands nothing over: what it took last, and takes until it is told, may be nowhere else. Null where that cannot be. */
+function silenceWarning(situation: Situation, master: NodeView, { askedAtMs }: HandChoice): string | null {
+  if (hasAnswered(master, askedAtMs) || !mayTakeWrites(situation, master)) return null;
+  return `the master ${nodeName(master)} did not answer and handed nothing over: ${exposureText(situation, master, false)}`;
 }
 
 /** Why the data of a master does not count as that of its shard, unless somebody accepts it; null when it does. */

@@ -16,7 +16,7 @@ export interface FailoverRequest extends ClusterPlace {
 /** A failover that was committed. */
 export interface FailoverDone {
   readonly newMaster: NodeId;
-  /** What may be lost by it, one sentence; null where nothing was forced. */
+  /** What may be lost by it, one sentence; null where the master handed over, or takes no writes any more. */
   readonly warning: string | null;
 }
 

@@ -19,6 +19,7 @@ import { type Candidate, electCandidate, unseenPromotion } from './candidates.ts
 import { type MigrationView, viewMigration, withArrival } from './migration-status.ts';
 import type { Problem } from './problems.ts';
 import { wordsOf } from './node-memory.ts';
+import { type Recheck, recheckMs, recheckOf } from './recheck.ts';
 import { restraintOf } from './restraint.ts';
 import { failureWindowMs } from './settings.ts';
 import { isAway, isFresh, silentSinceMs } from './sight.ts';
@@ -39,7 +40,11 @@ export interface Draft {
 
 export interface FailoverPlan extends Draft {
   readonly problems: readonly Problem[];
-  /** When the lease of a silent master is over; Infinity when none is waited for. */
+  /** Masters that nothing else keeps in office: what is known of them is no news any more. */
+  readonly rechecks: ReadonlyMap<NodeId, Recheck>;
+  /** These, and those of which nothing else will keep them in a moment: they are looked at, and asked about, at once. */
+  readonly awaited: ReadonlySet<NodeId>;
+  /** When the lease of a silent master is over, or what holds its replacement back; Infinity when none is waited for. */
   readonly wakeAtMs: number;
 }
 
@@ -51,7 +56,15 @@ type Resolution =
 export function planFailovers(situation: Situation): FailoverPlan {
   let draft: Draft = { cluster: situation.cluster, facts: situation.facts, reasons: [] };
   const problems: Problem[] = [];
+  const rechecks = new Map<NodeId, Recheck>();
+  const awaited = new Set<NodeId>();
   let wakeAtMs = Infinity;
+  /** What is waited for ends then by itself: the look that has to come after that ends with it. */
+  const waitFor = (master: NodeView, untilMs: number): void => {
+    const lookAtMs = untilMs - recheckMs(situation.settings);
+    if (situation.nowMs >= lookAtMs) awaited.add(master.node.id);
+    wakeAtMs = Math.min(wakeAtMs, situation.nowMs >= lookAtMs ? untilMs : lookAtMs);
+  };
   for (const shard of situation.cluster.shards) {
     const master = masterView(situation, shard);
     const why = whyReplaced(situation, master);
@@ -59,7 +72,7 @@ export function planFailovers(situation: Situation): FailoverPlan {
     const lease = isAway(master) ? leaseWait(situation, master) : null;
     if (lease !== null) {
       problems.push(vacancyProblem(master, `${why}. Waiting: ${lease.why}.`));
-      wakeAtMs = Math.min(wakeAtMs, lease.untilMs);
+      waitFor(master, lease.untilMs);
       continue;
     }
     const outcome = failOver(situation, draft, { shard, why });
@@ -75,6 +88,13 @@ export function planFailovers(situation: Situation): FailoverPlan {
           `${why}. ${nodeName(outcome.successor)} would take over, but ${restraint.why}`,
         ),
       );
+      if (restraint.leftMs !== null) waitFor(master, situation.nowMs + restraint.leftMs);
+      continue;
+    }
+    const recheck = isAway(master) ? recheckOf(situation, master) : null;
+    if (recheck !== null) {
+      rechecks.set(master.node.id, recheck);
+      awaited.add(master.node.id);
       continue;
     }
     draft = outcome.draft;
@@ -82,7 +102,7 @@ export function planFailovers(situation: Situation): FailoverPlan {
     if (master.loss !== null)
       problems.push(vacancyProblem(master, `${why}. Replica ${nodeName(outcome.successor)} takes over.`));
   }
-  return { ...draft, problems, wakeAtMs };
+  return { ...draft, problems, rechecks, awaited, wakeAtMs };
 }
 
 /** Why the master of a shard has to be replaced, for people; null when it has not. */

@@ -4,7 +4,7 @@ import type { NodeId } from '../topology/types.ts';
 import type { InquireAction } from './actions.ts';
 import type { Observer, Panel } from './evidence.ts';
 import { wordsOf } from './node-memory.ts';
-import { failureWindowMs } from './settings.ts';
+import { ASK_PACE_MS, failureWindowMs } from './settings.ts';
 import type { NodeView, Situation } from './situation.ts';
 
 export interface InquiryPlan {
@@ -13,16 +13,24 @@ export interface InquiryPlan {
   readonly wakeAtMs: number;
 }
 
-/** Asks at once about a node that is missed, or cannot be looked at, then again and again for as long as that lasts. A group of one has nobody to ask. */
-export function planInquiry({ views, panel, nowMs }: Situation): InquiryPlan {
+/**
+ * Asks at once about a node that is missed, or cannot be looked at, then again and again for as long as that lasts; often while it is `awaited`. A group
+ * of one has nobody to ask.
+ */
+export function planInquiry(
+  { views, panel, nowMs }: Situation,
+  awaited: (id: NodeId) => boolean,
+): InquiryPlan {
   const due: NodeId[] = [];
   let wakeAtMs = Infinity;
   if (isAlone(panel)) return { inquiries: [], wakeAtMs };
   for (const { node, memory } of views.values()) {
     const { absence, blindSinceMs, inquiry } = memory;
     if ((absence === null && blindSinceMs === null) || inquiry.isInFlight) continue;
-    if (inquiry.nextAtMs <= nowMs) due.push(node.id);
-    else wakeAtMs = Math.min(wakeAtMs, inquiry.nextAtMs);
+    const soonMs = awaited(node.id) ? inquiry.endedAtMs + ASK_PACE_MS : Infinity;
+    const nextAtMs = Math.min(inquiry.nextAtMs, soonMs);
+    if (nextAtMs <= nowMs) due.push(node.id);
+    else wakeAtMs = Math.min(wakeAtMs, nextAtMs);
   }
   return { inquiries: due.length === 0 ? [] : [{ kind: 'inquire', nodes: due }], wakeAtMs };
 }

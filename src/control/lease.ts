@@ -60,6 +60,13 @@ export function exposureText(situation: Situation, master: NodeView, isAnswering
   }
 }
 
+/** Whether a master that does not answer may be taking writes of clients that reach it, as far as is known. */
+export function mayTakeWrites(situation: Situation, master: NodeView): boolean {
+  if (isHarmless(situation, master)) return false;
+  const { hold, isUnanswered } = master.memory.lease;
+  return situation.settings.leaseMs === 0 || hold !== 'held' || isUnanswered;
+}
+
 const LOST_UNTIL_THEN = 'what clients write to it until then is lost';
 const EXPOSED = 'clients that still reach it may write to it until it is told; those writes are lost';
 

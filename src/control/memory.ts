@@ -102,6 +102,8 @@ export type ControlEvent =
       readonly startedAtMs: number;
       readonly endedAtMs: number;
       readonly result: ProbeResult;
+      /** A look between the rounds: that it meets silence shortens no window. */
+      readonly isExtra?: boolean;
     }
   | {
       /** A push, a step of outrunning, or a fencing ended. */
@@ -186,6 +188,7 @@ export function observe(
               afterInquiry(before, {
                 isOver: event.isOver,
                 words,
+                endedAtMs: event.endedAtMs,
                 nextAtMs: nextInquiryMs(before, event.endedAtMs, settings),
               }),
             );

@@ -50,6 +50,9 @@ export interface Absence {
   /** When the first of those began, and the last. */
   readonly kindSinceMs: number;
   readonly kindLastMs: number;
+  /** When the last look of all began that saw just that, those between the rounds included, and when it ended. */
+  readonly checkedFromMs: number;
+  readonly checkedToMs: number;
   /**
    * Whether any of them met another Kvrocks server at its address, which its replicas may have copied. Another kind of server is none: a replica
    * copies nothing from who does not know `_db_name` (`ReplicationThread::checkDBNameReadCB`).
@@ -72,7 +75,9 @@ export interface WordMemory {
 /** The questions to the other members about one node. */
 export interface InquiryMemory {
   readonly isInFlight: boolean;
-  /** Not again before this. */
+  /** When the last answer to them came; -Infinity before the first. */
+  readonly endedAtMs: number;
+  /** Not again before this, unless somebody waits for it. */
   readonly nextAtMs: number;
   /** The last word of each that has one. */
   readonly words: readonly WordMemory[];
@@ -179,6 +184,7 @@ export interface Probe {
   readonly startedAtMs: number;
   readonly endedAtMs: number;
   readonly result: ProbeResult;
+  readonly isExtra?: boolean;
 }
 
 const NO_PUSH: PushMemory = {
@@ -202,7 +208,12 @@ export const NO_REMAKE: RemakeMemory = {
   before: null,
 };
 
-const NO_INQUIRY: InquiryMemory = { isInFlight: false, nextAtMs: -Infinity, words: [] };
+const NO_INQUIRY: InquiryMemory = {
+  isInFlight: false,
+  endedAtMs: -Infinity,
+  nextAtMs: -Infinity,
+  words: [],
+};
 
 const NO_FENCE: FenceMemory = { isInFlight: false, nextAtMs: -Infinity, error: null };
 
@@ -434,6 +445,7 @@ function afterFailure(
     case 'stranger': {
       const isStalled = before.push.inFlightSinceMs !== null || before.push.endedAtMs > probe.startedAtMs;
       const isExcused = isStalled && (error.kind === 'timedOut' || error.kind === 'connectionLost');
+      if (kind === 'silent' && probe.isExtra === true) return isExcused ? before : checked(before, probe);
       return isExcused ? before : { ...absent(before, { kind, why, isKvrocks: false }, probe), error };
     }
     case 'ownFault':
@@ -452,6 +464,16 @@ function afterFailure(
   }
 }
 
+/** A look between the rounds that found what the last of them did: it adds nothing to the window, but that this holds still. */
+function checked(before: NodeMemory, probe: Probe): NodeMemory {
+  const { absence } = before;
+  if (absence?.kind !== 'silent') return before;
+  return {
+    ...before,
+    absence: { ...absence, checkedFromMs: probe.startedAtMs, checkedToMs: probe.endedAtMs },
+  };
+}
+
 function absent(
   before: NodeMemory,
   { kind, why, isKvrocks }: Pick<Absence, 'kind' | 'why'> & { readonly isKvrocks: boolean },
@@ -465,6 +487,8 @@ function absent(
     looksOfKind: known?.kind === kind ? known.looksOfKind + 1 : 1,
     kindSinceMs: known?.kind === kind ? known.kindSinceMs : probe.startedAtMs,
     kindLastMs: probe.startedAtMs,
+    checkedFromMs: probe.startedAtMs,
+    checkedToMs: probe.endedAtMs,
     metStranger: isKvrocks || known?.metStranger === true,
     sinceMs: known?.sinceMs ?? probe.startedAtMs,
     untilMs: probe.endedAtMs,

@@ -66,7 +66,7 @@ function outcomeOf(
 ): Pick<HandPlan, 'kind' | 'newMaster' | 'why' | 'mayBeLost'> {
   const { chosen, choice, master } = found;
   if (!chosen.ok) return { kind: 'none', newMaster: null, why: chosen.error, mayBeLost: null };
-  const { action, newMaster, isDrain, warning } = chosen.value;
+  const { action, newMaster, isDrain, isAcceptance, warning } = chosen.value;
   const why = action.reasons.map((reason) => ('text' in reason ? reason.text : '')).join('; ');
   if (isDrain) return { kind: 'drain', newMaster, why, mayBeLost: null };
   if (newMaster === master.node.id) return { kind: 'acceptance', newMaster, why, mayBeLost: warning };
@@ -76,7 +76,7 @@ function outcomeOf(
   const lag = situation.views.get(newMaster);
   const behind = behindOf(master.memory.positions.at(-1)?.sequence ?? master.facts.sequence, lag);
   const missing = behind === null || behind === 0 ? '' : `; ${behind} numbers are known to be missing`;
-  return { kind: 'failover', newMaster, why, mayBeLost: warning ?? `${unknown}${missing}` };
+  return { kind: 'failover', newMaster, why, mayBeLost: isAcceptance ? warning : `${unknown}${missing}` };
 }
 
 function candidatePlan(

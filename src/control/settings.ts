@@ -45,7 +45,46 @@ export function linkedMsMin(settings: ControlSettings): number {
   return failureWindowMs(settings) >= IDLE_LINK_MS ? IDLE_LINK_MS : 0;
 }
 
-/** Milliseconds between two questions to the other members about one node: at first, and after it was missed for `ASKED_OFTEN_MS`. */
+const DEADLINE_MS_MIN = 200;
+const DEADLINE_MS_MAX = 1_000;
+
+/**
+ * How long a node may take to answer a look, in milliseconds. A master that hangs at a random moment is found hung after
+ * `(count - 1/2) * interval + deadline` (median), so half an interval keeps detection within the window of
+ * `count * interval`. At least 200 ms, because a busy node is not a dead one; at most 1 s, because a longer wait
+ * finds nothing out.
+ */
+export function probeDeadlineMs(intervalMs: number): number {
+  return Math.min(DEADLINE_MS_MAX, Math.max(DEADLINE_MS_MIN, intervalMs / 2));
+}
+
+/**
+ * Milliseconds since the end of the last look that did not find a node, for which that look is the latest news of it: after that it is looked at
+ * again before anything is done that costs what it has taken since. A decision comes 5 ms after the look that makes it due, so the end of a
+ * window waits for no other look; this is for turns that are late, and for a commit that goes first.
+ */
+export const NEWS_MS_MAX = 100;
+
+/** How late the timers of a leader may be that can be believed. */
+const LATE_MS = 500;
+
+/**
+ * Milliseconds since the beginning of such a look: one that took longer is of a leader that stood still, and an answer to it may lie unread. A leader whose
+ * timers are that late look after look does not keep the lead.
+ */
+export function sightAgeMsMax({ pingIntervalMs }: ControlSettings): number {
+  return probeDeadlineMs(pingIntervalMs) + LATE_MS;
+}
+
+/**
+ * Milliseconds for which the words of others are news, since they were asked. While it is decided they are asked again and again (`ASK_PACE_MS`): the last word is at most
+ * as old as its look, the pause, the look after that, and what is lost on the way of both.
+ */
+export function saidAgeMsMax({ pingIntervalMs }: ControlSettings): number {
+  return 2 * probeDeadlineMs(pingIntervalMs) + ASK_PACE_MS + 2 * LATE_MS;
+}
+
+/** Milliseconds between two questions to the other members about one node: at first, and after it was missed for `ASKED_OFTEN_MS`, unless somebody waits for their word. */
 export const ASK_PACE_MS = 250;
 export const ASKED_OFTEN_MS = 30_000;
 

@@ -3,8 +3,11 @@
 import { nodePolicy, wishAt } from '../topology/policy.ts';
 import type { Promotion } from '../topology/facts.ts';
 import type { ClusterVersion, NodeId, Shard, ShardId } from '../topology/types.ts';
+import { unreachedSinceMs } from './inquiry.ts';
+import { automationRestraint, massFailureRestraint } from './restraint.ts';
 import { isAway, silentSinceMs } from './sight.ts';
-import { type NodeView, type Situation, viewOf } from './situation.ts';
+import { type NodeView, type Situation, masterView, viewOf } from './situation.ts';
+import type { MissedWait } from './spare-memory.ts';
 
 export interface Shortage {
   readonly shard: Shard;
@@ -14,7 +17,7 @@ export interface Shortage {
   readonly wanted: number;
   /** Since when fewer are there than are wanted, and when a spare is due; monotonic milliseconds. */
   readonly sinceMs: number;
-  /** Infinity where nothing is missing but that copies are made. */
+  /** Infinity where nothing is missing but that copies are made, and while the time for it has not begun. */
   readonly dueAtMs: number;
   /** Whether a place is to be filled that nobody has; else that of one who is missed. */
   readonly isVacant: boolean;
@@ -60,17 +63,19 @@ function shortageOf(
   const sinceMs =
     isVacant || first === undefined
       ? vacantSinceMs(memory.spares.vacantSinceMs, shard, nowMs)
-      : silentSinceMs(first);
+      : missedSinceMs(situation, first);
   const countedMs = isVacant || first === undefined ? sinceMs : lostSinceMs(situation, first);
   const dueAtMs = countedMs + policy.cluster.spares.replaceAfterSeconds * 1000;
   return { ...parts, sinceMs, dueAtMs, isVacant, isComing: false };
 }
 
 /** Whom the last look did not find counts as missed; nobody expects a node in maintenance. Every reply is a sign of life, and whom this controller cannot look at is not missed. */
-function isMissed({ policy, nowSeconds }: Situation, { node, memory }: NodeView): boolean {
-  return (
-    memory.absence !== null && wishAt(nodePolicy(policy.cluster, node.id).maintenance, nowSeconds) === null
-  );
+function isMissed(situation: Situation, view: NodeView): boolean {
+  return view.memory.absence !== null && !isInMaintenance(situation, view);
+}
+
+function isInMaintenance({ policy, nowSeconds }: Situation, { node }: NodeView): boolean {
+  return wishAt(nodePolicy(policy.cluster, node.id).maintenance, nowSeconds) !== null;
 }
 
 function vacantSinceMs(known: ReadonlyMap<ShardId, number>, { id }: Shard, nowMs: number): number {
@@ -99,11 +104,49 @@ export function lostOf(situation: Situation, { missed }: Shortage): NodeView | n
 }
 
 /**
- * Since when a missed member counts as lost. One that was the master counts from when it was none any more: it may have writes that nobody else
+ * Since when a missed member counts as lost: since nothing kept it from being replaced, so that whoever comes back with the end of a hold, or of an
+ * outage of its whole shard, has its time. One that was the master counts from when it was none any more: it may have writes that nobody else
  * has, take more until it is told, and nobody has waited yet for it to come back as a replica.
  */
-function lostSinceMs({ memory }: Situation, view: NodeView): number {
-  return Math.max(silentSinceMs(view), memory.spares.demotedSinceMs.get(view.node.id) ?? -Infinity);
+export function lostSinceMs(situation: Situation, view: NodeView): number {
+  const { waits, demotedSinceMs } = situation.memory.spares;
+  const countedMs = waits.get(view.node.id)?.countedSinceMs ?? -Infinity;
+  return Math.max(silentSinceMs(view), countedMs, demotedSinceMs.get(view.node.id) ?? -Infinity);
+}
+
+/** Since when its shard lacks it. That nobody works on it any more may not have been noted yet. */
+function missedSinceMs({ memory, nowMs }: Situation, view: NodeView): number {
+  const expectedMs = memory.spares.waits.get(view.node.id)?.expectedSinceMs ?? -Infinity;
+  return Math.max(silentSinceMs(view), Math.min(nowMs, expectedMs));
+}
+
+/** Since when members that are missed could have been replaced, as this leadership has seen it. */
+export function reviewWaits(situation: Situation): ReadonlyMap<NodeId, MissedWait> {
+  const waits = new Map<NodeId, MissedWait>();
+  const isHeld = (automationRestraint(situation) ?? massFailureRestraint(situation)) !== null;
+  for (const view of situation.views.values()) {
+    if (view.memory.absence === null) continue;
+    const known = situation.memory.spares.waits.get(view.node.id);
+    const isExpected = isInMaintenance(situation, view);
+    const isNone = isExpected || isHeld || isMasterLost(situation, view);
+    waits.set(view.node.id, {
+      expectedSinceMs: begunMs(situation, isExpected, known?.expectedSinceMs),
+      countedSinceMs: begunMs(situation, isNone, known?.countedSinceMs),
+    });
+  }
+  return waits;
+}
+
+/** When something began to last that is held off by `isHeldOff`: now, if it was held off until now. */
+function begunMs({ nowMs }: Situation, isHeldOff: boolean, known: number | undefined): number {
+  if (isHeldOff) return Infinity;
+  return known === Infinity ? nowMs : (known ?? -Infinity);
+}
+
+/** Its master is away, too, by the word of a majority or for a whole window: what took both may end for both. */
+function isMasterLost(situation: Situation, { node, shard }: NodeView): boolean {
+  const master = masterView(situation, shard);
+  return node.id !== master.node.id && (isAway(master) || unreachedSinceMs(situation, master) !== null);
 }
 
 /** Since when missed members that were masters are replicas, as this leadership has seen it: no wall clock says when a spare is due. */

@@ -67,12 +67,22 @@ export interface SpareMemory {
   readonly isInFlight: boolean;
 }
 
+/** Monotonic milliseconds; Infinity while that has not begun. */
+export interface MissedWait {
+  /** Since when somebody expects it: a node in maintenance counts as being there. */
+  readonly expectedSinceMs: number;
+  /** Since when it could have been replaced as well: no hold of the automation, and its master there to follow. */
+  readonly countedSinceMs: number;
+}
+
 export interface SparesMemory {
   readonly nodes: ReadonlyMap<NodeAddress, SpareMemory>;
   /** Since when this leadership knows a shard to have fewer members than there are to be copies. */
   readonly vacantSinceMs: ReadonlyMap<ShardId, number>;
   /** Since when this leadership knows a missed node to be a replica that was the master before. */
   readonly demotedSinceMs: ReadonlyMap<NodeId, number>;
+  /** How long members that are missed have had to be back. */
+  readonly waits: ReadonlyMap<NodeId, MissedWait>;
   /** When somebody last asked how the spares are. */
   readonly askedAtMs: number;
 }
@@ -81,6 +91,7 @@ export const NO_SPARES_MEMORY: SparesMemory = {
   nodes: new Map(),
   vacantSinceMs: new Map(),
   demotedSinceMs: new Map(),
+  waits: new Map(),
   askedAtMs: -Infinity,
 };
 

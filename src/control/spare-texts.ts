@@ -3,6 +3,7 @@
 import { unreachable } from '../base/assert.ts';
 import type { Spare } from '../topology/spares.ts';
 import { confirmedText } from './failover.ts';
+import type { Recheck } from './recheck.ts';
 import { lostOf, type Shortage, untoldSince } from './shortage.ts';
 import { type NodeView, nodeName, silenceText, type Situation } from './situation.ts';
 import { chooseSpare, zonesOf } from './spare-choice.ts';
@@ -18,6 +19,8 @@ export type ShortagePlan =
   /** Something stands against it, `why`, whatever the spares are. */
   | { readonly kind: 'held'; readonly why: string }
   | { readonly kind: 'noSpare' }
+  /** Everything else is there, and `lost` is seen once more before `spare` takes its place. */
+  | { readonly kind: 'checks'; readonly spare: Spare; readonly lost: NodeView; readonly recheck: Recheck }
   /** `spare` takes the place of `lost`; null: one that nobody has. */
   | { readonly kind: 'replaces'; readonly spare: Spare; readonly lost: NodeView | null };
 
@@ -31,12 +34,17 @@ export function planText(situation: Situation, shortage: Shortage, plan: Shortag
   switch (plan.kind) {
     case 'comes':
       return comingText(shortage);
-    case 'waits':
-      return `${nextText(situation, shortage)} in ${Math.max(0, Math.ceil((shortage.dueAtMs - situation.nowMs) / 1000))} s`;
+    case 'waits': {
+      const { replaceAfterSeconds } = situation.policy.cluster.spares;
+      const leftSeconds = Math.ceil((shortage.dueAtMs - situation.nowMs) / 1000);
+      return `${nextText(situation, shortage)} in ${Math.max(0, Math.min(replaceAfterSeconds, leftSeconds))} s`;
+    }
     case 'held':
       // A master's place is for who has its data.
       if (isOfMaster(shortage)) return `no spare takes the place of a master: ${plan.why}`;
       return `${nextText(situation, shortage)}, but not now: ${plan.why}`;
+    case 'checks':
+      return `${nextText(situation, shortage)}: ${plan.recheck.why}`;
     case 'noSpare':
       return 'no spare is ready';
     case 'replaces':

@@ -6,16 +6,19 @@ import { describe } from '../topology/errors.ts';
 import { openPromotion } from '../topology/facts.ts';
 import { type ClusterPolicy, withSpareUsed } from '../topology/policy.ts';
 import { isNoSpares } from '../topology/spares.ts';
-import type { NodeAddress } from '../topology/types.ts';
+import type { NodeAddress, NodeId } from '../topology/types.ts';
 import type { CommitReason, InspectSpareAction } from './actions.ts';
 import type { Draft } from './failover.ts';
 import type { Problem } from './problems.ts';
+import { type Recheck, recheckOf } from './recheck.ts';
 import { automationRestraint, massFailureRestraint } from './restraint.ts';
 import {
   isUnseenCopy,
   lostOf,
+  lostSinceMs,
   reviewDemotions,
   reviewVacancies,
+  reviewWaits,
   type Shortage,
   shortagesOf,
 } from './shortage.ts';
@@ -31,6 +34,8 @@ export interface SparePlan extends Draft {
   readonly policy: ClusterPolicy;
   readonly problems: readonly Problem[];
   readonly looks: readonly InspectSpareAction[];
+  /** Replicas that are about to lose their places: they are looked at, and asked about, at once. */
+  readonly rechecks: ReadonlyMap<NodeId, Recheck>;
   /** When a look or a replacement is due; Infinity where none will be. */
   readonly wakeAtMs: number;
 }
@@ -45,17 +50,20 @@ export function planSpares(situation: Situation): SparePlan {
     reasons: [],
     problems: [],
     looks: [],
+    rechecks: new Map(),
     wakeAtMs: Infinity,
   };
   if (isNoSpares(policy.cluster.spares)) return nothing;
   const shortages = shortagesOf(situation);
   const plans = shortages.map((shortage) => [shortage, planFor(situation, shortage)] as const);
   const problems = plans.flatMap(([shortage, plan]) => problemsOf(situation, shortage, plan));
-  const next = plans.find(([, plan]) => plan.kind === 'replaces');
-  const wanted = next?.[1].kind === 'replaces' ? next[1].spare : null;
+  const next = plans.find(([, plan]) => plan.kind === 'replaces' || plan.kind === 'checks');
+  const plan = next?.[1];
+  const wanted = plan?.kind === 'replaces' || plan?.kind === 'checks' ? plan.spare : null;
+  const rechecks = new Map(plan?.kind === 'checks' ? [[plan.lost.node.id, plan.recheck] as const] : []);
   const looks = dueLooks(situation, wanted);
   const dueAtMs = shortages.map((shortage) => shortage.dueAtMs).filter((atMs) => atMs > nowMs);
-  const rest = { problems, looks, wakeAtMs: Math.min(nextLookMs(situation), ...dueAtMs) };
+  const rest = { problems, looks, rechecks, wakeAtMs: Math.min(nextLookMs(situation), ...dueAtMs) };
   const draft = next === undefined ? null : replacement(situation, ...next);
   return { ...nothing, ...rest, ...draft };
 }
@@ -71,11 +79,15 @@ export function planFor(situation: Situation, shortage: Shortage): ShortagePlan 
   if (!shortage.isVacant && lost === null)
     return { kind: 'held', why: 'no majority of the controllers confirms that a replica is not there' };
   const spare = chooseSpare(situation, shortage);
-  return spare === null ? { kind: 'noSpare' } : { kind: 'replaces', spare, lost };
+  if (spare === null) return { kind: 'noSpare' };
+  const recheck = lost === null ? null : recheckOf(situation, lost, lostSinceMs(situation, lost));
+  return lost === null || recheck === null
+    ? { kind: 'replaces', spare, lost }
+    : { kind: 'checks', spare, lost, recheck };
 }
 
 /** What stands against any replacement in this shard now, a sentence's end for people; null when nothing does. */
-function holdOf(situation: Situation, { shard }: Shortage): string | null {
+function holdOf(situation: Situation, { shard, missed }: Shortage): string | null {
   const { cluster, facts } = situation;
   const restraint = automationRestraint(situation) ?? massFailureRestraint(situation);
   if (restraint !== null) return restraint.why;
@@ -90,8 +102,9 @@ function holdOf(situation: Situation, { shard }: Shortage): string | null {
   const busy = whyBusy(cluster, [shard]);
   if (busy !== null) return describe(busy);
   const coming = comingCopy(situation);
-  return coming === null
-    ? null
+  if (coming === null) return null;
+  return missed.includes(coming)
+    ? `${nodeName(coming)} may still come to be a copy: it is not missed for certain yet`
     : `${nodeName(coming)} in shard ${coming.shardIndex} was not seen as a copy yet, and one comes at a time`;
 }
 
@@ -145,6 +158,7 @@ export function reviewSpares(situation: Situation): SparesMemory {
     nodes: new Map([...memory.spares.nodes].filter(([address]) => listed.has(address))),
     vacantSinceMs: reviewVacancies(situation),
     demotedSinceMs: reviewDemotions(situation),
+    waits: reviewWaits(situation),
     askedAtMs: memory.spares.askedAtMs,
   };
 }

@@ -2,26 +2,14 @@
 
 import type { Clock, Timer } from '../base/clock.ts';
 import { type Random, randomUnit } from '../base/random.ts';
-import type { NodeErrorKind, ProbeResult } from '../control/observation.ts';
+import type { ProbeResult } from '../control/observation.ts';
+import { probeDeadlineMs } from '../control/settings.ts';
 import type { Node, NodeAddress, NodeId } from '../topology/types.ts';
 import type { NodeClient } from './ports.ts';
 
 /** Looks started in one go; the rest of a round follows in steps, so that other timers of the process stay punctual. */
 const BATCH_LOOKS_MAX = 100;
 const BATCH_GAP_MS = 5;
-
-const DEADLINE_MS_MIN = 200;
-const DEADLINE_MS_MAX = 1000;
-
-/**
- * How long a node may take to answer, in milliseconds. A master that hangs at a random moment is found hung after
- * `(count - 1/2) * interval + deadline` (median), so half an interval keeps detection within the window of
- * `count * interval`. At least 200 ms, because a busy node is not a dead one; at most 1 s, because a longer wait
- * finds nothing out.
- */
-export function probeDeadlineMs(intervalMs: number): number {
-  return Math.min(DEADLINE_MS_MAX, Math.max(DEADLINE_MS_MIN, intervalMs / 2));
-}
 
 /** One finished look. Times are monotonic milliseconds. */
 export interface Look {
@@ -30,6 +18,8 @@ export interface Look {
   readonly result: ProbeResult;
   readonly startedAtMs: number;
   readonly endedAtMs: number;
+  /** No round asked for it. */
+  readonly isExtra: boolean;
 }
 
 export interface NodeWatchOptions {
@@ -40,14 +30,14 @@ export interface NodeWatchOptions {
   readonly intervalMs: number;
   /** The committed version: what a node holds above it is asked for. */
   readonly knownVersion: () => number;
-  /** Called for each finished look that counts, at a node that is still followed; must not throw. */
+  /** Called for each finished look at a node that is still followed; must not throw. */
   readonly onLook: (look: Look) => void;
 }
 
 interface Target {
   readonly node: Node;
   isBusy: boolean;
-  /** A round asked for the look under way: its silence is reported. */
+  /** A round asked for the look under way. */
   isOfRound: boolean;
   /** Somebody wants a look that starts later than the one under way. */
   isWantedAgain: boolean;
@@ -92,8 +82,7 @@ export class NodeWatch {
 
   /**
    * Looks at these nodes as soon as possible: now, or right after the look under way, whose answer may be older than
-   * the question. Such a look can only bring news: its silence is not reported, so that the window of silence
-   * is made of rounds alone, which keep their pace. That nobody listens is news.
+   * the question. It is told apart from those of rounds: the window of silence is made of rounds alone, which keep their pace.
    */
   lookNow(ids: readonly NodeId[]): void {
     for (const id of ids) {
@@ -150,9 +139,8 @@ export class NodeWatch {
     const result = await client.probe(target.node, this.#deadlineMs, knownVersion());
     target.isBusy = false;
     if (this.#isStopped || !this.#isFollowed(target)) return;
-    if (target.isOfRound || !isSilence(result)) {
-      onLook({ id, address, result, startedAtMs, endedAtMs: clock.monotonicMs() });
-    }
+    const isExtra = !target.isOfRound;
+    onLook({ id, address, result, startedAtMs, endedAtMs: clock.monotonicMs(), isExtra });
     if (!target.isWantedAgain) return;
     target.isWantedAgain = false;
     this.#look(target, false);
@@ -165,12 +153,4 @@ export class NodeWatch {
 
 function sameEndpoint(left: Node, right: Node): boolean {
   return left.address === right.address && left.password.equals(right.password);
-}
-
-const SILENT: ReadonlySet<NodeErrorKind> = new Set(['unreachable', 'timedOut', 'connectionLost', 'garbage']);
-
-/** Whether nothing came back at all. */
-function isSilence(result: ProbeResult): boolean {
-  if (result.kind === 'answered') return false;
-  return SILENT.has(result.error.kind);
 }

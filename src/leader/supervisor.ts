@@ -22,7 +22,7 @@ import type { Observer } from '../control/evidence.ts';
 import type { NodeError } from '../control/observation.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { Problem } from '../control/problems.ts';
-import type { ControlSettings } from '../control/settings.ts';
+import { type ControlSettings, probeDeadlineMs } from '../control/settings.ts';
 import type { Census, Circumstances, Policies } from '../control/sight.ts';
 import { lookAt, type Situation } from '../control/situation.ts';
 import { allNodes } from '../topology/cluster.ts';
@@ -38,7 +38,7 @@ import { LeaseKeeper, type LeasedMaster, leasedMasters } from './lease-keeper.ts
 import { LookPacer } from './look-pacer.ts';
 import { LostConnections } from './lost-connections.ts';
 import { type HandRequest, ManualFailover } from './manual-failover.ts';
-import { NodeWatch, probeDeadlineMs } from './node-watch.ts';
+import { NodeWatch } from './node-watch.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient, PolicyStamp, Told, Witnesses } from './ports.ts';
 import { Reporter } from './reporter.ts';
 import { CheckRequests } from './check-requests.ts';
@@ -319,7 +319,11 @@ export class Supervisor {
   explain(shardIndex: number): Explanation | null {
     const situation = this.#situation();
     const shard = situation.cluster.shards[shardIndex];
-    return shard === undefined ? null : explain(situation, shard);
+    if (shard === undefined) return null;
+    const explanation = explain(situation, shard);
+    // What came due by the clock alone is done now that somebody hears of it.
+    if (explanation.verdict === 'due') this.#turnSoon();
+    return explanation;
   }
 
   /** The node at `address`, if it is one of this cluster or has left it, ended its connection: it is looked at now, not at the next round. */

@@ -6,7 +6,7 @@ import { isAtLeast } from '../topology/event.ts';
 import type { Webhook } from '../topology/policy.ts';
 import type { Batch } from '../webhooks/delivery.ts';
 
-/** Events that are counted as waiting, at most. */
+/** Events behind which those that a webhook waits for are counted, at most. */
 const PENDING_MAX = 1000;
 
 /** What comes next for a webhook: what it does not want to hear is passed over. */
@@ -24,7 +24,10 @@ export function webhookRecords(registry: Registry): WebhookRecords {
     set: (choose, event) => policies.setWebhooks(choose, event),
     pending: (name) => {
       const from = webhookCursors.get(name);
-      return from === null ? 0 : events.after(from, PENDING_MAX).events.length;
+      const webhook = policies.ofGroup().webhooks.find((each) => each.name === name);
+      if (from === null || webhook === undefined) return 0;
+      const behind = events.after(from, PENDING_MAX).events;
+      return behind.filter(({ severity }) => isAtLeast(severity, webhook.severity)).length;
     },
   };
 }

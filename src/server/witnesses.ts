@@ -5,7 +5,7 @@ import type { LookupFunction } from 'node:net';
 import { WITNESS_LEVEL } from '../base/feature-level.ts';
 import type { Panel } from '../control/evidence.ts';
 import type { KvrocksClient } from '../kvrocks/client.ts';
-import { probeDeadlineMs } from '../leader/node-watch.ts';
+import { probeDeadlineMs } from '../control/settings.ts';
 import { allVoters } from '../raft/core/membership.ts';
 import type { MemberId, Membership } from '../raft/core/types.ts';
 import { parsePeerAddress } from '../raft/transport/peer-address.ts';

@@ -121,8 +121,10 @@ describe('a replica that stays away', () => {
     });
     await waitUntil('the time to be over', async () => {
       const { shards } = await sparesOf(stage);
-      const [shard] = shards as readonly { readonly until: string }[];
-      return shard !== undefined && Date.parse(shard.until) < Date.now() - 1000 ? true : notYet(shards);
+      const [shard] = shards as readonly { readonly since: string; readonly until: string | null }[];
+      expect(shard?.until ?? null).toBeNull();
+      const isOver = shard !== undefined && Date.parse(shard.since) < Date.now() - 1000 * (AFTER_SECONDS + 1);
+      return isOver ? true : notYet(shards);
     });
     await membersAre(stage, [master, replica]);
     await stage.api.put(stage.path('c', '/automation'), { failover: 'on' });

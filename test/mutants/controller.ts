@@ -273,6 +273,17 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
       },
     ],
   },
+  'old-news': {
+    bug: 'what was seen before a hold is acted on when it ends, however old it is by then',
+    from: WISHFUL_FROM,
+    edits: [
+      {
+        file: 'src/control/recheck.ts',
+        find: 'if (absence === null) return null;',
+        replace: 'if (absence === null || nowMs > -1) return null;',
+      },
+    ],
+  },
   'spare-with-data': {
     bug: 'what a node has is not asked before it is used as a spare: one that comes back is',
     edits: [

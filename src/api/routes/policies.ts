@@ -3,6 +3,7 @@
 import { type Context, Hono } from 'hono';
 
 import { parseTime, printTime } from '../../base/wall-time.ts';
+import type { FailoverDone } from '../../control/failover-request.ts';
 import { wishText } from '../../control/restraint.ts';
 import { findNode, masterOf } from '../../topology/cluster.ts';
 import type { EventDraft } from '../../topology/event.ts';
@@ -19,7 +20,7 @@ import {
   wishAt,
 } from '../../topology/policy.ts';
 import type { ClusterPlace } from '../../topology/record.ts';
-import type { Node, NodeId, Shard } from '../../topology/types.ts';
+import type { Node, Shard } from '../../topology/types.ts';
 import { answer } from '../answers.ts';
 import { readBody, readNoBody } from '../body.ts';
 import { readCluster } from '../change-cluster.ts';
@@ -167,22 +168,22 @@ async function beginMaintenance(dependencies: ApiDependencies, context: Context)
   // Before the master is changed for it.
   checkStored(dependencies.policies);
   const { path, node } = await nodeOf(dependencies, context);
-  const newMaster = body.force ? null : await handOver(dependencies, context);
+  const done = body.force ? null : await handOver(dependencies, context);
   await setMaintenance(dependencies, { path, node }, wish);
-  return answerMaintenance(context, dependencies, { path, node }, newMaster);
+  return answerMaintenance(context, dependencies, { path, node }, done);
 }
 
 /** How often a hand-over is tried again whose shard changed in the midst of it. */
 const HAND_OVERS_MAX = 3;
 
 /** Who leads the shard of a node from now on, if that was its master until now. A node that is none any more has nothing to hand over. */
-async function handOver(dependencies: ApiDependencies, context: Context): Promise<NodeId | null> {
+async function handOver(dependencies: ApiDependencies, context: Context): Promise<FailoverDone | null> {
   for (let attempt = 1; ; attempt += 1) {
     const { path, shardIndex, shard, node } = await nodeOf(dependencies, context);
     if (masterOf(shard).id !== node.id) return null;
     const request = { ...path, shardIndex, preferred: null, isForced: false, onlyFrom: node.id };
     try {
-      return (await failOver(dependencies, request)).newMaster;
+      return await failOver(dependencies, request);
     } catch (error) {
       if (!(error instanceof ApiError) || error.code !== 'conflict') throw error;
       const after = await nodeOf(dependencies, context);
@@ -221,12 +222,13 @@ function answerMaintenance(
   context: Context,
   dependencies: ApiDependencies,
   { path, node }: NodeRef,
-  newMaster: NodeId | null = null,
+  done: FailoverDone | null = null,
 ): Response {
   const { maintenance } = nodePolicy(dependencies.policies.ofCluster(path), node.id);
   const wish = wishAt(maintenance, wallSeconds(dependencies));
   return answer(context, {
     maintenance: wish === null ? null : renderWish(wish),
-    ...(newMaster === null ? {} : { new_master_id: newMaster }),
+    ...(done === null ? {} : { new_master_id: done.newMaster }),
+    ...(done === null || done.warning === null ? {} : { warning: done.warning }),
   });
 }

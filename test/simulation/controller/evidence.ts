@@ -5,7 +5,10 @@ import type { ProbeResult } from '../../../src/control/observation.ts';
 import {
   type ControlSettings,
   LAG_MS_MAX,
+  NEWS_MS_MAX,
   failureWindowMs,
+  saidAgeMsMax,
+  sightAgeMsMax,
   wordAgeMsMax,
 } from '../../../src/control/settings.ts';
 import type { NodeAddress, NodeId } from '../../../src/topology/types.ts';
@@ -131,10 +134,13 @@ export class Evidence {
   }
 
   #againstMajority({ leader, voters, master, nowUs }: Judged): string | null {
-    const sinceUs = nowUs - wordAgeMsMax(this.#settings) * 1000 - TOLERANCE_US;
+    const sinceUs = nowUs - saidAgeMsMax(this.#settings) * 1000 - TOLERANCE_US;
     const own = this.#of(leader, master).at(-1);
     if (own === undefined || !isAbsence(own.kind))
       return `controller ${leader} was answered by its last look itself`;
+    const isOld = own.startedUs < nowUs - sightAgeMsMax(this.#settings) * 1000 - TOLERANCE_US;
+    if (isOld || own.endedUs < nowUs - NEWS_MS_MAX * 1000 - TOLERANCE_US)
+      return `the last look of controller ${leader} itself ended at ${own.endedUs / 1000} ms`;
     const missing = new Set(
       voters
         .flat()

@@ -5,7 +5,7 @@ import { Agent, type Dispatcher } from 'undici';
 export { FEATURE_LEVEL, WITNESS_LEVEL } from '../../../src/base/feature-level.ts';
 export { sightingOf } from '../../../src/control/sighting.ts';
 export { Leadership } from '../../../src/leader/leadership.ts';
-export { probeDeadlineMs } from '../../../src/leader/node-watch.ts';
+export { probeDeadlineMs } from '../../../src/control/settings.ts';
 export { LeadershipTerms } from '../../../src/leader/terms.ts';
 export { Registry } from '../../../src/registry/registry.ts';
 export { AppliedLevel } from '../../../src/server/feature-level/applied-level.ts';

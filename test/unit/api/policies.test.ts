@@ -116,6 +116,9 @@ test('a master hands its shard over first; if nobody takes it, it stays in servi
     body: { data: { maintenance: { until: null }, new_master_id: successor } },
   });
   expect(asked).toMatchObject([{ shardIndex: 0, preferred: null, isForced: false }]);
+  const warning = 'the master did not answer and handed nothing over';
+  api.failover = () => Promise.resolve(ok({ newMaster: successor, warning }));
+  expect(await api.call('PUT', path, {})).toMatchObject({ body: { data: { warning } } });
   api.failover = () => Promise.resolve(err({ kind: 'missing' }));
   expect(await api.call('PUT', path, { force: true })).toMatchObject({ status: 200 });
 });

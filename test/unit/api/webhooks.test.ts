@@ -23,8 +23,12 @@ test('webhooks are recorded as a whole, a secret is kept until another is said, 
   const { secret: _, ...unsaid } = PAGER;
   expect(await api.call('PUT', PATH, { webhooks: [unsaid] })).toMatchObject({
     status: 200,
-    // What is told of this very change waits for it.
-    body: { data: { webhooks: [{ ...SHOWN, pending: 2 }] } },
+    // What is told of this very change waits for who wants to hear of all, and not for who wants errors only.
+    body: { data: { webhooks: [{ ...SHOWN, pending: 0 }] } },
+  });
+  const everything = { ...unsaid, severity: 'info' };
+  expect(await api.call('PUT', PATH, { webhooks: [everything] })).toMatchObject({
+    body: { data: { webhooks: [{ severity: 'info', pending: 3 }] } },
   });
   expect(api.registry.policies.ofGroup().webhooks[0]?.secret.reveal()).toBe('key');
   const cleared = await api.call('PUT', PATH, { webhooks: [{ ...PAGER, secret: '' }] });

@@ -186,6 +186,29 @@ test('KB7: force promotes the best copy that answers and says what may be lost',
   );
 });
 
+test('force is no way out where no copy answers, and is not said to be one', () => {
+  const scene = settled(2);
+  scene.fail(scene.id(0, 1), 'hang');
+  const said = refusal(ask(scene));
+  expect(said).toMatch(/No copy answers that could be promoted by force either: start one of them first$/);
+  expect(refusal(ask(scene, { isForced: true }))).toMatch(/no node of this shard .* answers/);
+});
+
+test('a master that hangs hands nothing over, and who asked is warned; not so of one whose process is gone', () => {
+  for (const [failure, warning] of [
+    ['hang', /^the master .* did not answer and handed nothing over: it is silent and has no lease: clients/],
+    ['connectionRefused', null],
+  ] as const) {
+    const scene = settled(2);
+    scene.fail(scene.id(0, 0), failure);
+    if (failure === 'connectionRefused') scene.set(scene.id(0, 1), { link: 'down' });
+    const choice = valueOf(ask(scene));
+    expect(choice.newMaster).toBe(scene.id(0, 1));
+    if (warning === null) expect(choice.warning).toBeNull();
+    else expect(choice.warning).toMatch(warning);
+  }
+});
+
 test('a promotion by force of an unproven copy makes no old copy a prefix of it', () => {
   const scene = withReplicas({ link: 'down', lastIoSeconds: 500, sequence: 40 });
   scene.rounds(3);

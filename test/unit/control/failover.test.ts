@@ -54,6 +54,8 @@ test('a commit is made once; a refused one is made again after a pause, and not 
   expect(paused.actions).toEqual([]);
   expect(paused.wakeAtMs).toBe(scene.nowMs + 200);
   scene.nowMs += 200;
+  expect(scene.decide().urgent).toEqual(new Set([scene.id(0, 0)]));
+  scene.glance(scene.id(0, 0));
   only(scene.decide(), 'commit');
   scene.tell({ kind: 'commitEnded', endedAtMs: scene.nowMs, isCommitted: false });
   scene.set(scene.id(0, 0), {});
@@ -66,6 +68,7 @@ test('a commit that keeps failing is told to people', () => {
   for (let index = 0; index < 3; index += 1) {
     scene.endCommit(only(scene.decide(), 'commit'), false);
     scene.nowMs += 10_000;
+    scene.glance(scene.id(0, 0));
   }
   expect(scene.problems()).toContain('storeUnavailable');
 });

@@ -53,6 +53,7 @@ function silence(scene: Scene): Scene {
 }
 
 function replaced(scene: Scene): boolean {
+  scene.glance(scene.id(0, 0));
   return actionsOf(scene.decide(), 'commit').some(({ reasons }) =>
     reasons.some(({ kind }) => kind === 'failover'),
   );
@@ -60,12 +61,14 @@ function replaced(scene: Scene): boolean {
 
 /** What the commit that replaces it says of the old master. */
 function saidOf(scene: Scene): string {
+  scene.glance(scene.id(0, 0));
   const [reason] = only(scene.decide(), 'commit').reasons;
   if (reason?.kind !== 'failover') throw new Error('a failover is expected');
   return reason.text.replace(/^.*\. The old master: /, '');
 }
 
 function gate(scene: Scene): Gate | undefined {
+  scene.glance(scene.id(0, 0));
   return explain(lookAt(scene), scene.cluster.shards[0]!).gates.find((each) => each.gate === 'lease');
 }
 
@@ -94,7 +97,10 @@ describe('a silent master that had a lease', () => {
     silence(scene);
     const waiting = scene.decide();
     expect(waiting.actions).toEqual([]);
-    expect(waiting.wakeAtMs).toBe(overAtMs);
+    // The look that comes after that ends with it.
+    expect(waiting.wakeAtMs).toBe(overAtMs - 550);
+    scene.nowMs = overAtMs - 550;
+    expect(scene.decide()).toMatchObject({ wakeAtMs: overAtMs, urgent: new Set([scene.id(0, 0)]) });
     expect(waiting.problems).toMatchObject([
       { kind: 'masterUnreachable', detail: expect.stringMatching(/Waiting: its lease may last still/) },
     ]);

@@ -125,7 +125,10 @@ describe.each([
       floor: null,
       canDrain: true,
     });
-    expect(chosen).toMatchObject({ ok: true, value: { warning: null } });
+    expect(chosen).toMatchObject({
+      ok: true,
+      value: { warning: expect.stringMatching(/did not answer and handed nothing over/) },
+    });
     scene.set(scene.id(0, 1), FRESH);
     scene.rounds(2);
     expect(actionsOf(scene.decide(), 'push').length).toBeGreaterThan(0);
@@ -213,7 +216,10 @@ describe('maintenance', () => {
     expect(chooseByHand(lookAt(scene), { ...choice, isForced: false })).toMatchObject({ ok: false });
     expect(chooseByHand(lookAt(scene), { ...choice, isForced: true })).toMatchObject({
       ok: true,
-      value: { warning: null, isAcceptance: false },
+      value: {
+        warning: expect.stringMatching(/did not answer and handed nothing over: it is silent/),
+        isAcceptance: false,
+      },
     });
   });
 });

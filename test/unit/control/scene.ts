@@ -114,12 +114,12 @@ export class Scene {
     this.answers.set(id, kind === 'hang' ? null : { kind, message: kind });
   }
 
-  /** One node is probed now; the reply comes 5 ms later. */
-  probe(id: NodeId): void {
+  /** One node is probed now; the reply comes 5 ms later, or as late as is said. */
+  probe(id: NodeId, { tookMs = 5, isExtra = false } = {}): void {
     const { node } = present(findNode(this.cluster, id), 'no such node');
     const answer = this.answers.get(id) ?? null;
     const startedAtMs = this.nowMs;
-    this.nowMs += 5;
+    this.nowMs += tookMs;
     if (answer !== null && 'version' in answer) this.#awaySinceMs.delete(node.address);
     else if (!this.#awaySinceMs.has(node.address)) this.#awaySinceMs.set(node.address, startedAtMs);
     this.tell({
@@ -129,7 +129,16 @@ export class Scene {
       startedAtMs,
       endedAtMs: this.nowMs,
       result: toResult(this.#heard(answer, startedAtMs)),
+      isExtra,
     });
+  }
+
+  /** A look between the rounds at a node that hangs, which ends now. */
+  glance(id: NodeId): void {
+    const { node } = present(findNode(this.cluster, id), 'no such node');
+    const result = toResult(this.answers.get(id) ?? null);
+    const times = { startedAtMs: this.nowMs - 5, endedAtMs: this.nowMs };
+    this.tell({ kind: 'probed', node: id, address: node.address, ...times, result, isExtra: true });
   }
 
   /** The replica is looked at now, and heard from its master just before, although that does not answer here. */

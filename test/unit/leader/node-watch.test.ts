@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 
 import { createSeededRandom } from '../../../src/base/random.ts';
 import { Secret } from '../../../src/base/secret.ts';
-import { type Look, NodeWatch, probeDeadlineMs } from '../../../src/leader/node-watch.ts';
+import { probeDeadlineMs } from '../../../src/control/settings.ts';
+import { type Look, NodeWatch } from '../../../src/leader/node-watch.ts';
 import { makeNode, newNodeId, parseAddress } from '../../../src/topology/node.ts';
 import type { Node } from '../../../src/topology/types.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -73,7 +74,7 @@ describe('watching nodes', () => {
     await watch.stop();
   });
 
-  it('only rounds count misses: the silence of an urgent look is not reported, its answer is, and that nobody listens', async () => {
+  it('tells an urgent look from those of rounds, unless a round came while it was under way', async () => {
     const { clock, nodes, looks, watch, modelOf } = setUp(1);
     const id = nodes[0]!.id;
     watch.follow(nodes);
@@ -82,18 +83,23 @@ describe('watching nodes', () => {
     modelOf(0).state = 'hung';
     watch.lookNow([id]);
     await clock.advance(600);
-    expect(looks).toHaveLength(1);
+    expect(looks.map(({ isExtra }) => isExtra)).toEqual([false, true]);
+    expect(looks[1]).toMatchObject({ result: { kind: 'failed' } });
     modelOf(0).state = 'up';
     watch.lookNow([id]);
     await clock.advance(10);
-    expect(looks).toHaveLength(2);
+    expect(looks).toHaveLength(3);
     modelOf(0).state = 'dead';
     for (let count = 0; count < 5; count += 1) {
       watch.lookNow([id]);
       await clock.advance(10);
     }
-    expect(looks.slice(2)).toHaveLength(5);
-    expect(looks.slice(2).every(({ result }) => result.kind === 'failed')).toBe(true);
+    expect(looks.slice(3)).toHaveLength(5);
+    expect(looks.slice(3).every(({ result, isExtra }) => result.kind === 'failed' && isExtra)).toBe(true);
+    modelOf(0).state = 'hung';
+    watch.lookNow([id]);
+    await clock.advance(INTERVAL_MS);
+    expect(looks.slice(8).map(({ isExtra }) => isExtra)).toContain(false);
     await watch.stop();
   });
 

@@ -125,6 +125,25 @@ describe('a dead master', () => {
     await scene.stop();
   });
 
+  it.each([
+    ['a moment', 0],
+    ['minutes', 600_000],
+  ])(
+    'that hung, and goes on %s after its failover, is told within a look, not a round',
+    async (_, awayMs) => {
+      const scene = new Scene(1, 2, { ...OPTIONS, pingIntervalMs: 3000 });
+      await scene.settle();
+      const old = scene.model(0, 0);
+      old.state = 'hung';
+      await scene.clock.until(() => scene.model(0, 1).isMaster, 20_000);
+      await scene.clock.advance(awayMs + 100);
+      old.state = 'up';
+      // A real node answers the look that is under way; a model only the next one.
+      await scene.clock.until(() => !old.isMaster, 1300);
+      await scene.stop();
+    },
+  );
+
   it('that hangs is replaced within the window and 300 ms, whenever it began', async () => {
     for (let phaseMs = 0; phaseMs < PING_INTERVAL_MS; phaseMs += 130) {
       const scene = new Scene(1, 2);
