@@ -12,6 +12,7 @@ import {
   rangeOf,
   sizeOf,
   slotsMoved,
+  slotsWanted,
   type TaskRange,
   taskState,
 } from '../topology/task.ts';
@@ -27,7 +28,7 @@ interface Surroundings {
 
 export function renderTask(task: MigrationTask, { cluster, seen, withRanges }: Surroundings): object {
   const { id, kind, actor, end, batch, createdAtSeconds, startedAtSeconds, ranges } = task;
-  const total = ranges.reduce((sum, range) => sum + sizeOf(range), 0);
+  const total = slotsWanted(task);
   const moved = slotsMoved(task);
   const sight = seen.get(id) ?? null;
   const left = total - moved;

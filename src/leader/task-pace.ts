@@ -1,7 +1,7 @@
 // How fast tasks come on, and what they wait for, as this leadership has seen it.
 
 import type { TaskPlan, TaskSight } from '../control/tasks.ts';
-import { openTasks, sizeOf, slotsMoved, type MigrationTask, type TaskBook } from '../topology/task.ts';
+import { openTasks, slotsMoved, slotsWanted, type MigrationTask, type TaskBook } from '../topology/task.ts';
 
 interface Sample {
   readonly atMs: number;
@@ -49,7 +49,7 @@ export class TaskPace {
       return { waits, slotsPerSecond: null, secondsLeft: null };
     const recent = paceOf(samples.at(-Math.min(8, samples.length)) ?? first, last);
     const whole = paceOf(first, last);
-    const left = task.ranges.reduce((sum, range) => sum + sizeOf(range), 0) - last.moved;
+    const left = slotsWanted(task) - last.moved;
     const seconds = [left / recent, left / whole].map(Math.ceil);
     return {
       waits,

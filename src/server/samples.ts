@@ -7,6 +7,7 @@ import type { DriverStatus } from '../raft/status.ts';
 import type { TransportCounters } from '../raft/transport/counters.ts';
 import type { Registry } from '../registry/registry.ts';
 import { migrationsOf } from '../topology/cluster.ts';
+import { openTasks, slotsMoved, slotsWanted, type TaskBook, taskState } from '../topology/task.ts';
 import { printRole } from '../topology/node.ts';
 
 export function sampleRaft(status: DriverStatus, counters: TransportCounters): RaftSample {
@@ -31,6 +32,8 @@ export function sampleRaft(status: DriverStatus, counters: TransportCounters): R
 
 export function sampleCluster(status: ClusterStatus, registry: Registry): ClusterSample {
   const record = registry.getCluster(status.namespace, status.cluster);
+  const tasks = registry.tasks.ofCluster({ namespace: status.namespace, cluster: status.cluster });
+  const open = openTasks(tasks);
   return {
     namespace: status.namespace,
     cluster: status.cluster,
@@ -40,6 +43,9 @@ export function sampleCluster(status: ClusterStatus, registry: Registry): Cluste
     nodesDeparted: status.departed.filter(({ state }) => state === 'untold').length,
     nodesNotConverged: status.nodes.filter((node) => !node.isConverged).length,
     migrations: record === null ? 0 : migrationsOf(record.cluster).length,
+    tasks: countStates(tasks),
+    slotsMoved: open.reduce((sum, task) => sum + slotsMoved(task), 0),
+    slotsLeft: open.reduce((sum, task) => sum + slotsWanted(task) - slotsMoved(task), 0),
     isPaused: status.automation !== null && status.automation.automation.failover !== 'on',
     sparesReady: status.spares.nodes.filter(({ state }) => state === 'ready').length,
     shardsShort: status.spares.shards.length,
@@ -53,6 +59,12 @@ export function sampleCluster(status: ClusterStatus, registry: Registry): Cluste
       lag: node.behind,
     })),
   };
+}
+
+function countStates(tasks: TaskBook): Readonly<Record<string, number>> {
+  const counts: Record<string, number> = {};
+  for (const task of tasks) counts[taskState(task)] = (counts[taskState(task)] ?? 0) + 1;
+  return counts;
 }
 
 /** A listener for changes of the role that counts each term in which this member asked for votes, once. */

@@ -50,6 +50,11 @@ export interface ClusterSample {
   /** Nodes that have left and were not told yet. */
   readonly nodesDeparted: number;
   readonly migrations: number;
+  /** Tasks that move slots, by their state; those that have ended as long as they are kept. */
+  readonly tasks: Readonly<Record<string, number>>;
+  /** Slots that open tasks have moved, and have left to move. */
+  readonly slotsMoved: number;
+  readonly slotsLeft: number;
   /** Automatic failover is off, or only told. */
   readonly isPaused: boolean;
   /** Spares that could be used now. */
@@ -216,6 +221,12 @@ export class Metrics {
       (sample) => sample.nodesDeparted,
     );
     gauge('migrations', 'Slot migrations under way', (sample) => sample.migrations);
+    gauge('migration_slots_moved', 'Slots that open migrations have moved', (sample) => sample.slotsMoved);
+    gauge(
+      'migration_slots_left',
+      'Slots that open migrations have left to move',
+      (sample) => sample.slotsLeft,
+    );
     gauge('paused', '1 while automatic failover is off or run dry', (sample) => Number(sample.isPaused));
     gauge('spares_ready', 'Spares that could be used now', (sample) => sample.sparesReady);
     gauge(
@@ -224,7 +235,23 @@ export class Metrics {
       (sample) => sample.shardsShort,
     );
     this.#watchProblems(samples);
+    this.#watchTasks(samples);
     this.#watchNodes(samples);
+  }
+
+  #watchTasks(samples: () => readonly ClusterSample[]): void {
+    const tasks = new Gauge({
+      name: `${PREFIX}migration_tasks`,
+      help: 'Migrations of a cluster by their state, those that have ended as long as they are kept',
+      labelNames: ['namespace', 'cluster', 'state'],
+      registers: [this.#registry],
+      collect() {
+        tasks.reset();
+        for (const { namespace, cluster, tasks: counted } of samples())
+          for (const [state, count] of Object.entries(counted))
+            tasks.set({ namespace, cluster, state }, count);
+      },
+    });
   }
 
   #watchProblems(samples: () => readonly ClusterSample[]): void {

@@ -108,6 +108,11 @@ export function slotsMoved({ ranges }: MigrationTask): number {
   return ranges.reduce((sum, { moved }) => sum + moved, 0);
 }
 
+/** All slots that it is to move. */
+export function slotsWanted({ ranges }: MigrationTask): number {
+  return ranges.reduce((sum, range) => sum + sizeOf(range), 0);
+}
+
 export function slotsOfTask({ ranges }: MigrationTask): SlotSet {
   return slotSetOf(ranges.map(({ range }) => range));
 }
@@ -201,7 +206,7 @@ function settled(range: TaskRange, cluster: Cluster): TaskRange {
 function endOf(task: MigrationTask): { readonly state: TaskEnd; readonly why: string } | null {
   const { ranges, wish } = task;
   const moved = slotsMoved(task);
-  const all = ranges.reduce((sum, range) => sum + sizeOf(range), 0);
+  const all = slotsWanted(task);
   if (moved === all) return { state: 'succeeded', why: `all ${all} slots have come to their targets` };
   if (wish === 'cancel') return { state: 'cancelled', why: `given up with ${moved} of ${all} slots moved` };
   const stuck = ranges.filter(isStuck);

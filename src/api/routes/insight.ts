@@ -9,6 +9,7 @@ import { masterOf } from '../../topology/cluster.ts';
 import { type ClusterEvent, type EventKind, eventBody, EVENTS_MAX } from '../../topology/event.ts';
 import { printRole } from '../../topology/node.ts';
 import type { ClusterPlace } from '../../topology/record.ts';
+import { openTasks } from '../../topology/task.ts';
 import type { Cluster } from '../../topology/types.ts';
 import { answer } from '../answers.ts';
 import { readCluster } from '../change-cluster.ts';
@@ -16,6 +17,7 @@ import type { ApiDependencies } from '../dependencies.ts';
 import { ApiError, missing } from '../errors.ts';
 import { shardParam } from '../parse.ts';
 import { renderShortage, renderSpares } from '../render-spares.ts';
+import { renderTask } from '../render-tasks.ts';
 import { renderAutomation, renderWish } from './policies.ts';
 import { clusterPath } from './clusters.ts';
 import { shardOf } from './shards.ts';
@@ -51,7 +53,10 @@ export function insightRoutes({ clusters, insight, group, policies, events, cloc
         nowMs: clock.wallMs(),
       });
       const shards = renderShards(cluster, events, path);
-      return answer(context, { status: { ...renderStatus(status), shards, spares } });
+      const seen = insight.tasks(path);
+      const shown = { cluster, seen, nowMs: clock.wallMs(), withRanges: false };
+      const migrations = openTasks(clusters.tasks.ofCluster(path)).map((task) => renderTask(task, shown));
+      return answer(context, { status: { ...renderStatus(status), shards, migrations, spares } });
     })
     .get(`${CLUSTER}/shards/:shard/explain`, async (context) => {
       const path = clusterPath(context);

@@ -224,8 +224,23 @@ describe('migrations', () => {
     ['0-5', '0-5'],
     ['0', 0],
     ['8191', 8191],
-  ])('slot %j is recorded as the intention, the version stays', async (slot, shown) => {
+  ])('slot %j is recorded as a migration, the version stays', async (slot, shown) => {
     const api = await withCluster(['127.0.0.1:1', '127.0.0.1:2']);
+    const path = `${ROOT}/ns/clusters/c/migrate`;
+    expect(await api.call('POST', path, { target: 1, slot })).toMatchObject({ body: { data: 'ok' } });
+    expect((await getCluster(api)).version).toBe(1);
+    const { body } = await api.call('GET', `${ROOT}/ns/clusters/c/migrations/1`);
+    expect(body).toMatchObject({
+      data: { migration: { state: 'pending', ranges: [{ slots: String(shown), source: 0, target: 1 }] } },
+    });
+  });
+
+  test.each([
+    [123, 123],
+    ['0-5', '0-5'],
+  ])('slot %j is recorded as a job while some member does not know tasks', async (slot, shown) => {
+    const api = await withCluster(['127.0.0.1:1', '127.0.0.1:2']);
+    api.featureLevel = 5;
     const answer = await api.call('POST', `${ROOT}/ns/clusters/c/migrate`, {
       target: 1,
       slot,
@@ -281,6 +296,8 @@ describe('migrations', () => {
   test('KC4: only changes of its two shards are refused while one runs', async () => {
     const api = await withCluster(['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3']);
     api.fleet.add('127.0.0.1:4', '127.0.0.1:5');
+    // What a leader begins, once it sees the nodes, is recorded at once as long as some member does not know tasks.
+    api.featureLevel = 5;
     await api.call('POST', `${ROOT}/ns/clusters/c/migrate`, { target: 1, slot: 5 });
     for (const end of [0, 1]) {
       const answer = await api.call('POST', `${ROOT}/ns/clusters/c/shards/${end}/nodes`, {

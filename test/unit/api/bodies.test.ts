@@ -68,6 +68,15 @@ const EVERY_CHANGE = [
   ],
   ['PUT', `${CLUSTER}/spares`, { nodes: [], copis: 2 }, 'unknown key "copis"; did you mean "copies"?'],
   ['POST', `${CLUSTER}/migrate/cancel`, { slots: 1 }, 'unknown key "slots"; did you mean "slot"?'],
+  ['POST', `${CLUSTER}/rebalance`, { weight: {} }, 'unknown key "weight"; did you mean "weights"?'],
+  [
+    'POST',
+    `${CLUSTER}/scale-out`,
+    { nodes: ['127.0.0.1:1'], replica: 2 },
+    'unknown key "replica"; did you mean "replicas"?',
+  ],
+  ['POST', `${CLUSTER}/scale-in`, { shard: [1] }, 'unknown key "shard"; did you mean "shards"?'],
+  ['POST', `${CLUSTER}/shards/1/drain`, { dryrun: true }, 'unknown key "dryrun"; did you mean "dry_run"?'],
   ...['pause', 'resume', 'cancel', 'retry'].map(
     (wish) =>
       [

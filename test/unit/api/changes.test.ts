@@ -81,9 +81,9 @@ describe('a password', () => {
 
 describe('a migration', () => {
   /** One planned out of shard 0, one started out of shard 2. */
-  async function moving(level?: number): Promise<TestApi> {
+  async function moving(level = 5): Promise<TestApi> {
     const api = await scene();
-    api.featureLevel = level ?? api.featureLevel;
+    api.featureLevel = level;
     await api.call('POST', `${CLUSTER}/migrate`, { slot: '0-9', target: 1 });
     await api.call('POST', `${CLUSTER}/migrate`, { slot: '8192-8200', target: 3 });
     const before = record(api);

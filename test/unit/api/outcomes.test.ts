@@ -3,7 +3,8 @@
 import { describe, expect, test } from 'vitest';
 
 import { ok } from '../../../src/base/result.ts';
-import { markMigrationStarted } from '../../../src/topology/change-slots.ts';
+import { markMigrationStarted, startMigration } from '../../../src/topology/change-slots.ts';
+import { slotRange } from '../../../src/topology/slot.ts';
 import type { NodeId } from '../../../src/topology/types.ts';
 import { name } from '../registry/support.ts';
 import { nodeIdAt, sampleCluster, valueOf } from '../topology/arbitrary.ts';
@@ -44,7 +45,8 @@ async function scene(): Promise<TestApi> {
   const record = api.registry.getCluster(name('ns'), name('other'));
   if (record === null) throw new Error('there is no cluster');
   const facts = { ...record.facts, contestedVersion: record.cluster.version };
-  const moving = valueOf(markMigrationStarted(record.cluster, 0, false));
+  const job = { range: slotRange(0, 0), targetIndex: 1, nowSeconds: 1 };
+  const moving = valueOf(markMigrationStarted(valueOf(startMigration(record.cluster, job)), 0, false));
   expect((await api.registry.replaceCluster(record, moving, { facts })).ok).toBe(true);
   return api;
 }
@@ -91,6 +93,10 @@ const CHANGES = [
   ['DELETE', `${CLUSTER}/shards/0/slots`, { slots: ['0-9'] }, 200],
   ['POST', `${CLUSTER}/migrate`, { slot: '5', target: 1 }, 200],
   ['POST', `${CLUSTER}/migrate`, { slot: '5', target: 1, slot_only: true }, 200],
+  ['POST', `${CLUSTER}/rebalance`, {}, 200],
+  ['POST', `${CLUSTER}/scale-out`, { nodes: ['127.0.0.1:12'] }, 200],
+  ['POST', `${CLUSTER}/scale-in`, { shards: [1] }, 200],
+  ['POST', `${CLUSTER}/shards/1/drain`, undefined, 200],
   ['POST', `${OTHER}/migrations/1/pause`, undefined, 200],
   ['POST', `${OTHER}/migrations/1/resume`, undefined, 200],
   ['POST', `${OTHER}/migrations/1/cancel`, undefined, 200],
