@@ -23,6 +23,7 @@ import {
   type TaskRange,
   withTask,
 } from './task.ts';
+import { wantsSettings } from './tuning.ts';
 import type { Cluster } from './types.ts';
 
 /** A cluster with its tasks. */
@@ -59,7 +60,7 @@ export function describeRefusal(refusal: TaskRefusal): string {
   }
 }
 
-/** Adds a task, and begins those of its jobs whose shards are free. */
+/** Adds a task, and begins those of its jobs whose shards are free, unless something has to be seen or set first. */
 export function withNewTask(
   { cluster, tasks }: Worked,
   wanted: NewTask,
@@ -69,8 +70,8 @@ export function withNewTask(
   if (task.ranges.length > TASK_RANGES_MAX) return err({ kind: 'tooManyRanges', count: task.ranges.length });
   const refusal = overlapOf({ cluster, tasks }, task);
   if (refusal !== null) return err(refusal);
-  const begun =
-    task.kind === 'scaleOut' ? { cluster, task } : withFirstJobs(cluster, task, wanted.nowSeconds);
+  const mayBegin = task.kind !== 'scaleOut' && !wantsSettings(task.settings);
+  const begun = mayBegin ? withFirstJobs(cluster, task, wanted.nowSeconds) : { cluster, task };
   return ok({ cluster: begun.cluster, tasks: withTask(book, begun.task), task: begun.task });
 }
 

@@ -11,6 +11,7 @@ import {
   type SlotSet,
   SLOT_COUNT,
 } from './types.ts';
+import { NO_SETTINGS, type TaskSettings, type TunedNode } from './tuning.ts';
 
 /** What was asked for: slots by their numbers, an even spread, new shards that get their part, shards that give theirs away. */
 export const TASK_KINDS = ['migrate', 'rebalance', 'scaleOut', 'drain'] as const;
@@ -48,6 +49,10 @@ export interface MigrationTask {
   readonly ranges: readonly TaskRange[];
   /** The most slots of one job, 1 to 16,384. */
   readonly batch: number;
+  /** How its sources are to send. */
+  readonly settings: TaskSettings;
+  /** Nodes whose settings it changes, each from before the first command until they are known to be as before again, also after its end. */
+  readonly tuned: readonly TunedNode[];
   readonly wish: TaskWish;
   readonly end: { readonly state: TaskEnd; readonly why: string; readonly atSeconds: number } | null;
   /** Seconds since the Unix epoch; `startedAtSeconds`: when its first job was begun. */
@@ -231,13 +236,15 @@ export interface NewTask {
   readonly actor: string;
   readonly moves: readonly { readonly source: ShardId; readonly target: ShardId; readonly slots: SlotSet }[];
   readonly batch: number;
+  /** Whatever the nodes have, unless it is said. */
+  readonly settings?: TaskSettings;
   readonly nowSeconds: number;
 }
 
 /** The book with one task more, which has nothing done yet. What has ended long ago makes room. */
 export function addTask(
   before: TaskBook,
-  { kind, actor, moves, batch, nowSeconds }: NewTask,
+  { kind, actor, moves, batch, settings = NO_SETTINGS, nowSeconds }: NewTask,
 ): { readonly book: TaskBook; readonly task: MigrationTask } {
   const ranges = moves.flatMap(({ source, target, slots }) =>
     slots.map((range) => ({ range, source, target, moved: 0, attempts: 0, lastError: '' })),
@@ -248,6 +255,8 @@ export function addTask(
     actor,
     ranges,
     batch,
+    settings,
+    tuned: [],
     wish: 'run',
     end: null,
     createdAtSeconds: nowSeconds,
@@ -257,10 +266,17 @@ export function addTask(
 }
 
 function kept(book: TaskBook, nowSeconds: number): TaskBook {
-  const young = book.filter(({ end }) => end === null || end.atSeconds > nowSeconds - ENDED_SECONDS_MAX);
-  const surplus = young.filter((task) => !isOpen(task)).length - ENDED_TASKS_MAX;
+  const young = book.filter(
+    (task) => isNeeded(task) || (task.end?.atSeconds ?? 0) > nowSeconds - ENDED_SECONDS_MAX,
+  );
+  const surplus = young.filter((task) => !isNeeded(task)).length - ENDED_TASKS_MAX;
   let dropped = 0;
-  return young.filter((task) => isOpen(task) || (dropped += 1) > surplus);
+  return young.filter((task) => isNeeded(task) || (dropped += 1) > surplus);
+}
+
+/** What is to be set back is known from the task that changed it. */
+function isNeeded(task: MigrationTask): boolean {
+  return isOpen(task) || task.tuned.length > 0;
 }
 
 /** The open task that moves any of `slots`; null when none does. */
