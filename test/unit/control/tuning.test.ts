@@ -474,6 +474,24 @@ describe('two tasks', () => {
     expect(scene.tuningOf(scene.source)).toEqual({ speed: 7, type: 'redis-command' });
   });
 
+  test('do not wait for each other where a change of masters brings a job of the one to a node of the other', () => {
+    const scene = settled();
+    scene.ask(WANTED, [[0, 3]]);
+    scene.ask({ speed: 7, type: null }, [[20, 24]]);
+    scene.until('taskStarted');
+    const [old, next] = [scene.source, scene.id(SOURCE, 1)];
+    const second = { ...scene.task(2), tuned: [{ node: next, before: { speed: 4096, type: null } }] };
+    scene.tasks = [scene.task(1), second];
+    scene.tunings.set(next, { speed: 7, type: 'redis-command' });
+    scene.cluster = valueOf(promote(scene.cluster, SOURCE, next));
+    scene.until('MIGRATE');
+    expect(scene.source).toBe(next);
+    expect(scene.tuned(2)).toEqual([]);
+    expect(scene.tuned(1)).toEqual([{ node: next, before: BEFORE }]);
+    expect(scene.tuningOf(next)).toEqual(WANTED);
+    expect(scene.tuningOf(old)).toEqual(BEFORE);
+  });
+
   test('that want nothing of their sources go on beside one that does', () => {
     const scene = settled();
     scene.refusing.set(scene.source, 'timedOut');
