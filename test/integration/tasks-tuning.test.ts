@@ -25,9 +25,9 @@ interface Two {
   readonly keys: readonly string[];
 }
 
-async function twoShards(): Promise<Two> {
+async function twoShards(replicas = 1): Promise<Two> {
   const stage = scene();
-  const view = await stage.cluster('c', await stage.nodes(2));
+  const view = await stage.cluster('c', await stage.nodes(2 * replicas), { replicas });
   const [first, second] = view.shards.map(masterOf);
   if (first === undefined || second === undefined) throw new Error('two shards');
   const keys = await fillSlot(stage, first.addr, { slot: SLOT, count: KEY_COUNT });
@@ -36,8 +36,11 @@ async function twoShards(): Promise<Two> {
   return { stage, source: first.addr, sourceId: first.id, target: second.addr, keys };
 }
 
-async function tuningOf({ stage, source }: Two): Promise<{ readonly speed: number; readonly type: string }> {
-  const [speed, type] = await stage.askAll(source, [
+async function tuningOf(
+  { stage, source }: Two,
+  address = source,
+): Promise<{ readonly speed: number; readonly type: string }> {
+  const [speed, type] = await stage.askAll(address, [
     ['CONFIG', 'GET', 'migrate-speed'],
     ['CONFIG', 'GET', 'migrate-type'],
   ]);
@@ -51,12 +54,12 @@ async function migration({ stage }: Two, id = 1): Promise<Record<string, unknown
 }
 
 /** Asks for the move, and waits until the job runs under its settings. */
-async function begin(two: Two): Promise<void> {
+async function begin(two: Two, wanted = WANTED): Promise<void> {
   const { stage, source } = two;
-  const body = { target: 1, slot: SLOT, ...WANTED };
+  const body = { target: 1, slot: SLOT, ...wanted };
   expectStatus(await stage.api.post(stage.path('c', '/migrate'), body), 200);
   await sourceSays(stage, source, { slots: String(SLOT), state: 'start' });
-  expect(await tuningOf(two)).toEqual(WANTED);
+  expect(await tuningOf(two)).toEqual(wanted);
 }
 
 /** The leading controller dies, and is started again once another one leads. */
@@ -97,6 +100,33 @@ describe('the leader is killed while a job runs that was tuned', () => {
     await expectSetBack(two, 'cancelled');
     expect(await serves(two.stage, two.source, two.keys)).toBe(true);
   });
+});
+
+test('a source that hangs is replaced: the new one is set, and the old one is as before when it goes on', async () => {
+  const two = await twoShards(2);
+  const { stage, source, sourceId } = two;
+  const [shard] = (await stage.view('c')).shards;
+  const replica = shard?.nodes.find(({ role }) => role === 'slave');
+  if (replica === undefined) throw new Error('a replica');
+  await stage.inSync(source, replica.addr);
+  const own = await tuningOf(two, replica.addr);
+  const slow = { ...WANTED, speed: 16 };
+  await begin(two, slow);
+  stage.nodeAt(source).pause();
+  await waitUntil('the new master to be set', async () => {
+    const seen = await tuningOf(two, replica.addr);
+    return seen.speed === slow.speed && seen.type === slow.type ? true : notYet(seen);
+  });
+  stage.nodeAt(source).resume();
+  await waitUntil('the old master to be as before', async () => {
+    const { tuned } = await migration(two);
+    const nodes = (tuned as { readonly node: string }[]).map(({ node }) => node);
+    return nodes.includes(sourceId) ? notYet(nodes) : true;
+  });
+  expect(await tuningOf(two)).toEqual(BEFORE);
+  expectStatus(await stage.api.post(stage.path('c', '/migrations/1/cancel')), 200);
+  await expectSetBack(two, 'cancelled');
+  expect(await tuningOf(two, replica.addr)).toEqual(own);
 });
 
 test('what one migration had set is not what the next one finds', async () => {

@@ -24,19 +24,16 @@ function ended(task: MigrationTask, atSeconds: number): MigrationTask {
 }
 
 test('a task that has something to set back is kept, however old and however many came after it', () => {
-  let book = add(NO_TASKS, 0).map((task) => ({
-    ...ended(task, 0),
-    tuned: [{ node: NODE, before: { speed: 1, type: null } }],
-  })) as TaskBook;
+  const [task] = add(NO_TASKS, 0);
+  if (task === undefined) throw new Error('one task');
+  const tuned = [{ node: NODE, before: { speed: 1, type: null } }];
+  let book: TaskBook = [{ ...ended(task, 0), tuned }];
   for (let count = 0; count < 2 * ENDED_TASKS_MAX; count += 1)
-    book = add(book, YEAR_SECONDS).map((task) => (task.end === null ? ended(task, YEAR_SECONDS) : task));
+    book = add(book, YEAR_SECONDS).map((each) => (each.end === null ? ended(each, YEAR_SECONDS) : each));
   expect(book.filter(({ id }) => id > 1)).toHaveLength(ENDED_TASKS_MAX + 1);
   expect(book[0]?.id).toBe(1);
   // Once it is set back it goes the way of all others.
-  book = add(
-    book.map((task) => ({ ...task, tuned: [] })),
-    YEAR_SECONDS,
-  );
+  book = add([ended(task, 0), ...book.slice(1)], YEAR_SECONDS);
   expect(book[0]?.id).toBeGreaterThan(1);
 });
 

@@ -26,8 +26,7 @@ test.each([
   ['', migrateType],
   ['two words', migrateType],
 ])('%j is no value', (text, command) => {
-  const [, , name = ''] = command.words;
-  expect(command.parse(ok([String(name), text]))).toMatchObject({
+  expect(command.parse(ok([command.words[2], text]))).toMatchObject({
     ok: false,
     error: { kind: 'malformedReply' },
   });
