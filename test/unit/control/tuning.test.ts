@@ -226,6 +226,30 @@ describe('a source', () => {
   });
 });
 
+describe('a source that does not answer', () => {
+  test('is told nothing, and waited for', () => {
+    const scene = settled();
+    scene.fail(scene.source);
+    scene.round();
+    scene.ask(WANTED, [[0, 3]]);
+    expect(actionsOf(scene.decide(), 'tune')).toEqual([]);
+    expect(scene.why()).toMatch(/does not answer/);
+    scene.answers.set(scene.source, scene.converged(scene.source));
+    scene.until('MIGRATE');
+  });
+
+  test('is not set back either, until it does', () => {
+    const scene = running();
+    scene.succeed();
+    scene.until('migrationFinished taskSucceeded');
+    scene.fail(scene.source);
+    scene.round();
+    expect(actionsOf(scene.decide(), 'tune')).toEqual([]);
+    scene.answers.set(scene.source, scene.converged(scene.source));
+    scene.until('restore');
+  });
+});
+
 describe('a new leader', () => {
   test('reads again what was not written down', () => {
     const scene = settled();
@@ -235,6 +259,17 @@ describe('a new leader', () => {
     scene.rounds(2);
     scene.until('MIGRATE');
     expect(scene.done.slice(0, 4)).toEqual(['read', 'read', 'taskNoted', 'set']);
+  });
+
+  test('takes no answer for its own that the old one waited for', () => {
+    const scene = settled();
+    scene.ask(WANTED, [[0, 3]]);
+    const [read] = actionsOf(scene.decide(), 'tune');
+    scene.changeLeader();
+    scene.rounds(2);
+    scene.endTune(read!, ok({ speed: 1, type: 'redis-command' }));
+    scene.until('MIGRATE');
+    expect(scene.tuned()).toEqual([{ node: scene.source, before: BEFORE }]);
   });
 
   test('does not read what may have been changed already: it sets what is wanted', () => {
