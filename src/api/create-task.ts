@@ -4,6 +4,7 @@ import { describeRefusal, withNewTask } from '../topology/change-tasks.ts';
 import type { ClusterPlace } from '../topology/record.ts';
 import { type MigrationTask, type NewTask, type TaskKind } from '../topology/task.ts';
 import { slotSetOf } from '../topology/slot.ts';
+import { NO_SETTINGS, type TaskSettings } from '../topology/tuning.ts';
 import type { Cluster } from '../topology/types.ts';
 import { changeRecord, readCluster } from './change-cluster.ts';
 import { type ApiDependencies, wallSeconds } from './dependencies.ts';
@@ -14,6 +15,8 @@ export interface TaskWanted {
   readonly kind: TaskKind;
   /** The most slots of one job. */
   readonly batch: number;
+  /** How its sources are to send: as they are set, unless it is said. */
+  readonly settings?: TaskSettings;
   /** May be called again; throws its refusals as answers. */
   readonly plan: (cluster: Cluster) => NewTask['moves'];
   readonly text: string;
@@ -24,14 +27,15 @@ export interface TaskWanted {
 export async function createTask(
   dependencies: ApiDependencies,
   path: ClusterPlace,
-  { kind, batch, plan, text, shardIndex }: TaskWanted,
+  { kind, batch, settings = NO_SETTINGS, plan, text, shardIndex }: TaskWanted,
 ): Promise<{ readonly cluster: Cluster; readonly task: MigrationTask }> {
   const { clusters, inspector } = dependencies;
   const nowSeconds = wallSeconds(dependencies);
   const created = (cluster: Cluster) => {
     const moves = plan(cluster);
     const tasks = clusters.tasks.ofCluster(path);
-    return withNewTask({ cluster, tasks }, { kind, actor: 'api', moves, batch, nowSeconds });
+    const wanted: NewTask = { kind, actor: 'api', moves, batch, settings, nowSeconds };
+    return withNewTask({ cluster, tasks }, wanted);
   };
   const { cluster } = await readCluster(clusters, path);
   // What is refused anyway is refused without asking anybody.

@@ -39,6 +39,8 @@ export function renderTask(task: MigrationTask, { cluster, seen, withRanges }: S
     reason: end?.why ?? (task.wish === 'cancel' ? 'it is being given up' : (sight?.waits ?? '')),
     actor,
     batch,
+    speed: task.settings.speed,
+    type: task.settings.type,
     slots: { total, moved, left },
     percent: total === 0 ? 100 : Math.floor((moved * 1000) / total) / 10,
     slots_per_second: end === null ? (sight?.slotsPerSecond ?? null) : null,
@@ -57,7 +59,13 @@ export function renderTask(task: MigrationTask, { cluster, seen, withRanges }: S
     created_at: printTime(createdAtSeconds),
     started_at: startedAtSeconds === null ? null : printTime(startedAtSeconds),
     ended_at: end === null ? null : printTime(end.atSeconds),
-    ...(withRanges ? { ranges: ranges.map((range) => renderRange(task, range, cluster)) } : {}),
+    ...(withRanges
+      ? {
+          ranges: ranges.map((range) => renderRange(task, range, cluster)),
+          /** Nodes that have its settings, or may have them, with what they had before. */
+          tuned: task.tuned.map(({ node, before }) => ({ node, before })),
+        }
+      : {}),
   };
 }
 

@@ -4,6 +4,7 @@ import type { ClusterFacts } from '../topology/facts.ts';
 import type { ClusterPolicy } from '../topology/policy.ts';
 import type { Spare } from '../topology/spares.ts';
 import type { TaskBook } from '../topology/task.ts';
+import type { NodeTuning } from '../topology/tuning.ts';
 import type { Cluster, ClusterVersion, NodeAddress, NodeId, ShardId, SlotRange } from '../topology/types.ts';
 
 /** Why a commit is made. Several can share one commit. `text` is one sentence for people. */
@@ -117,6 +118,18 @@ export interface FenceAction {
   readonly why: string;
 }
 
+/** Reads or changes how a node sends slots. Both can be done again; setting is done only where the node has it otherwise. */
+export interface TuneAction {
+  readonly kind: 'tune';
+  readonly node: NodeId;
+  readonly address: NodeAddress;
+  readonly task: number;
+  /** `read`: what it has; `set`: what the task wants; `restore`: what it had before. */
+  readonly step: 'read' | 'set' | 'restore';
+  /** Null for what the task leaves alone. */
+  readonly settings: NodeTuning;
+}
+
 /** Asks the other members what they see of nodes that this one does not find. */
 export interface InquireAction {
   readonly kind: 'inquire';
@@ -143,12 +156,13 @@ export interface CommitAction {
   readonly reasons: readonly CommitReason[];
 }
 
-/** Every action must be carried out, and its outcome given to `observe` (`pushed`, `migrateAnswered`, `outran`, `fenced`, `inquired`, `spareLooked`, `commitEnded`), exactly once. */
+/** Every action must be carried out, and its outcome given to `observe` (`pushed`, `migrateAnswered`, `outran`, `fenced`, `tuned`, `inquired`, `spareLooked`, `commitEnded`), exactly once. */
 export type Action =
   | PushAction
   | MigrateAction
   | OutrunAction
   | FenceAction
+  | TuneAction
   | InquireAction
   | InspectSpareAction
   | CommitAction;

@@ -4,7 +4,7 @@ import { present, unreachable } from '../base/assert.ts';
 import { factsFor } from '../topology/facts.ts';
 import type { ClusterPolicy } from '../topology/policy.ts';
 import type { NodeAddress, NodeId } from '../topology/types.ts';
-import type { Action, FenceAction, OutrunAction, PushAction } from './actions.ts';
+import type { Action, FenceAction, OutrunAction, PushAction, TuneAction } from './actions.ts';
 import {
   expectantNodes,
   heldNodes,
@@ -30,6 +30,8 @@ import { planSpares, reviewSpares } from './spares.ts';
 import { planTasks, retriesAfter, type TaskPlan, waitingTasks } from './tasks.ts';
 import type { Circumstances } from './sight.ts';
 import { type NodeView, type Situation, lookAt } from './situation.ts';
+import { doubtAfterFailures } from './tuning.ts';
+import { NO_TUNING, tuningBegun } from './tuning-memory.ts';
 
 /** The cluster and its facts as committed and applied now, with everything else a decision depends on. */
 export type ControlInput = Circumstances;
@@ -62,13 +64,15 @@ export function decide(input: ControlInput): Decision {
   const seen = lookAt({ ...input, facts, memory: known });
   const settled = settledNodes(seen);
   const places = reviewPlaces({ ...seen, memory: settled });
-  const memory = {
+  const reviewed = {
     ...settled,
     ...places,
     migrations: reviewMigrations(seen),
     drains: reviewDrains(seen),
     spares: reviewSpares(seen),
   };
+  const nodes = doubtAfterFailures(known.migrations, reviewed, input.cluster);
+  const memory = nodes === reviewed.nodes ? reviewed : { ...reviewed, nodes };
   const situation = lookAt({ ...input, facts, memory });
   const failover = planFailovers(situation);
   const migration = planMigrations(situation, failover);
@@ -96,7 +100,7 @@ export function decide(input: ControlInput): Decision {
     ...failover.problems,
     ...migration.problems,
     ...spares.problems,
-    ...waitingTasks(situation, tasks.waits),
+    ...waitingTasks(situation, tasks),
   ];
   const rest = {
     problems,
@@ -120,7 +124,8 @@ export function decide(input: ControlInput): Decision {
   }
   const pushes = planPushes(situation, held);
   const inquiry = planInquiry(situation, (id) => failover.awaited.has(id) || spares.rechecks.has(id));
-  const requests = isDraft ? [] : migration.requests;
+  const { untuned, actions: tunes } = tasks.tuning;
+  const requests = isDraft ? [] : migration.requests.filter(({ source }) => !untuned.has(source));
   const wakeAtMs = Math.min(
     failover.wakeAtMs,
     pushes.wakeAtMs,
@@ -132,7 +137,13 @@ export function decide(input: ControlInput): Decision {
     tasks.wakeAtMs,
     isDraft ? memory.commit.nextAtMs : Infinity,
   );
-  const actions = [...pushes.pushes, ...requests, ...inquiry.inquiries, ...spares.looks];
+  const actions = [
+    ...pushes.pushes,
+    ...requests,
+    ...inquiry.inquiries,
+    ...spares.looks,
+    ...(isDraft ? [] : tunes),
+  ];
   return { actions, memory: withActions(situation, actions), ...rest, wakeAtMs };
 }
 
@@ -164,6 +175,7 @@ function commit(
     ],
     memory: {
       ...memory,
+      nodes: withTuningSpent(memory.nodes, draft.tuning.spent),
       commit: { ...memory.commit, isInFlight: true },
       raise: isHeld ? NO_MEMORY.raise : raise,
       notedAtMs: isNote ? nowMs : memory.notedAtMs,
@@ -171,6 +183,15 @@ function commit(
     },
     wakeAtMs: Infinity,
   };
+}
+
+/** What a node said of its settings is used by this commit; should that fail, it is asked again. */
+function withTuningSpent(nodes: ControlMemory['nodes'], spent: readonly NodeId[]): ControlMemory['nodes'] {
+  if (spent.length === 0) return nodes;
+  const ids = new Set(spent);
+  return new Map(
+    [...nodes].map(([id, node]) => [id, ids.has(id) ? { ...node, tuning: NO_TUNING } : node] as const),
+  );
 }
 
 /** Forgets what is settled: the count of pushes to nodes that have converged, how nodes were brought back, doubts that are written down. */
@@ -214,7 +235,8 @@ function withActions(
     switch (action.kind) {
       case 'push':
       case 'outrun':
-      case 'fence': {
+      case 'fence':
+      case 'tune': {
         const before = present(nodes.get(action.node), 'every node of the cluster is remembered');
         nodes.set(action.node, begun(before, action, situation.nowMs));
         break;
@@ -243,7 +265,7 @@ function withActions(
 
 function begun(
   before: NodeMemory,
-  action: PushAction | OutrunAction | FenceAction,
+  action: PushAction | OutrunAction | FenceAction | TuneAction,
   nowMs: number,
 ): NodeMemory {
   switch (action.kind) {
@@ -251,6 +273,8 @@ function begun(
       return pushBegun(before, action, nowMs);
     case 'outrun':
       return { ...before, remake: { ...before.remake, isOutrunInFlight: true } };
+    case 'tune':
+      return { ...before, tuning: tuningBegun(before.tuning, action) };
     default:
       return { ...before, fence: { ...before.fence, isInFlight: true } };
   }

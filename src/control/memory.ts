@@ -3,6 +3,7 @@
 import { unreachable } from '../base/assert.ts';
 import type { Result } from '../base/result.ts';
 import { allNodes, findNode } from '../topology/cluster.ts';
+import type { NodeTuning } from '../topology/tuning.ts';
 import type { Cluster, ClusterVersion, NodeAddress, NodeId, ShardId } from '../topology/types.ts';
 import { afterAsked, afterAskedEnd, afterFence, afterInquiry, afterOutrun, afterPush } from './act-memory.ts';
 import {
@@ -18,6 +19,7 @@ import { type LeaseAnswer, afterLease } from './lease-memory.ts';
 import type { NodeError, ProbeResult } from './observation.ts';
 import { ASKED_OFTEN_MS, ASK_PACE_MS, type ControlSettings, retryDelayMs } from './settings.ts';
 import { NO_SPARES_MEMORY, type SpareLook, type SparesMemory, withSpareLook } from './spare-memory.ts';
+import { afterTune } from './tuning-memory.ts';
 
 /** A MIGRATE that was sent. `endedAtMs` is null while its reply is awaited. */
 export interface MigrateRequest {
@@ -113,6 +115,13 @@ export type ControlEvent =
       readonly result: Result<void, NodeError>;
     }
   | {
+      /** What a node has for what was asked or set. */
+      readonly kind: 'tuned';
+      readonly node: NodeId;
+      readonly endedAtMs: number;
+      readonly result: Result<NodeTuning, NodeError>;
+    }
+  | {
       readonly kind: 'migrateAnswered';
       readonly shard: ShardId;
       readonly endedAtMs: number;
@@ -177,6 +186,11 @@ export function observe(
       case 'fenced': {
         const before = nodes.get(event.node);
         if (before !== undefined) nodes.set(event.node, AFTER[event.kind](before, event));
+        break;
+      }
+      case 'tuned': {
+        const before = nodes.get(event.node);
+        if (before !== undefined) nodes.set(event.node, afterTune(before, event));
         break;
       }
       case 'inquired':

@@ -9,6 +9,7 @@ import { type Position, isLivingLink } from './link.ts';
 import type { NodeError, NodeReport, ProbeResult } from './observation.ts';
 import type { ControlSettings } from './settings.ts';
 import { type Sighting, sightingOf } from './sighting.ts';
+import { NO_TUNING, type TuningMemory, tuningDoubted } from './tuning-memory.ts';
 
 /** A probe that was answered. Times in milliseconds on the monotonic clock. */
 export interface Look {
@@ -167,6 +168,7 @@ export interface NodeMemory {
   readonly wasOutOfCluster: boolean;
   readonly remake: RemakeMemory;
   readonly fence: FenceMemory;
+  readonly tuning: TuningMemory;
   readonly lease: LeaseMemory;
   /** The last import that came to its success and no push has passed since; null when there is none. */
   readonly imported: ImportSight | null;
@@ -249,6 +251,7 @@ export function unseenNode(address: NodeAddress): NodeMemory {
     wasOutOfCluster: false,
     remake: NO_REMAKE,
     fence: NO_FENCE,
+    tuning: NO_TUNING,
     lease: NO_LEASE,
     imported: null,
   };
@@ -498,7 +501,8 @@ function absent(
     before.unlinked === null && before.look !== null && kind === 'refused'
       ? { atMs: probe.endedAtMs, report: before.look.report }
       : before.unlinked;
-  return { ...before, absence, unlinked, blindSinceMs: null, impairedSinceMs: null };
+  const tuning = tuningDoubted(before.tuning);
+  return { ...before, absence, unlinked, tuning, blindSinceMs: null, impairedSinceMs: null };
 }
 
 /** Adds that its master answers again, at whose address somebody else was met: what it got from there in between is not known. */

@@ -30,6 +30,7 @@ export type ProblemKind =
   | 'slotsUncovered'
   | 'migrationWaiting'
   | 'taskWaiting'
+  | 'settingsKept'
   | 'storeUnavailable'
   | 'failoverRestrained'
   | 'failoverPaused'
@@ -233,6 +234,13 @@ export const PROBLEMS = {
     when: 'A migration that has slots left to move has no job under way, and cannot begin one; the detail says why.',
     remedy:
       'Mend what the detail names; it then goes on by itself. POST .../migrations/{id}/cancel gives it up: slots that have come stay where they are.',
+  },
+  settingsKept: {
+    severity: 'warning',
+    title: 'Settings of a migration are still set',
+    when: 'A migration has no slots left to move out of a node whose migrate-speed or migrate-type it has changed, and the node does not take the old values.',
+    remedy:
+      'Mend what the detail names, or set the values that it names by CONFIG SET: that is seen, and ends it.',
   },
   migrationWaiting: {
     severity: 'info',

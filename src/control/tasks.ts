@@ -31,6 +31,7 @@ import type { Problem } from './problems.ts';
 import { retryDelayMs } from './settings.ts';
 import { isAway } from './sight.ts';
 import { type Situation, masterView, nodeName, viewOf } from './situation.ts';
+import { planTuning, type TuningPlan } from './tuning.ts';
 
 /** What a leader tells of a task that has not ended. */
 export interface TaskSight {
@@ -51,9 +52,11 @@ export interface Wait {
 /** A draft with what it means for the tasks, and with the jobs that begin in it. */
 export interface TaskPlan extends Draft {
   readonly tasks: TaskBook;
+  /** What sources are to be told before jobs begin there, and after. */
+  readonly tuning: Pick<TuningPlan, 'actions' | 'untuned' | 'spent' | 'problems'>;
   /** Why each open task has no job under way, by its id. */
   readonly waits: ReadonlyMap<number, Wait>;
-  /** When a job is tried again. */
+  /** When a job, or a source that was not tuned, is tried again. */
   readonly wakeAtMs: number;
 }
 
@@ -63,19 +66,28 @@ export interface TaskPlan extends Draft {
  */
 export function planTasks(situation: Situation, draft: Draft, mayBegin: boolean): TaskPlan {
   const before = situation.tasks;
-  const unchanged = { ...draft, tasks: before, waits: new Map<number, Wait>(), wakeAtMs: Infinity };
+  const unchanged = {
+    ...draft,
+    tasks: before,
+    tuning: NO_TUNING_PLAN,
+    waits: new Map<number, Wait>(),
+    wakeAtMs: Infinity,
+  };
   if (mayBegin && draft.reasons.length === 0) {
     const removal = planRemoval(situation);
     if (removal !== null) return { ...unchanged, ...removal };
   }
-  if (!before.some(isOpen)) return unchanged;
+  if (!before.some((task) => isOpen(task) || task.tuned.length > 0)) return unchanged;
   const told = withEndedJobs(situation, before, draft.reasons);
   const current = told.map((task) => taskAt(task, draft.cluster, situation.nowSeconds));
   const isSame = current.every((task, place) => task === before[place]);
   const tasks = isSame ? before : withSlotsGivenBack(before, current, situation.nowSeconds);
-  const begun = mayBegin ? beginJobs(situation, draft.cluster, tasks) : noJobs(draft.cluster, tasks);
+  if (!mayBegin) return { ...unchanged, tasks, reasons: [...draft.reasons, ...newsOf(before, tasks)] };
+  const tuning = planTuning(situation, draft.cluster, tasks);
+  const begun = beginJobs(situation, tuning);
   const reasons = [...draft.reasons, ...newsOf(before, begun.tasks)];
-  return { facts: draft.facts, reasons, ...begun };
+  const wakeAtMs = Math.min(begun.wakeAtMs, tuning.wakeAtMs);
+  return { facts: draft.facts, reasons, ...begun, tuning, wakeAtMs };
 }
 
 /**
@@ -112,6 +124,7 @@ function planRemoval({
   }
   return null;
 }
+const NO_TUNING_PLAN: TaskPlan['tuning'] = { actions: [], untuned: new Set(), spent: [], problems: [] };
 
 /** Jobs that the draft gives up count as failures of their ranges. */
 function withEndedJobs({ cluster }: Situation, before: TaskBook, reasons: readonly CommitReason[]): TaskBook {
@@ -166,18 +179,15 @@ interface Begun {
   readonly wakeAtMs: number;
 }
 
-function noJobs(cluster: Cluster, tasks: TaskBook): Begun {
-  return { cluster, tasks, waits: new Map(), wakeAtMs: Infinity };
-}
-
-function beginJobs(situation: Situation, before: Cluster, tasks: TaskBook): Begun {
+function beginJobs(situation: Situation, tuning: TuningPlan): Begun {
+  const { tasks } = tuning;
   // What has failed just now waits, too.
   const retries = retriesAfter(situation, tasks);
   // What cannot be used now is not asked about again for each of thousands of ranges.
   const closed = new Map<ShardId, Wait>();
   const waits = new Map<number, Wait>();
   let wakeAtMs = Infinity;
-  let cluster = before;
+  let { cluster } = tuning;
   let book = tasks;
   for (const task of openTasks(tasks)) {
     if (task.wish === 'pause') waits.set(task.id, { why: 'it is paused', isPassing: true });
@@ -188,7 +198,8 @@ function beginJobs(situation: Situation, before: Cluster, tasks: TaskBook): Begu
       const nextAtMs = retries.get(retryKey(task, range)) ?? -Infinity;
       const wait =
         obstacleTo(situation, cluster, { task, range, closed }) ??
-        (situation.nowMs < nextAtMs ? failureWait(range) : null);
+        (situation.nowMs < nextAtMs ? failureWait(range) : null) ??
+        tuningWait(tuning, task, range);
       if (wait !== null) {
         held.push(wait);
         if (situation.nowMs < nextAtMs) wakeAtMs = Math.min(wakeAtMs, nextAtMs);
@@ -221,6 +232,12 @@ function beginJobs(situation: Situation, before: Cluster, tasks: TaskBook): Begu
 
 function failureWait({ attempts, lastError }: TaskRange): Wait {
   return { why: `attempt ${attempts} failed (${lastError}), the next follows`, isPassing: true };
+}
+
+/** A source is told how to send before it is told what. */
+function tuningWait({ waits }: TuningPlan, { id }: MigrationTask, { source }: TaskRange): Wait | null {
+  const why = waits.get(id)?.get(source);
+  return why === undefined ? null : { why, isPassing: true };
 }
 
 interface RangeCase {
@@ -310,12 +327,16 @@ export function retriesAfter(
 /** A job has tried three times by itself before it was given up. */
 const RETRY_FACTOR = 5;
 
-/** People are told of a task that has something to do and does nothing until something is mended. */
-export function waitingTasks({ tasks }: Situation, waits: TaskPlan['waits']): readonly Problem[] {
-  return openTasks(tasks).flatMap((task): Problem[] => {
+/** People are told of a task that has something to do and does nothing until something is mended, and of what it left behind. */
+export function waitingTasks(
+  { tasks }: Situation,
+  { waits, tuning }: Pick<TaskPlan, 'waits' | 'tuning'>,
+): readonly Problem[] {
+  const waiting = openTasks(tasks).flatMap((task): Problem[] => {
     const wait = waits.get(task.id);
     if (wait === undefined || wait.isPassing) return [];
     const detail = `migration ${task.id} waits: ${wait.why}`;
     return [{ kind: 'taskWaiting', shardIndex: null, node: null, address: null, detail }];
   });
+  return [...waiting, ...tuning.problems];
 }

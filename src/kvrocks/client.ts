@@ -7,6 +7,7 @@ import type { SlotService } from '../control/imported-hand-over.ts';
 import type { LeaseAnswer } from '../control/lease-memory.ts';
 import type { LeaseRenewal, NodeEndpoint, ResetOutcome, TopologyPush } from '../control/node-commands.ts';
 import type { NodeError, ProbeResult } from '../control/observation.ts';
+import type { NodeTuning } from '../topology/tuning.ts';
 import type { NodeAddress, NodeId, Slot, SlotRange } from '../topology/types.ts';
 import { CLIENT_LIST_BYTES_MAX } from './commands/client-list.ts';
 import { CLUSTER_NODES_BYTES_MAX, clusterNodes } from './commands/cluster-nodes.ts';
@@ -17,6 +18,7 @@ import { outrun } from './commands/outrun.ts';
 import { reset } from './commands/reset.ts';
 import { setNodeId, setNodes } from './commands/set-topology.ts';
 import { slotService } from './commands/slot-service.ts';
+import { migrateSpeed, migrateType, setTuning } from './commands/tuning.ts';
 import { NodeConnection, RELOGIN, type Session } from './connection.ts';
 import { ask, final, replyAt, send } from './exchange.ts';
 import { inspect } from './inspection.ts';
@@ -132,6 +134,35 @@ export class KvrocksClient {
   ): Promise<Result<void, NodeError>> {
     const command = migrate(range, target);
     return this.#briefly(endpoint, deadlineMs, (session) => ask(session, command));
+  }
+
+  /** How the node sends slots, of what is not null in `asked`; a setting that it does not know is an error. */
+  readTuning(
+    endpoint: NodeEndpoint,
+    asked: NodeTuning,
+    deadlineMs: number,
+  ): Promise<Result<NodeTuning, NodeError>> {
+    return this.#lasting(endpoint, deadlineMs, async (session) => {
+      const speed = asked.speed === null ? ok(null) : await ask(session, migrateSpeed);
+      if (!speed.ok) return speed;
+      const type = asked.type === null ? ok(null) : await ask(session, migrateType);
+      return type.ok ? ok({ speed: speed.value, type: type.value }) : type;
+    });
+  }
+
+  /** Changes that, one setting after the other; the first that fails ends it. */
+  setTuning(
+    endpoint: NodeEndpoint,
+    wanted: NodeTuning,
+    deadlineMs: number,
+  ): Promise<Result<void, NodeError>> {
+    return this.#lasting(endpoint, deadlineMs, async (session) => {
+      for (const command of setTuning(wanted)) {
+        const answer = await ask(session, command);
+        if (!answer.ok) return answer;
+      }
+      return ok(undefined);
+    });
   }
 
   /** Whether this is a Kvrocks node that can be taken in. A password that the node does not have is an error here. */

@@ -14,6 +14,7 @@ import type {
   MigrateAction,
   OutrunAction,
   PushAction,
+  TuneAction,
 } from '../control/actions.ts';
 import type { ControlEvent } from '../control/memory.ts';
 import type { NodeEndpoint } from '../control/node-commands.ts';
@@ -22,6 +23,7 @@ import type { NodeError } from '../control/observation.ts';
 import type { Situation } from '../control/situation.ts';
 import { findNode } from '../topology/cluster.ts';
 import type { ClusterRecord } from '../topology/record.ts';
+import { equalTuning, type NodeTuning, tuningLeft } from '../topology/tuning.ts';
 import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
 import type { NodeClient, Witnesses } from './ports.ts';
 import type { Reporter } from './reporter.ts';
@@ -34,6 +36,9 @@ const MIGRATE_DEADLINE_MS = 5_000;
 
 /** One setting in memory. */
 const FENCE_DEADLINE_MS = 2_000;
+
+/** One question, and two settings in memory. */
+const TUNE_DEADLINE_MS = 5_000;
 
 /** A step of outrunning takes about 0.1 s of an idle node (facts section 13.3); a busy machine takes its time. */
 const OUTRUN_DEADLINE_MS = 15_000;
@@ -75,6 +80,8 @@ export class Deeds {
         return this.#outrun(action);
       case 'fence':
         return this.#fence(action);
+      case 'tune':
+        return this.#tune(action);
       case 'migrate':
         return this.#migrate(action);
       case 'inquire':
@@ -127,6 +134,29 @@ export class Deeds {
     this.#parts.reporter.fenced(action, result);
     this.#parts.happened({ kind: 'fenced', node: action.node, endedAtMs: clock.monotonicMs(), result });
     this.#parts.lookNow([action.node]);
+  }
+
+  async #tune(action: TuneAction): Promise<void> {
+    const { clock } = this.#parts;
+    const result = await this.#tuned(action);
+    this.#parts.reporter.tuned(action, result);
+    this.#parts.happened({ kind: 'tuned', node: action.node, endedAtMs: clock.monotonicMs(), result });
+  }
+
+  /**
+   * What the node has already is not set: one that refuses is not asked to undo what it never did. A leader that hung and goes on must not change
+   * what the next one has set back.
+   */
+  async #tuned({ node, address, step, settings }: TuneAction): Promise<Result<NodeTuning, NodeError>> {
+    const { client } = this.#parts;
+    const endpoint = this.#endpoint(node, address);
+    const present = await client.readTuning(endpoint, settings, TUNE_DEADLINE_MS);
+    if (!present.ok || step === 'read' || equalTuning(present.value, settings)) return present;
+    const confirmed = await this.#parts.confirm(this.#parts.record().cluster.version);
+    if (!confirmed.ok) return confirmed;
+    const left = tuningLeft(settings, present.value);
+    const set = await client.setTuning(endpoint, left, TUNE_DEADLINE_MS);
+    return set.ok ? ok(settings) : set;
   }
 
   /** A node carries MIGRATE out under any version: one that is sent late would move slots of a migration that was given up meanwhile. */

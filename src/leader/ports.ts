@@ -14,6 +14,7 @@ import type { ClusterFacts } from '../topology/facts.ts';
 import type { ClusterPolicy, GroupPolicy } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { TaskBook } from '../topology/task.ts';
+import type { NodeTuning } from '../topology/tuning.ts';
 import type { Cluster, Name, NodeAddress, NodeId, Slot, SlotRange } from '../topology/types.ts';
 
 /** The commands a supervisor sends. Each has its own hard deadline in milliseconds, resolves always and never rejects. */
@@ -47,6 +48,14 @@ export interface NodeClient {
   outrun(endpoint: NodeEndpoint, count: number, deadlineMs: number): Promise<Result<void, NodeError>>;
   /** Turns away whoever wants to copy the node, until it is told a topology or starts again. */
   fence(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>>;
+  /** How the node sends slots, of what is not null in `asked`; a setting that it does not know is `refused`. */
+  readTuning(
+    endpoint: NodeEndpoint,
+    asked: NodeTuning,
+    deadlineMs: number,
+  ): Promise<Result<NodeTuning, NodeError>>;
+  /** Changes that, in memory only: a node that starts again has the settings of its file. Acts on a job that runs. */
+  setTuning(endpoint: NodeEndpoint, wanted: NodeTuning, deadlineMs: number): Promise<Result<void, NodeError>>;
   /** What a node says of itself that is in no cluster (yet), over a connection of its own. Nothing it sends changes the node. */
   inspect(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<SpareReport, NodeError>>;
   /** The text of CLUSTER NODES, untrusted, at most 1 MiB; `notInitialized` when the node has no topology. Over a connection of its own. */

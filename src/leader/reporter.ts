@@ -8,6 +8,7 @@ import type {
   FenceAction,
   MigrateAction,
   PushAction,
+  TuneAction,
 } from '../control/actions.ts';
 import type { FailoverRefusal } from '../control/failover-request.ts';
 import type { LeaseAnswer } from '../control/lease-memory.ts';
@@ -15,6 +16,7 @@ import type { NodeError } from '../control/observation.ts';
 import { type Problem, type ProblemKind, problemKey, PROBLEMS } from '../control/problems.ts';
 import { printSlotRange } from '../topology/slot.ts';
 import type { ChangeError, ClusterPlace } from '../topology/record.ts';
+import { type NodeTuning, tuningText } from '../topology/tuning.ts';
 import type { Cluster, NodeAddress, NodeId } from '../topology/types.ts';
 import { ChangeGate } from './change-gate.ts';
 import type { HandRequest } from './manual-failover.ts';
@@ -63,6 +65,7 @@ export class Reporter {
   readonly #problems = new ChangeGate<string>();
   readonly #faults = new ChangeGate<string>();
   readonly #leases = new ChangeGate<NodeId>();
+  readonly #tunings = new ChangeGate<NodeId>();
   #commitFault: string | null = null;
 
   constructor(place: ClusterPlace, logger: Logger, metrics: LeaderMetrics) {
@@ -160,6 +163,19 @@ export class Reporter {
       });
   }
 
+  /** A source sends as a task wants it, or as before again; or it could not be told. What it has is no news. */
+  tuned({ node, address, task, step, settings }: TuneAction, result: Result<NodeTuning, NodeError>): void {
+    const fields = { node, addr: address, migration: task, step, settings: tuningText(settings) };
+    if (!result.ok) {
+      const { kind: reason, message } = result.error;
+      if (this.#tunings.isNews(node, `${step} ${reason}`))
+        this.#logger.warn('node.tune.failed', { ...fields, reason, message });
+    } else if (step !== 'read') {
+      this.#tunings.clear(node);
+      this.#logger.info('node.tuned', fields);
+    }
+  }
+
   /** Whether a master has a lease now; silence is told elsewhere. */
   leased(
     { node, address }: { readonly node: NodeId; readonly address: NodeAddress },
@@ -211,6 +227,7 @@ export class Reporter {
     const ids = new Set(cluster.shards.flatMap((shard) => shard.nodes.map((node) => node.id)));
     this.#pushFaults.keepOnly(ids);
     this.#leases.keepOnly(ids);
+    this.#tunings.keepOnly(ids);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import type { StoredValue } from '../store/types.ts';
 import { parseShardId } from '../topology/cluster.ts';
+import { parseRecordedNodeId } from '../topology/node.ts';
 import { parseSlotRange, printSlotRange } from '../topology/slot.ts';
 import {
   type MigrationTask,
@@ -11,6 +12,7 @@ import {
   TASK_WISHES,
   type TaskRange,
 } from '../topology/task.ts';
+import { MIGRATE_SPEED_MAX, MIGRATE_TYPES, type TaskSettings, type TunedNode } from '../topology/tuning.ts';
 import { SLOT_COUNT } from '../topology/types.ts';
 import { type Fields, packRecord, readRecord } from './record-fields.ts';
 import { readable } from './unreadable-record.ts';
@@ -22,6 +24,7 @@ type Stored = Pick<StoredValue, 'key' | 'value'>;
 /** The bytes are read back before they are returned. Throws when they cannot. */
 export function encodeTask(task: MigrationTask): Uint8Array {
   const { id, kind, actor, ranges, batch, removes, wish, end, createdAtSeconds, startedAtSeconds } = task;
+  const { settings, tuned } = task;
   const ended = end === null ? null : [end.state, end.why, end.atSeconds];
   const value = packRecord(TASK_VERSION, [
     id,
@@ -34,6 +37,8 @@ export function encodeTask(task: MigrationTask): Uint8Array {
     startedAtSeconds,
     ended,
     ranges.map(encodeRange),
+    [settings.speed, settings.type],
+    tuned.map(({ node, before }) => [node, before.speed, before.type]),
   ]);
   decodeTask({ key: 'task about to be written', value });
   return value;
@@ -62,6 +67,8 @@ export function decodeTask(stored: Stored): MigrationTask {
         atSeconds: end.number(),
       })),
       ranges: fields.each(decodeRange),
+      settings: fields.list(decodeSettings),
+      tuned: fields.each(decodeTuned),
     };
   });
 }
@@ -82,6 +89,20 @@ function decodeRange(fields: Fields): TaskRange {
   };
   if (range.moved > sizeOf(range)) throw fields.malformed();
   return range;
+}
+
+function decodeSettings(fields: Fields): TaskSettings {
+  const speed = fields.numberOrNull();
+  if (speed !== null && speed > MIGRATE_SPEED_MAX) throw fields.malformed();
+  const type = fields.textOrNull();
+  const known = MIGRATE_TYPES.find((one) => one === type) ?? null;
+  if (known !== type) throw fields.malformed();
+  return { speed, type: known };
+}
+
+function decodeTuned(fields: Fields): TunedNode {
+  const node = readable(fields.key, parseRecordedNodeId(fields.text()));
+  return { node, before: { speed: fields.numberOrNull(), type: fields.textOrNull() } };
 }
 
 function positive(fields: Fields): number {

@@ -11,6 +11,7 @@ import {
   type SlotSet,
   SLOT_COUNT,
 } from './types.ts';
+import { NO_SETTINGS, type TaskSettings, type TunedNode } from './tuning.ts';
 
 /**
  * What was asked for: slots by their numbers, an even spread, new shards that get their part, shards that give theirs away. Nobody asks for `lend` and
@@ -53,6 +54,10 @@ export interface MigrationTask {
   readonly batch: number;
   /** Shards that are removed once all of it has succeeded and their nodes have heard so. */
   readonly removes: readonly ShardId[];
+  /** How its sources are to send. */
+  readonly settings: TaskSettings;
+  /** Nodes whose settings it changes, each from before the first command until they are known to be as before again, also after its end. */
+  readonly tuned: readonly TunedNode[];
   readonly wish: TaskWish;
   readonly end: { readonly state: TaskEnd; readonly why: string; readonly atSeconds: number } | null;
   /** Seconds since the Unix epoch; `startedAtSeconds`: when its first job was begun. */
@@ -242,13 +247,15 @@ export interface NewTask {
   readonly moves: readonly { readonly source: ShardId; readonly target: ShardId; readonly slots: SlotSet }[];
   readonly batch: number;
   readonly removes?: readonly ShardId[];
+  /** Whatever the nodes have, unless it is said. */
+  readonly settings?: TaskSettings;
   readonly nowSeconds: number;
 }
 
 /** The book with one task more, which has nothing done yet. What has ended long ago makes room. */
 export function addTask(
   before: TaskBook,
-  { kind, actor, moves, batch, removes = [], nowSeconds }: NewTask,
+  { kind, actor, moves, batch, removes = [], settings = NO_SETTINGS, nowSeconds }: NewTask,
 ): { readonly book: TaskBook; readonly task: MigrationTask } {
   const ranges = moves.flatMap(({ source, target, slots }) =>
     slots.map((range) => ({ range, source, target, moved: 0, attempts: 0, lastError: '' })),
@@ -260,6 +267,8 @@ export function addTask(
     ranges,
     batch,
     removes,
+    settings,
+    tuned: [],
     wish: 'run',
     end: null,
     createdAtSeconds: nowSeconds,
@@ -269,10 +278,17 @@ export function addTask(
 }
 
 function kept(book: TaskBook, nowSeconds: number): TaskBook {
-  const young = book.filter(({ end }) => end === null || end.atSeconds > nowSeconds - ENDED_SECONDS_MAX);
-  const surplus = young.filter((task) => !isOpen(task)).length - ENDED_TASKS_MAX;
+  const young = book.filter(
+    (task) => isNeeded(task) || (task.end?.atSeconds ?? 0) > nowSeconds - ENDED_SECONDS_MAX,
+  );
+  const surplus = young.filter((task) => !isNeeded(task)).length - ENDED_TASKS_MAX;
   let dropped = 0;
-  return young.filter((task) => isOpen(task) || (dropped += 1) > surplus);
+  return young.filter((task) => isNeeded(task) || (dropped += 1) > surplus);
+}
+
+/** What is to be set back is known from the task that changed it. */
+function isNeeded(task: MigrationTask): boolean {
+  return isOpen(task) || task.tuned.length > 0;
 }
 
 /** The open task that moves any of `slots`; null when none does. */
@@ -284,10 +300,4 @@ export function taskOver(book: TaskBook, slots: SlotSet): MigrationTask | null {
 export function taskAtShard(book: TaskBook, id: ShardId): MigrationTask | null {
   const isEnd = ({ source, target }: TaskRange): boolean => source === id || target === id;
   return openTasks(book).find(({ ranges }) => ranges.some((range) => !isDone(range) && isEnd(range))) ?? null;
-}
-
-/** `shard 2` and so on, for people; a shard that is gone by its id. */
-export function shardText(cluster: Cluster, id: ShardId): string {
-  const index = shardIndexOf(cluster, id);
-  return index === -1 ? `a shard that was removed (${id})` : `shard ${index}`;
 }

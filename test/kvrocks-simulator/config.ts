@@ -36,6 +36,8 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   workers: '2',
 };
 
+const MIGRATE_SPEED_MAX = 2_147_483_647;
+
 /** There only when the conf file or a flag names it: no release has leases. */
 const LEASE_MODE = 'master-lease-mode';
 
@@ -113,6 +115,8 @@ export class Config {
     if (yesOrNo && value !== 'yes' && value !== 'no') {
       return err(`CONFIG SET '${name}' error: argument must be 'yes' or 'no'`);
     }
+    const refusal = refusalOf(name, value);
+    if (refusal !== null) return err(`CONFIG SET '${name}' error: failed to set new value: ${refusal}`);
     if (name === LEASE_MODE && !LEASE_MODES.has(value)) {
       return err(`CONFIG SET '${name}' error: argument must be one of ${[...LEASE_MODES].join(', ')}`);
     }
@@ -141,6 +145,16 @@ export class Config {
     this.#fileLines = lines;
     return ok(null);
   }
+}
+
+/** Why a value is none of the settings that migrations are tuned by, in the words of the server; null when it is one. */
+function refusalOf(name: string, value: string): string | null {
+  if (name === 'migrate-type' && value !== 'redis-command' && value !== 'raw-key-value')
+    return "invalid enum option, acceptable values are 'redis-command', 'raw-key-value'";
+  if (name !== 'migrate-speed') return null;
+  if (!/^-?\d+$/.test(value)) return 'not started as an integer';
+  if (Number(value) > MIGRATE_SPEED_MAX) return 'out of range of integer type';
+  return Number(value) < 0 ? 'out of numeric range' : null;
 }
 
 function confLine(name: string, value: string): string {

@@ -34,6 +34,7 @@ import {
   taskState,
 } from '../../topology/task.ts';
 import type { Result } from '../../base/result.ts';
+import { type TaskSettings, wantsSettings } from '../../topology/tuning.ts';
 import { type Cluster, type SlotRange, type SlotSet, SLOT_COUNT } from '../../topology/types.ts';
 import { answer, answerChange } from '../answers.ts';
 import { readBody, readNoBody, readOptionalBody } from '../body.ts';
@@ -84,17 +85,30 @@ async function migrate(dependencies: ApiDependencies, context: Context): Promise
   const slots = slotsWanted(body);
   if (body.target < 0) throw badRequest('target: expected a shard index of 0 or more');
   const path = clusterPath(context);
-  if (body.slot_only ?? body.slotOnly ?? false) return record(dependencies, context, slots, body.target);
+  const settings: TaskSettings = { speed: body.speed, type: body.type };
+  if (body.slot_only ?? body.slotOnly ?? false) {
+    if (wantsSettings(settings)) throw badRequest(`${nameIn(settings)}: nothing is sent with "slot_only"`);
+    return record(dependencies, context, slots, body.target);
+  }
   await readCluster(clusters, path);
-  if (clusters.tasks.refusal !== null) return migrateAlone(dependencies, context, slots, body.target);
+  const { refusal } = clusters.tasks;
+  // A limit that was asked for is no wish that can be passed over.
+  if (refusal !== null && wantsSettings(settings)) throw clustersRefusal(refusal);
+  if (refusal !== null) return migrateAlone(dependencies, context, slots, body.target);
   const { cluster } = await createTask(dependencies, path, {
     kind: 'migrate',
     batch: body.batch ?? SLOT_COUNT,
+    settings,
     plan: (present) => movesTo(present, slots, body.target),
     text: `slots ${printSlotSet(slots).join(' ')} are to be moved to shard ${body.target}`,
     shardIndex: body.target,
   });
   return answerChange(context, { word: 'ok', object: { cluster: renderCluster(cluster) }, status: 200 });
+}
+
+/** The field of a request that asks for them. */
+function nameIn({ speed }: TaskSettings): string {
+  return speed === null ? 'type' : 'speed';
 }
 
 /** The moves of `slots` to one shard, by who owns them. */

@@ -12,6 +12,7 @@ import {
   ZONE_LENGTH_MAX,
 } from '../../topology/policy.ts';
 import { COPIES_MAX, REPLACE_AFTER_SECONDS_MAX, SPARES_MAX } from '../../topology/spares.ts';
+import { MIGRATE_SPEED_MAX, MIGRATE_TYPES } from '../../topology/tuning.ts';
 import { SLOT_COUNT } from '../../topology/types.ts';
 
 /**
@@ -225,6 +226,19 @@ const batch = z
   .min(1, 'expected at least 1')
   .max(SLOT_COUNT, `expected at most ${SLOT_COUNT}`);
 
+/** How the sources are to send; as they are set where it is left out. */
+const speed = z
+  .int('expected a number of keys per second, or 0 for no limit')
+  .min(0, 'expected 0 (no limit) or more')
+  .max(MIGRATE_SPEED_MAX, `expected at most ${MIGRATE_SPEED_MAX}`)
+  .nullable()
+  .default(null);
+
+const type = z
+  .enum(MIGRATE_TYPES, `expected ${MIGRATE_TYPES.map((word) => `"${word}"`).join(' or ')}`)
+  .nullable()
+  .default(null);
+
 /** All forms in use: integer or text slots, booleans as booleans or words, `slotOnly` beside `slot_only`. */
 export const migrateBody = z.object(
   {
@@ -235,6 +249,8 @@ export const migrateBody = z.object(
       countMax: SLOT_COUNT,
     }).optional(),
     batch: batch.optional(),
+    speed,
+    type,
     slot_only: flag.optional(),
     slotOnly: flag.optional(),
   },

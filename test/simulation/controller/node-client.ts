@@ -11,6 +11,7 @@ import type {
 import type { NodeError, NodeErrorKind, ProbeResult } from '../../../src/control/observation.ts';
 import type { SpareReport } from '../../../src/control/spare-memory.ts';
 import type { NodeClient, ProcessGroups } from '../../../src/leader/ports.ts';
+import type { NodeTuning } from '../../../src/topology/tuning.ts';
 import type { NodeAddress } from '../../../src/topology/types.ts';
 import type { Network } from '../network.ts';
 import type { Process } from '../process.ts';
@@ -102,6 +103,14 @@ export class SimulatedNodeClient implements NodeClient {
   }
 
   migrate(): Promise<Result<void, NodeError>> {
+    return Promise.resolve(failure('refused', 'nothing is moved here'));
+  }
+
+  readTuning(): Promise<Result<NodeTuning, NodeError>> {
+    return Promise.resolve(failure('refused', 'nothing is moved here'));
+  }
+
+  setTuning(): Promise<Result<void, NodeError>> {
     return Promise.resolve(failure('refused', 'nothing is moved here'));
   }
 

@@ -3,8 +3,14 @@
 import { expect } from 'vitest';
 
 import { present } from '../../../src/base/assert.ts';
-import { err, ok } from '../../../src/base/result.ts';
-import type { Action, CommitAction, MigrateAction, PushAction } from '../../../src/control/actions.ts';
+import { err, ok, type Result } from '../../../src/base/result.ts';
+import type {
+  Action,
+  CommitAction,
+  MigrateAction,
+  PushAction,
+  TuneAction,
+} from '../../../src/control/actions.ts';
 import { type Decision, decide } from '../../../src/control/decide.ts';
 import { type ControlEvent, NO_MEMORY, observe } from '../../../src/control/memory.ts';
 import type { Panel } from '../../../src/control/evidence.ts';
@@ -15,6 +21,7 @@ import type { CutOff } from '../../../src/topology/departure.ts';
 import { type ClusterFacts, factsFor, initialFacts } from '../../../src/topology/facts.ts';
 import { NO_CLUSTER_POLICY, NO_GROUP_POLICY, policyFor } from '../../../src/topology/policy.ts';
 import { NO_TASKS, type TaskBook } from '../../../src/topology/task.ts';
+import type { NodeTuning } from '../../../src/topology/tuning.ts';
 import type { Cluster, NodeAddress, NodeId } from '../../../src/topology/types.ts';
 import { nodeIdAt, sampleCluster } from '../topology/arbitrary.ts';
 
@@ -259,6 +266,12 @@ export class Scene {
     this.nowMs += 5;
     const result = error === undefined ? ok(undefined) : err({ kind: error, message: error });
     this.tell({ kind: 'migrateAnswered', shard: action.shard, endedAtMs: this.nowMs, result });
+  }
+
+  /** A node has been asked for its settings, or told them: what it has, or why not. */
+  endTune(action: TuneAction, result: Result<NodeTuning, NodeError> = ok(action.settings)): void {
+    this.nowMs += 5;
+    this.tell({ kind: 'tuned', node: action.node, endedAtMs: this.nowMs, result });
   }
 
   /** A new leader: all that was remembered is gone. */

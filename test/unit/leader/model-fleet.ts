@@ -14,6 +14,7 @@ import type {
 import type { SlotService } from '../../../src/control/imported-hand-over.ts';
 import type { SpareReport } from '../../../src/control/spare-memory.ts';
 import type { NodeClient, ProcessGroups } from '../../../src/leader/ports.ts';
+import type { NodeTuning } from '../../../src/topology/tuning.ts';
 import type { NodeAddress, NodeId, Slot, SlotRange } from '../../../src/topology/types.ts';
 
 const LATENCY_MS = 1;
@@ -47,6 +48,11 @@ export class ModelNode {
   readonly migrates: { readonly range: SlotRange; readonly target: NodeId }[] = [];
   /** Null: a server that knows no leases. */
   leaseMode: LeaseMode | null = null;
+  tuning: NodeTuning = { speed: 4096, type: 'redis-command' };
+  /** CONFIG SET of them is refused with this error while set. */
+  tuningError: NodeError | null = null;
+  /** How often they were set. */
+  tunings = 0;
   readonly renewals: { readonly version: number; readonly atMs: number }[] = [];
   /** Looks that were answered, and all of them. */
   probes = 0;
@@ -253,6 +259,29 @@ export class ModelFleet implements NodeClient {
   fence(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>> {
     return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
       node.isFenced = true;
+      return ok(undefined);
+    });
+  }
+
+  readTuning(
+    endpoint: NodeEndpoint,
+    { speed, type }: NodeTuning,
+    deadlineMs: number,
+  ): Promise<Result<NodeTuning, NodeError>> {
+    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, ({ tuning }) =>
+      ok({ speed: speed === null ? null : tuning.speed, type: type === null ? null : tuning.type }),
+    );
+  }
+
+  setTuning(
+    endpoint: NodeEndpoint,
+    { speed, type }: NodeTuning,
+    deadlineMs: number,
+  ): Promise<Result<void, NodeError>> {
+    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => {
+      if (node.tuningError !== null) return err(node.tuningError);
+      node.tuning = { speed: speed ?? node.tuning.speed, type: type ?? node.tuning.type };
+      node.tunings += 1;
       return ok(undefined);
     });
   }

@@ -263,6 +263,8 @@ export class Controller {
         return { kind: 'outran', node: action.node, endedAtMs, result: this.#outrun(action) };
       case 'inspectSpare':
         throw new Error('nobody has named a spare');
+      case 'tune':
+        throw new Error('nobody has asked for a task');
       default:
         return { kind: 'migrateAnswered', shard: action.shard, endedAtMs, result: this.#migrate(action) };
     }
