@@ -6,6 +6,9 @@ import type { Cluster, NodeAddress, Shard, SlotRange, SlotSet } from '../topolog
 import { ApiError } from './errors.ts';
 import type { NodeInspection, NodeInspector } from './ports.ts';
 
+/** Owners asked side by side. */
+const OWNERS_ASKED_MAX = 64;
+
 /** The first ranges of many are asked about: a node knows what it does with each slot, one by one. */
 const ASKED_RANGES_MAX = 64;
 
@@ -21,7 +24,11 @@ export async function checkMovable(
 ): Promise<void> {
   const owners = cluster.shards.map((shard) => ({ shard, part: intersectionSlots(shard.slots, slots) }));
   const asked = owners.filter(({ part }) => part.length > 0);
-  await Promise.all(asked.map(({ shard, part }) => checkPart(inspector, cluster, shard, part)));
+  const left = asked.values();
+  const askOn = async (): Promise<void> => {
+    for (const { shard, part } of left) await checkPart(inspector, cluster, shard, part);
+  };
+  await Promise.all(Array.from({ length: Math.min(OWNERS_ASKED_MAX, asked.length) }, askOn));
 }
 
 async function checkPart(

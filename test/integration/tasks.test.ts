@@ -202,6 +202,7 @@ describe('a migration of many slots', () => {
       [{ target: 0, slots: ['0-5'] }, 400, /shard 0/],
       [{ target: 1, slots: ['5-3'] }, 400, /slots/],
       [{ target: 1, slots: ['16384'] }, 400, /slots/],
+      [{ target: 1, slots: ['1-5', '4-9'] }, 400, /listed twice/],
       [{ target: 1, slots: [] }, 400, /at least one slot/],
       [{ target: 1, slots: ['1'], slot: 2 }, 400, /either "slot"/],
       [{ target: 1 }, 400, /either "slot"/],

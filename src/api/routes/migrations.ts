@@ -16,6 +16,7 @@ import { cancelMigration, moveSlots, startMigration } from '../../topology/chang
 import { type MigrationPlace, migrationsOf, shardAt } from '../../topology/cluster.ts';
 import {
   containsRange,
+  countSlots,
   intersectionSlots,
   parseSlot,
   parseSlotRange,
@@ -121,8 +122,8 @@ function movesTo(cluster: Cluster, slots: SlotSet, targetIndex: number) {
     target: target.id,
     slots: intersectionSlots(source.slots, slots),
   }));
-  const count = owned.reduce((sum, move) => sum + lengthOf(move.slots), 0);
-  if (count < lengthOf(slots)) {
+  const count = owned.reduce((sum, move) => sum + countSlots(move.slots), 0);
+  if (count < countSlots(slots)) {
     const text = printSlotSet(slots).join(' ');
     throw badRequest(
       `slots: nobody owns some of the slots ${text}; give them to a shard with POST .../shards/{shard}/slots first`,
@@ -132,10 +133,6 @@ function movesTo(cluster: Cluster, slots: SlotSet, targetIndex: number) {
   if (owned.some((move) => move.source === target.id && move.slots.length > 0))
     throw topologyRefusal({ kind: 'sameShard', shardIndex: targetIndex });
   return moves;
-}
-
-function lengthOf(slots: SlotSet): number {
-  return slots.reduce((sum, { start, stop }) => sum + stop - start + 1, 0);
 }
 
 /** Moves ownership at once, without data. */
@@ -306,7 +303,12 @@ function slotsWanted({
     throw badRequest(
       'slot: expected either "slot", such as 123 or "100-200", or "slots", such as ["1","2-8"]',
     );
-  if (slots !== undefined) return valid(parseSlotSet(slots, 'slots'));
+  if (slots !== undefined) {
+    const all = valid(parseSlotSet(slots, 'slots'));
+    const named = slots.reduce((sum, text) => sum + countSlots(slotSetOf([valid(parseSlotRange(text))])), 0);
+    if (named > countSlots(all)) throw badRequest('slots: some slots are listed twice');
+    return all;
+  }
   return slotSetOf([slotsOf(slot ?? -1)]);
 }
 

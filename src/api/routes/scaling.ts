@@ -8,14 +8,14 @@ import { addShard } from '../../topology/change-nodes.ts';
 import { shardIndexOf } from '../../topology/cluster.ts';
 import { factsFor } from '../../topology/facts.ts';
 import type { ClusterPlace, ClusterRecord } from '../../topology/record.ts';
-import { printSlotSet } from '../../topology/slot.ts';
+import { printSlotSet, slotSetOf } from '../../topology/slot.ts';
 import { type MigrationTask, openTasks, type TaskBook, type TaskKind } from '../../topology/task.ts';
-import type { Cluster, NodeAddress, ShardId } from '../../topology/types.ts';
+import type { Cluster, NodeAddress, ShardId, SlotSet } from '../../topology/types.ts';
 import { type PlanError, describePlanError } from '../../planning/plan-error.ts';
 import { planDrainInSteps, planMovesInSteps, type SlotPlan } from '../../planning/rebalance.ts';
 import { planMasterPlaces } from '../../planning/master-places.ts';
 import { placementFaults } from '../../planning/placement.ts';
-import type { Steps } from '../../planning/steps.ts';
+import { finished, type Steps } from '../../planning/steps.ts';
 import type { Result } from '../../base/result.ts';
 import { seeNewcomers, waivesChecks } from '../admission/admit.ts';
 import { factsOfNewShards } from '../admission/taken.ts';
@@ -111,11 +111,11 @@ async function carryOut(
   checkRecorded(dependencies);
   const hasWork = first.moves.length > 0 || removes.length > 0;
   if (!hasWork) return answerPlan(dependencies, context, { plan: first, cluster, task: null });
-  for (const { slots } of first.moves) await checkMovable(inspector, cluster, slots);
+  await checkMovable(inspector, cluster, slotsOf(first));
   let done = { plan: first, cluster, task: null as MigrationTask | null };
   const next = await changeRecord(clusters, path, (record, tasks) => {
     checkIdle(tasks);
-    const again = record.cluster === cluster ? first : planned(allAtOnce(plan(record.cluster)));
+    const again = record.cluster === cluster ? first : planned(finished(plan(record.cluster)));
     const worked = begun(
       dependencies,
       { cluster: record.cluster, tasks },
@@ -151,7 +151,7 @@ async function scaleOut(dependencies: TakingDependencies, context: Context): Pro
   }
   checkRecorded(dependencies);
   checkIdle(clusters.tasks.ofCluster(path));
-  for (const { slots } of first.moves) await checkMovable(inspector, present, slots);
+  await checkMovable(inspector, present, slotsOf(first));
   const abandoned = context.req.raw.signal;
   const isWaived = waivesChecks(context);
   return admissions.run(abandoned, async () => {
@@ -163,7 +163,8 @@ async function scaleOut(dependencies: TakingDependencies, context: Context): Pro
     const next = await changeRecord(clusters, path, (record: ClusterRecord, tasks) => {
       checkIdle(tasks);
       const grown = grownBy(dependencies, record.cluster, { groups, password });
-      const again = planned(allAtOnce(plan(grown)));
+      // New shards get the same ids as when it was planned.
+      const again = record.cluster === present ? first : planned(finished(plan(grown)));
       const worked = begun(
         dependencies,
         { cluster: grown, tasks },
@@ -269,12 +270,9 @@ async function inTurns<T>(steps: Steps<T>): Promise<T> {
   }
 }
 
-/** Once more, where the cluster has changed meanwhile: it has to be that of the record. */
-function allAtOnce<T>(steps: Steps<T>): T {
-  for (;;) {
-    const step = steps.next();
-    if (step.done === true) return step.value;
-  }
+/** All slots that a plan moves. */
+function slotsOf({ moves }: SlotPlan): SlotSet {
+  return slotSetOf(moves.flatMap(({ slots }) => slots));
 }
 
 interface Outcome {
