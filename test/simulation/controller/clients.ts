@@ -91,9 +91,8 @@ export class Client {
     const { model } = node;
     if (model.serves(slot, fleet.nowMs) && fleet.isClosed(node)) return { kind: 'moved', to: null };
     if (model.serves(slot, fleet.nowMs)) return { kind: 'ok', id: book.put(node, slot) };
-    const owner = model.owners.get(slot);
-    const row = owner === undefined || owner === model.id ? undefined : model.rows.get(owner);
-    return { kind: 'moved', to: row?.address ?? null };
+    const service = fleet.serviceOf(node, slot);
+    return { kind: 'moved', to: service.kind === 'moved' ? service.to : null };
   }
 
   #heard(slot: Slot, node: FleetNode, reply: Reply | null): void {

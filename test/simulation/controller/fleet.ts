@@ -4,12 +4,14 @@ import { present } from '../../../src/base/assert.ts';
 import type { Random } from '../../../src/base/random.ts';
 import type { Result } from '../../../src/base/result.ts';
 import type { TopologyPush } from '../../../src/control/node-commands.ts';
+import type { SlotService } from '../../../src/control/imported-hand-over.ts';
 import type { NodeError } from '../../../src/control/observation.ts';
-import type { NodeAddress, Slot } from '../../../src/topology/types.ts';
+import type { NodeAddress, NodeRole, Slot } from '../../../src/topology/types.ts';
 import { setNodes } from '../../unit/control/model/migration.ts';
 import type { ModelNode } from '../../unit/control/model/node.ts';
 import { follow } from '../../unit/control/model/replication.ts';
 import { World } from '../../unit/control/model/world.ts';
+import type { Jobs } from './jobs.ts';
 import { Lease } from './lease.ts';
 import type { Network } from '../network.ts';
 import { between, childRandom } from '../prng.ts';
@@ -73,11 +75,23 @@ export interface FleetParts {
   readonly syncMsMax: number;
   /** A node's process was started, or it was told a topology. */
   readonly onPlaced: (node: FleetNode) => void;
+  /** It was told another version; what it was before. */
+  readonly onTold: (node: FleetNode, before: NodeBefore) => void;
+  /** Its process ends, with what it knew. */
+  readonly onDied: (node: FleetNode) => void;
+}
+
+/** A node before it was told another version. */
+export interface NodeBefore {
+  readonly role: NodeRole;
+  readonly handedOver: readonly Slot[];
 }
 
 export class Fleet {
   readonly world: World;
   readonly nodes: FleetNode[] = [];
+  /** Moves of slots; null where there are none. */
+  jobs: Jobs | null = null;
   readonly #parts: FleetParts;
   readonly #random: Random;
 
@@ -115,6 +129,7 @@ export class Fleet {
   start(): void {
     this.#parts.time.after(TICK_MS * 1000, 'replication', 0, () => {
       this.#replicate();
+      this.jobs?.advance();
       this.start();
     });
   }
@@ -167,7 +182,8 @@ export class Fleet {
   setNodes(node: FleetNode, push: TopologyPush): Result<void, NodeError> {
     const { model } = node;
     const { nowMs } = this;
-    const before = { version: model.version, follows: model.follows, link: model.link };
+    const { version, role, follows, link } = model;
+    const before = { version, role, follows, link, handedOver: [...model.handedOver] };
     const command = {
       id: push.id,
       text: this.world.reader.read(push.text),
@@ -184,14 +200,31 @@ export class Fleet {
     const workMs = isSwitched ? between(this.#random, 5, 60) : between(this.#random, 0.5, 5);
     node.busyUntilUs = this.#parts.time.nowUs + Math.ceil((sleepMs + workMs) * 1000);
     if (isSwitched) node.attemptAtMs = nowMs + sleepMs + workMs + between(this.#random, 0, 30);
-    if (model.version !== before.version) this.#parts.onPlaced(node);
+    if (model.version !== before.version) {
+      this.#parts.onTold(node, before);
+      this.#parts.onPlaced(node);
+    }
     return result;
+  }
+
+  /** What the node does with a slot, for whoever asks it to write there (facts sections 3.7, 5.3, 5.4). */
+  serviceOf({ model }: FleetNode, slot: Slot): SlotService {
+    if (model.serves(slot, this.nowMs)) return { kind: 'served' };
+    const isOwner = model.id !== null && model.owners.get(slot) === model.id;
+    if (isOwner && !model.handedOver.has(slot))
+      return model.isForbidden(slot)
+        ? { kind: 'writeForbidden' }
+        : { kind: 'refused', reason: 'CLUSTERDOWN Hash slot not served' };
+    const owner = isOwner ? model.sourceJob?.destination : model.owners.get(slot);
+    const row = owner === undefined ? undefined : model.rows.get(owner);
+    return { kind: 'moved', to: row?.address ?? null };
   }
 
   /** SIGKILL. Connections end where the news can arrive. */
   kill(node: FleetNode): void {
     if (node.model.life === 'dead') return;
     this.#say(node, 'dies');
+    this.#parts.onDied(node);
     node.model.die();
     this.#endConnections(node);
   }

@@ -1,6 +1,7 @@
 // The way of one process to the nodes: commands as parcels, connections that end with the node's process, deadlines by the process's own clock.
 
 import { type Result, err, ok } from '../../../src/base/result.ts';
+import type { SlotService } from '../../../src/control/imported-hand-over.ts';
 import type { LeaseAnswer } from '../../../src/control/lease-memory.ts';
 import type {
   LeaseRenewal,
@@ -11,7 +12,7 @@ import type {
 import type { NodeError, NodeErrorKind, ProbeResult } from '../../../src/control/observation.ts';
 import type { SpareReport } from '../../../src/control/spare-memory.ts';
 import type { NodeClient, ProcessGroups } from '../../../src/leader/ports.ts';
-import type { NodeAddress } from '../../../src/topology/types.ts';
+import type { NodeAddress, NodeId, Slot, SlotRange } from '../../../src/topology/types.ts';
 import type { Network } from '../network.ts';
 import type { Process } from '../process.ts';
 import type { Connection, Fleet, FleetNode } from './fleet.ts';
@@ -101,8 +102,29 @@ export class SimulatedNodeClient implements NodeClient {
       : { kind: 'refused', why };
   }
 
-  migrate(): Promise<Result<void, NodeError>> {
-    return Promise.resolve(failure('refused', 'nothing is moved here'));
+  migrate(
+    { address }: NodeEndpoint,
+    range: SlotRange,
+    target: NodeId,
+    deadlineMs: number,
+  ): Promise<Result<void, NodeError>> {
+    const { fleet } = this.#parts;
+    const node = fleet.at(address);
+    return this.#command(
+      node,
+      deadlineMs,
+      () => fleet.jobs?.migrate(node, { range, target }) ?? failure('refused', 'nothing is moved here'),
+    );
+  }
+
+  slotServices(
+    { address }: NodeEndpoint,
+    slots: readonly Slot[],
+    deadlineMs: number,
+  ): Promise<Result<readonly SlotService[], NodeError>> {
+    const { fleet } = this.#parts;
+    const node = fleet.at(address);
+    return this.#command(node, deadlineMs, () => ok(slots.map((slot) => fleet.serviceOf(node, slot))));
   }
 
   outrun({ address }: NodeEndpoint, count: number, deadlineMs: number): Promise<Result<void, NodeError>> {

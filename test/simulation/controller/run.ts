@@ -3,19 +3,22 @@
 import type { ProbeResult } from '../../../src/control/observation.ts';
 import { failureWindowMs } from '../../../src/control/settings.ts';
 import { splitSlotsEvenly } from '../../../src/topology/slot.ts';
-import type { Slot } from '../../../src/topology/types.ts';
+import type { NodeAddress, Slot } from '../../../src/topology/types.ts';
 import { Network } from '../network.ts';
 import { listenToSteps } from '../production.ts';
 import { Trace, type TraceWriter } from '../trace.ts';
 import { VirtualTime } from '../virtual-time.ts';
 import { Book } from './book.ts';
 import { Client } from './clients.ts';
-import type { ControllerParts } from './controller.ts';
+import type { Controller, ControllerParts } from './controller.ts';
 import { Evidence } from './evidence.ts';
-import { Fleet, type FleetNode } from './fleet.ts';
+import { Fleet, type FleetNode, type NodeBefore } from './fleet.ts';
 import { Group } from './group.ts';
+import { Jobs } from './jobs.ts';
 import { Judge } from './judge.ts';
 import { knobsOf, type Knobs } from './knobs.ts';
+import type { MoveAmbush } from './move-ambush.ts';
+import { Mover } from './mover.ts';
 import { FleetNemesis } from './nemesis.ts';
 import { Operator } from './operator.ts';
 import { FEATURE_LEVEL, postThrough } from './production.ts';
@@ -56,6 +59,8 @@ export interface Verdict {
   readonly leaders: number;
   /** Spares that took somebody's place. */
   readonly replacements: number;
+  /** Ranges of slots that came to another shard. */
+  readonly moves: number;
 }
 
 /** Runs a seed to its end; one at a time in a process. */
@@ -79,6 +84,8 @@ class Run {
   readonly #operator: Operator;
   readonly #nemesis: FleetNemesis;
   readonly #clients: readonly Client[];
+  #mover: Mover | null = null;
+  #moveAmbush: MoveAmbush | null = null;
   #leaders = 0;
   #violation: string | null = null;
 
@@ -100,14 +107,23 @@ class Run {
       fleet: () => this.#fleet,
       violate,
       onCommitted: (before, after) => this.#judge.committed(before, after),
+      onRecorded: (before, after) => {
+        this.#book.moves.recorded(before, after);
+        this.#moveAmbush?.onRecorded(before, after);
+      },
     });
     this.#topologies = topologies;
-    const slots = splitSlotsEvenly(shards).flatMap(({ start }) => [start, start + 7] as Slot[]);
+    const places = knobs.moving === null ? [0, 7] : [0, 1, 2, 7, 300, 301, 2000];
+    const slots = splitSlotsEvenly(shards).flatMap(({ start }) =>
+      places.map((place) => (start + place) as Slot),
+    );
     const onPlaced = (node: FleetNode): void => {
       topologies.checkMasters(node);
       this.#nemesis.ambush.onPlaced(node);
     };
-    const fleet = new Fleet({ seed, time, trace, network, slots, syncMsMax, onPlaced });
+    const onTold = (node: FleetNode, before: NodeBefore): void => this.#told(node, before);
+    const onDied = (node: FleetNode): void => this.#book.moves.died(node);
+    const fleet = new Fleet({ seed, time, trace, network, slots, syncMsMax, onPlaced, onTold, onDied });
     for (let count = 0; count < shards * nodes + knobs.spares; count += 1) fleet.add();
     this.#fleet = fleet;
     this.#evidence = new Evidence(settings);
@@ -148,6 +164,12 @@ class Run {
       crash: (id) => group.crash(id),
       freeze: (id) => group.freeze(id),
     });
+    if (knobs.moving !== null) {
+      const leader = (): Controller | null => group.leader;
+      this.#mover = new Mover({ seed, time, trace, moving: knobs.moving, fleet, leader });
+      this.#moveAmbush = this.#nemesis.moveAmbush(knobs.moving);
+      this.#begin(fleet);
+    }
     const clientParts = { seed, time, network, fleet, book: this.#book, thinkMs };
     this.#clients = Array.from({ length: knobs.clients }, (_, number) => new Client(clientParts, number));
   }
@@ -178,7 +200,29 @@ class Run {
       switchovers: this.#judge.switchovers,
       leaders: this.#leaders,
       replacements: this.#judge.replacements,
+      moves: this.#book.moves.finished,
     };
+  }
+
+  /** Nodes of this run move slots when they are told to. */
+  #begin(fleet: Fleet): void {
+    const { moves } = this.#book;
+    fleet.jobs = new Jobs({
+      seed: this.#seed,
+      fleet,
+      isOpen: (one, other) => this.#network.isOpen(one.number, other.number),
+      onTaken: (job) => moves.taken(job),
+      onEnded: (job, outcome) => moves.ended(job, outcome),
+      onPhase: (job) => this.#moveAmbush?.onPhase(job),
+      onTold: (job, node) => moves.told(job, node),
+    });
+  }
+
+  #told(node: FleetNode, before: NodeBefore): void {
+    const { model } = node;
+    this.#fleet.jobs?.told(node, before);
+    const undone = before.handedOver.filter((slot) => model.owners.get(slot) === model.id);
+    if (undone.length > 0) this.#book.moves.undone(node, undone);
   }
 
   async #play(): Promise<void> {
@@ -200,6 +244,7 @@ class Run {
     await this.#pass(QUIET_MS);
     this.#group.disturb();
     this.#nemesis.start();
+    this.#mover?.start();
     await this.#pass(group.faultyMs);
     if (this.#violation === null) await this.#recover();
   }
@@ -216,6 +261,7 @@ class Run {
     this.#trace.say(0, () => 'heals');
     this.#group.heal();
     this.#nemesis.heal();
+    this.#mover?.heal();
     await this.#pass(QUIET_MS);
     for (const client of this.#clients) client.stop();
     await this.#expectSettled(CONVERGENCE_MS + 4 * failureWindowMs(this.#knobs.settings));
@@ -235,10 +281,26 @@ class Run {
     const what = (): string => `not settled (${why}; ${this.#problems()})`;
     await this.#expect(what, boundMs, () => {
       const { latest } = this.#topologies;
-      why = latest === null || this.#group.leader === null ? 'no leader' : unsettled(this.#fleet, latest);
+      why =
+        latest === null || this.#group.leader === null
+          ? 'no leader'
+          : unsettled(this.#fleet, latest, this.#writeForbidden());
       sinceUs = why === null ? Math.min(sinceUs, this.#time.nowUs) : Infinity;
       return this.#time.nowUs >= sinceUs + stillUs;
     });
+  }
+
+  /** Masters of which people are told that they refuse writes until they are started again. */
+  #writeForbidden(): ReadonlySet<NodeAddress> {
+    if (this.#mover === null) return new Set();
+    const statuses = this.#group.leader?.terms.statuses() ?? [];
+    return new Set(
+      statuses.flatMap(({ problems }) =>
+        problems.flatMap(({ kind, address }) =>
+          kind === 'slotsWriteForbidden' && address !== null ? [address] : [],
+        ),
+      ),
+    );
   }
 
   #problems(): string {
@@ -287,6 +349,8 @@ class Run {
             () => `looked at ${node.name} from ${startedUs / 1000}: ${describeLook(result)}`,
           );
           this.#evidence.noteLook(observer, node, { result, startedUs, endedUs: nowUs() });
+          if (result.kind === 'answered' && observer === this.#group.leader?.id)
+            this.#book.moves.seen(node, result.report);
         },
         onPush: (node, push) => {
           this.#trace.say(0, () => `pushes v${push.version}${push.force ? ' by force' : ''} to ${node.name}`);
@@ -308,6 +372,7 @@ class Run {
       },
       onLead: (leader) => {
         this.#leaders += 1;
+        this.#book.moves.leaderChanged();
         this.#evidence.noteLead(leader, nowUs());
         this.#nemesis.ambush.onLead();
       },

@@ -1,0 +1,273 @@
+// What became of slots that went from one node to another: who knows of it, and what of it may be lost. Judges what is recorded of it.
+
+import type { NodeReport } from '../../../src/control/observation.ts';
+import { masterOf, migrationsOf } from '../../../src/topology/cluster.ts';
+import { containsSlot, equalRanges, printSlotRange } from '../../../src/topology/slot.ts';
+import type { Cluster, Migration, Shard, Slot, SlotRange } from '../../../src/topology/types.ts';
+import type { Violate } from '../ledger.ts';
+import type { Place, Put } from './book.ts';
+import type { Fleet, FleetNode } from './fleet.ts';
+import type { Job } from './jobs.ts';
+import type { Topologies } from './topologies.ts';
+
+/** Slots that a target serves by the word of a source, and what is known of that. */
+export interface HandOver {
+  readonly source: FleetNode;
+  readonly target: FleetNode;
+  readonly range: SlotRange;
+  readonly slots: ReadonlySet<Slot>;
+  readonly atMs: number;
+  /** Where the writes that came with it were before. */
+  readonly before: ReadonlyMap<Put, Place>;
+  /** Ends whose processes remember it as a success. */
+  readonly knowers: Set<FleetNode>;
+  /** The present leader had the source's word: of the success, or of a failure of which the target does not know. */
+  isSeen: boolean;
+  isFailureSeen: boolean;
+  /** Neither recorded nor given up. */
+  isOpen: boolean;
+  /** Why what the target took since may be lost; null as long as it may not. */
+  excuse: string | null;
+}
+
+export interface MovesParts {
+  readonly fleet: Fleet;
+  readonly topologies: Topologies;
+  readonly violate: Violate;
+  readonly findPut: (write: number) => Put | undefined;
+  /** Somebody chose a master of the shard by force: what it lacks is accepted. */
+  readonly isForced: (shard: Shard) => boolean;
+}
+
+export class Moves {
+  readonly #parts: MovesParts;
+  readonly #handOvers: HandOver[] = [];
+  /** Moves that were recorded as finished. */
+  finished = 0;
+
+  constructor(parts: MovesParts) {
+    this.#parts = parts;
+  }
+
+  /** The hand-over by which the node serves a slot that is not its own; null when there is none. */
+  openAt(node: FleetNode, slot: Slot): HandOver | null {
+    return (
+      this.#handOvers.findLast(({ target, slots, isOpen }) => isOpen && target === node && slots.has(slot)) ??
+      null
+    );
+  }
+
+  /** The target serves the slots from now on. */
+  taken({ source, target, range, copied, phase }: Job): void {
+    const { fleet, findPut } = this.#parts;
+    const { nowMs: atMs } = fleet;
+    const before = new Map<Put, Place>();
+    for (const { write, end } of copied) {
+      const put = findPut(write);
+      if (put === undefined) continue;
+      before.set(put, put.place);
+      put.place = { node: target, atMs, end };
+    }
+    const handOver: HandOver = {
+      source,
+      target,
+      range,
+      slots: new Set(fleet.world.slotsIn(range)),
+      atMs,
+      before,
+      knowers: new Set([target]),
+      isSeen: false,
+      isFailureSeen: false,
+      isOpen: true,
+      excuse: this.#isRecorded(source, target, range) ? null : 'taken by the target of a move that nobody asked for',
+    };
+    this.#handOvers.push(handOver);
+    if (phase === 'failed') this.#unheard(handOver);
+  }
+
+  /** The source has heard of the success, or never will. */
+  ended({ source, target, range, isTaken }: Job, outcome: 'success' | 'fail'): void {
+    const handOver = this.#openOf(source, target, range);
+    if (!isTaken || handOver === null) return;
+    if (outcome === 'success') handOver.knowers.add(source);
+    else this.#unheard(handOver);
+  }
+
+  #unheard(handOver: HandOver): void {
+    handOver.excuse ??= 'taken by the target of a move whose source never heard of its success';
+  }
+
+  /** A process ended, and with it what it knew. */
+  died(node: FleetNode): void {
+    for (const handOver of this.#handOvers) {
+      if (!handOver.isOpen || !handOver.knowers.delete(node)) continue;
+      this.#checkKnown(handOver);
+      const migration = this.#migrationOf(handOver);
+      const { stage } = migration ?? { stage: null };
+      if (handOver.source === node && !handOver.isSeen && stage?.kind === 'started' && stage.isTargetMarked)
+        handOver.excuse ??= 'taken by the target of a move that only it knows of, as it knew of an earlier one';
+    }
+  }
+
+  #checkKnown(handOver: HandOver): void {
+    if (handOver.knowers.size === 0 && !handOver.isSeen)
+      handOver.excuse ??= 'taken by the target of a move of which nobody knows';
+  }
+
+  /** Another leader knows only what it sees itself. */
+  leaderChanged(): void {
+    for (const handOver of this.#handOvers) {
+      if (!handOver.isOpen) continue;
+      handOver.isSeen = false;
+      handOver.isFailureSeen = false;
+      this.#checkKnown(handOver);
+    }
+  }
+
+  /** The present leader was answered. */
+  seen(node: FleetNode, { sourceJob }: NodeReport): void {
+    for (const handOver of this.#handOvers) {
+      if (!handOver.isOpen || handOver.source !== node || sourceJob === null) continue;
+      if (!equalRanges(sourceJob.range, handOver.range)) continue;
+      if (sourceJob.destination !== handOver.target.model.id) continue;
+      if (sourceJob.state === 'success' && handOver.knowers.has(node)) handOver.isSeen = true;
+      if (sourceJob.state === 'fail') handOver.isFailureSeen = true;
+    }
+  }
+
+  /** The committed cluster is another one: of what moved, everything has to have arrived; what did not is given up. */
+  recorded(before: Cluster, after: Cluster): void {
+    this.#checkArrived(before, after);
+    for (const { migration, source, target } of migrationsOf(before)) {
+      const next = after.shards.find(({ id }) => id === source.id);
+      if (next === undefined || isSame(next.migration, migration) || migration.stage.kind !== 'started') continue;
+      if (!containsSlot(next.slots, migration.range.start)) continue;
+      const to = after.shards.find(({ id }) => id === target.id);
+      const isKept = to !== undefined && masterOf(to).id === masterOf(target).id;
+      this.#givenUp({ source, migration, isKept });
+    }
+  }
+
+  #givenUp({
+    source,
+    migration,
+    isKept,
+  }: {
+    readonly source: Shard;
+    readonly migration: Migration;
+    readonly isKept: boolean;
+  }): void {
+    for (const handOver of this.#handOvers) {
+      const isMeant =
+        handOver.isOpen &&
+        handOver.source.address === masterOf(source).address &&
+        equalRanges(handOver.range, migration.range);
+      if (!isMeant) continue;
+      if (!handOver.isSeen || migration.isCancelled || !isKept)
+        handOver.excuse ??= 'taken by the target of a move that was given up';
+      this.#close(handOver);
+      for (const [put, place] of handOver.before) put.place = place;
+    }
+  }
+
+  #close(handOver: HandOver): void {
+    handOver.isOpen = false;
+  }
+
+  #checkArrived(before: Cluster, after: Cluster): void {
+    const { fleet, violate, isForced } = this.#parts;
+    for (const to of after.shards) {
+      const came = fleet.world.slots.filter((slot) => containsSlot(to.slots, slot));
+      for (const from of before.shards) {
+        const slots = new Set(came.filter((slot) => from.id !== to.id && containsSlot(from.slots, slot)));
+        if (slots.size === 0) continue;
+        this.finished += 1;
+        const lacking = this.#lacking(from, to, slots);
+        const [first] = lacking;
+        if (first !== undefined && !isForced(to))
+          violate(
+            'finished',
+            `slots ${[...slots].join(' ')} go from shard ${from.id} to ${to.id}, and ${lacking.length} writes did not, the first ${first.id} of slot ${first.slot}, taken by ${first.node.name} at ${first.atMs} ms`,
+          );
+        for (const handOver of this.#handOvers) {
+          if (handOver.isOpen && [...handOver.slots].some((slot) => slots.has(slot))) this.#close(handOver);
+        }
+      }
+    }
+  }
+
+  /** What the source has and the target has not; what was taken beside the target is given up. */
+  #lacking(from: Shard, to: Shard, slots: ReadonlySet<Slot>): readonly Put[] {
+    const { fleet, findPut } = this.#parts;
+    const kept = fleet.at(masterOf(to).address).model.log.writes();
+    const lacking: Put[] = [];
+    for (const write of fleet.at(masterOf(from).address).model.log.writes()) {
+      const put = findPut(write);
+      if (put === undefined) continue;
+      if (!slots.has(put.slot) || put.isStale || put.excuse !== null || kept.has(put.id)) continue;
+      const handOver = this.#handOvers.findLast((each) => each.slots.has(put.slot));
+      const isBeside = handOver !== undefined && handOver.target !== put.node && put.atMs >= handOver.atMs;
+      if (isBeside && !handOver.isFailureSeen) put.excuse = 'taken beside the target of a move';
+      else lacking.push(put);
+    }
+    return lacking;
+  }
+
+  /** A node was told another version. While the record says that its job may run, or has ended well, nobody may. */
+  told({ source, target, range }: Job, node: FleetNode): void {
+    const migration = this.#recordOf(source, target, range);
+    if (migration === null || migration.isCancelled || migration.stage.kind !== 'started') return;
+    this.#parts.violate(
+      'ends',
+      `${node.name} is told v${node.model.version} while slots ${printSlotRange(range)} go from ${source.name} to ${target.name}`,
+    );
+  }
+
+  /** A source was told that it has slots still which it has handed over. */
+  undone(node: FleetNode, slots: readonly Slot[]): void {
+    for (const handOver of this.#handOvers) {
+      if (!handOver.isOpen || handOver.source !== node || !slots.some((slot) => handOver.slots.has(slot))) continue;
+      const migration = this.#migrationOf(handOver);
+      if (migration === null || migration.stage.kind !== 'started') continue;
+      this.#parts.violate(
+        'ends',
+        `${node.name} is told that it has slots ${printSlotRange(handOver.range)} still, which went to ${handOver.target.name}`,
+      );
+    }
+  }
+
+  #openOf(source: FleetNode, target: FleetNode, range: SlotRange): HandOver | null {
+    const isIt = (each: HandOver): boolean =>
+      each.isOpen && each.source === source && each.target === target && equalRanges(each.range, range);
+    return this.#handOvers.findLast(isIt) ?? null;
+  }
+
+  #migrationOf({ source, target, range }: HandOver): Migration | null {
+    return this.#recordOf(source, target, range);
+  }
+
+  #isRecorded(source: FleetNode, target: FleetNode, range: SlotRange): boolean {
+    return this.#recordOf(source, target, range) !== null;
+  }
+
+  /** The move of just these slots between just these masters, as it is committed. */
+  #recordOf(source: FleetNode, target: FleetNode, range: SlotRange): Migration | null {
+    const cluster = this.#parts.topologies.latest?.cluster;
+    const found = (cluster === undefined ? [] : migrationsOf(cluster)).find(
+      (place) =>
+        masterOf(place.source).address === source.address &&
+        masterOf(place.target).address === target.address &&
+        equalRanges(place.migration.range, range),
+    );
+    return found?.migration ?? null;
+  }
+}
+
+function isSame(one: Migration | null, other: Migration): boolean {
+  return (
+    one !== null &&
+    one.target === other.target &&
+    one.startedAtSeconds === other.startedAtSeconds &&
+    equalRanges(one.range, other.range)
+  );
+}
