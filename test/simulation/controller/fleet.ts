@@ -200,10 +200,8 @@ export class Fleet {
     const workMs = isSwitched ? between(this.#random, 5, 60) : between(this.#random, 0.5, 5);
     node.busyUntilUs = this.#parts.time.nowUs + Math.ceil((sleepMs + workMs) * 1000);
     if (isSwitched) node.attemptAtMs = nowMs + sleepMs + workMs + between(this.#random, 0, 30);
-    if (model.version !== before.version) {
-      this.#parts.onTold(node, before);
-      this.#parts.onPlaced(node);
-    }
+    if (model.version !== before.version || push.force) this.#parts.onTold(node, before);
+    if (model.version !== before.version) this.#parts.onPlaced(node);
     return result;
   }
 

@@ -133,7 +133,8 @@ export class Jobs {
   told(node: FleetNode, before: { readonly role: NodeRole }): void {
     for (const job of this.#jobs) {
       if (isOver(job.phase) || (job.source !== node && job.target !== node)) continue;
-      this.#parts.onTold(job, node);
+      // Of a source that ended nothing more can come of it.
+      if (job.source.lives === job.sourceLife) this.#parts.onTold(job, node);
       if (job.target === node && !job.isTaken) job.isRefused = true;
       if (job.source === node && node.model.role !== before.role && job.sourceLife === node.lives)
         this.#giveUp(job);
