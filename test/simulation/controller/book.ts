@@ -10,34 +10,11 @@ import type { Shard, ShardId, Slot } from '../../../src/topology/types.ts';
 import type { Violate } from '../ledger.ts';
 import type { Trace } from '../trace.ts';
 import type { Look } from './evidence.ts';
-import type { Fleet, FleetNode } from './fleet.ts';
-import { type HandOver, Moves } from './moves.ts';
+import type { Fleet } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
+import { Moves } from './moves.ts';
+import type { Put } from './puts.ts';
 import type { Topologies } from './topologies.ts';
-
-/** Where a write came into the history of the shard it belongs to. */
-export interface Place {
-  readonly node: FleetNode;
-  readonly atMs: number;
-  /** The node's sequence number after it. */
-  readonly end: number;
-}
-
-/** One write that a node took. */
-export interface Put {
-  readonly id: number;
-  readonly slot: Slot;
-  readonly node: FleetNode;
-  readonly atMs: number;
-  /** The node that took it; where it went with its slot, the target. */
-  place: Place;
-  /** By which it was taken, where the topology gave the slot to another node. */
-  readonly under: HandOver | null;
-  /** The node had been replaced and was not told yet. */
-  readonly isStale: boolean;
-  isAcknowledged: boolean;
-  /** Why its loss is nobody's fault; null as long as it is somebody's. */
-  excuse: string | null;
-}
 
 /** How a change of a shard's master came about. */
 export interface Manner {

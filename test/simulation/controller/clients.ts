@@ -6,7 +6,8 @@ import type { Network } from '../network.ts';
 import { chance, childRandom, exponential, pick } from '../prng.ts';
 import type { VirtualTime } from '../virtual-time.ts';
 import type { Book } from './book.ts';
-import type { Fleet, FleetNode } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
 
 /** Clients have the numbers from here on in the network. */
 export const FIRST_CLIENT = 900;

@@ -8,11 +8,10 @@ import type { SlotService } from '../../../src/control/imported-hand-over.ts';
 import type { NodeError } from '../../../src/control/observation.ts';
 import type { NodeAddress, NodeRole, Slot } from '../../../src/topology/types.ts';
 import { setNodes } from '../../unit/control/model/migration.ts';
-import type { ModelNode } from '../../unit/control/model/node.ts';
 import { follow } from '../../unit/control/model/replication.ts';
 import { World } from '../../unit/control/model/world.ts';
+import { FleetNode } from './fleet-node.ts';
 import type { Jobs } from './jobs.ts';
-import { Lease } from './lease.ts';
 import type { Network } from '../network.ts';
 import { between, childRandom } from '../prng.ts';
 import type { Trace } from '../trace.ts';
@@ -27,43 +26,6 @@ const RETRY_MS = 1000;
 const TURNED_AWAY_MS = 10_000;
 /** A master is heard by an idle replica this often (facts section 8). */
 const PING_MS = 2000;
-
-/** Somebody's connection to a node's process. */
-export interface Connection {
-  readonly who: number;
-  /** The process has ended: called where the news arrives. */
-  readonly onEnd: () => void;
-}
-
-/** One node: its model, and what belongs to its present process. */
-export class FleetNode {
-  readonly model: ModelNode;
-  /** In the network. */
-  readonly number: number;
-  /** Counts processes. */
-  lives = 1;
-  /** SETNODES holds all other requests until then. */
-  busyUntilUs = 0;
-  /** When it tries to reach its master again. */
-  attemptAtMs = 0;
-  /** When it last got an entry or a ping from its master. */
-  heardAtMs = 0;
-  readonly connections = new Set<Connection>();
-  readonly lease = new Lease();
-
-  constructor(model: ModelNode, number: number) {
-    this.model = model;
-    this.number = number;
-  }
-
-  get name(): string {
-    return this.model.name;
-  }
-
-  get address(): NodeAddress {
-    return this.model.address;
-  }
-}
 
 export interface FleetParts {
   readonly seed: number;

@@ -5,16 +5,12 @@ import type { Random } from '../../../src/base/random.ts';
 import { type Result, ok } from '../../../src/base/result.ts';
 import type { NodeError } from '../../../src/control/observation.ts';
 import { printSlotRange } from '../../../src/topology/slot.ts';
-import type { NodeId, NodeRole, Slot, SlotRange } from '../../../src/topology/types.ts';
+import type { NodeAddress, NodeId, NodeRole, Slot, SlotRange } from '../../../src/topology/types.ts';
 import { writesOfSlot } from '../../unit/control/model/log.ts';
-import {
-  type MigrateRequest,
-  beginImport,
-  mayImport,
-  targetOf,
-} from '../../unit/control/model/migration.ts';
+import { type MigrateRequest, beginImport, mayImport, targetOf } from '../../unit/control/model/migration.ts';
+import type { World } from '../../unit/control/model/world.ts';
 import { between, chance, childRandom, pick } from '../prng.ts';
-import type { Fleet, FleetNode } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
 
 /** Without a reply for so long a source gives its job up (facts section 5.5). */
 const SILENCE_MS = 2070;
@@ -61,9 +57,17 @@ export interface Job {
   position: number;
 }
 
+/** Of a fleet. */
+export interface JobNodes {
+  readonly world: World;
+  readonly nowMs: number;
+  at(address: NodeAddress): FleetNode;
+  isBusy(node: FleetNode): boolean;
+}
+
 export interface JobsParts {
   readonly seed: number;
-  readonly fleet: Fleet;
+  readonly fleet: JobNodes;
   readonly isOpen: (one: FleetNode, other: FleetNode) => boolean;
   /** Slots are now served by the target. */
   readonly onTaken: (job: Job) => void;

@@ -6,7 +6,7 @@ import type { Cluster } from '../../../src/topology/types.ts';
 import { between, chance, childRandom, pick } from '../prng.ts';
 import type { AmbushParts } from './ambush.ts';
 import type { Disturbances } from './disturbances.ts';
-import type { FleetNode } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
 import type { Job } from './jobs.ts';
 import type { Moving } from './knobs.ts';
 
@@ -53,7 +53,10 @@ export class MoveAmbush {
       this.#later(ends, COMMIT_MS_MAX);
     }
     for (const { source, target } of known.values())
-      this.#later([source, target].map((shard) => fleet.at(masterOf(shard).address)), COMMIT_MS_MAX);
+      this.#later(
+        [source, target].map((shard) => fleet.at(masterOf(shard).address)),
+        COMMIT_MS_MAX,
+      );
   }
 
   onPhase({ source, target }: Job): void {

@@ -80,13 +80,17 @@ export class Mover {
     const from = pick(this.#random, slots);
     const owner = cluster.shards.find((shard) => containsRange(shard.slots, { start: from, stop: from }));
     const to = slots.slice(slots.indexOf(from)).slice(0, integerBetween(this.#random, 1, slots.length));
-    const stop = to.findLast((slot) => owner !== undefined && containsRange(owner.slots, { start: from, stop: slot }));
+    const stop = to.findLast(
+      (slot) => owner !== undefined && containsRange(owner.slots, { start: from, stop: slot }),
+    );
     if (stop === undefined) return;
     const range = slotRange(from, stop);
     // A shard without slots is there to get some.
     const empty = cluster.shards.findIndex((shard) => shard.slots.length === 0);
     const targetIndex =
-      empty !== -1 && chance(this.#random, 0.7) ? empty : integerBetween(this.#random, 0, cluster.shards.length - 1);
+      empty !== -1 && chance(this.#random, 0.7)
+        ? empty
+        : integerBetween(this.#random, 0, cluster.shards.length - 1);
     const text = `slots ${printSlotRange(range)} are to be moved to shard ${targetIndex}`;
     this.#ask(text, async (leader) => {
       const nowSeconds = Math.floor(leader.process.clock.wallMs() / 1000);
@@ -122,9 +126,14 @@ export class Mover {
         const plan = { addresses, password: Secret.none, random: this.#random, nowSeconds: 1 };
         const next = changed(addShard(record.cluster, plan));
         const added = next.shards.slice(record.cluster.shards.length);
-        const replicas = added.flatMap(({ nodes }) => nodes.slice(1).map(({ id }) => [id, UNSEEN_NODE] as const));
+        const replicas = added.flatMap(({ nodes }) =>
+          nodes.slice(1).map(({ id }) => [id, UNSEEN_NODE] as const),
+        );
         const read = new Map(added.map((shard) => [masterOf(shard).id, 0] as const));
-        const facts = withFactsOfNodes(withReadMasters(factsFor(record.facts, next), added, read, 1), replicas);
+        const facts = withFactsOfNodes(
+          withReadMasters(factsFor(record.facts, next), added, read, 1),
+          replicas,
+        );
         return { cluster: next, facts, event: { kind: 'shardAdded', text } };
       });
     });

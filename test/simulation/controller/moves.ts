@@ -5,30 +5,11 @@ import { masterOf, migrationsOf } from '../../../src/topology/cluster.ts';
 import { containsSlot, equalRanges, printSlotRange } from '../../../src/topology/slot.ts';
 import type { Cluster, Migration, Shard, Slot, SlotRange } from '../../../src/topology/types.ts';
 import type { Violate } from '../ledger.ts';
-import type { Place, Put } from './book.ts';
-import type { Fleet, FleetNode } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
 import type { Job } from './jobs.ts';
+import type { HandOver, Place, Put } from './puts.ts';
 import type { Topologies } from './topologies.ts';
-
-/** Slots that a target serves by the word of a source, and what is known of that. */
-export interface HandOver {
-  readonly source: FleetNode;
-  readonly target: FleetNode;
-  readonly range: SlotRange;
-  readonly slots: ReadonlySet<Slot>;
-  readonly atMs: number;
-  /** Where the writes that came with it were before. */
-  readonly before: ReadonlyMap<Put, Place>;
-  /** Ends whose processes remember it as a success. */
-  readonly knowers: Set<FleetNode>;
-  /** The present leader had the source's word: of the success, or of a failure of which the target does not know. */
-  isSeen: boolean;
-  isFailureSeen: boolean;
-  /** Neither recorded nor given up. */
-  isOpen: boolean;
-  /** Why what the target took since may be lost; null as long as it may not. */
-  excuse: string | null;
-}
 
 export interface MovesParts {
   readonly fleet: Fleet;
@@ -79,7 +60,9 @@ export class Moves {
       isSeen: false,
       isFailureSeen: false,
       isOpen: true,
-      excuse: this.#isRecorded(source, target, range) ? null : 'taken by the target of a move that nobody asked for',
+      excuse: this.#isRecorded(source, target, range)
+        ? null
+        : 'taken by the target of a move that nobody asked for',
     };
     this.#handOvers.push(handOver);
     if (phase === 'failed') this.#unheard(handOver);
@@ -105,7 +88,8 @@ export class Moves {
       const migration = this.#migrationOf(handOver);
       const { stage } = migration ?? { stage: null };
       if (handOver.source === node && !handOver.isSeen && stage?.kind === 'started' && stage.isTargetMarked)
-        handOver.excuse ??= 'taken by the target of a move that only it knows of, as it knew of an earlier one';
+        handOver.excuse ??=
+          'taken by the target of a move that only it knows of, as it knew of an earlier one';
     }
   }
 
@@ -140,7 +124,8 @@ export class Moves {
     this.#checkArrived(before, after);
     for (const { migration, source, target } of migrationsOf(before)) {
       const next = after.shards.find(({ id }) => id === source.id);
-      if (next === undefined || isSame(next.migration, migration) || migration.stage.kind !== 'started') continue;
+      if (next === undefined || isSame(next.migration, migration) || migration.stage.kind !== 'started')
+        continue;
       if (!containsSlot(next.slots, migration.range.start)) continue;
       const to = after.shards.find(({ id }) => id === target.id);
       const isKept = to !== undefined && masterOf(to).id === masterOf(target).id;
@@ -226,7 +211,8 @@ export class Moves {
   /** A source was told that it has slots still which it has handed over. */
   undone(node: FleetNode, slots: readonly Slot[]): void {
     for (const handOver of this.#handOvers) {
-      if (!handOver.isOpen || handOver.source !== node || !slots.some((slot) => handOver.slots.has(slot))) continue;
+      if (!handOver.isOpen || handOver.source !== node || !slots.some((slot) => handOver.slots.has(slot)))
+        continue;
       const migration = this.#migrationOf(handOver);
       if (migration === null || migration.stage.kind !== 'started') continue;
       this.#parts.violate(

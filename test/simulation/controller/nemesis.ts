@@ -5,7 +5,7 @@ import { allNodes, masterOf, replicasOf } from '../../../src/topology/cluster.ts
 import { chance, childRandom, exponential, pick } from '../prng.ts';
 import { Ambush, type AmbushParts } from './ambush.ts';
 import { Disturbances } from './disturbances.ts';
-import type { FleetNode } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
 import type { FleetFault, Moving } from './knobs.ts';
 import { MoveAmbush } from './move-ambush.ts';
 import type { Operator } from './operator.ts';

@@ -15,7 +15,8 @@ import type { NodeClient, ProcessGroups } from '../../../src/leader/ports.ts';
 import type { NodeAddress, NodeId, Slot, SlotRange } from '../../../src/topology/types.ts';
 import type { Network } from '../network.ts';
 import type { Process } from '../process.ts';
-import type { Connection, Fleet, FleetNode } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import type { Connection, FleetNode } from './fleet-node.ts';
 
 /** Longer than any deadline: a parcel that is not cut arrives. */
 const PARCEL_US = 60_000_000;

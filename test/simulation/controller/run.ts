@@ -3,22 +3,21 @@
 import type { ProbeResult } from '../../../src/control/observation.ts';
 import { failureWindowMs } from '../../../src/control/settings.ts';
 import { splitSlotsEvenly } from '../../../src/topology/slot.ts';
-import type { NodeAddress, Slot } from '../../../src/topology/types.ts';
+import type { Slot } from '../../../src/topology/types.ts';
 import { Network } from '../network.ts';
 import { listenToSteps } from '../production.ts';
 import { Trace, type TraceWriter } from '../trace.ts';
 import { VirtualTime } from '../virtual-time.ts';
 import { Book } from './book.ts';
 import { Client } from './clients.ts';
-import type { Controller, ControllerParts } from './controller.ts';
+import type { ControllerParts } from './controller.ts';
 import { Evidence } from './evidence.ts';
-import { Fleet, type FleetNode, type NodeBefore } from './fleet.ts';
+import { Fleet, type NodeBefore } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
 import { Group } from './group.ts';
-import { Jobs } from './jobs.ts';
 import { Judge } from './judge.ts';
 import { knobsOf, type Knobs } from './knobs.ts';
-import type { MoveAmbush } from './move-ambush.ts';
-import { Mover } from './mover.ts';
+import { MovingSlots } from './moving-slots.ts';
 import { FleetNemesis } from './nemesis.ts';
 import { Operator } from './operator.ts';
 import { FEATURE_LEVEL, postThrough } from './production.ts';
@@ -84,8 +83,7 @@ class Run {
   readonly #operator: Operator;
   readonly #nemesis: FleetNemesis;
   readonly #clients: readonly Client[];
-  #mover: Mover | null = null;
-  #moveAmbush: MoveAmbush | null = null;
+  readonly #moving: MovingSlots | null = null;
   #leaders = 0;
   #violation: string | null = null;
 
@@ -109,7 +107,7 @@ class Run {
       onCommitted: (before, after) => this.#judge.committed(before, after),
       onRecorded: (before, after) => {
         this.#book.moves.recorded(before, after);
-        this.#moveAmbush?.onRecorded(before, after);
+        this.#moving?.ambush.onRecorded(before, after);
       },
     });
     this.#topologies = topologies;
@@ -121,7 +119,7 @@ class Run {
       topologies.checkMasters(node);
       this.#nemesis.ambush.onPlaced(node);
     };
-    const onTold = (node: FleetNode, before: NodeBefore): void => this.#told(node, before);
+    const onTold = (node: FleetNode, before: NodeBefore): void => this.#moving?.told(node, before);
     const onDied = (node: FleetNode): void => this.#book.moves.died(node);
     const fleet = new Fleet({ seed, time, trace, network, slots, syncMsMax, onPlaced, onTold, onDied });
     for (let count = 0; count < shards * nodes + knobs.spares; count += 1) fleet.add();
@@ -164,12 +162,18 @@ class Run {
       crash: (id) => group.crash(id),
       freeze: (id) => group.freeze(id),
     });
-    if (knobs.moving !== null) {
-      const leader = (): Controller | null => group.leader;
-      this.#mover = new Mover({ seed, time, trace, moving: knobs.moving, fleet, leader });
-      this.#moveAmbush = this.#nemesis.moveAmbush(knobs.moving);
-      this.#begin(fleet);
-    }
+    if (knobs.moving !== null)
+      this.#moving = new MovingSlots({
+        seed,
+        time,
+        trace,
+        network,
+        moving: knobs.moving,
+        fleet,
+        moves: this.#book.moves,
+        ambush: this.#nemesis.moveAmbush(knobs.moving),
+        leader: () => group.leader,
+      });
     const clientParts = { seed, time, network, fleet, book: this.#book, thinkMs };
     this.#clients = Array.from({ length: knobs.clients }, (_, number) => new Client(clientParts, number));
   }
@@ -204,27 +208,6 @@ class Run {
     };
   }
 
-  /** Nodes of this run move slots when they are told to. */
-  #begin(fleet: Fleet): void {
-    const { moves } = this.#book;
-    fleet.jobs = new Jobs({
-      seed: this.#seed,
-      fleet,
-      isOpen: (one, other) => this.#network.isOpen(one.number, other.number),
-      onTaken: (job) => moves.taken(job),
-      onEnded: (job, outcome) => moves.ended(job, outcome),
-      onPhase: (job) => this.#moveAmbush?.onPhase(job),
-      onTold: (job, node) => moves.told(job, node),
-    });
-  }
-
-  #told(node: FleetNode, before: NodeBefore): void {
-    const { model } = node;
-    this.#fleet.jobs?.told(node, before);
-    const undone = before.handedOver.filter((slot) => model.owners.get(slot) === model.id);
-    if (undone.length > 0) this.#book.moves.undone(node, undone);
-  }
-
   async #play(): Promise<void> {
     const { group, faults, settings } = this.#knobs;
     this.#trace.say(
@@ -244,7 +227,7 @@ class Run {
     await this.#pass(QUIET_MS);
     this.#group.disturb();
     this.#nemesis.start();
-    this.#mover?.start();
+    this.#moving?.mover.start();
     await this.#pass(group.faultyMs);
     if (this.#violation === null) await this.#recover();
   }
@@ -261,7 +244,7 @@ class Run {
     this.#trace.say(0, () => 'heals');
     this.#group.heal();
     this.#nemesis.heal();
-    this.#mover?.heal();
+    this.#moving?.mover.heal();
     await this.#pass(QUIET_MS);
     for (const client of this.#clients) client.stop();
     await this.#expectSettled(CONVERGENCE_MS + 4 * failureWindowMs(this.#knobs.settings));
@@ -284,23 +267,10 @@ class Run {
       why =
         latest === null || this.#group.leader === null
           ? 'no leader'
-          : unsettled(this.#fleet, latest, this.#writeForbidden());
+          : unsettled(this.#fleet, latest, this.#moving?.writeForbidden());
       sinceUs = why === null ? Math.min(sinceUs, this.#time.nowUs) : Infinity;
       return this.#time.nowUs >= sinceUs + stillUs;
     });
-  }
-
-  /** Masters of which people are told that they refuse writes until they are started again. */
-  #writeForbidden(): ReadonlySet<NodeAddress> {
-    if (this.#mover === null) return new Set();
-    const statuses = this.#group.leader?.terms.statuses() ?? [];
-    return new Set(
-      statuses.flatMap(({ problems }) =>
-        problems.flatMap(({ kind, address }) =>
-          kind === 'slotsWriteForbidden' && address !== null ? [address] : [],
-        ),
-      ),
-    );
   }
 
   #problems(): string {

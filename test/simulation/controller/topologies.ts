@@ -8,10 +8,17 @@ import { allNodes, masterOf } from '../../../src/topology/cluster.ts';
 import type { ClusterPolicy } from '../../../src/topology/policy.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
 import { containsSlot } from '../../../src/topology/slot.ts';
-import { type Cluster, type NodeAddress, type Shard, type Slot, SLOT_COUNT } from '../../../src/topology/types.ts';
+import {
+  type Cluster,
+  type NodeAddress,
+  type Shard,
+  type Slot,
+  SLOT_COUNT,
+} from '../../../src/topology/types.ts';
 import type { Violate } from '../ledger.ts';
 import { childRandom } from '../prng.ts';
-import type { Fleet, FleetNode } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
 import {
   KeyValueState,
   LOG_START,
