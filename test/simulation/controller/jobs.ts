@@ -69,6 +69,8 @@ export interface JobsParts {
   readonly seed: number;
   readonly fleet: JobNodes;
   readonly isOpen: (one: FleetNode, other: FleetNode) => boolean;
+  /** The target is about to delete what it has of the slots. */
+  readonly onDeleting: (job: Job) => void;
   /** Slots are now served by the target. */
   readonly onTaken: (job: Job) => void;
   /** The source has heard of the success, or has given the job up. */
@@ -182,6 +184,7 @@ export class Jobs {
           return;
         }
         job.isBegun = true;
+        this.#parts.onDeleting(job);
         beginImport(fleet.world, target.model, range);
         this.#readSource(job);
         this.#enter(job, 'copying', COPY_MS_MAX);
@@ -279,6 +282,7 @@ export class Jobs {
     if (job.isAsked && !job.isTaken && !job.isRefused) this.#take(job);
     if (job.isTaken && !(phase === 'failed' && isFailureSent)) return false;
     model.targetJob = { range, state: 'error' };
+    this.#parts.onDeleting(job);
     if (model.role === 'master') for (const slot of fleet.world.slotsIn(range)) model.log.clear(slot);
     this.#say(job, 'is dropped');
     return false;

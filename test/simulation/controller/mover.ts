@@ -26,6 +26,8 @@ import { CLUSTER, NAMESPACE } from './operator.ts';
 /** Nodes one run may have, those of added shards included. */
 const NODES_MAX = 15;
 const INSPECT_MS = 1000;
+/** Of the requests that name slots which were to be moved before. */
+const AGAIN_SHARE = 0.5;
 /** How often problems are read when all is healed, and how long a state lasts before somebody acts upon it. */
 const REMEDY_MS = 5000;
 
@@ -43,6 +45,7 @@ export interface MoverParts {
 export class Mover {
   readonly #parts: MoverParts;
   readonly #random: Random;
+  readonly #asked: SlotRange[] = [];
   #isHealed = false;
 
   constructor(parts: MoverParts) {
@@ -72,19 +75,10 @@ export class Mover {
     else this.#migrate();
   }
 
-  /** From one slot to another that the model knows, both in one range of one shard. */
   #migrate(): void {
     const cluster = this.#cluster();
-    if (cluster === null || cluster.shards.length < 2) return;
-    const { slots } = this.#parts.fleet.world;
-    const from = pick(this.#random, slots);
-    const owner = cluster.shards.find((shard) => containsRange(shard.slots, { start: from, stop: from }));
-    const to = slots.slice(slots.indexOf(from)).slice(0, integerBetween(this.#random, 1, slots.length));
-    const stop = to.findLast(
-      (slot) => owner !== undefined && containsRange(owner.slots, { start: from, stop: slot }),
-    );
-    if (stop === undefined) return;
-    const range = slotRange(from, stop);
+    const range = cluster === null ? null : this.#someRange(cluster);
+    if (cluster === null || range === null || cluster.shards.length < 2) return;
     // A shard without slots is there to get some.
     const empty = cluster.shards.findIndex((shard) => shard.slots.length === 0);
     const targetIndex =
@@ -99,6 +93,23 @@ export class Mover {
       await checkMovable(inspectorOf(leader), cluster, range);
       await changeCluster(leader.registry, PLACE, wanted, { kind: 'migrationRequested', text });
     });
+  }
+
+  /** From one slot to another that the model knows, both in one range of one shard; now and then what moved a while ago, of which nodes may know still. */
+  #someRange({ shards }: Cluster): SlotRange | null {
+    const isWhole = (range: SlotRange): boolean => shards.some((shard) => containsRange(shard.slots, range));
+    if (this.#asked.length > 0 && chance(this.#random, AGAIN_SHARE)) {
+      const again = pick(this.#random, this.#asked.slice(-3));
+      return isWhole(again) ? again : null;
+    }
+    const { slots } = this.#parts.fleet.world;
+    const from = pick(this.#random, slots);
+    const to = slots.slice(slots.indexOf(from)).slice(0, integerBetween(this.#random, 1, slots.length));
+    const stop = to.findLast((slot) => isWhole({ start: from, stop: slot }));
+    if (stop === undefined) return null;
+    const range = slotRange(from, stop);
+    this.#asked.push(range);
+    return range;
   }
 
   #cancel(): void {

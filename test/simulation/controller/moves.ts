@@ -38,6 +38,21 @@ export class Moves {
     );
   }
 
+  /**
+   * A target is about to delete what it has of the slots of a job. Where it took them over a moment ago from another node, and was not told yet that
+   * they are its own, nobody can keep it from that: a master that hung, and was replaced, carries out what it was asked before.
+   */
+  deleting({ source, target, range }: Job): void {
+    const { fleet, findPut, topologies } = this.#parts;
+    if (topologies.isMaster(source)) return;
+    const slots = new Set(fleet.world.slotsIn(range));
+    for (const write of target.model.log.writes()) {
+      const put = findPut(write);
+      if (put !== undefined && slots.has(put.slot) && put.place.node === target)
+        put.excuse ??= 'deleted for a move asked of a master that was replaced';
+    }
+  }
+
   /** The target serves the slots from now on. */
   taken({ source, target, range, copied, phase }: Job): void {
     const { fleet, findPut } = this.#parts;
@@ -58,6 +73,7 @@ export class Moves {
       before,
       knowers: new Set([target]),
       isSeen: false,
+      isTargetSeen: false,
       isFailureSeen: false,
       isOpen: true,
       excuse: this.#isRecorded(source, target, range)
@@ -103,19 +119,35 @@ export class Moves {
     for (const handOver of this.#handOvers) {
       if (!handOver.isOpen) continue;
       handOver.isSeen = false;
+      handOver.isTargetSeen = false;
       handOver.isFailureSeen = false;
       this.#checkKnown(handOver);
     }
   }
 
   /** The present leader was answered. */
-  seen(node: FleetNode, { sourceJob }: NodeReport): void {
+  seen(node: FleetNode, { sourceJob, targetJob }: NodeReport): void {
     for (const handOver of this.#handOvers) {
-      if (!handOver.isOpen || handOver.source !== node || sourceJob === null) continue;
-      if (!equalRanges(sourceJob.range, handOver.range)) continue;
-      if (sourceJob.destination !== handOver.target.model.id) continue;
-      if (sourceJob.state === 'success' && handOver.knowers.has(node)) handOver.isSeen = true;
-      if (sourceJob.state === 'fail') handOver.isFailureSeen = true;
+      const { source, target, range, knowers } = handOver;
+      if (!handOver.isOpen || !knowers.has(node)) continue;
+      if (source === node && sourceJob !== null && equalRanges(sourceJob.range, range)) {
+        if (sourceJob.state === 'success' && sourceJob.destination === target.model.id)
+          handOver.isSeen = true;
+      }
+      if (target === node && targetJob?.state === 'success' && equalRanges(targetJob.range, range)) {
+        const stage = this.#migrationOf(handOver)?.stage;
+        if (stage?.kind === 'started' && !stage.isTargetMarked) handOver.isTargetSeen = true;
+      }
+    }
+    this.#seenFailing(node, sourceJob);
+  }
+
+  #seenFailing(node: FleetNode, job: NodeReport['sourceJob']): void {
+    if (job?.state !== 'fail') return;
+    for (const handOver of this.#handOvers) {
+      const { source, target, range, isOpen } = handOver;
+      if (isOpen && source === node && job.destination === target.model.id && equalRanges(job.range, range))
+        handOver.isFailureSeen = true;
     }
   }
 
@@ -148,7 +180,8 @@ export class Moves {
         handOver.source.address === masterOf(source).address &&
         equalRanges(handOver.range, migration.range);
       if (!isMeant) continue;
-      if (!handOver.isSeen || migration.isCancelled || !isKept)
+      const isWitnessed = handOver.isSeen || handOver.isTargetSeen;
+      if (!isWitnessed || migration.isCancelled || !isKept)
         handOver.excuse ??= 'taken by the target of a move that was given up';
       this.#close(handOver);
       for (const [put, place] of handOver.before) put.place = place;

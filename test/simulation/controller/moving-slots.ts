@@ -31,6 +31,7 @@ export class MovingSlots {
       seed,
       fleet,
       isOpen: (one, other) => network.isOpen(one.number, other.number),
+      onDeleting: (job) => moves.deleting(job),
       onTaken: (job) => moves.taken(job),
       onEnded: (job, outcome) => moves.ended(job, outcome),
       onPhase: (job) => ambush.onPhase(job),

@@ -41,6 +41,8 @@ export interface HandOver {
   readonly knowers: Set<FleetNode>;
   /** The present leader had the source's word: of the success, or of a failure of which the target does not know. */
   isSeen: boolean;
+  /** It had the target's, and nobody can take it for that of an earlier move. */
+  isTargetSeen: boolean;
   isFailureSeen: boolean;
   /** Neither recorded nor given up. */
   isOpen: boolean;
