@@ -59,14 +59,16 @@ export class MoveAmbush {
       );
   }
 
-  onPhase({ source, target }: Job): void {
-    this.#later([source, target], PHASE_MS_MAX);
+  /** The hand-over itself is where most can go wrong. */
+  onPhase({ source, target, phase }: Job): void {
+    const isHandOver = phase === 'asking';
+    this.#later([source, target], isHandOver ? AT_ONCE_MS : PHASE_MS_MAX, isHandOver ? 3 : 1);
   }
 
-  #later([source, target]: readonly FleetNode[], atMostMs: number): void {
+  #later([source, target]: readonly FleetNode[], atMostMs: number, weight = 1): void {
     const { time, moving, disturbances } = this.#parts;
     if (disturbances.isOver || source === undefined || target === undefined) return;
-    if (!chance(this.#random, moving.ambushShare)) return;
+    if (!chance(this.#random, weight * moving.ambushShare)) return;
     const waitMs = between(this.#random, 0, chance(this.#random, 0.6) ? AT_ONCE_MS : atMostMs);
     time.after(waitMs * 1000, 'move ambush', 0, () => {
       if (!disturbances.isOver) this.#strike({ source, target });
