@@ -373,16 +373,4 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
       },
     ],
   },
-  'cancelled-without-the-source': {
-    bug: 'a move that was cancelled is given up at once, whatever the source says',
-    from: MIGRATING_FROM,
-    edits: [
-      {
-        file: MIGRATION,
-        find: `if (sourceState === 'succeeded') return stepAfterSuccess(situation, view);`,
-        replace: `if (view.place.migration.isCancelled) return { kind: 'giveUp', why: 'it was cancelled' };
-  if (sourceState === 'succeeded') return stepAfterSuccess(situation, view);`,
-      },
-    ],
-  },
 };

@@ -64,6 +64,7 @@ export class Moves {
       before.set(put, put.place);
       put.place = { node: target, atMs, end };
     }
+    const isRecorded = this.#recordOf({ source, target, range }) !== null;
     const handOver: HandOver = {
       source,
       target,
@@ -76,9 +77,7 @@ export class Moves {
       isTargetSeen: false,
       isFailureSeen: false,
       isOpen: true,
-      excuse: this.#isRecorded(source, target, range)
-        ? null
-        : 'taken by the target of a move that nobody asked for',
+      excuse: isRecorded ? null : 'taken by the target of a move that nobody asked for',
     };
     this.#handOvers.push(handOver);
     if (phase === 'failed') this.#unheard(handOver);
@@ -101,8 +100,7 @@ export class Moves {
     for (const handOver of this.#handOvers) {
       if (!handOver.isOpen || !handOver.knowers.delete(node)) continue;
       this.#checkKnown(handOver);
-      const migration = this.#migrationOf(handOver);
-      const { stage } = migration ?? { stage: null };
+      const stage = this.#recordOf(handOver)?.stage;
       if (handOver.source === node && !handOver.isSeen && stage?.kind === 'started' && stage.isTargetMarked)
         handOver.excuse ??=
           'taken by the target of a move that only it knows of, as it knew of an earlier one';
@@ -135,7 +133,7 @@ export class Moves {
           handOver.isSeen = true;
       }
       if (target === node && targetJob?.state === 'success' && equalRanges(targetJob.range, range)) {
-        const stage = this.#migrationOf(handOver)?.stage;
+        const stage = this.#recordOf(handOver)?.stage;
         if (stage?.kind === 'started' && !stage.isTargetMarked) handOver.isTargetSeen = true;
       }
     }
@@ -183,13 +181,9 @@ export class Moves {
       const isWitnessed = handOver.isSeen || handOver.isTargetSeen;
       if (!isWitnessed || migration.isCancelled || !isKept)
         handOver.excuse ??= 'taken by the target of a move that was given up';
-      this.#close(handOver);
+      handOver.isOpen = false;
       for (const [put, place] of handOver.before) put.place = place;
     }
-  }
-
-  #close(handOver: HandOver): void {
-    handOver.isOpen = false;
   }
 
   #checkArrived(before: Cluster, after: Cluster): void {
@@ -208,7 +202,7 @@ export class Moves {
             `slots ${[...slots].join(' ')} go from shard ${from.id} to ${to.id}, and ${lacking.length} writes did not, the first ${first.id} of slot ${first.slot}, taken by ${first.node.name} at ${first.atMs} ms`,
           );
         for (const handOver of this.#handOvers) {
-          if (handOver.isOpen && [...handOver.slots].some((slot) => slots.has(slot))) this.#close(handOver);
+          if (handOver.isOpen && [...handOver.slots].some((slot) => slots.has(slot))) handOver.isOpen = false;
         }
       }
     }
@@ -233,7 +227,7 @@ export class Moves {
 
   /** A node was told another version. While the record says that its job may run, or has ended well, nobody may. */
   told({ source, target, range }: Job, node: FleetNode): void {
-    const migration = this.#recordOf(source, target, range);
+    const migration = this.#recordOf({ source, target, range });
     if (migration === null || migration.isCancelled || migration.stage.kind !== 'started') return;
     this.#parts.violate(
       'ends',
@@ -246,7 +240,7 @@ export class Moves {
     for (const handOver of this.#handOvers) {
       if (!handOver.isOpen || handOver.source !== node || !slots.some((slot) => handOver.slots.has(slot)))
         continue;
-      const migration = this.#migrationOf(handOver);
+      const migration = this.#recordOf(handOver);
       if (migration === null || migration.stage.kind !== 'started') continue;
       this.#parts.violate(
         'ends',
@@ -261,16 +255,8 @@ export class Moves {
     return this.#handOvers.findLast(isIt) ?? null;
   }
 
-  #migrationOf({ source, target, range }: HandOver): Migration | null {
-    return this.#recordOf(source, target, range);
-  }
-
-  #isRecorded(source: FleetNode, target: FleetNode, range: SlotRange): boolean {
-    return this.#recordOf(source, target, range) !== null;
-  }
-
   /** The move of just these slots between just these masters, as it is committed. */
-  #recordOf(source: FleetNode, target: FleetNode, range: SlotRange): Migration | null {
+  #recordOf({ source, target, range }: Pick<HandOver, 'source' | 'target' | 'range'>): Migration | null {
     const cluster = this.#parts.topologies.latest?.cluster;
     const found = (cluster === undefined ? [] : migrationsOf(cluster)).find(
       (place) =>
