@@ -333,14 +333,14 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
       },
     ],
   },
-  'replica-without-the-import': {
-    bug: 'a move is finished with the death of its target, whether or not the replica that takes over has what came',
+  'success-of-before-believed': {
+    bug: 'a source that remembers an earlier move of the same slots to the same target is taken at its word',
     from: MIGRATING_FROM,
     edits: [
       {
-        file: FAILOVER,
-        find: 'if (imported !== null && candidate.sequence >= imported) {',
-        replace: 'if (imported !== null && candidate.sequence >= 0) {',
+        file: MIGRATION,
+        find: 'switch (view.sourceState) {',
+        replace: `switch (view.sourceState === 'succeeded' ? 'idle' : view.sourceState) {`,
       },
     ],
   },
@@ -359,17 +359,6 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
         file: FAILOVER,
         find: `if (view.sourceState === 'succeeded' && !view.isTargetEmptied) {`,
         replace: `if (view.sourceState === 'succeeded' && view.isTargetEmptied) {`,
-      },
-    ],
-  },
-  'failure-forgotten': {
-    bug: 'a source said that its job failed, and the success of which only its target knows is recorded all the same',
-    from: MIGRATING_FROM,
-    edits: [
-      {
-        file: MIGRATION_STATUS,
-        find: `memory.request === null && (sourceState === 'failed' || memory.failed !== null)`,
-        replace: `memory.request === null && sourceState === 'failed' && memory.failures < 0`,
       },
     ],
   },
