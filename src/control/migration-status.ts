@@ -1,11 +1,12 @@
 // What both ends of a migration say about its job, and what may be concluded from it.
 
-import type { MigrationPlace } from '../topology/cluster.ts';
+import { type MigrationPlace, replicasOf } from '../topology/cluster.ts';
 import { type ClusterFacts, UNSEEN_NODE, withNodeFacts } from '../topology/facts.ts';
 import { equalRanges } from '../topology/slot.ts';
+import type { Shard } from '../topology/types.ts';
 import type { MigrationMemory } from './memory.ts';
 import { isFresh } from './sight.ts';
-import { type NodeView, type Situation, masterView } from './situation.ts';
+import { type NodeView, type Situation, masterView, nodeName, viewOf } from './situation.ts';
 
 /**
  * What a source's last report says of the job: `running`, `succeeded`, `failed` are of exactly these slots and this destination; `busy`: another
@@ -111,6 +112,29 @@ export function isEmptied({ condition, report, loss }: NodeView): boolean {
 export function mayServeImport(target: NodeView, { migration }: MigrationPlace): boolean {
   const job = target.report?.targetJob ?? null;
   return job !== null && equalRanges(job.range, migration.range);
+}
+
+/**
+ * A master that hung and was replaced, as far as anybody knows still with MIGRATE before it: whenever it goes on it carries that out before it hears of
+ * anything (facts section 8), and a target that has just got the same slots from its successor deletes them for it. Null when there is none.
+ */
+export function lateMover(situation: Situation, shard: Shard): NodeView | null {
+  return (
+    replicasOf(shard)
+      .map(({ id }) => viewOf(situation, id))
+      .find(({ node, facts, memory: { absence, look } }) => {
+        const isUnseen = absence === null ? look === null : absence.kind === 'silent';
+        return facts.following === node.id && isUnseen;
+      }) ?? null
+  );
+}
+
+/** What is said of such a master where something waits for it. */
+export function lateMoverText(late: NodeView): string {
+  return (
+    `${nodeName(late)} was replaced while it did not answer, and may carry out a move that it was asked for whenever it goes on: ` +
+    'start it again, or remove it if it is gone for good'
+  );
 }
 
 /** Whether the target's last report shows a finished import of exactly these slots, of whatever time. */

@@ -12,6 +12,8 @@ import type { MigrationMemory } from './memory.ts';
 import {
   type MigrationView,
   isTargetMarked,
+  lateMover,
+  lateMoverText,
   mayServeImport,
   viewMigration,
   withArrival,
@@ -217,6 +219,8 @@ function stepOfPlanned(situation: Situation, view: MigrationView): MigrationStep
   if (obstacle !== null) return wait(obstacle);
   if (source.shard.drain !== null || target.shard.drain !== null)
     return wait('a master of the two is being changed');
+  const late = lateMover(situation, source.shard);
+  if (late !== null) return wait(lateMoverText(late));
   switch (view.sourceState) {
     case 'succeeded':
       return {

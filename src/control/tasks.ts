@@ -27,6 +27,7 @@ import type { CommitReason } from './actions.ts';
 import type { Draft } from './failover.ts';
 import { lendingFor, lendingText, withSlotsGivenBack } from './lending.ts';
 import { isLivingLink } from './link.ts';
+import { lateMover, lateMoverText } from './migration-status.ts';
 import type { Problem } from './problems.ts';
 import { retryDelayMs } from './settings.ts';
 import { isAway } from './sight.ts';
@@ -258,6 +259,8 @@ function obstacleTo(situation: Situation, cluster: Cluster, { task, range, close
     closed.set(id, wait);
     return wait;
   }
+  const late = lateMover(situation, shardOf(cluster, range.source));
+  if (late !== null) return { why: lateMoverText(late), isPassing: false };
   return task.kind === 'scaleOut' ? unlinkedWait(situation, shardOf(cluster, range.target)) : null;
 }
 

@@ -1,6 +1,6 @@
 // The bugs that the simulation of whole controllers has to find: each takes away a rule that several parts keep together.
 
-import { LEASED_FROM, WISHFUL_FROM } from '../simulation/controller/knobs.ts';
+import { LEASED_FROM, MIGRATING_FROM, WISHFUL_FROM } from '../simulation/controller/knobs.ts';
 import type { Mutant } from './mutant.ts';
 
 const BOUNDS = 'src/control/standing.ts';
@@ -9,6 +9,8 @@ const DRAIN = 'src/control/drain.ts';
 const EVIDENCE = 'src/control/evidence.ts';
 const FAILOVER = 'src/control/failover.ts';
 const LEASE = 'src/control/lease.ts';
+const MIGRATION = 'src/control/migration.ts';
+const MIGRATION_STATUS = 'src/control/migration-status.ts';
 const PANEL = 'src/witness/panel.ts';
 const SUPERVISOR = 'src/leader/supervisor.ts';
 const TARGET = 'src/control/target.ts';
@@ -302,6 +304,72 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
         file: TARGET,
         find: 'const isOfBefore = memory.firstVersion === report.version && memory.push.version !== report.version;',
         replace: 'const isOfBefore = memory.push.version !== report.version;',
+      },
+    ],
+  },
+  'import-of-before-believed': {
+    bug: 'what the target says of an earlier import of the same slots counts for the move that runs',
+    from: MIGRATING_FROM,
+    edits: [
+      {
+        file: MIGRATION_STATUS,
+        find: `return stage.kind === 'started' && (!stage.isTargetMarked || memory.sawTargetUnmarked)`,
+        replace: `return stage.kind === 'started'`,
+      },
+    ],
+  },
+  'ends-of-a-job-told': {
+    bug: 'a higher version goes to both ends of a job that runs, and of a hand-over that is not recorded',
+    from: MIGRATING_FROM,
+    edits: [
+      {
+        file: 'src/control/convergence.ts',
+        find: 'if (isSettled(view)) continue;',
+        replace: 'if (isSettled(view) || view.memory.failures >= 0) continue;',
+      },
+    ],
+  },
+  'start-not-committed': {
+    bug: 'MIGRATE is sent before anything says so: the next leader does not know that a job may run',
+    from: MIGRATING_FROM,
+    edits: [
+      {
+        file: MIGRATION,
+        find: `      return {
+        kind: 'start',
+        why: 'both ends have the topology',
+        isTargetMarked: isTargetMarked(target, place),
+      };`,
+        replace: `      return target.memory.push.inFlightSinceMs === null ? stepOfStarted(situation, view) : wait('a push');`,
+      },
+    ],
+  },
+  'success-of-before-believed': {
+    bug: 'a source that remembers an earlier move of the same slots to the same target is taken at its word',
+    from: MIGRATING_FROM,
+    edits: [
+      {
+        file: MIGRATION,
+        find: 'switch (view.sourceState) {',
+        replace: `switch (view.sourceState === 'succeeded' ? 'idle' : view.sourceState) {`,
+      },
+    ],
+  },
+  'success-of-the-dead-forgotten': {
+    bug: 'a source that dies takes its move with it, although its target has taken the slots over',
+    from: MIGRATING_FROM,
+    edits: [
+      {
+        file: FAILOVER,
+        find: `if (view.targetState === 'succeeded') {
+    return { kind: 'finish', why: 'the source died after`,
+        replace: `if (view.targetState === 'succeeded' && source.condition === 'answering') {
+    return { kind: 'finish', why: 'the source died after`,
+      },
+      {
+        file: FAILOVER,
+        find: `if (view.sourceState === 'succeeded' && !view.isTargetEmptied) {`,
+        replace: `if (view.sourceState === 'succeeded' && view.isTargetEmptied) {`,
       },
     ],
   },

@@ -9,7 +9,7 @@ import type { NodeId, Shard } from '../../../src/topology/types.ts';
 import { between, chance, pick } from '../prng.ts';
 import type { Controller } from './controller.ts';
 import type { DisturbanceParts, Disturbances } from './disturbances.ts';
-import type { FleetNode } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
 import type { Topologies } from './topologies.ts';
 
 export interface AmbushParts extends DisturbanceParts {

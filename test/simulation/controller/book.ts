@@ -5,27 +5,16 @@ import { LAG_MS_MAX, type ControlSettings } from '../../../src/control/settings.
 import { masterOf } from '../../../src/topology/cluster.ts';
 import { openPromotion } from '../../../src/topology/facts.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
+import { containsSlot } from '../../../src/topology/slot.ts';
 import type { Shard, ShardId, Slot } from '../../../src/topology/types.ts';
 import type { Violate } from '../ledger.ts';
 import type { Trace } from '../trace.ts';
 import type { Look } from './evidence.ts';
-import type { Fleet, FleetNode } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
+import { Moves } from './moves.ts';
+import type { Put } from './puts.ts';
 import type { Topologies } from './topologies.ts';
-
-/** One write that a node took. */
-interface Put {
-  readonly id: number;
-  readonly slot: Slot;
-  readonly node: FleetNode;
-  readonly atMs: number;
-  /** The node's sequence number after it. */
-  readonly end: number;
-  /** The node had been replaced and was not told yet. */
-  readonly isStale: boolean;
-  isAcknowledged: boolean;
-  /** Why its loss is nobody's fault; null as long as it is somebody's. */
-  excuse: string | null;
-}
 
 /** How a change of a shard's master came about. */
 export interface Manner {
@@ -61,9 +50,18 @@ export class Book {
   acknowledgedCount = 0;
   /** Masters that were replaced by force while they lived. */
   readonly #alive = new Set<FleetNode>();
+  readonly moves: Moves;
 
   constructor(parts: BookParts) {
     this.#parts = parts;
+    const { fleet, topologies, violate } = parts;
+    this.moves = new Moves({
+      fleet,
+      topologies,
+      violate,
+      findPut: (id) => this.#puts.get(id),
+      isForced: ({ id }) => this.forced.has(id),
+    });
   }
 
   /** A node takes a write; returns its id. */
@@ -72,10 +70,15 @@ export class Book {
     const { model } = node;
     const id = fleet.world.ledger.nextId();
     const end = model.log.put(id, slot);
-    const isStale = topologies.masterOf(slot) !== node.address;
+    const isOwner = topologies.masterOf(slot) === node.address;
+    const under = isOwner ? null : this.moves.openAt(node, slot);
+    const isStale = !isOwner && under === null;
     const atMs = fleet.nowMs;
-    this.#puts.set(id, { id, slot, node, atMs, end, isStale, isAcknowledged: false, excuse: null });
-    if (isStale) this.#checkLease(node, slot);
+    const place = { node, atMs, end };
+    this.#puts.set(id, { id, slot, node, atMs, place, under, isStale, isAcknowledged: false, excuse: null });
+    if (isStale && !topologies.isMaster(node)) this.#checkLease(node, slot);
+    // Slots that came to it and are not its own in any version.
+    if (model.owners.get(slot) !== model.id) return id;
     const name = `${slot}/${model.version}`;
     const taker = this.#takers.get(name) ?? node;
     this.#takers.set(name, taker);
@@ -118,7 +121,7 @@ export class Book {
     const kept = to.model.log.writes();
     const missing = [...from.model.log.writes()].flatMap((id): Put[] => {
       const put = kept.has(id) ? undefined : this.#puts.get(id);
-      return put === undefined || put.isStale ? [] : [put];
+      return put === undefined || put.isStale || !containsSlot(next.slots, put.slot) ? [] : [put];
     });
     trace.say(
       0,
@@ -159,26 +162,28 @@ export class Book {
     const lookMs = isOpen ? (this.#bounds.get(shard.id) ?? 0) : manner.judgedMs;
     this.#bounds.set(shard.id, lookMs);
     const boundMs = lookMs - LAG_MS_MAX - QUICK_MS - 1.5 * settings.pingIntervalMs;
-    const old = missing.find(({ atMs }) => atMs < boundMs);
+    const old = missing.find(({ place }) => place.atMs < boundMs);
     if (old !== undefined)
       violate(
         'bounded loss',
-        `${to.name} takes over from ${from.name} and lacks write ${old.id} of ${old.atMs} ms; the bound is ${boundMs} ms`,
+        `${to.name} takes over from ${from.name} and lacks write ${old.id} of ${old.place.atMs} ms; the bound is ${boundMs} ms`,
       );
     const floor = isOpen || manner.look === null ? -Infinity : (manner.look.sequence ?? 0) - settings.lagMax;
-    const deep = missing.find(({ end, node }) => node === from && end <= floor);
+    const deep = missing.find(({ place }) => place.node === from && place.end <= floor);
     if (deep !== undefined)
       violate(
         'bounded loss',
-        `${to.name} lacks write ${deep.id} at ${deep.end} of ${from.name}; the bound on the lag is ${floor}`,
+        `${to.name} lacks write ${deep.id} at ${deep.place.end} of ${from.name}; the bound on the lag is ${floor}`,
       );
     const promotion = after.facts.shards.get(shard.id)?.promotions.at(-1);
     const position = promotion?.from === masterOf(shard).id ? promotion.sequence : null;
-    const below = missing.find(({ end, node }) => node === from && position !== null && end <= position);
+    const below = missing.find(
+      ({ place }) => place.node === from && position !== null && place.end <= position,
+    );
     if (below !== undefined)
       violate(
         'bounded loss',
-        `${to.name} lacks write ${below.id} at ${below.end} of ${from.name}, recorded is ${position}`,
+        `${to.name} lacks write ${below.id} at ${below.place.end} of ${from.name}, recorded is ${position}`,
       );
   }
 
@@ -189,6 +194,7 @@ export class Book {
     const lost: Put[] = [];
     for (const put of this.#puts.values()) {
       if (!put.isAcknowledged || put.isStale || put.excuse !== null) continue;
+      if (put.under !== null && put.under.excuse !== null) continue;
       const address = topologies.masterOf(put.slot);
       const writes = held.get(address) ?? fleet.at(address).model.log.writes();
       held.set(address, writes);

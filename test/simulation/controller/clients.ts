@@ -6,7 +6,8 @@ import type { Network } from '../network.ts';
 import { chance, childRandom, exponential, pick } from '../prng.ts';
 import type { VirtualTime } from '../virtual-time.ts';
 import type { Book } from './book.ts';
-import type { Fleet, FleetNode } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
 
 /** Clients have the numbers from here on in the network. */
 export const FIRST_CLIENT = 900;
@@ -91,9 +92,8 @@ export class Client {
     const { model } = node;
     if (model.serves(slot, fleet.nowMs) && fleet.isClosed(node)) return { kind: 'moved', to: null };
     if (model.serves(slot, fleet.nowMs)) return { kind: 'ok', id: book.put(node, slot) };
-    const owner = model.owners.get(slot);
-    const row = owner === undefined || owner === model.id ? undefined : model.rows.get(owner);
-    return { kind: 'moved', to: row?.address ?? null };
+    const service = fleet.serviceOf(node, slot);
+    return { kind: 'moved', to: service.kind === 'moved' ? service.to : null };
   }
 
   #heard(slot: Slot, node: FleetNode, reply: Reply | null): void {

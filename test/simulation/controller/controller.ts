@@ -252,6 +252,12 @@ export class Controller {
     };
   }
 
+  /** As `src/server.ts` has for the API: looks for people, by which nothing is decided. */
+  inspector(): SimulatedNodeClient {
+    const { nodes } = this.#parts;
+    return new SimulatedNodeClient({ ...nodes, process: this.process, onLook: () => undefined });
+  }
+
   #client(): SimulatedNodeClient {
     const { nodes } = this.#parts;
     return new SimulatedNodeClient({

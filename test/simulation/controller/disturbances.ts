@@ -7,7 +7,8 @@ import { between, chance, integerBetween, pick, shuffled } from '../prng.ts';
 import type { Trace } from '../trace.ts';
 import type { VirtualTime } from '../virtual-time.ts';
 import { FIRST_CLIENT } from './clients.ts';
-import type { Fleet, FleetNode } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
 import type { Knobs } from './knobs.ts';
 
 export interface DisturbanceParts {

@@ -12,7 +12,7 @@ import {
   wordAgeMsMax,
 } from '../../../src/control/settings.ts';
 import type { NodeAddress, NodeId } from '../../../src/topology/types.ts';
-import type { FleetNode } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
 import { sightingOf } from './production.ts';
 
 /** What changes who may take over is written down this much later at most. */

@@ -4,13 +4,14 @@ import { present } from '../../../src/base/assert.ts';
 import type { Random } from '../../../src/base/random.ts';
 import type { Result } from '../../../src/base/result.ts';
 import type { TopologyPush } from '../../../src/control/node-commands.ts';
+import type { SlotService } from '../../../src/control/imported-hand-over.ts';
 import type { NodeError } from '../../../src/control/observation.ts';
-import type { NodeAddress, Slot } from '../../../src/topology/types.ts';
+import type { NodeAddress, NodeRole, Slot } from '../../../src/topology/types.ts';
 import { setNodes } from '../../unit/control/model/migration.ts';
-import type { ModelNode } from '../../unit/control/model/node.ts';
 import { follow } from '../../unit/control/model/replication.ts';
 import { World } from '../../unit/control/model/world.ts';
-import { Lease } from './lease.ts';
+import { FleetNode } from './fleet-node.ts';
+import type { Jobs } from './jobs.ts';
 import type { Network } from '../network.ts';
 import { between, childRandom } from '../prng.ts';
 import type { Trace } from '../trace.ts';
@@ -26,43 +27,6 @@ const TURNED_AWAY_MS = 10_000;
 /** A master is heard by an idle replica this often (facts section 8). */
 const PING_MS = 2000;
 
-/** Somebody's connection to a node's process. */
-export interface Connection {
-  readonly who: number;
-  /** The process has ended: called where the news arrives. */
-  readonly onEnd: () => void;
-}
-
-/** One node: its model, and what belongs to its present process. */
-export class FleetNode {
-  readonly model: ModelNode;
-  /** In the network. */
-  readonly number: number;
-  /** Counts processes. */
-  lives = 1;
-  /** SETNODES holds all other requests until then. */
-  busyUntilUs = 0;
-  /** When it tries to reach its master again. */
-  attemptAtMs = 0;
-  /** When it last got an entry or a ping from its master. */
-  heardAtMs = 0;
-  readonly connections = new Set<Connection>();
-  readonly lease = new Lease();
-
-  constructor(model: ModelNode, number: number) {
-    this.model = model;
-    this.number = number;
-  }
-
-  get name(): string {
-    return this.model.name;
-  }
-
-  get address(): NodeAddress {
-    return this.model.address;
-  }
-}
-
 export interface FleetParts {
   readonly seed: number;
   readonly time: VirtualTime;
@@ -73,11 +37,23 @@ export interface FleetParts {
   readonly syncMsMax: number;
   /** A node's process was started, or it was told a topology. */
   readonly onPlaced: (node: FleetNode) => void;
+  /** It was told another version; what it was before. */
+  readonly onTold: (node: FleetNode, before: NodeBefore) => void;
+  /** Its process ends, with what it knew. */
+  readonly onDied: (node: FleetNode) => void;
+}
+
+/** A node before it was told another version. */
+export interface NodeBefore {
+  readonly role: NodeRole;
+  readonly handedOver: readonly Slot[];
 }
 
 export class Fleet {
   readonly world: World;
   readonly nodes: FleetNode[] = [];
+  /** Moves of slots; null where there are none. */
+  jobs: Jobs | null = null;
   readonly #parts: FleetParts;
   readonly #random: Random;
 
@@ -115,6 +91,7 @@ export class Fleet {
   start(): void {
     this.#parts.time.after(TICK_MS * 1000, 'replication', 0, () => {
       this.#replicate();
+      this.jobs?.advance();
       this.start();
     });
   }
@@ -167,7 +144,8 @@ export class Fleet {
   setNodes(node: FleetNode, push: TopologyPush): Result<void, NodeError> {
     const { model } = node;
     const { nowMs } = this;
-    const before = { version: model.version, follows: model.follows, link: model.link };
+    const { version, role, follows, link } = model;
+    const before = { version, role, follows, link, handedOver: [...model.handedOver] };
     const command = {
       id: push.id,
       text: this.world.reader.read(push.text),
@@ -184,14 +162,29 @@ export class Fleet {
     const workMs = isSwitched ? between(this.#random, 5, 60) : between(this.#random, 0.5, 5);
     node.busyUntilUs = this.#parts.time.nowUs + Math.ceil((sleepMs + workMs) * 1000);
     if (isSwitched) node.attemptAtMs = nowMs + sleepMs + workMs + between(this.#random, 0, 30);
+    if (model.version !== before.version || push.force) this.#parts.onTold(node, before);
     if (model.version !== before.version) this.#parts.onPlaced(node);
     return result;
+  }
+
+  /** What the node does with a slot, for whoever asks it to write there (facts sections 3.7, 5.3, 5.4). */
+  serviceOf({ model }: FleetNode, slot: Slot): SlotService {
+    if (model.serves(slot, this.nowMs)) return { kind: 'served' };
+    const isOwner = model.id !== null && model.owners.get(slot) === model.id;
+    if (isOwner && !model.handedOver.has(slot))
+      return model.isForbidden(slot)
+        ? { kind: 'writeForbidden' }
+        : { kind: 'refused', reason: 'CLUSTERDOWN Hash slot not served' };
+    const owner = isOwner ? model.sourceJob?.destination : model.owners.get(slot);
+    const row = owner === undefined ? undefined : model.rows.get(owner);
+    return { kind: 'moved', to: row?.address ?? null };
   }
 
   /** SIGKILL. Connections end where the news can arrive. */
   kill(node: FleetNode): void {
     if (node.model.life === 'dead') return;
     this.#say(node, 'dies');
+    this.#parts.onDied(node);
     node.model.die();
     this.#endConnections(node);
   }

@@ -70,6 +70,18 @@ export interface Knobs {
   readonly replaceAfterSeconds: number;
   /** How long a pause of the automation lasts in which a master dies and stays away; null where the two come as they come. */
   readonly wishMs: number | null;
+  /** Slots move between shards, and shards are added: how; null where nothing moves. */
+  readonly moving: Moving | null;
+}
+
+/** What people do with slots. Times in milliseconds. */
+export interface Moving {
+  /** Mean time between two requests. */
+  readonly meanMs: number;
+  readonly cancelShare: number;
+  readonly addShardShare: number;
+  /** Of the stages of a move that something strikes. */
+  readonly ambushShare: number;
 }
 
 /** From this seed on masters have leases: those below do what they did before there were any. */
@@ -78,13 +90,18 @@ export const LEASED_FROM = 1_000_000;
 /** From this seed on no master has a lease, and masters die while people hold failovers back, for longer than anything announced may take. */
 export const WISHFUL_FROM = 2_000_000;
 
+/** From this seed on slots move, in every run, with all other faults as usual, and some masters have leases. */
+export const MIGRATING_FROM = 3_000_000;
+
 /** How long such a wish lasts, and its dead master stays away: most of a run that is long enough for it. */
 const WISH_MS = 30_000;
 
 /** The knobs of `seed`. */
 export function knobsOf(seed: number): Knobs {
   const random = childRandom(seed, 'controller knobs');
-  const isWishful = seed >= WISHFUL_FROM;
+  const isMigrating = seed >= MIGRATING_FROM;
+  const isWishful = seed >= WISHFUL_FROM && !isMigrating;
+  const isLeased = isMigrating ? seed % 4 === 3 : seed >= LEASED_FROM && !isWishful;
   return {
     members: pick(random, [3, 3, 3, 5]),
     group: groupKnobs(random, isWishful ? WISH_MS : 0),
@@ -97,9 +114,9 @@ export function knobsOf(seed: number): Knobs {
       coolDownMs: pick(random, [0, 5000]),
       aliveSizeMin: 4,
       failureRatioMax: pick(random, [0.6, 1]),
-      leaseMs: seed < LEASED_FROM || isWishful ? 0 : pick(random, [2000, 4000, 10_000]),
+      leaseMs: isLeased ? pick(random, [2000, 4000, 10_000]) : 0,
     },
-    shards: pick(random, [1, 2, 2, 3]),
+    shards: isMigrating ? pick(random, [2, 2, 3]) : pick(random, [1, 2, 2, 3]),
     nodes: pick(random, [2, 3, 3]),
     faults: fleetFaults(random, isWishful ? ['automation'] : []),
     nemesisMs: between(random, 800, 4000),
@@ -110,6 +127,7 @@ export function knobsOf(seed: number): Knobs {
     spares: seed % 3 === 1 ? pick(random, [1, 2, 3]) : 0,
     replaceAfterSeconds: pick(random, [1, 2, 5]),
     wishMs: isWishful ? WISH_MS : null,
+    moving: isMigrating ? movingKnobs(childRandom(seed, 'moving knobs')) : null,
   };
 }
 
@@ -118,6 +136,15 @@ function fleetFaults(random: Random, always: readonly FleetFault[]): ReadonlySet
   const faults = new Set([...chosen(random, FLEET_FAULTS), ...always]);
   if (faults.size > 0 && chance(random, 0.5)) faults.add('ambush');
   return faults;
+}
+
+function movingKnobs(random: Random): Moving {
+  return {
+    meanMs: pick(random, [800, 1500, 3000]),
+    cancelShare: pick(random, [0, 0.1, 0.3]),
+    addShardShare: pick(random, [0, 0.05, 0.15]),
+    ambushShare: pick(random, [0, 0.1, 0.3]),
+  };
 }
 
 function groupKnobs(random: Random, longerMs: number): GroupKnobs {

@@ -5,8 +5,9 @@ import { allNodes, masterOf, replicasOf } from '../../../src/topology/cluster.ts
 import { chance, childRandom, exponential, pick } from '../prng.ts';
 import { Ambush, type AmbushParts } from './ambush.ts';
 import { Disturbances } from './disturbances.ts';
-import type { FleetNode } from './fleet.ts';
-import type { FleetFault } from './knobs.ts';
+import type { FleetNode } from './fleet-node.ts';
+import type { FleetFault, Moving } from './knobs.ts';
+import { MoveAmbush } from './move-ambush.ts';
 import type { Operator } from './operator.ts';
 
 export interface FleetNemesisParts extends AmbushParts {
@@ -30,6 +31,11 @@ export class FleetNemesis {
     // What changes masters is what most of the others need to show something.
     const changing = faults.filter((fault) => fault === 'failover' || fault === 'kill');
     this.#faults = [...faults, ...changing, ...changing];
+  }
+
+  /** What strikes in the midst of moves of slots. */
+  moveAmbush(moving: Moving): MoveAmbush {
+    return new MoveAmbush({ ...this.#parts, moving, disturbances: this.#disturbances });
   }
 
   start(): void {

@@ -1,6 +1,7 @@
 // The way of one process to the nodes: commands as parcels, connections that end with the node's process, deadlines by the process's own clock.
 
 import { type Result, err, ok } from '../../../src/base/result.ts';
+import type { SlotService } from '../../../src/control/imported-hand-over.ts';
 import type { LeaseAnswer } from '../../../src/control/lease-memory.ts';
 import type {
   LeaseRenewal,
@@ -12,10 +13,11 @@ import type { NodeError, NodeErrorKind, ProbeResult } from '../../../src/control
 import type { SpareReport } from '../../../src/control/spare-memory.ts';
 import type { NodeClient, ProcessGroups } from '../../../src/leader/ports.ts';
 import type { NodeTuning } from '../../../src/topology/tuning.ts';
-import type { NodeAddress } from '../../../src/topology/types.ts';
+import type { NodeAddress, NodeId, Slot, SlotRange } from '../../../src/topology/types.ts';
 import type { Network } from '../network.ts';
 import type { Process } from '../process.ts';
-import type { Connection, Fleet, FleetNode } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import type { Connection, FleetNode } from './fleet-node.ts';
 
 /** Longer than any deadline: a parcel that is not cut arrives. */
 const PARCEL_US = 60_000_000;
@@ -102,8 +104,29 @@ export class SimulatedNodeClient implements NodeClient {
       : { kind: 'refused', why };
   }
 
-  migrate(): Promise<Result<void, NodeError>> {
-    return Promise.resolve(failure('refused', 'nothing is moved here'));
+  migrate(
+    { address }: NodeEndpoint,
+    range: SlotRange,
+    target: NodeId,
+    deadlineMs: number,
+  ): Promise<Result<void, NodeError>> {
+    const { fleet } = this.#parts;
+    const node = fleet.at(address);
+    return this.#command(
+      node,
+      deadlineMs,
+      () => fleet.jobs?.migrate(node, { range, target }) ?? failure('refused', 'nothing is moved here'),
+    );
+  }
+
+  slotServices(
+    { address }: NodeEndpoint,
+    slots: readonly Slot[],
+    deadlineMs: number,
+  ): Promise<Result<readonly SlotService[], NodeError>> {
+    const { fleet } = this.#parts;
+    const node = fleet.at(address);
+    return this.#command(node, deadlineMs, () => ok(slots.map((slot) => fleet.serviceOf(node, slot))));
   }
 
   readTuning(): Promise<Result<NodeTuning, NodeError>> {
@@ -145,10 +168,6 @@ export class SimulatedNodeClient implements NodeClient {
 
   /** Nobody asks for a check here. */
   clusterNodes(): Promise<Result<string, NodeError>> {
-    return Promise.resolve(failure('refused', 'not asked here'));
-  }
-
-  slotServices(): Promise<Result<never, NodeError>> {
     return Promise.resolve(failure('refused', 'not asked here'));
   }
 

@@ -21,7 +21,8 @@ import { name, valueOf } from '../../unit/topology/arbitrary.ts';
 import { chance, childRandom, pick } from '../prng.ts';
 import type { Trace } from '../trace.ts';
 import type { Controller } from './controller.ts';
-import type { Fleet, FleetNode } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
 import type { Knobs } from './knobs.ts';
 
 export const NAMESPACE = name('ns');

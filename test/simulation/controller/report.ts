@@ -51,6 +51,7 @@ function counted({
   switchovers,
   leaders,
   replacements,
-}: Pick<Totals, 'writes' | 'failovers' | 'switchovers' | 'leaders' | 'replacements'>): string {
-  return `${writes} acknowledged writes, ${failovers} unplanned and ${switchovers} planned failovers, ${replacements} spares used, ${leaders} leaders`;
+  moves,
+}: Pick<Totals, 'writes' | 'failovers' | 'switchovers' | 'leaders' | 'replacements' | 'moves'>): string {
+  return `${writes} acknowledged writes, ${failovers} unplanned and ${switchovers} planned failovers, ${replacements} spares used, ${moves} moves of slots, ${leaders} leaders`;
 }

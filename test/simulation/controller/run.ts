@@ -12,10 +12,12 @@ import { Book } from './book.ts';
 import { Client } from './clients.ts';
 import type { ControllerParts } from './controller.ts';
 import { Evidence } from './evidence.ts';
-import { Fleet, type FleetNode } from './fleet.ts';
+import { Fleet, type NodeBefore } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
 import { Group } from './group.ts';
 import { Judge } from './judge.ts';
 import { knobsOf, type Knobs } from './knobs.ts';
+import { MovingSlots } from './moving-slots.ts';
 import { FleetNemesis } from './nemesis.ts';
 import { Operator } from './operator.ts';
 import { FEATURE_LEVEL, postThrough } from './production.ts';
@@ -56,6 +58,8 @@ export interface Verdict {
   readonly leaders: number;
   /** Spares that took somebody's place. */
   readonly replacements: number;
+  /** Ranges of slots that came to another shard. */
+  readonly moves: number;
 }
 
 /** Runs a seed to its end; one at a time in a process. */
@@ -79,6 +83,7 @@ class Run {
   readonly #operator: Operator;
   readonly #nemesis: FleetNemesis;
   readonly #clients: readonly Client[];
+  readonly #moving: MovingSlots | null = null;
   #leaders = 0;
   #violation: string | null = null;
 
@@ -100,14 +105,23 @@ class Run {
       fleet: () => this.#fleet,
       violate,
       onCommitted: (before, after) => this.#judge.committed(before, after),
+      onRecorded: (before, after) => {
+        this.#book.moves.recorded(before, after);
+        this.#moving?.ambush.onRecorded(before, after);
+      },
     });
     this.#topologies = topologies;
-    const slots = splitSlotsEvenly(shards).flatMap(({ start }) => [start, start + 7] as Slot[]);
+    const places = knobs.moving === null ? [0, 7] : [0, 1, 2, 7, 300, 301, 2000];
+    const slots = splitSlotsEvenly(shards).flatMap(({ start }) =>
+      places.map((place) => (start + place) as Slot),
+    );
     const onPlaced = (node: FleetNode): void => {
       topologies.checkMasters(node);
       this.#nemesis.ambush.onPlaced(node);
     };
-    const fleet = new Fleet({ seed, time, trace, network, slots, syncMsMax, onPlaced });
+    const onTold = (node: FleetNode, before: NodeBefore): void => this.#moving?.told(node, before);
+    const onDied = (node: FleetNode): void => this.#book.moves.died(node);
+    const fleet = new Fleet({ seed, time, trace, network, slots, syncMsMax, onPlaced, onTold, onDied });
     for (let count = 0; count < shards * nodes + knobs.spares; count += 1) fleet.add();
     this.#fleet = fleet;
     this.#evidence = new Evidence(settings);
@@ -148,6 +162,18 @@ class Run {
       crash: (id) => group.crash(id),
       freeze: (id) => group.freeze(id),
     });
+    if (knobs.moving !== null)
+      this.#moving = new MovingSlots({
+        seed,
+        time,
+        trace,
+        network,
+        moving: knobs.moving,
+        fleet,
+        moves: this.#book.moves,
+        ambush: this.#nemesis.moveAmbush(knobs.moving),
+        leader: () => group.leader,
+      });
     const clientParts = { seed, time, network, fleet, book: this.#book, thinkMs };
     this.#clients = Array.from({ length: knobs.clients }, (_, number) => new Client(clientParts, number));
   }
@@ -178,6 +204,7 @@ class Run {
       switchovers: this.#judge.switchovers,
       leaders: this.#leaders,
       replacements: this.#judge.replacements,
+      moves: this.#book.moves.finished,
     };
   }
 
@@ -200,6 +227,7 @@ class Run {
     await this.#pass(QUIET_MS);
     this.#group.disturb();
     this.#nemesis.start();
+    this.#moving?.mover.start();
     await this.#pass(group.faultyMs);
     if (this.#violation === null) await this.#recover();
   }
@@ -216,6 +244,7 @@ class Run {
     this.#trace.say(0, () => 'heals');
     this.#group.heal();
     this.#nemesis.heal();
+    this.#moving?.mover.heal();
     await this.#pass(QUIET_MS);
     for (const client of this.#clients) client.stop();
     await this.#expectSettled(CONVERGENCE_MS + 4 * failureWindowMs(this.#knobs.settings));
@@ -235,7 +264,10 @@ class Run {
     const what = (): string => `not settled (${why}; ${this.#problems()})`;
     await this.#expect(what, boundMs, () => {
       const { latest } = this.#topologies;
-      why = latest === null || this.#group.leader === null ? 'no leader' : unsettled(this.#fleet, latest);
+      why =
+        latest === null || this.#group.leader === null
+          ? 'no leader'
+          : unsettled(this.#fleet, latest, this.#moving?.writeForbidden());
       sinceUs = why === null ? Math.min(sinceUs, this.#time.nowUs) : Infinity;
       return this.#time.nowUs >= sinceUs + stillUs;
     });
@@ -287,6 +319,8 @@ class Run {
             () => `looked at ${node.name} from ${startedUs / 1000}: ${describeLook(result)}`,
           );
           this.#evidence.noteLook(observer, node, { result, startedUs, endedUs: nowUs() });
+          if (result.kind === 'answered' && observer === this.#group.leader?.id)
+            this.#book.moves.seen(node, result.report);
         },
         onPush: (node, push) => {
           this.#trace.say(0, () => `pushes v${push.version}${push.force ? ' by force' : ''} to ${node.name}`);
@@ -308,6 +342,7 @@ class Run {
       },
       onLead: (leader) => {
         this.#leaders += 1;
+        this.#book.moves.leaderChanged();
         this.#evidence.noteLead(leader, nowUs());
         this.#nemesis.ambush.onLead();
       },

@@ -3,12 +3,17 @@
 import { allNodes, masterOf, replicasOf } from '../../../src/topology/cluster.ts';
 import { isCondemned, openPromotion } from '../../../src/topology/facts.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
-import type { Node, Shard, ShardId } from '../../../src/topology/types.ts';
+import { containsSlot, printSlotRange } from '../../../src/topology/slot.ts';
+import type { Cluster, Node, NodeAddress, Shard, ShardId } from '../../../src/topology/types.ts';
 import { BUMP_WRITE } from '../../unit/control/model/log.ts';
 import type { Fleet } from './fleet.ts';
 
-/** What keeps the fleet from being as committed; null when it is. */
-export function unsettled(fleet: Fleet, record: ClusterRecord): string | null {
+/** What keeps the fleet from being as committed; null when it is. `writeForbidden`: masters of which people are told that they refuse writes of slots. */
+export function unsettled(
+  fleet: Fleet,
+  record: ClusterRecord,
+  writeForbidden: ReadonlySet<NodeAddress> = new Set(),
+): string | null {
   const { cluster, facts } = record;
   for (const { node, shard } of allNodes(cluster)) {
     const why = faultOf(fleet, record, { node, shard });
@@ -21,15 +26,32 @@ export function unsettled(fleet: Fleet, record: ClusterRecord): string | null {
     const slot = fleet.world.slots.find(
       (each) =>
         shard.slots.some(({ start, stop }) => each >= start && each <= stop) &&
-        !master.model.serves(each, fleet.nowMs),
+        !master.model.serves(each, fleet.nowMs) &&
+        !(writeForbidden.has(master.address) && fleet.serviceOf(master, each).kind === 'writeForbidden'),
     );
     if (slot !== undefined) return `${master.name} does not serve slot ${slot}`;
+    if (shard.migration !== null)
+      return `slots ${printSlotRange(shard.migration.range)} of shard ${shard.id} are on their way`;
   }
+  const twice = fleet.jobs === null ? null : servedTwice(fleet, cluster);
+  if (twice !== null) return twice;
   const members = new Set(allNodes(cluster).map(({ node }) => node.address));
   const follower = fleet.nodes.find(
     ({ address, model }) => !members.has(address) && model.life === 'up' && model.follows !== null,
   );
   return follower === undefined ? null : `${follower.name} has left and follows ${follower.model.follows}`;
+}
+
+/** Who serves a slot beside its owner; null when nobody does. */
+function servedTwice(fleet: Fleet, { shards }: Cluster): string | null {
+  for (const node of fleet.nodes) {
+    const own = shards.find((shard) => masterOf(shard).address === node.address)?.slots;
+    const slot = fleet.world.slots.find(
+      (each) => node.model.serves(each, fleet.nowMs) && (own === undefined || !containsSlot(own, each)),
+    );
+    if (slot !== undefined) return `${node.name} serves slot ${slot}, which is not its own`;
+  }
+  return null;
 }
 
 function faultOf(

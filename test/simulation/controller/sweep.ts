@@ -33,6 +33,7 @@ export interface Totals {
   switchovers: number;
   leaders: number;
   replacements: number;
+  moves: number;
 }
 
 /** Seeds a worker is given at once. */
@@ -50,6 +51,7 @@ export async function sweep(options: SweepOptions): Promise<Totals> {
     switchovers: 0,
     leaders: 0,
     replacements: 0,
+    moves: 0,
   };
   const endMs = performance.now() + options.durationMsMax;
   const end = options.from + options.count;
@@ -61,10 +63,14 @@ export async function sweep(options: SweepOptions): Promise<Totals> {
     next += length;
     return { seeds: Array.from({ length }, (_, place) => first + place) };
   };
+  // Whoever shows a failure runs its seed again, and one runs at a time in a process.
+  let shown = Promise.resolve();
   const take = async (answer: Answer): Promise<void> => {
     for (const verdict of answer) {
       add(totals, verdict);
-      if (verdict.violation !== null) await options.onFailure(verdict);
+      if (verdict.violation === null) continue;
+      shown = shown.then(() => options.onFailure(verdict));
+      await shown;
     }
     options.onProgress(totals);
   };
@@ -107,5 +113,6 @@ function add(totals: Totals, verdict: Verdict): void {
   totals.switchovers += verdict.switchovers;
   totals.leaders += verdict.leaders;
   totals.replacements += verdict.replacements;
+  totals.moves += verdict.moves;
   if (verdict.violation !== null) totals.failures += 1;
 }

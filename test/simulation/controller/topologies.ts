@@ -8,10 +8,17 @@ import { allNodes, masterOf } from '../../../src/topology/cluster.ts';
 import type { ClusterPolicy } from '../../../src/topology/policy.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
 import { containsSlot } from '../../../src/topology/slot.ts';
-import type { Cluster, NodeAddress, Shard, Slot } from '../../../src/topology/types.ts';
+import {
+  type Cluster,
+  type NodeAddress,
+  type Shard,
+  type Slot,
+  SLOT_COUNT,
+} from '../../../src/topology/types.ts';
 import type { Violate } from '../ledger.ts';
 import { childRandom } from '../prng.ts';
-import type { Fleet, FleetNode } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
+import type { FleetNode } from './fleet-node.ts';
 import {
   KeyValueState,
   LOG_START,
@@ -37,6 +44,8 @@ export interface TopologiesParts {
   readonly violate: Violate;
   /** A version was committed; `before` is null for the first. */
   readonly onCommitted: (before: ClusterRecord | null, after: ClusterRecord) => void;
+  /** The cluster as committed is another one, be it of the same version. */
+  readonly onRecorded: (before: Cluster, after: Cluster) => void;
 }
 
 export class Topologies {
@@ -86,7 +95,7 @@ export class Topologies {
   }
 
   #note(before: ClusterRecord | null, after: ClusterRecord): void {
-    const { violate, onCommitted } = this.#parts;
+    const { violate, onCommitted, onRecorded } = this.#parts;
     const { version } = after.cluster;
     const known = this.#clusters.get(version);
     if (known !== undefined && setNodesText(known) !== setNodesText(after.cluster))
@@ -94,6 +103,9 @@ export class Topologies {
     if (before !== null && version < before.cluster.version)
       violate('versions', `version ${before.cluster.version} is followed by ${version}`);
     this.#clusters.set(version, after.cluster);
+    const astray = slotAstray(after.cluster);
+    if (astray !== null) violate('slots', `slot ${astray} does not have one owner in version ${version}`);
+    if (before !== null) onRecorded(before.cluster, after.cluster);
     if (before?.cluster.version !== version) onCommitted(before, after);
   }
 
@@ -144,6 +156,21 @@ export class Topologies {
   masterOf(slot: Slot): NodeAddress {
     return masterOf(this.shardOf(slot)).address;
   }
+
+  isMaster({ address }: FleetNode): boolean {
+    return this.#latest?.cluster.shards.some((shard) => masterOf(shard).address === address) ?? false;
+  }
+}
+
+/** The first slot that nobody has, or two have; null when there is none: the cluster is founded with all of them. */
+function slotAstray({ shards }: Cluster): number | null {
+  const ranges = shards.flatMap(({ slots }) => slots).toSorted((one, other) => one.start - other.start);
+  let next = 0;
+  for (const { start, stop } of ranges) {
+    if (start !== next) return Math.min(start, next);
+    next = stop + 1;
+  }
+  return next === SLOT_COUNT ? null : next;
 }
 
 function owns({ model }: FleetNode, slot: Slot): boolean {

@@ -322,6 +322,43 @@ describe('a task', () => {
     expect(job(scene)).toEqual(slotRange(0, 3));
   });
 
+  test.each([
+    ['hang', /may carry out a move that it was asked for/],
+    ['connectionRefused', null],
+  ] as const)(
+    'does not go on while a replaced master, whose end is seen as %s, may carry out its job late',
+    (kind, why) => {
+      const scene = settled();
+      ask(scene, { ranges: [[0, 9]], batch: 5 });
+      migrate(scene);
+      const [hung, successor] = [scene.id(SOURCE, 0), scene.id(SOURCE, 1)];
+      scene.fail(hung, kind);
+      let reasons: readonly string[] = [];
+      for (let round = 0; round < 20 && !reasons.includes('failover'); round += 1) {
+        scene.round();
+        const action = advance(scene);
+        if (action?.kind === 'commit') reasons = action.reasons.map((reason) => reason.kind);
+      }
+      expect(masterOf(scene.cluster.shards[SOURCE]!).id).toBe(successor);
+      expect(task(scene).ranges[0]?.attempts).toBe(1);
+      let isBegun = false;
+      for (let round = 0; round < 20 && !isBegun; round += 1) {
+        scene.round();
+        advance(scene);
+        isBegun = job(scene) !== null;
+      }
+      expect(isBegun).toBe(why === null);
+      if (why === null) return;
+      expect(decide(scene).waits.get(1)).toMatchObject({ why: expect.stringMatching(why), isPassing: false });
+      scene.answers.set(hung, { ...scene.converged(hung), role: 'master', master: null, version: 1 });
+      for (let round = 0; round < 20 && job(scene) === null; round += 1) {
+        scene.round();
+        advance(scene);
+      }
+      expect(job(scene)).toEqual(slotRange(0, 4));
+    },
+  );
+
   test('of a part of what a node gave away has one other slot leave that node first, and come back', () => {
     const scene = settled();
     ask(scene, { ranges: [[0, 9]] });

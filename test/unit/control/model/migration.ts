@@ -7,28 +7,25 @@ import { equalRanges } from '../../../../src/topology/slot.ts';
 import type { NodeId, Slot, SlotRange } from '../../../../src/topology/types.ts';
 import { writesOfSlot } from './log.ts';
 import { type ModelNode, type TopologyCommand, failure } from './node.ts';
+import type { Row } from './topology-text.ts';
 import type { Job, World } from './world.ts';
 
 /** Of the moves that succeed at their targets. */
 const REPLY_LOST_PERCENT = 10;
 
+/** What MIGRATE asks of a source. */
+export interface MigrateRequest {
+  readonly range: SlotRange;
+  readonly target: NodeId;
+}
+
 /** CLUSTERX MIGRATE (facts section 5.1). */
-export function migrate(
-  world: World,
-  source: ModelNode,
-  { range, target: targetId }: { readonly range: SlotRange; readonly target: NodeId },
-): Result<void, NodeError> {
-  const row = source.rows.get(targetId);
-  if (source.id === null || source.role !== 'master' || row === undefined) return failure('refused');
-  if (world.slotsIn(range).some((slot) => source.owners.get(slot) !== source.id)) return failure('refused');
-  if (world.jobs.some((job) => job.source === source && job.state === 'running')) {
-    return failure('migrationRunning');
-  }
-  const { forbidden } = source;
-  if (forbidden !== null && forbidden.start <= range.stop && range.start <= forbidden.stop) {
-    return failure('alreadyMigrated');
-  }
-  const target = world.listenerAt(row.address);
+export function migrate(world: World, source: ModelNode, request: MigrateRequest): Result<void, NodeError> {
+  const { range, target: targetId } = request;
+  const isRunning = world.jobs.some((job) => job.source === source && job.state === 'running');
+  const row = targetOf(world, source, { ...request, isRunning });
+  if (!row.ok) return row;
+  const target = world.listenerAt(row.value.address);
   if (target === null || !takesImport(world, target, range)) {
     source.sourceJob = { range, destination: targetId, state: 'fail' };
     return ok(undefined);
@@ -37,18 +34,39 @@ export function migrate(
   return ok(undefined);
 }
 
-function takesImport(world: World, target: ModelNode, range: SlotRange): boolean {
-  if (target.life !== 'up' || target.role !== 'master' || target.version < 0) return false;
-  if (target.isLoading(world.nowMs)) return false;
-  if (world.slotsIn(range).some((slot) => target.owners.get(slot) === target.id)) return false;
-  return !world.jobs.some((job) => job.target === target && job.state === 'running');
+/** Where the source would move the slots to; or what it says at once. `isRunning`: it has a job already. */
+export function targetOf(
+  world: World,
+  source: ModelNode,
+  { range, target, isRunning }: MigrateRequest & { readonly isRunning: boolean },
+): Result<Row, NodeError> {
+  const row = source.rows.get(target);
+  if (source.id === null || source.role !== 'master' || row === undefined) return failure('refused');
+  if (world.slotsIn(range).some((slot) => source.owners.get(slot) !== source.id)) return failure('refused');
+  if (isRunning) return failure('migrationRunning');
+  const { forbidden } = source;
+  if (forbidden !== null && forbidden.start <= range.stop && range.start <= forbidden.stop) {
+    return failure('alreadyMigrated');
+  }
+  return ok(row);
 }
 
-/** The target first deletes what it has of the slots; then the copy begins, and half of it is there in any case. */
-function begin(world: World, job: Job): void {
-  const { source, target, range } = job;
-  world.jobs.push(job);
-  source.sourceJob = { range, destination: job.targetId, state: 'start' };
+function takesImport(world: World, target: ModelNode, range: SlotRange): boolean {
+  return (
+    mayImport(world, target, range) &&
+    !world.jobs.some((job) => job.target === target && job.state === 'running')
+  );
+}
+
+/** Whether a target lets slots in, unless it has an import already. */
+export function mayImport(world: World, target: ModelNode, range: SlotRange): boolean {
+  if (target.life !== 'up' || target.role !== 'master' || target.version < 0) return false;
+  if (target.isLoading(world.nowMs)) return false;
+  return world.slotsIn(range).every((slot) => target.owners.get(slot) !== target.id);
+}
+
+/** The target first deletes what it has of the slots. */
+export function beginImport(world: World, target: ModelNode, range: SlotRange): void {
   target.targetJob = { range, state: 'start' };
   // Exactly what it gave away comes back: writes are taken again, and the job is shown no more.
   if (target.forbidden !== null && equalRanges(target.forbidden, range)) {
@@ -60,6 +78,16 @@ function begin(world: World, job: Job): void {
     // What it takes beside the copy from now on is in the way of it: it should have been told before.
     const earlier = target.imported.get(slot);
     if (earlier !== undefined) target.imported.set(slot, { ...earlier, isUnheard: false });
+  }
+}
+
+/** The copy begins, and half of it is there in any case. */
+function begin(world: World, job: Job): void {
+  const { source, target, range } = job;
+  world.jobs.push(job);
+  source.sourceJob = { range, destination: job.targetId, state: 'start' };
+  beginImport(world, target, range);
+  for (const slot of world.slotsIn(range)) {
     const writes = [...writesOfSlot(source.log.view, slot)];
     for (const write of writes.slice(0, writes.length / 2)) target.log.put(write, slot);
   }
