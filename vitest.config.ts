@@ -2,8 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 /**
  * Three projects: `unit` (pure code, properties, transcripts), `simulation` (seeds of the simulator) and `integration` (real processes).
- * Integration files run one after the other: each starts several processes and two cores are the
- * machine we promise to pass on.
+ * Integration files run two at a time: each starts several processes, which mostly wait, and two cores are the machine we
+ * promise to pass on.
  */
 export default defineConfig({
   test: {
@@ -34,7 +34,7 @@ export default defineConfig({
           include: ['test/integration/**/*.test.ts'],
           testTimeout: 180_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          maxWorkers: 2,
         },
       },
     ],

@@ -13,13 +13,17 @@ const PORT_MIN = 20_000;
 const PORT_COUNT = 12_000;
 const ATTEMPTS = 1_000;
 
+/** Test files that run side by side never take the same port: each of so many workers has every so many-th. */
+const WORKERS_MAX = 4;
+const WORKER = Number(process.env['VITEST_POOL_ID'] ?? 1) % WORKERS_MAX;
+
 const random = createSystemRandom();
 const given = new Set<number>();
 
 /** A port of 127.0.0.1 that nobody listens on, never given twice by this process. */
 export async function freePort(): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    const port = PORT_MIN + randomBelow(random, PORT_COUNT);
+    const port = PORT_MIN + WORKERS_MAX * randomBelow(random, PORT_COUNT / WORKERS_MAX) + WORKER;
     if (given.has(port)) continue;
     // Before the check: two callers at once must not both get it.
     given.add(port);
