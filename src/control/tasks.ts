@@ -80,8 +80,10 @@ export function planTasks(situation: Situation, draft: Draft, mayBegin: boolean)
   }
   if (!before.some((task) => isOpen(task) || task.tuned.length > 0)) return unchanged;
   const told = withEndedJobs(situation, before, draft.reasons);
-  const current = told.map((task) => taskAt(task, draft.cluster, situation.nowSeconds));
-  const isSame = current.every((task, place) => task === before[place]);
+  const isKnown = told === before && isUpToDate.get(before) === draft.cluster;
+  const current = isKnown ? before : told.map((task) => taskAt(task, draft.cluster, situation.nowSeconds));
+  const isSame = isKnown || current.every((task, place) => task === before[place]);
+  if (isSame) isUpToDate.set(before, draft.cluster);
   const tasks = isSame ? before : withSlotsGivenBack(before, current, situation.nowSeconds);
   if (!mayBegin) return { ...unchanged, tasks, reasons: [...draft.reasons, ...newsOf(before, tasks)] };
   const tuning = planTuning(situation, draft.cluster, tasks);
@@ -126,6 +128,9 @@ function planRemoval({
   return null;
 }
 const NO_TUNING_PLAN: TaskPlan['tuning'] = { actions: [], untuned: new Set(), spent: [], problems: [] };
+
+/** Books that say of a cluster all there is to say: most decisions have nothing new for them. */
+const isUpToDate = new WeakMap<TaskBook, Cluster>();
 
 /** Jobs that the draft gives up count as failures of their ranges. */
 function withEndedJobs({ cluster }: Situation, before: TaskBook, reasons: readonly CommitReason[]): TaskBook {
@@ -196,7 +201,12 @@ function beginJobs(situation: Situation, tuning: TuningPlan): Begun {
     const held: Wait[] = [];
     for (const range of task.ranges) {
       if (isDone(range) || isStuck(range)) continue;
-      const nextAtMs = retries.get(retryKey(task, range)) ?? -Infinity;
+      const known = closed.get(range.source) ?? closed.get(range.target);
+      if (known !== undefined) {
+        if (held.at(-1) !== known) held.push(known);
+        continue;
+      }
+      const nextAtMs = range.attempts === 0 ? -Infinity : (retries.get(retryKey(task, range)) ?? -Infinity);
       const wait =
         obstacleTo(situation, cluster, { task, range, closed }) ??
         (situation.nowMs < nextAtMs ? failureWait(range) : null) ??
@@ -251,8 +261,6 @@ interface RangeCase {
 /** Why no job of the range can begin now: an end that is not well would only give it up again. Null when one can. */
 function obstacleTo(situation: Situation, cluster: Cluster, { task, range, closed }: RangeCase): Wait | null {
   for (const id of [range.source, range.target]) {
-    const known = closed.get(id);
-    if (known !== undefined) return known;
     const shard = shardOf(cluster, id);
     const wait = busyWait(cluster, shard) ?? unfitWait(situation, shard);
     if (wait === null) continue;
