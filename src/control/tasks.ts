@@ -25,7 +25,7 @@ import {
 import type { Cluster, Shard, ShardId } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
 import type { Draft } from './failover.ts';
-import { lendingFor, lendingText, withSlotsGivenBack } from './lending.ts';
+import { lendingFor, lendingText, withHealing, withSlotsGivenBack } from './lending.ts';
 import { isLivingLink } from './link.ts';
 import type { Problem } from './problems.ts';
 import { retryDelayMs } from './settings.ts';
@@ -34,7 +34,7 @@ import { type Situation, masterView, nodeName, viewOf } from './situation.ts';
 
 /** What a leader tells of a task that has not ended. */
 export interface TaskSight {
-  /** Why it has no job under way; null when it has one. */
+  /** Why it does not come on: what its job waits for, or why it has none under way; null when one runs. */
   readonly waits: string | null;
   /** Over the last samples; null while it did not come on under this leadership. */
   readonly slotsPerSecond: number | null;
@@ -68,7 +68,8 @@ export function planTasks(situation: Situation, draft: Draft, mayBegin: boolean)
     const removal = planRemoval(situation);
     if (removal !== null) return { ...unchanged, ...removal };
   }
-  if (!before.some(isOpen)) return unchanged;
+  // Where none is open, slots that refuse writes may still want one.
+  if (!before.some(isOpen) && (!mayBegin || before.length === 0)) return unchanged;
   const told = withEndedJobs(situation, before, draft.reasons);
   const current = told.map((task) => taskAt(task, draft.cluster, situation.nowSeconds));
   const isSame = current.every((task, place) => task === before[place]);
@@ -177,8 +178,12 @@ function beginJobs(situation: Situation, before: Cluster, tasks: TaskBook): Begu
   const closed = new Map<ShardId, Wait>();
   const waits = new Map<number, Wait>();
   let wakeAtMs = Infinity;
-  let cluster = before;
-  let book = tasks;
+  const healing = withHealing(
+    situation,
+    { cluster: before, tasks },
+    (current, shard) => (busyWait(current, shard) ?? unfitWait(situation, shard)) === null,
+  );
+  let { cluster, tasks: book } = healing;
   for (const task of openTasks(tasks)) {
     if (task.wish === 'pause') waits.set(task.id, { why: 'it is paused', isPassing: true });
     if (task.wish !== 'run') continue;
@@ -188,6 +193,7 @@ function beginJobs(situation: Situation, before: Cluster, tasks: TaskBook): Begu
       const nextAtMs = retries.get(retryKey(task, range)) ?? -Infinity;
       const wait =
         obstacleTo(situation, cluster, { task, range, closed }) ??
+        healing.waits.get(range.source) ??
         (situation.nowMs < nextAtMs ? failureWait(range) : null);
       if (wait !== null) {
         held.push(wait);
@@ -309,6 +315,22 @@ export function retriesAfter(
 
 /** A job has tried three times by itself before it was given up. */
 const RETRY_FACTOR = 5;
+
+/** Why each open task does not come on: what `jobs` wait for, by the shards that they leave, and what those without one do. */
+export function waitsOf(
+  { cluster, tasks }: Situation,
+  { waits }: TaskPlan,
+  jobs: ReadonlyMap<ShardId, string>,
+): TaskPlan['waits'] {
+  const all = new Map(waits);
+  for (const task of openTasks(tasks)) {
+    const why = jobsOf(task, cluster)
+      .map(({ source }) => jobs.get(source.id))
+      .find((each) => each !== undefined);
+    if (why !== undefined) all.set(task.id, { why, isPassing: true });
+  }
+  return all;
+}
 
 /** People are told of a task that has something to do and does nothing until something is mended. */
 export function waitingTasks({ tasks }: Situation, waits: TaskPlan['waits']): readonly Problem[] {
