@@ -27,7 +27,7 @@ import { reviewPlaces } from './overruled.ts';
 import type { Problem } from './problems.ts';
 import { withSpareLooksBegun } from './spare-memory.ts';
 import { planSpares, reviewSpares } from './spares.ts';
-import { planTasks, retriesAfter, type TaskPlan, waitingTasks } from './tasks.ts';
+import { planTasks, retriesAfter, type TaskPlan, waitingTasks, waitsOf } from './tasks.ts';
 import type { Circumstances } from './sight.ts';
 import { type NodeView, type Situation, lookAt } from './situation.ts';
 import { doubtAfterFailures } from './tuning.ts';
@@ -47,7 +47,7 @@ export interface Decision {
   readonly urgent: ReadonlySet<NodeId>;
   /** Members that see masters which this one does not. */
   readonly betterPlaced: ReadonlySet<Observer>;
-  /** Why open tasks have no job under way, by their ids. */
+  /** Why open tasks do not come on, by their ids. */
   readonly waits: TaskPlan['waits'];
   /** Decide again at this time even if nothing happens; Infinity when there is no such time. */
   readonly wakeAtMs: number;
@@ -112,7 +112,7 @@ export function decide(input: ControlInput): Decision {
       ...spares.rechecks.keys(),
     ]),
     betterPlaced: betterPlaced(situation),
-    waits: tasks.waits,
+    waits: waitsOf(situation, tasks, migration.waits),
   };
   if (memory.commit.isInFlight) return { actions: [], memory, ...rest, wakeAtMs: Infinity };
 

@@ -3,21 +3,15 @@
 import { unreachable } from '../base/assert.ts';
 import { masterOf, ownedSlots } from '../topology/cluster.ts';
 import { type Maintenance, nodePolicy, wishAt } from '../topology/policy.ts';
-import {
-  ALL_SLOTS,
-  differenceSlots,
-  intersectionSlots,
-  printSlotRange,
-  printSlotSet,
-  slotSetOf,
-} from '../topology/slot.ts';
+import { ALL_SLOTS, differenceSlots, printSlotRange, printSlotSet } from '../topology/slot.ts';
 import { heldText, maySourceOf } from './convergence.ts';
 import { handOverRemedy, unrecordedHandOvers } from './hand-over.ts';
 import { unreachedSinceMs } from './inquiry.ts';
 import { isLeaseExpired } from './lease.ts';
+import { refusedStill } from './lending.ts';
 import { LINKING_MS, lagBehind, linkFault } from './link.ts';
 import { isMajority, type Presence, validWords } from './evidence.ts';
-import type { NodeError, SourceJob } from './observation.ts';
+import type { NodeError } from './observation.ts';
 import { type NodeMemory, wordsOf } from './node-memory.ts';
 import type { Problem, ProblemKind } from './problems.ts';
 import { automationRestraint, massFailureRestraint, wishText } from './restraint.ts';
@@ -301,15 +295,9 @@ function jobProblem(view: NodeView): Problem[] {
   const { sourceJob } = view.report;
   if (sourceJob === null || view.shard.migration?.stage.kind === 'started') return [];
   const slots = printSlotRange(sourceJob.range);
-  if (isStillForbidden(view, sourceJob)) {
+  if (refusedStill(view, view.shard) !== null) {
     return [nodeProblem('slotsWriteForbidden', view, `it counts slots ${slots} as moved away`)];
   }
   if (sourceJob.state !== 'start') return [];
   return [nodeProblem('unknownJob', view, `it moves slots ${slots} to ${sourceJob.destination}`)];
-}
-
-/** Slots that a master serves again after their hand-over was undone: writes get TRYAGAIN (facts section 5.4). */
-function isStillForbidden({ shard, need }: NodeView, job: SourceJob): boolean {
-  if (job.state !== 'success' || job.isInEffect !== false || need.kind !== 'nothing') return false;
-  return intersectionSlots(shard.slots, slotSetOf([job.range])).length > 0;
 }

@@ -1,4 +1,4 @@
-// Nodes that refuse writes to slots they gave away and get back in part: how that is avoided.
+// Nodes that refuse writes to slots they gave away: how that is avoided where a part of them comes back, and ended where a hand-over was undone.
 
 import { withJob } from '../topology/change-tasks.ts';
 import { masterOf } from '../topology/cluster.ts';
@@ -11,12 +11,12 @@ import {
   type TaskBook,
   withTask,
 } from '../topology/task.ts';
-import type { Cluster, Shard, Slot, SlotRange } from '../topology/types.ts';
-import { type Situation, nodeName, viewOf } from './situation.ts';
+import type { Cluster, Shard, ShardId, Slot, SlotRange } from '../topology/types.ts';
+import { type NodeView, type Situation, nodeName, viewOf } from './situation.ts';
 
 // After a hand-over the source refuses writes to that range, also once the move was recorded. It stops doing so when exactly that range comes back, when
 // another range leaves it, and when it starts again (cluster.cc, ImportSlotRange; slot_migrate.cc, setForbiddenSlotRange). A part of the range, or more
-// than it, would come back to slots that answer every write with TRYAGAIN.
+// than it, would come back to slots that answer every write with TRYAGAIN. So does the range itself when its hand-over is undone, and MIGRATE refuses it.
 
 /** Why a job waits, or the tasks with one more that has to come first. */
 export type Lending =
@@ -38,9 +38,24 @@ export function lendingFor(
   const kept = refusedBy(situation, target);
   if (kept === null || equalRanges(kept, range)) return null;
   if (intersectionSlots(slotSetOf([kept]), slotSetOf([range])).length === 0) return null;
-  const view = viewOf(situation, masterOf(target).id);
+  return lendFirst(situation, { cluster, tasks }, { kept, lender: target, borrower: source });
+}
+
+interface Loan {
+  /** What the lender refuses writes to. */
+  readonly kept: SlotRange;
+  readonly lender: Shard;
+  readonly borrower: Shard;
+}
+
+function lendFirst(
+  situation: Situation,
+  { cluster, tasks }: { readonly cluster: Cluster; readonly tasks: TaskBook },
+  { kept, lender, borrower }: Loan,
+): Lending {
+  const view = viewOf(situation, masterOf(lender).id);
   const what = `${nodeName(view)} refuses writes to slots ${printSlotRange(kept)}, which it gave away, until another slot leaves it`;
-  const last = tasks.findLast(({ kind, ranges }) => kind === 'lend' && ranges[0]?.source === target.id);
+  const last = tasks.findLast(({ kind, ranges }) => kind === 'lend' && ranges[0]?.source === lender.id);
   if (last?.end === null) return { kind: 'wait', why: `${what}: migration ${last.id}`, isPassing: true };
   if (last?.end?.state === 'failed')
     return {
@@ -48,10 +63,66 @@ export function lendingFor(
       why: `${what}, and migration ${last.id} has failed: ${last.end.why}`,
       isPassing: false,
     };
-  const slot = slotToLend(target, { kept, tasks });
+  const slot = slotToLend(lender, { kept, tasks });
   if (slot === null)
     return { kind: 'wait', why: `${what}, and it has no other: start it again`, isPassing: false };
-  return lend(situation, { cluster, tasks }, { slot, source, target });
+  return lend(situation, { cluster, tasks }, { slot, source: borrower, target: lender });
+}
+
+/** What masters refuse for ever of their own slots, with what is begun about it, and why nothing can be. */
+export interface Healing {
+  readonly cluster: Cluster;
+  readonly tasks: TaskBook;
+  readonly waits: ReadonlyMap<ShardId, { readonly why: string; readonly isPassing: boolean }>;
+}
+
+/**
+ * A hand-over that was undone, since the copy of the source was kept, leaves slots whose every write is refused: each master of them lends another slot.
+ * `isFree` tells of a shard whether a job can begin at it. Nothing is done in a cluster that never had a task: some member may not know them yet.
+ */
+export function withHealing(
+  situation: Situation,
+  { cluster, tasks }: { readonly cluster: Cluster; readonly tasks: TaskBook },
+  isFree: (cluster: Cluster, shard: Shard) => boolean,
+): Healing {
+  const waits = new Map<ShardId, { readonly why: string; readonly isPassing: boolean }>();
+  let healed = { cluster, tasks };
+  if (tasks.length === 0) return { ...healed, waits };
+  for (const lender of cluster.shards) {
+    const view = viewOf(situation, masterOf(lender).id);
+    const kept = refusedStill(view, lender);
+    if (kept === null || !isFree(healed.cluster, lender)) continue;
+    const borrower = borrowerOf(
+      view,
+      healed.cluster,
+      (shard) => shard !== lender && isFree(healed.cluster, shard),
+    );
+    if (borrower === null) continue;
+    const lending = lendFirst(situation, healed, { kept, lender, borrower });
+    if (lending.kind === 'lend') healed = lending;
+    else waits.set(lender.id, lending);
+  }
+  return { ...healed, waits };
+}
+
+/** Rather the shard to which the slots were to go than any other. */
+function borrowerOf(
+  { report }: NodeView,
+  { shards }: Cluster,
+  isFit: (shard: Shard) => boolean,
+): Shard | null {
+  const isWanted = ({ nodes }: Shard): boolean =>
+    nodes.some(({ id }) => id === report?.sourceJob?.destination);
+  const fit = shards.filter(isFit);
+  return fit.find(isWanted) ?? fit[0] ?? null;
+}
+
+/** Slots that a master serves again after their hand-over was undone: it answers every write to them with TRYAGAIN (facts section 5.4). */
+export function refusedStill({ report, condition, need }: NodeView, { slots }: Shard): SlotRange | null {
+  const job = report?.sourceJob ?? null;
+  if (condition !== 'answering' || report?.role !== 'master' || job === null) return null;
+  if (job.state !== 'success' || job.isInEffect !== false || need.kind !== 'nothing') return null;
+  return intersectionSlots(slots, slotSetOf([job.range])).length > 0 ? job.range : null;
 }
 
 /** The range that a master may refuse to write: that of its last hand-over. */
@@ -108,6 +179,6 @@ export function withSlotsGivenBack(before: TaskBook, after: TaskBook, nowSeconds
 export function lendingText({ kind, ranges }: MigrationTask): string {
   const slots = ranges.map(({ range }) => printSlotRange(range)).join(' ');
   return kind === 'lend'
-    ? `slot ${slots} leaves its shard for a moment, so that slots which come back to it take writes`
+    ? `slot ${slots} leaves its shard for a moment, so that others of that shard take writes`
     : `slot ${slots} goes back to its shard`;
 }

@@ -26,6 +26,8 @@ import { type NodeView, type Situation, nodeName, viewOf } from './situation.ts'
 /** A job that failed this often is given up; people can ask again. */
 export const MIGRATION_FAILURES_MAX = 3;
 
+const JOB_RUNS = 'the job runs';
+
 /** The next step of one migration. `until` is when waiting ends by itself, if it does. */
 export type MigrationStep =
   | { readonly kind: 'wait'; readonly why: string; readonly untilMs: number | null }
@@ -36,6 +38,8 @@ export type MigrationStep =
 export interface MigrationPlan extends Draft {
   readonly requests: readonly MigrateAction[];
   readonly problems: readonly Problem[];
+  /** What jobs that do not come on wait for, by the shards that they leave. */
+  readonly waits: ReadonlyMap<ShardId, string>;
   /** When some migration goes on by itself. */
   readonly wakeAtMs: number;
 }
@@ -112,6 +116,7 @@ export function planMigrations(situation: Situation, draft: Draft): MigrationPla
   let { cluster, facts, reasons } = draft;
   const requests: MigrateAction[] = [];
   const problems: Problem[] = [];
+  const waits = new Map<ShardId, string>();
   let wakeAtMs = Infinity;
   for (const place of migrationsOf(draft.cluster)) {
     const view = viewMigration(situation, place);
@@ -119,6 +124,7 @@ export function planMigrations(situation: Situation, draft: Draft): MigrationPla
     switch (step.kind) {
       case 'wait':
         problems.push(waitingProblem(situation, view, step.why));
+        if (step.why !== JOB_RUNS) waits.set(place.source.id, step.why);
         if (step.untilMs !== null) wakeAtMs = Math.min(wakeAtMs, step.untilMs);
         break;
       case 'migrate':
@@ -135,7 +141,7 @@ export function planMigrations(situation: Situation, draft: Draft): MigrationPla
         unreachable(step);
     }
   }
-  return { cluster, facts, reasons, requests, problems, wakeAtMs };
+  return { cluster, facts, reasons, requests, problems, waits, wakeAtMs };
 }
 
 type CommitStep = Extract<MigrationStep, { readonly kind: keyof typeof REASON_KINDS }>;
@@ -261,7 +267,7 @@ function stepOfStarted(situation: Situation, view: MigrationView): MigrationStep
   if (view.place.migration.isCancelled) return stepOfCancelled(view);
   if (isAway(source)) return stepWithoutSource(view);
   if (!view.isSourceCurrent) return wait('the word of the source is awaited');
-  if (sourceState === 'running') return wait('the job runs');
+  if (sourceState === 'running') return wait(JOB_RUNS);
   if (sourceState === 'busy') return wait('another job runs at the source');
   return stepWhenSettled(situation, view);
 }

@@ -200,7 +200,8 @@ export const PROBLEMS = {
     severity: 'error',
     title: 'Slots refuse writes',
     when: 'A hand-over of slots was undone; the master serves them again but answers TRYAGAIN to writes.',
-    remedy: 'Restart the node, or migrate any other slot out of it: either clears the mark.',
+    remedy:
+      'It lends another slot for a moment, by itself, if a shard can have it and the cluster has had a migration under this release. Else restart the node, or migrate any other slot out of it: either clears the mark.',
   },
   unrecordedHandOver: {
     severity: 'critical',

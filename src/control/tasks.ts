@@ -25,7 +25,7 @@ import {
 import type { Cluster, Shard, ShardId } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
 import type { Draft } from './failover.ts';
-import { lendingFor, lendingText, withSlotsGivenBack } from './lending.ts';
+import { lendingFor, lendingText, withHealing, withSlotsGivenBack } from './lending.ts';
 import { isLivingLink } from './link.ts';
 import { lateMover, lateMoverText } from './migration-status.ts';
 import type { Problem } from './problems.ts';
@@ -36,7 +36,7 @@ import { planTuning, type TuningPlan } from './tuning.ts';
 
 /** What a leader tells of a task that has not ended. */
 export interface TaskSight {
-  /** Why it has no job under way; null when it has one. */
+  /** Why it does not come on: what its job waits for, or why it has none under way; null when one runs. */
   readonly waits: string | null;
   /** Over the last samples; null while it did not come on under this leadership. */
   readonly slotsPerSecond: number | null;
@@ -78,7 +78,9 @@ export function planTasks(situation: Situation, draft: Draft, mayBegin: boolean)
     const removal = planRemoval(situation);
     if (removal !== null) return { ...unchanged, ...removal };
   }
-  if (!before.some((task) => isOpen(task) || task.tuned.length > 0)) return unchanged;
+  // Where none is open, slots that refuse writes may still want one.
+  const isBusy = before.some((task) => isOpen(task) || task.tuned.length > 0);
+  if (!isBusy && (!mayBegin || before.length === 0)) return unchanged;
   const told = withEndedJobs(situation, before, draft.reasons);
   const isKnown = told === before && isUpToDate.get(before) === draft.cluster;
   const current = isKnown ? before : told.map((task) => taskAt(task, draft.cluster, situation.nowSeconds));
@@ -193,8 +195,12 @@ function beginJobs(situation: Situation, tuning: TuningPlan): Begun {
   const closed = new Map<ShardId, Wait>();
   const waits = new Map<number, Wait>();
   let wakeAtMs = Infinity;
-  let { cluster } = tuning;
-  let book = tasks;
+  const healing = withHealing(
+    situation,
+    tuning,
+    (current, shard) => (busyWait(current, shard) ?? unfitWait(situation, shard)) === null,
+  );
+  let { cluster, tasks: book } = healing;
   for (const task of openTasks(tasks)) {
     if (task.wish === 'pause') waits.set(task.id, { why: 'it is paused', isPassing: true });
     if (task.wish !== 'run') continue;
@@ -209,6 +215,7 @@ function beginJobs(situation: Situation, tuning: TuningPlan): Begun {
       const nextAtMs = range.attempts === 0 ? -Infinity : (retries.get(retryKey(task, range)) ?? -Infinity);
       const wait =
         obstacleTo(situation, cluster, { task, range, closed }) ??
+        healing.waits.get(range.source) ??
         (situation.nowMs < nextAtMs ? failureWait(range) : null) ??
         tuningWait(tuning, task, range);
       if (wait !== null) {
@@ -337,6 +344,22 @@ export function retriesAfter(
 
 /** A job has tried three times by itself before it was given up. */
 const RETRY_FACTOR = 5;
+
+/** Why each open task does not come on: what `jobs` wait for, by the shards that they leave, and what those without one do. */
+export function waitsOf(
+  { cluster, tasks }: Situation,
+  { waits }: TaskPlan,
+  jobs: ReadonlyMap<ShardId, string>,
+): TaskPlan['waits'] {
+  const all = new Map(waits);
+  for (const task of openTasks(tasks)) {
+    const why = jobsOf(task, cluster)
+      .map(({ source }) => jobs.get(source.id))
+      .find((each) => each !== undefined);
+    if (why !== undefined) all.set(task.id, { why, isPassing: true });
+  }
+  return all;
+}
 
 /** People are told of a task that has something to do and does nothing until something is mended, and of what it left behind. */
 export function waitingTasks(

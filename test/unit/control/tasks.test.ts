@@ -93,6 +93,13 @@ function committed(scene: Scene): CommitAction {
   );
 }
 
+/** The hand-over of slots that the source owns was undone: it refuses their writes. */
+function refuse(scene: Scene, range: SlotRange): void {
+  const destination = scene.id(TARGET, 0);
+  scene.set(scene.id(SOURCE, 0), { sourceJob: { range, destination, state: 'success', isInEffect: false } });
+  scene.round();
+}
+
 /** What is begun is marked as such, and MIGRATE is sent. */
 function migrate(scene: Scene): MigrateAction {
   let action = advance(scene);
@@ -378,6 +385,70 @@ describe('a task', () => {
     expect(scene.tasks.map(({ kind }) => kind)).toEqual(['migrate', 'migrate', 'lend', 'giveBack']);
     expect(scene.tasks.map(taskState)).toEqual(['succeeded', 'succeeded', 'succeeded', 'succeeded']);
     expect(scene.cluster.shards[SOURCE]?.slots.slice(0, 2)).toEqual([slotRange(3, 5), slotRange(10, 5460)]);
+  });
+
+  test('of slots whose hand-over was undone has another slot leave the source first: it refuses writes to them, and their move', () => {
+    const scene = settled();
+    refuse(scene, slotRange(0, 9));
+    expect(scene.problems()).toEqual(['slotsWriteForbidden']);
+    expect(actionsOf(scene.decide(), 'commit'), 'no member of this cluster was seen to know tasks').toEqual(
+      [],
+    );
+    request(scene, { ranges: [[0, 9]] });
+    expect(committed(scene).reasons).toMatchObject([{ kind: 'taskStarted', task: 2 }]);
+    expect(job(scene)).toEqual(slotRange(10, 10));
+    finishJob(scene);
+    expect(job(scene)).toEqual(slotRange(0, 9));
+    expect(scene.tasks.map(({ kind }) => kind)).toEqual(['migrate', 'lend', 'giveBack']);
+  });
+
+  test('that has ended leaves no slots behind that refuse writes', () => {
+    const scene = settled();
+    ask(scene, { ranges: [[0, 9]] });
+    finishJob(scene);
+    refuse(scene, slotRange(10, 19));
+    scene.fail(scene.id(TARGET, 0));
+    scene.fail(scene.id(TARGET, 1));
+    scene.round();
+    expect(committed(scene).reasons).toMatchObject([{ kind: 'taskStarted', task: 2 }]);
+    expect(scene.cluster.shards[SOURCE]?.migration?.target).toBe(scene.cluster.shards[OTHER]?.id);
+  });
+
+  test('of slots that refuse writes waits where their shard has no other', () => {
+    const scene = settled();
+    const all = scene.cluster.shards[SOURCE]!.slots[0]!;
+    request(scene, { ranges: [[0, 9]] });
+    refuse(scene, all);
+    advance(scene);
+    expect(job(scene)).toBeNull();
+    expect(decide(scene).waits.get(1)).toMatchObject({
+      why: /it has no other: start it again/,
+      isPassing: false,
+    });
+    expect(scene.problems()).toContain('taskWaiting');
+  });
+
+  test('says what its job waits for', () => {
+    const scene = settled();
+    ask(scene, { ranges: [[0, 9]] });
+    scene.endMigrate(migrate(scene));
+    const [source, target] = [scene.id(SOURCE, 0), scene.id(TARGET, 0)];
+    const succeeded = {
+      range: slotRange(0, 9),
+      destination: target,
+      state: 'success',
+      isInEffect: true,
+    } as const;
+    scene.set(source, { sourceJob: { ...succeeded, state: 'start', isInEffect: null } });
+    scene.round();
+    expect(decide(scene).waits.get(1)).toBeUndefined();
+    scene.set(source, { sourceJob: succeeded });
+    scene.fail(target);
+    scene.round();
+    expect(decide(scene).waits.get(1)).toEqual({
+      why: 'the slots were handed over, but the target does not answer',
+      isPassing: true,
+    });
   });
 
   test('of just what a node gave away comes back as it went', () => {
