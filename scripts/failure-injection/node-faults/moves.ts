@@ -1,0 +1,90 @@
+// The moves of scenario `node-migration`: every way to ask for one, in turn, each with all or most of the cargo.
+
+import { oneOf } from '../choose.ts';
+import type { ClusterSeen } from '../hostile-operator/fleet-seen.ts';
+import type { Told } from '../hostile-operator/operator-api.ts';
+import { newestAsked, type TaskSeen } from '../hostile-operator/task-seen.ts';
+import { cargoAt, cargoOutside } from './cargo.ts';
+import type { Around } from './node-fault.ts';
+import { clusterNow } from './parts.ts';
+
+/** Slots of one job; with 50 keys a slot, it takes a second or more at the default speed of Kvrocks (4096 keys a second). */
+const BATCH = 100;
+export const NODES_PER_SHARD = 2;
+const FIRST_SHARD_COUNT = 3;
+
+/** In turn: after each of them the next one has something to move. */
+const WAYS = ['migrate', 'rebalance', 'scale-out', 'migrate', 'scale-in'] as const;
+
+/** The task that was asked for, or why there is none. */
+export type Begun =
+  | { readonly kind: 'begun'; readonly task: TaskSeen; readonly words: string; readonly removed: readonly string[] }
+  | { readonly kind: 'refused'; readonly words: string };
+
+/** Asks for the next move. `onlyMigrate`: all of the cargo, to one shard, and nothing else. */
+export async function beginMove(around: Around, onlyMigrate: boolean): Promise<Begun> {
+  const cluster = await clusterNow(around);
+  const way = onlyMigrate ? 'migrate' : (WAYS[around.round % WAYS.length] ?? 'migrate');
+  const before = newestAsked((await around.api.tasks()) ?? [])?.id ?? 0;
+  const asked = await ask(way, cluster, around);
+  if (!asked.told.ok) return { kind: 'refused', words: `${asked.words}: ${asked.told.words}` };
+  const task = newestAsked((await around.api.tasks()) ?? []);
+  if (task === null || task.id <= before)
+    return { kind: 'refused', words: `${asked.words}: no migration is shown` };
+  around.note(`migration ${task.id}: ${asked.words}, ${task.total} slots`);
+  return { kind: 'begun', task, words: asked.words, removed: asked.removed };
+}
+
+interface Asked {
+  readonly told: Told;
+  readonly words: string;
+  /** Nodes that belong to no shard once it has succeeded. */
+  readonly removed: readonly string[];
+}
+
+async function ask(way: (typeof WAYS)[number], cluster: ClusterSeen, around: Around): Promise<Asked> {
+  const { api } = around;
+  const shards = cluster.shards.map(({ index }) => index);
+  const last = cluster.shards.at(-1);
+  switch (way) {
+    case 'migrate': {
+      const least = Math.min(...shards.map((index) => cargoAt(cluster, index)));
+      const emptiest = shards.filter((index) => cargoAt(cluster, index) === least);
+      // A shard that was added is what a scale-in takes away.
+      const target = shards.length > FIRST_SHARD_COUNT ? shards.length - 1 : oneOf(around.random, emptiest);
+      const ranges = cargoOutside(cluster, target);
+      const told = await api.migrate({ ranges, target, batch: BATCH });
+      return { told, words: `${ranges.length} ranges to shard ${target}`, removed: [] };
+    }
+    case 'rebalance': {
+      const holders = shards.filter((index) => cargoAt(cluster, index) > 0);
+      const weights = Object.fromEntries(holders.slice(0, 1).map((index) => [String(index), 0]));
+      const told = await api.rebalance({ weights, batch: BATCH });
+      return { told, words: `rebalance, with weights ${JSON.stringify(weights)}`, removed: [] };
+    }
+    case 'scale-out': {
+      const addresses = await freshNodes(around);
+      const wanted = { nodesPerShard: NODES_PER_SHARD, weights: {}, batch: BATCH };
+      const told = await api.scaleOut(addresses, wanted);
+      return { told, words: `scale-out by ${addresses.join(' ')}`, removed: [] };
+    }
+    case 'scale-in': {
+      if (last === undefined) throw new Error('the cluster has no shard');
+      const told = await api.scaleIn([last.index], BATCH);
+      const removed = [last.master, ...last.replicas].map(({ address }) => address);
+      return { told, words: `scale-in of shard ${last.index}`, removed };
+    }
+  }
+}
+
+/** Those that a scale-in has left, on new data directories, or new ones. */
+async function freshNodes({ fleet, site, spares }: Around): Promise<readonly string[]> {
+  const known = [...spares].slice(0, NODES_PER_SHARD);
+  for (const address of known) {
+    await fleet.startOnNewDisk(address);
+    spares.delete(address);
+  }
+  while (known.length < NODES_PER_SHARD)
+    known.push(await fleet.start(await site.seat(fleet.addresses.length)));
+  return known;
+}
