@@ -197,7 +197,9 @@ export class Group {
   get faultsLogged(): readonly string[] {
     return this.members.flatMap((member) => {
       const [first, ...more] = member.logLines(FAULT);
-      return first === undefined ? [] : [`member ${member.id} logged, and ${more.length} more like it: ${first}`];
+      return first === undefined
+        ? []
+        : [`member ${member.id} logged, and ${more.length} more like it: ${first}`];
     });
   }
 

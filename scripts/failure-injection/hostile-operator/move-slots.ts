@@ -1,6 +1,7 @@
 // Moves of slots that somebody asked for, followed to their ends, with what comes in between.
 
 import { endMaster, hang, killLeader } from './deaths.ts';
+import { membersOf } from './fleet-seen.ts';
 import type { Told } from './operator-api.ts';
 import type { Meanwhile, MoveAction } from './plan-moves.ts';
 import { POLL_MS, type Surroundings, tell } from './surroundings.ts';
@@ -62,7 +63,7 @@ async function scaleIn(action: MoveOf<'scale-in'>, around: Surroundings): Promis
   if (task?.state !== 'succeeded') return null;
   const isGone = await until(around, async () => {
     const cluster = await around.api.cluster();
-    const left = cluster?.shards.flatMap(({ master, replicas }) => [master, ...replicas]);
+    const left = cluster?.shards.flatMap(membersOf);
     return left?.every(({ address }) => !action.addresses.includes(address)) === true;
   });
   if (!isGone) return `shard ${action.shard} is not removed although ${describeTask(task)}`;
@@ -125,7 +126,11 @@ async function comeBetween(
     case 'leader-kill':
       return killLeader(meanwhile.downMs, around);
     case 'failover':
-      tell(`failover of shard ${meanwhile.shard} by hand`, await around.api.failover(meanwhile.shard, null), around);
+      tell(
+        `failover of shard ${meanwhile.shard} by hand`,
+        await around.api.failover(meanwhile.shard, null),
+        around,
+      );
       return null;
     case 'kill-master': {
       const { kind, shard, address, forMs } = meanwhile;

@@ -2,14 +2,19 @@
 
 import { type Random, randomBelow } from '../../../src/base/random.ts';
 import { between, chance, oneOf } from '../choose.ts';
-import type { FleetSeen, ShardSeen, SlotRange } from './fleet-seen.ts';
+import { type FleetSeen, membersOf, type ShardSeen, type SlotRange } from './fleet-seen.ts';
 
 /** What is done to a task while it goes on. */
 export type Meanwhile =
   | { readonly kind: 'nothing' | 'pause' | 'cancel' | 'cancel-and-retry' }
   | { readonly kind: 'leader-kill'; readonly downMs: number }
   | { readonly kind: 'failover'; readonly shard: number }
-  | { readonly kind: 'kill-master' | 'hang-master'; readonly shard: number; readonly address: string; readonly forMs: number };
+  | {
+      readonly kind: 'kill-master' | 'hang-master';
+      readonly shard: number;
+      readonly address: string;
+      readonly forMs: number;
+    };
 
 interface Move {
   /** The most slots of one job. */
@@ -107,9 +112,9 @@ export function scaleOut(random: Random, fleet: FleetSeen): MoveAction | null {
 export function scaleIn(random: Random, fleet: FleetSeen): MoveAction | null {
   const added = fleet.shards.filter((shard) => shard.index >= fleet.firstShardCount);
   if (added.length === 0) return null;
-  const { index, master, replicas } = oneOf(random, added);
-  const addresses = [master, ...replicas].map(({ address }) => address);
-  return { kind: 'scale-in', shard: index, addresses, ...moveOf(random, fleet) };
+  const shard = oneOf(random, added);
+  const addresses = membersOf(shard).map(({ address }) => address);
+  return { kind: 'scale-in', shard: shard.index, addresses, ...moveOf(random, fleet) };
 }
 
 function moveOf(random: Random, fleet: FleetSeen): Move {

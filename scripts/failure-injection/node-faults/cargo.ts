@@ -3,7 +3,7 @@
 import { SLOT_COUNT, slotOfKey } from '../../../test/kvrocks-simulator/slots.ts';
 import { RespClient } from '../../../test/support/resp-client.ts';
 import type { Copies } from '../hostile-operator/copies.ts';
-import { type ClusterSeen, ownerOf, type SlotRange } from '../hostile-operator/fleet-seen.ts';
+import { type ClusterSeen, membersOf, ownerOf, type SlotRange } from '../hostile-operator/fleet-seen.ts';
 
 const KEY_COUNT = 100_000;
 /** All over the first of three shards, so that all of its writers write into slots that move. */
@@ -44,12 +44,12 @@ export function cargoAt(cluster: ClusterSeen, index: number): number {
 
 /** Keys in slots that have changed hands. */
 export function keysMoved(before: ClusterSeen, after: ClusterSeen): number {
-  const ownerIn = (cluster: ClusterSeen, slot: number): string | undefined =>
-    ownerOf(cluster, slot)
-      ?.replicas.concat(ownerOf(cluster, slot)?.master ?? [])
-      .map(({ id }) => id)
-      .toSorted()
-      .join(' ');
+  // Indexes change, and so do masters; who belongs together does not.
+  const ownerIn = (cluster: ClusterSeen, slot: number): string => {
+    const owner = ownerOf(cluster, slot);
+    const ids = owner === null ? [] : membersOf(owner).map(({ id }) => id);
+    return ids.toSorted((left, right) => (left < right ? -1 : 1)).join(' ');
+  };
   const slots = CARGO_SLOTS.filter((slot) => ownerIn(before, slot) !== ownerIn(after, slot)).length;
   return (slots * KEY_COUNT) / CARGO_SLOTS.length;
 }
@@ -78,12 +78,13 @@ export function missingCargo(copies: Copies): readonly string[] {
 }
 
 /** Slots without an owner or with two, and slots that their owner does not serve or somebody else does; nobody may write meanwhile. */
-export async function unserved(cluster: ClusterSeen, addresses: readonly string[]): Promise<readonly string[]> {
+export async function unserved(
+  cluster: ClusterSeen,
+  addresses: readonly string[],
+): Promise<readonly string[]> {
   const complaints: string[] = [];
   const owners = Array.from({ length: SLOT_COUNT }, (_, slot) =>
-    cluster.shards.filter(({ ranges }) =>
-      ranges.some(({ start, stop }) => start <= slot && slot <= stop),
-    ),
+    cluster.shards.filter(({ ranges }) => ranges.some(({ start, stop }) => start <= slot && slot <= stop)),
   );
   const odd = owners.filter((all) => all.length !== 1).length;
   if (odd > 0) complaints.push(`${odd} slots are owned by nobody or twice`);

@@ -1,7 +1,7 @@
 // The moves of scenario `node-migration`: every way to ask for one, in turn, each with all or most of the cargo.
 
 import { oneOf } from '../choose.ts';
-import type { ClusterSeen } from '../hostile-operator/fleet-seen.ts';
+import { type ClusterSeen, membersOf } from '../hostile-operator/fleet-seen.ts';
 import type { Told } from '../hostile-operator/operator-api.ts';
 import { newestAsked, type TaskSeen } from '../hostile-operator/task-seen.ts';
 import { cargoAt, cargoOutside } from './cargo.ts';
@@ -18,7 +18,12 @@ const WAYS = ['migrate', 'rebalance', 'scale-out', 'migrate', 'scale-in'] as con
 
 /** The task that was asked for, or why there is none. */
 export type Begun =
-  | { readonly kind: 'begun'; readonly task: TaskSeen; readonly words: string; readonly removed: readonly string[] }
+  | {
+      readonly kind: 'begun';
+      readonly task: TaskSeen;
+      readonly words: string;
+      readonly removed: readonly string[];
+    }
   | { readonly kind: 'refused'; readonly words: string };
 
 /** Asks for the next move. `onlyMigrate`: all of the cargo, to one shard, and nothing else. */
@@ -57,24 +62,30 @@ async function ask(way: (typeof WAYS)[number], cluster: ClusterSeen, around: Aro
       return { told, words: `${ranges.length} ranges to shard ${target}`, removed: [] };
     }
     case 'rebalance': {
-      const holders = shards.filter((index) => cargoAt(cluster, index) > 0);
-      const weights = Object.fromEntries(holders.slice(0, 1).map((index) => [String(index), 0]));
+      const weights = emptying(cluster);
       const told = await api.rebalance({ weights, batch: BATCH });
       return { told, words: `rebalance, with weights ${JSON.stringify(weights)}`, removed: [] };
     }
     case 'scale-out': {
       const addresses = await freshNodes(around);
-      const wanted = { nodesPerShard: NODES_PER_SHARD, weights: {}, batch: BATCH };
-      const told = await api.scaleOut(addresses, wanted);
-      return { told, words: `scale-out by ${addresses.join(' ')}`, removed: [] };
+      const weights = emptying(cluster);
+      const told = await api.scaleOut(addresses, { nodesPerShard: NODES_PER_SHARD, weights, batch: BATCH });
+      const words = `scale-out by ${addresses.join(' ')}, with weights ${JSON.stringify(weights)}`;
+      return { told, words, removed: [] };
     }
     case 'scale-in': {
       if (last === undefined) throw new Error('the cluster has no shard');
       const told = await api.scaleIn([last.index], BATCH);
-      const removed = [last.master, ...last.replicas].map(({ address }) => address);
+      const removed = membersOf(last).map(({ address }) => address);
       return { told, words: `scale-in of shard ${last.index}`, removed };
     }
   }
+}
+
+/** Weights that take everything from the shard with most of the cargo: a plan moves as little as it can, and nothing of the cargo otherwise. */
+function emptying(cluster: ClusterSeen): Readonly<Record<string, number>> {
+  const counts = cluster.shards.map(({ index }) => cargoAt(cluster, index));
+  return { [String(counts.indexOf(Math.max(...counts)))]: 0 };
 }
 
 /** Those that a scale-in has left, on new data directories, or new ones. */

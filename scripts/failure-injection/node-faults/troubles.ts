@@ -82,9 +82,9 @@ async function shardOf(
     const { shards } = await clusterNow(around);
     const task = ((await around.api.tasks()) ?? []).find((each) => each.id === id);
     const jobs = task?.running ?? [];
-    const ends = jobs.flatMap(({ source, target }) => [source, target]);
+    const ends = new Set(jobs.flatMap(({ source, target }) => [source, target]));
     const wanted = shards.filter(({ index }) =>
-      part === 'other' ? !ends.includes(index) : jobs.some((job) => job[part] === index),
+      part === 'other' ? !ends.has(index) : jobs.some((job) => job[part] === index),
     );
     if (jobs.length > 0 && wanted.length > 0) return oneOf(around.random, wanted);
     if (part === 'other' && jobs.length > 0) return oneOf(around.random, shards);

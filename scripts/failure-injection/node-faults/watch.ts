@@ -73,7 +73,8 @@ export class Watch {
     }
     // A shard that was removed; another may come in its place.
     if (cluster !== null)
-      for (const index of this.#masters.keys()) if (index >= cluster.shards.length) this.#masters.delete(index);
+      for (const index of this.#masters.keys())
+        if (index >= cluster.shards.length) this.#masters.delete(index);
     for (const { index, master } of cluster?.shards ?? []) {
       const from = this.#masters.get(index);
       if (from === master.address) continue;
