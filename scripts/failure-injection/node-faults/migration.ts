@@ -54,8 +54,10 @@ export const nodeMigration: NodeFault = {
     await around.wait(AFTERMATH_MS);
     const keys = keysMoved(before, await clusterNow(around));
     around.note(`${describeTask(end)}; ${keys} of the keys were moved`);
+    const isReplaced = befallen.replaced.some((index) => around.watch.changesOf(index, fromMs).length > 0);
+    const words = `${trouble}${isReplaced ? ', replaced' : ''}`;
     return {
-      outcomes: [`${end.state === 'succeeded' ? 'succeeded' : `ENDED AS ${end.state}`} (${trouble})`],
+      outcomes: [`${end.state === 'succeeded' ? 'succeeded' : `ENDED AS ${end.state}`} (${words})`],
       complaints: [
         ...befallen.complaints,
         ...(end.state === 'succeeded' ? [] : [describeTask(end)]),

@@ -49,14 +49,10 @@ interface Asked {
 
 async function ask(way: (typeof WAYS)[number], cluster: ClusterSeen, around: Around): Promise<Asked> {
   const { api } = around;
-  const shards = cluster.shards.map(({ index }) => index);
   const last = cluster.shards.at(-1);
   switch (way) {
     case 'migrate': {
-      const least = Math.min(...shards.map((index) => cargoAt(cluster, index)));
-      const emptiest = shards.filter((index) => cargoAt(cluster, index) === least);
-      // A shard that was added is what a scale-in takes away.
-      const target = shards.length > FIRST_SHARD_COUNT ? shards.length - 1 : oneOf(around.random, emptiest);
+      const target = targetOf(cluster, around);
       const ranges = cargoOutside(cluster, target);
       const told = await api.migrate({ ranges, target, batch: BATCH });
       return { told, words: `${ranges.length} ranges to shard ${target}`, removed: [] };
@@ -80,6 +76,17 @@ async function ask(way: (typeof WAYS)[number], cluster: ClusterSeen, around: Aro
       return { told, words: `scale-in of shard ${last.index}`, removed };
     }
   }
+}
+
+/** A shard that was added, since a scale-in takes it away; else, or where that one has all of the cargo, one that has least. */
+function targetOf(cluster: ClusterSeen, { random }: Around): number {
+  const { shards } = cluster;
+  const counts = shards.map(({ index }) => cargoAt(cluster, index));
+  const added = shards.length > FIRST_SHARD_COUNT ? shards.length - 1 : -1;
+  if (added !== -1 && counts.some((count, index) => index !== added && count > 0)) return added;
+  const least = Math.min(...counts);
+  const emptiest = shards.filter((_, index) => counts[index] === least);
+  return oneOf(random, emptiest).index;
 }
 
 /** Weights that take everything from the shard with most of the cargo: a plan moves as little as it can, and nothing of the cargo otherwise. */

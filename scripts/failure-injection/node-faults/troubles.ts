@@ -1,6 +1,6 @@
 // What comes in the middle of a move, in scenario `node-migration`.
 
-import { between, oneOf } from '../choose.ts';
+import { between, chance, oneOf } from '../choose.ts';
 import { hang, killLeader, killMaster, startAgain } from '../hostile-operator/deaths.ts';
 import type { ShardSeen } from '../hostile-operator/fleet-seen.ts';
 import { POLL_MS } from '../hostile-operator/surroundings.ts';
@@ -28,7 +28,7 @@ export type Trouble = (typeof TROUBLES)[number];
 export interface Befallen {
   readonly complaints: readonly string[];
   readonly faults: readonly Fault[];
-  /** Shards whose master was to be replaced, by their indexes. */
+  /** Shards whose master may have been replaced, once each, by their indexes. */
   readonly replaced: readonly number[];
 }
 
@@ -38,6 +38,8 @@ const STAYS_DOWN_MS = { min: 500, max: 3000 } as const;
 const ASKS_MS_MAX = 2000;
 /** For the last job of a task that is to pause, or to be given up. */
 const JOB_DEADLINE_MS = 60_000;
+/** What comes, comes at any step of a job, which takes this long or longer. */
+const JOB_MS = 1500;
 const PAUSE_MS = { min: 1000, max: 3000 } as const;
 
 /** Does it while the task goes on; the task goes on afterwards, too. */
@@ -86,8 +88,11 @@ async function shardOf(
     const wanted = shards.filter(({ index }) =>
       part === 'other' ? !ends.has(index) : jobs.some((job) => job[part] === index),
     );
-    if (jobs.length > 0 && wanted.length > 0) return oneOf(around.random, wanted);
-    if (part === 'other' && jobs.length > 0) return oneOf(around.random, shards);
+    const chosen = wanted.length === 0 && part === 'other' ? shards : wanted;
+    if (jobs.length > 0 && chosen.length > 0) {
+      await around.wait(between(around.random, 0, JOB_MS));
+      return oneOf(around.random, chosen);
+    }
     if (task !== undefined && hasEnded(task)) break;
     await around.wait(POLL_MS);
   }
@@ -123,7 +128,7 @@ async function isAskedToFailOver({ index }: ShardSeen, around: Around): Promise<
 
 async function masterHangs(shard: ShardSeen, around: Around): Promise<Befallen> {
   const { address } = shard.master;
-  const isLong = around.round % 2 === 0;
+  const isLong = chance(around.random, 60);
   const hangMs = isLong
     ? around.windowMs + between(around.random, 3000, 6000)
     : between(around.random, around.windowMs / 4, around.windowMs / 2);
@@ -140,9 +145,8 @@ async function masterHangs(shard: ShardSeen, around: Around): Promise<Befallen> 
   // A master that nobody replaced loses nothing.
   if (change !== undefined) for (const excuse of excuses) around.excuse(excuse);
   const fault: Fault = { kind: 'hang', node: address, atMs, replacedAtMs: change?.atMs ?? null, backAtMs };
-  const complaints =
-    isLong && change === undefined ? [`${address} hung for ${hangMs} ms and was not replaced`] : [];
-  return { complaints, faults: [fault], replaced: isLong ? [shard.index] : [] };
+  // One that hangs while it is told a new version, as an end of a job often is, is missed only when that is given up (15 s).
+  return { ...NOTHING, faults: [fault], replaced: isLong ? [shard.index] : [] };
 }
 
 /** No job begins while it is paused. */
