@@ -144,12 +144,23 @@ export class Member {
     this.#child?.signal('SIGCONT');
   }
 
+  /** Lines of its log that have `text` in them. */
+  logLines(text: string): readonly string[] {
+    if (!existsSync(this.#logFile)) return [];
+    return readFileSync(this.#logFile, 'utf8')
+      .split('\n')
+      .filter((line) => line.includes(text));
+  }
+
   /** The last lines of its log, all processes together. */
   logTail(lineCount: number): string {
     if (!existsSync(this.#logFile)) return '';
     return readFileSync(this.#logFile, 'utf8').trimEnd().split('\n').slice(-lineCount).join('\n');
   }
 }
+
+/** What a member says of a decision that threw: always a fault of ours. */
+const FAULT = '"decision.failed"';
 
 /** The members. Its processes never outlive this one. */
 export class Group {
@@ -180,6 +191,16 @@ export class Group {
 
   get crashes(): readonly string[] {
     return this.members.flatMap((member) => member.crash ?? []);
+  }
+
+  /** Faults of ours that members told of, without an end of theirs; one line a member. */
+  get faultsLogged(): readonly string[] {
+    return this.members.flatMap((member) => {
+      const [first, ...more] = member.logLines(FAULT);
+      return first === undefined
+        ? []
+        : [`member ${member.id} logged, and ${more.length} more like it: ${first}`];
+    });
   }
 
   /** Orderly end of all at once. */

@@ -54,6 +54,8 @@ export interface Report {
 export interface Drama {
   readonly name: string;
   readonly summary: string;
+  /** `RunOptions.actions` may name some of what it does. */
+  readonly takesActions: boolean;
   readonly run: (options: RunOptions) => Promise<Report>;
 }
 

@@ -11,8 +11,9 @@ import {
   outage,
   startAgain,
 } from './deaths.ts';
+import { moveSlots } from './move-slots.ts';
 import type { Action } from './plan.ts';
-import { addShard, failOver, migrate, moveReplica, removeShard } from './requests.ts';
+import { addShard, failOver, moveReplica, removeShard } from './requests.ts';
 import { type Surroundings, tell } from './surroundings.ts';
 
 /** Long enough for a failover that must not be: the only replica is behind. */
@@ -39,7 +40,10 @@ export async function act(action: Action, around: Surroundings): Promise<string 
     case 'failover-preferred':
       return failOver(action.shard, action.preferred.id, around);
     case 'migrate':
-      return migrate(action, around);
+    case 'rebalance':
+    case 'scale-out':
+    case 'scale-in':
+      return moveSlots(action, around);
     case 'move-replica':
       return moveReplica(action, around);
     case 'add-shard':

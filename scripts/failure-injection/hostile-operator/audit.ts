@@ -7,7 +7,10 @@ import type { OperatorApi } from './operator-api.ts';
 import type { ActionReport, ReplicaDifference } from './verdicts.ts';
 import type { Writers } from './writers.ts';
 
-type Found = Pick<ActionReport, 'lost' | 'differing' | 'unsettled'>;
+export type Found = Pick<ActionReport, 'lost' | 'differing' | 'unsettled'> & {
+  /** All keys of all nodes; null when nothing has settled. */
+  readonly copies: Copies | null;
+};
 
 export class Audit {
   readonly #api: OperatorApi;
@@ -36,12 +39,12 @@ export class Audit {
     if (settled.kind === 'settled') settled = await untilEqual(this.#api, this.#signal);
     if (settled.kind === 'unsettled') {
       const unsettled = `after ${SETTLE_DEADLINE_MS} ms ${settled.complaints.join('; ')}`;
-      return { lost: [], differing: [], unsettled };
+      return { lost: [], differing: [], unsettled, copies: null };
     }
     const copies = await Copies.read(settled.cluster);
     const lost: Write[] = [];
     for (const key of this.#ledger.keys) lost.push(...this.#ledger.audit(key, copies.valueOf(key)));
-    return { lost, differing: this.#newDifferences(copies.differences()), unsettled: null };
+    return { lost, differing: this.#newDifferences(copies.differences()), unsettled: null, copies };
   }
 
   /** A replica that differs goes on to differ: told once, and again when it is more. */

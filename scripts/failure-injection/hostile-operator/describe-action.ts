@@ -1,5 +1,6 @@
 // What is about to be done, in words for people. Pure.
 
+import type { MoveAction } from './plan-moves.ts';
 import type { Action } from './plan.ts';
 
 /** Begins with the kind. */
@@ -30,8 +31,15 @@ export function describeAction(action: Action): string {
       return `failover-preferred: shard ${action.shard}, master ${action.address}, to ${action.preferred.address}`;
     case 'migrate': {
       const speed = action.keysPerSecond === null ? '' : ` at ${action.keysPerSecond} keys/s`;
-      return `migrate: ${action.range.start}-${action.range.stop} from shard ${action.from} to ${action.to}${speed}`;
+      const ranges = action.ranges.map(({ start, stop }) => `${start}-${stop}`).join(' ');
+      return `migrate: ${ranges} to shard ${action.to}${speed}${describeMove(action)}`;
     }
+    case 'rebalance':
+      return `rebalance: weights ${JSON.stringify(action.weights)}${describeMove(action)}`;
+    case 'scale-out':
+      return `scale-out: a shard of ${action.nodeCount} nodes, ${action.spares.length} of which were removed before${describeMove(action)}`;
+    case 'scale-in':
+      return `scale-in: shard ${action.shard}${describeMove(action)}`;
     case 'move-replica':
       return `move-replica: ${action.replica.address} from shard ${action.from} to ${action.to}`;
     case 'add-shard':
@@ -49,4 +57,11 @@ export function describeAction(action: Action): string {
     case 'outage':
       return `outage: all controllers for ${action.downMs} ms, ${action.address}, master of shard ${action.shard}, dies meanwhile`;
   }
+}
+
+function describeMove({ batch, meanwhile, afterMs }: MoveAction): string {
+  const whom = 'address' in meanwhile ? ` of ${meanwhile.address}` : '';
+  const shard = 'shard' in meanwhile ? ` (shard ${meanwhile.shard})` : '';
+  const then = meanwhile.kind === 'nothing' ? '' : `, ${meanwhile.kind}${whom}${shard} after ${afterMs} ms`;
+  return ` in jobs of ${batch} slots${then}`;
 }

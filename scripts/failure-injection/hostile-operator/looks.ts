@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { askAll, fieldsOf } from '../../../test/support/node-commands.ts';
 import { type ClusterSeen, membersOf, type NodeSeen, type ShardSeen } from './fleet-seen.ts';
 import type { OperatorApi } from './operator-api.ts';
+import { describeTask, hasEnded } from './task-seen.ts';
 
 /** Generous: a replication thread sleeps 10 s, perhaps twice, and the machine may have other work to do. */
 export const SETTLE_DEADLINE_MS = 90_000;
@@ -25,7 +26,7 @@ interface Look {
   readonly sequence: number;
 }
 
-/** Waits until every node has the API's version, its id and its role, links are up and nothing migrates, for a while. */
+/** Waits until every node has the API's version, its id and its role, links are up, every task has ended and nothing migrates, for a while. */
 export async function untilConverged(api: OperatorApi, signal: AbortSignal): Promise<Settled> {
   return untilQuiet(api, { steadyMs: STEADY_MS, equalSequences: false, signal });
 }
@@ -47,7 +48,7 @@ async function untilQuiet(
     const complaints =
       cluster === null
         ? ['no controller shows the cluster']
-        : await complaintsOf(cluster, wanted.equalSequences);
+        : [...(await openTasks(api)), ...(await complaintsOf(cluster, wanted.equalSequences))];
     const nowMs = performance.now();
     if (complaints.length > 0 || version !== cluster?.version) sinceMs = nowMs;
     version = complaints.length > 0 ? null : (cluster?.version ?? null);
@@ -56,6 +57,13 @@ async function untilQuiet(
     if (nowMs > endMs || wanted.signal.aborted) return { kind: 'unsettled', complaints };
     await sleep(LOOK_MS);
   }
+}
+
+/** Between two jobs of a task nothing migrates. */
+async function openTasks(api: OperatorApi): Promise<readonly string[]> {
+  const tasks = await api.tasks();
+  if (tasks === null) return ['no controller shows the migrations'];
+  return tasks.filter((task) => !hasEnded(task)).map((task) => describeTask(task));
 }
 
 async function complaintsOf(cluster: ClusterSeen, equalSequences: boolean): Promise<readonly string[]> {

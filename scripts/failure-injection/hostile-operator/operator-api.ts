@@ -4,6 +4,7 @@ import { z } from 'zod';
 
 import { type Answer, type Call, HttpClient } from '../http-client.ts';
 import type { ClusterSeen, ShardSeen, SlotRange } from './fleet-seen.ts';
+import { parseTasks, type TaskSeen } from './task-seen.ts';
 
 /** A failover by hand waits for nodes that may take 10 s for a topology. */
 const TIMEOUT_MS = 40_000;
@@ -41,6 +42,33 @@ const CLUSTER_ANSWER = z.object({
 const STATUS_ANSWER = z.object({
   data: z.object({ status: z.object({ problems: z.array(z.object({ kind: z.string() })) }) }),
 });
+
+const CHECK_ANSWER = z.object({
+  data: z.object({
+    check: z.object({
+      is_clean: z.boolean(),
+      findings: z.array(z.object({ severity: z.string(), kind: z.string(), text: z.string() })),
+    }),
+  }),
+});
+
+/** What people may want of a task. */
+export type TaskWish = 'pause' | 'resume' | 'cancel' | 'retry';
+
+/** Slots that are to come to one shard. */
+export interface MoveWanted {
+  readonly ranges: readonly SlotRange[];
+  readonly target: number;
+  /** The most slots of one job; null leaves it to the controllers. */
+  readonly batch: number | null;
+}
+
+/** An even spread, but for what is said of single shards. */
+export interface SpreadWanted {
+  /** By the index of the shard; 1 for every other. */
+  readonly weights: Readonly<Record<string, number>>;
+  readonly batch: number | null;
+}
 
 /** Requests go to any member; redirects are followed. */
 export class OperatorApi {
@@ -88,9 +116,44 @@ export class OperatorApi {
     return this.#change({ method: 'POST', path: `${this.#shard(shard)}/failover`, body });
   }
 
-  async migrate({ start, stop }: SlotRange, target: number): Promise<Told> {
-    const body = { target, slot: `${start}-${stop}` };
-    return this.#change({ method: 'POST', path: `${BASE}/${CLUSTER}/migrate`, body });
+  async migrate({ ranges, target, batch }: MoveWanted): Promise<Told> {
+    const slots = ranges.map(({ start, stop }) => `${start}-${stop}`);
+    return this.#ask('/migrate', { target, slots, ...batchOf(batch) });
+  }
+
+  async rebalance({ weights, batch }: SpreadWanted): Promise<Told> {
+    return this.#ask('/rebalance', { weights, ...batchOf(batch) });
+  }
+
+  async scaleOut(
+    addresses: readonly string[],
+    { nodesPerShard, weights, batch }: SpreadWanted & { readonly nodesPerShard: number },
+  ): Promise<Told> {
+    const body = { nodes: addresses, replicas: nodesPerShard, weights, ...batchOf(batch) };
+    return this.#ask('/scale-out', body);
+  }
+
+  async scaleIn(shards: readonly number[], batch: number | null): Promise<Told> {
+    return this.#ask('/scale-in', { shards, ...batchOf(batch) });
+  }
+
+  /** All that are kept, the newest first; null when no controller tells. */
+  async tasks(): Promise<readonly TaskSeen[] | null> {
+    const answer = await this.#send({ method: 'GET', path: `${BASE}/${CLUSTER}/migrations` });
+    return answer.kind === 'answered' && answer.status === 200 ? parseTasks(answer.text) : null;
+  }
+
+  async wish(task: number, wish: TaskWish): Promise<Told> {
+    return this.#ask(`/migrations/${task}/${wish}`);
+  }
+
+  /** What a check finds wrong, in words; empty when it is clean. */
+  async check(): Promise<readonly string[]> {
+    const answer = await this.#send({ method: 'GET', path: `${BASE}/${CLUSTER}/check` });
+    if (answer.kind !== 'answered' || answer.status !== 200) return ['the check has no answer'];
+    const { check } = CHECK_ANSWER.parse(JSON.parse(answer.text)).data;
+    if (check.is_clean) return [];
+    return check.findings.map(({ severity, kind, text }) => `${severity} ${kind}: ${text}`);
   }
 
   async addReplica(shard: number, addr: string): Promise<Told> {
@@ -118,6 +181,12 @@ export class OperatorApi {
     await this.#http.close();
   }
 
+  /** A change of the cluster. */
+  async #ask(path: string, body?: object): Promise<Told> {
+    const call = { method: 'POST', path: `${BASE}/${CLUSTER}${path}` } as const;
+    return this.#change(body === undefined ? call : { ...call, body });
+  }
+
   #shard(index: number): string {
     return `${BASE}/${CLUSTER}/shards/${index}`;
   }
@@ -141,6 +210,10 @@ export class OperatorApi {
       await this.#pause(RETRY_INTERVAL_MS);
     }
   }
+}
+
+function batchOf(batch: number | null): { readonly batch?: number } {
+  return batch === null ? {} : { batch };
 }
 
 /** Null for an answer of another shape, and for a shard without a master. */

@@ -3,6 +3,7 @@
 import { type Random, randomBelow } from '../../../src/base/random.ts';
 import { between, chance, oneOf } from '../choose.ts';
 import type { FleetSeen, NodeSeen, ShardSeen, SlotRange } from './fleet-seen.ts';
+import { migrate, type MoveAction, rebalance, scaleIn, scaleOut, SHARDS_MAX } from './plan-moves.ts';
 
 export const ACTION_KINDS = [
   'kill-master',
@@ -16,6 +17,9 @@ export const ACTION_KINDS = [
   'failover',
   'failover-preferred',
   'migrate',
+  'rebalance',
+  'scale-out',
+  'scale-in',
   'move-replica',
   'add-shard',
   'remove-shard',
@@ -65,15 +69,7 @@ export type Action =
       readonly address: string;
       readonly preferred: NodeSeen;
     }
-  | {
-      readonly kind: 'migrate';
-      readonly from: number;
-      readonly to: number;
-      readonly range: SlotRange;
-      readonly source: string;
-      /** Null leaves the speed as it is. */
-      readonly keysPerSecond: number | null;
-    }
+  | MoveAction
   | {
       readonly kind: 'move-replica';
       readonly from: number;
@@ -102,9 +98,6 @@ export type Action =
   | { readonly kind: 'leader-transfer' }
   | { readonly kind: 'outage'; readonly shard: number; readonly address: string; readonly downMs: number };
 
-const SHARDS_MAX = 4;
-const MIGRATED_SLOTS_MAX = 400;
-const SLOW_KEYS_PER_SECOND = 64;
 const DRAWS_MAX = 200;
 
 /** The next action; null when none of `kinds` is possible now. */
@@ -146,6 +139,12 @@ export function actionOf(random: Random, kind: ActionKind, fleet: FleetSeen): Ac
       return failover(random, kind, fleet);
     case 'migrate':
       return migrate(random, fleet);
+    case 'rebalance':
+      return rebalance(random, fleet);
+    case 'scale-out':
+      return scaleOut(random, fleet);
+    case 'scale-in':
+      return scaleIn(random, fleet);
     case 'move-replica':
       return moveReplica(random, fleet);
     case 'add-shard':
@@ -220,30 +219,6 @@ function failover(random: Random, kind: 'failover' | 'failover-preferred', fleet
     const victim = { shard: index, address: master.address };
     return kind === 'failover' ? { kind, ...victim } : { kind, ...victim, preferred };
   });
-}
-
-function migrate(random: Random, fleet: FleetSeen): Action | null {
-  const sources = fleet.shards.filter((shard) => shard.ranges.length > 0);
-  if (sources.length === 0 || fleet.shards.length < 2) return null;
-  const from = oneOf(random, sources);
-  const to = oneOf(
-    random,
-    fleet.shards.filter((shard) => shard !== from),
-  );
-  return {
-    kind: 'migrate',
-    from: from.index,
-    to: to.index,
-    range: partOf(random, oneOf(random, from.ranges)),
-    source: from.master.address,
-    keysPerSecond: chance(random, 50) ? SLOW_KEYS_PER_SECOND : null,
-  };
-}
-
-function partOf(random: Random, { start, stop }: SlotRange): SlotRange {
-  const count = 1 + randomBelow(random, Math.min(MIGRATED_SLOTS_MAX, stop - start + 1));
-  const first = between(random, start, stop - count + 1);
-  return { start: first, stop: first + count - 1 };
 }
 
 /** A shard may be left alone with its master: that one is spared what needs a replica. */

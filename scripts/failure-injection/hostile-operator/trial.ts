@@ -158,7 +158,7 @@ class Trial {
     this.#note(text);
     const excuses: Excuse[] = [];
     const trouble = await this.#act(action, excuses);
-    const found = await this.#audit.settle();
+    const { copies: _, ...found } = await this.#audit.settle();
     if (found.unsettled === null)
       this.#note(
         `settled: ${this.#ledger.acknowledgedCount} acknowledged, ${found.lost.length} lost, ` +
@@ -208,7 +208,7 @@ class Trial {
           .join('  ')
           .trimEnd(),
       );
-    const all = [...problems, ...this.#group.crashes];
+    const all = [...problems, ...this.#group.crashes, ...this.#group.faultsLogged];
     if (this.#impossible !== null) all.push(this.#impossible);
     const differing = this.#actions.flatMap((action) => action.differing).length;
     const unsettled = this.#actions.filter((action) => action.unsettled !== null).length;

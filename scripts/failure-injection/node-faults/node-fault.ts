@@ -2,6 +2,7 @@
 
 import type { Random } from '../../../src/base/random.ts';
 import type { GroupView } from '../group-view.ts';
+import type { Copies } from '../hostile-operator/copies.ts';
 import type { Surroundings } from '../hostile-operator/surroundings.ts';
 import type { Acknowledgements } from './acknowledgements.ts';
 import type { Fault } from './losses.ts';
@@ -19,6 +20,10 @@ export interface Around extends Surroundings {
   readonly windowMs: number;
   /** Rounds before this one. */
   readonly round: number;
+  /** Counts rounds as `round` does, from where the seed begins. */
+  readonly turn: number;
+  /** Of the scenario's `actions` those that are wanted. */
+  readonly actions: readonly string[];
 }
 
 /** What one round saw, before anything has settled. */
@@ -50,6 +55,12 @@ export interface NodeFault {
     readonly maxPingCount: number;
     readonly coolDownSeconds?: number;
   };
+  /** What a round can be, in words of the command line; left out where all rounds are alike. */
+  readonly actions?: readonly string[];
+  /** Once, before anybody writes. */
+  readonly prepare?: (around: Around) => Promise<void>;
+  /** After each round, when all has settled and nobody writes: what is wrong besides what is always looked for. */
+  readonly inspect?: (around: Around, copies: Copies) => Promise<readonly string[]>;
   /** Injects, waits, and undoes. Throws when something happened for which there are no words. */
   readonly round: (around: Around) => Promise<Finding>;
 }

@@ -37,6 +37,11 @@ const LOSSES_TOLD_MAX = 5;
 export async function runNodeFault(fault: NodeFault, options: RunOptions): Promise<Report> {
   const missing = fault.needsNetwork ? await NetworkNamespaces.missing() : null;
   if (missing !== null) return { kind: 'skipped', line: `skipped: ${missing}`, problems: [] };
+  const unknown = (options.actions ?? []).filter((action) => fault.actions?.includes(action) !== true);
+  if (unknown.length > 0) {
+    const line = `--actions takes some of ${(fault.actions ?? []).join(', ')}`;
+    return { kind: 'failed', line, problems: [] };
+  }
   const folder = mkdtempSync(join(tmpdir(), `kvrocks-controller-${fault.name}-`));
   const site = await Site.open();
   const trial = new Trial(fault, options, { site, folder });
@@ -67,10 +72,12 @@ class Trial {
   readonly #audit: Audit;
   readonly #startMs = performance.now();
   readonly #random: Random;
+  readonly #actions: readonly string[];
   readonly #findings: Finding[] = [];
   readonly #problems: string[] = [];
   readonly #losses = new LossCounts();
   readonly #lostWrites: string[] = [];
+  readonly #spares = new Set<string>();
   #unexcusedCount = 0;
   #watch: Watch | null = null;
 
@@ -85,6 +92,7 @@ class Trial {
     this.#folder = folder;
     this.#group = new Group(site.places, { folder, main: options.main, failover: fault.failover });
     this.#random = createSeededRandom(options.seed);
+    this.#actions = options.actions ?? fault.actions ?? [];
     this.#api = new OperatorApi(this.#group.urls, this.#wait, options.signal);
     this.#view = new GroupView(this.#group);
     this.#writers = new Writers({
@@ -138,8 +146,10 @@ class Trial {
       throw new Error(`the new cluster does not settle: ${settled.complaints.join('; ')}`);
     const shardCount = this.#fleet.addresses.length / nodesPerShard;
     this.#note(`${shardCount} shards of ${nodesPerShard} nodes: ${this.#fleet.addresses.join(' ')}`);
-    this.#watch = new Watch({ api: this.#api, view: this.#view, now: this.#now });
-    return this.#watch;
+    const watch = new Watch({ api: this.#api, view: this.#view, now: this.#now });
+    this.#watch = watch;
+    await this.#fault.prepare?.(this.#around(watch, []));
+    return watch;
   }
 
   async #untilReady(): Promise<void> {
@@ -152,9 +162,10 @@ class Trial {
   /** One round; false when the next would be of no use. */
   async #perform(watch: Watch): Promise<boolean> {
     const excuses: Excuse[] = [];
+    const around = this.#around(watch, excuses);
     let finding: Finding;
     try {
-      finding = await this.#fault.round(this.#around(watch, excuses));
+      finding = await this.#fault.round(around);
     } catch (error) {
       this.#problems.push(error instanceof Error ? error.message : String(error));
       return false;
@@ -168,6 +179,8 @@ class Trial {
     for (const { replica, master, keyCount, examples } of found.differing)
       this.#problems.push(`${replica} differs from ${master} in ${keyCount} keys: ${examples.join('; ')}`);
     if (found.unsettled !== null) this.#problems.push(`unsettled: ${found.unsettled}`);
+    if (found.copies !== null)
+      this.#problems.push(...((await this.#fault.inspect?.(around, found.copies)) ?? []));
     this.#judgeLosses(found.lost, { finding, excuses });
     this.#note(
       `round ${this.#findings.length}: ${describeSeen([finding])}; ${this.#ledger.acknowledgedCount} acknowledged so far, ${found.lost.length} lost now`,
@@ -192,11 +205,12 @@ class Trial {
 
   #around(watch: Watch, excuses: Excuse[]): Around {
     const { pingIntervalSeconds, maxPingCount } = this.#fault.failover;
+    const round = this.#findings.length;
     return {
       group: this.#group,
       fleet: this.#fleet,
       api: this.#api,
-      spares: new Set(),
+      spares: this.#spares,
       now: this.#now,
       wait: this.#wait,
       signal: this.#options.signal,
@@ -208,14 +222,16 @@ class Trial {
       acknowledgements: this.#acknowledgements,
       random: this.#random,
       windowMs: pingIntervalSeconds * maxPingCount * 1000,
-      round: this.#findings.length,
+      round,
+      turn: round + this.#options.seed,
+      actions: this.#actions,
     };
   }
 
   #conclude(): Report {
     const { name, expected } = this.#fault;
     const { seed, durationMs } = this.#options;
-    const problems = [...this.#problems, ...this.#group.crashes];
+    const problems = [...this.#problems, ...this.#group.crashes, ...this.#group.faultsLogged];
     writeFileSync(join(this.#folder, 'lost.txt'), this.#lostWrites.map((text) => `${text}\n`).join(''));
     const line = verdictLine({
       name,
@@ -226,9 +242,10 @@ class Trial {
       unexcusedCount: this.#unexcusedCount,
       acknowledgedCount: this.#ledger.acknowledgedCount,
     });
+    const subset = this.#options.actions === null ? '' : ` --actions ${this.#options.actions.join(',')}`;
     if (problems.length > 0)
       problems.push(
-        `replay: npm run failure-injection -- ${name} --seconds ${Math.round(durationMs / 1000)} --seed ${seed}`,
+        `replay: npm run failure-injection -- ${name} --seconds ${Math.round(durationMs / 1000)} --seed ${seed}${subset}`,
       );
     return { kind: problems.length > 0 ? 'failed' : 'passed', line, problems };
   }

@@ -71,6 +71,10 @@ export class Watch {
       if (this.#leader !== null) this.leadChanges.push({ atMs, from: this.#leader, to: id });
       this.#leader = id;
     }
+    // A shard that was removed; another may come in its place.
+    if (cluster !== null)
+      for (const index of this.#masters.keys())
+        if (index >= cluster.shards.length) this.#masters.delete(index);
     for (const { index, master } of cluster?.shards ?? []) {
       const from = this.#masters.get(index);
       if (from === master.address) continue;

@@ -7,5 +7,6 @@ export const hostileOperator: Drama = {
   name: 'hostile-operator',
   summary:
     'six Kvrocks nodes under kills, hangs, wiped disks, cuts, failovers by hand, migrations and moved nodes; no acknowledged write may be lost',
+  takesActions: true,
   run: runHostileOperator,
 };

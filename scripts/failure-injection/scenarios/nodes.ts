@@ -4,6 +4,7 @@ import { nodeHang, nodeKill } from '../node-faults/deaths.ts';
 import { nodeFlapping } from '../node-faults/flapping.ts';
 import { nodeHost } from '../node-faults/host.ts';
 import { nodeCutAll, nodeCutOne, nodeSlow } from '../node-faults/links.ts';
+import { nodeMigration } from '../node-faults/migration.ts';
 import { switchover } from '../node-faults/planned.ts';
 import { runNodeFault } from '../node-faults/trial.ts';
 import type { Drama } from '../scenario.ts';
@@ -17,8 +18,10 @@ export const NODE_FAULTS: readonly Drama[] = [
   nodeFlapping,
   nodeHost,
   switchover,
+  nodeMigration,
 ].map((fault) => ({
   name: fault.name,
   summary: fault.summary,
+  takesActions: fault.actions !== undefined,
   run: async (options) => runNodeFault(fault, options),
 }));

@@ -3,9 +3,10 @@
 import { describe, expect, it } from 'vitest';
 
 import { describeAction } from '../../../../scripts/failure-injection/hostile-operator/describe-action.ts';
-import type {
-  FleetSeen,
-  ShardSeen,
+import {
+  type FleetSeen,
+  ownerOf,
+  type ShardSeen,
 } from '../../../../scripts/failure-injection/hostile-operator/fleet-seen.ts';
 import {
   type Action,
@@ -82,18 +83,40 @@ describe('the plan of the hostile operator', () => {
     expect(moves.every(({ from, to }) => from !== to)).toBe(true);
   });
 
-  it('migrates slots that the source owns, to another shard', () => {
-    const moves = actionsOf(FLEET, 2000).flatMap((action) => (action.kind === 'migrate' ? [action] : []));
-    for (const { from, to, range } of moves) {
-      expect(to).not.toBe(from);
-      const [owned = { start: 1, stop: 0 }] = FLEET.shards[from]?.ranges ?? [];
-      expect(owned.start <= range.start && range.start <= range.stop && range.stop <= owned.stop).toBe(true);
+  it('migrates ranges of their own, which other shards than the target own', () => {
+    const moves = actionsOf(FLEET, 3000).flatMap((action) => (action.kind === 'migrate' ? [action] : []));
+    expect(moves.some(({ ranges, sources }) => ranges.length > 1 && sources.length > 1)).toBe(true);
+    for (const { to, ranges, sources } of moves) {
+      const slots = ranges.flatMap(({ start, stop }) =>
+        Array.from({ length: stop - start + 1 }, (_, index) => start + index),
+      );
+      expect(new Set(slots).size).toBe(slots.length);
+      const owners = new Set(slots.map((slot) => ownerOf(FLEET, slot)));
+      expect(new Set([...owners].map((owner) => owner?.master.address))).toEqual(new Set(sources));
+      expect([...owners].map((owner) => owner?.index)).not.toContain(to);
     }
+  });
+
+  it('lets everything come in between, and hurts no shard then that cannot bear it or is about to go', () => {
+    const moves = actionsOf(FLEET, 3000).flatMap((action) => ('meanwhile' in action ? [action] : []));
+    expect(new Set(moves.map(({ meanwhile }) => meanwhile.kind))).toEqual(
+      new Set([
+        'nothing',
+        'pause',
+        'cancel',
+        'cancel-and-retry',
+        'leader-kill',
+        'failover',
+        'kill-master',
+        'hang-master',
+      ]),
+    );
+    for (const { meanwhile } of moves) expect('shard' in meanwhile && meanwhile.shard).not.toBe(2);
   });
 
   it('removes added shards only', () => {
     const removals = actionsOf(FLEET, 2000).flatMap((action) =>
-      action.kind === 'remove-shard' ? [action.shard] : [],
+      action.kind === 'remove-shard' || action.kind === 'scale-in' ? [action.shard] : [],
     );
     expect(new Set(removals)).toEqual(new Set([2]));
   });
@@ -106,6 +129,8 @@ describe('the plan of the hostile operator', () => {
       'failover',
       'hang-replica',
       'migrate',
+      'rebalance',
+      'scale-in',
       'move-replica',
       'remove-shard',
       'cut',
@@ -114,6 +139,7 @@ describe('the plan of the hostile operator', () => {
     expect(nextAction(random, ['cut', 'migrate'], alone)).toBeNull();
     const full: FleetSeen = { ...FLEET, shards: [0, 1, 2, 3].map((index) => shard(index, 0, [])) };
     expect(actionOf(random, 'add-shard', full)).toBeNull();
+    expect(actionOf(random, 'scale-out', full)).toBeNull();
     expect(actionOf(random, 'add-shard', { ...FLEET, spares: [] })).toEqual({
       kind: 'add-shard',
       spare: null,
