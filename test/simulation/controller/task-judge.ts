@@ -22,7 +22,7 @@ import {
   slotsOfTask,
   slotsWanted,
 } from '../../../src/topology/task.ts';
-import type { Cluster, Migration, Shard, ShardId, Slot } from '../../../src/topology/types.ts';
+import type { Cluster, Migration, Shard, ShardId } from '../../../src/topology/types.ts';
 import type { Violate } from '../ledger.ts';
 import { PLACE } from './asking.ts';
 import type { Controller } from './controller.ts';
@@ -195,10 +195,7 @@ export function jobsLeft(tasks: TaskBook): number {
 
 function slotsAt({ range }: TaskRange, { shards }: Cluster, id: ShardId): number {
   const slots = shards.find((shard) => shard.id === id)?.slots ?? slotSetOf([]);
-  let count = 0;
-  for (let slot = range.start as number; slot <= range.stop; slot += 1)
-    if (containsSlot(slots, slot as Slot)) count += 1;
-  return count;
+  return countSlots(intersectionSlots(slots, slotSetOf([range])));
 }
 
 function isSameJob(one: Migration | null, other: Migration): boolean {
