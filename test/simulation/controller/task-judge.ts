@@ -3,7 +3,7 @@
 import { masterOf, migrationsOf } from '../../../src/topology/cluster.ts';
 import { openPromotion } from '../../../src/topology/facts.ts';
 import {
-  containsSlot,
+  countSlots,
   intersectionSlots,
   printSlotRange,
   printSlotSet,
