@@ -25,7 +25,7 @@ export interface TaskWanted {
 
 /** The committed cluster and the task. What the topology, other tasks or the nodes refuse is answered, and nothing is stored. */
 export async function createTask(
-  dependencies: ApiDependencies,
+  dependencies: Pick<ApiDependencies, 'clusters' | 'inspector' | 'clock'>,
   path: ClusterPlace,
   { kind, batch, settings = NO_SETTINGS, plan, text, shardIndex }: TaskWanted,
 ): Promise<{ readonly cluster: Cluster; readonly task: MigrationTask }> {

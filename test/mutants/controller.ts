@@ -1,6 +1,6 @@
 // The bugs that the simulation of whole controllers has to find: each takes away a rule that several parts keep together.
 
-import { LEASED_FROM, MIGRATING_FROM, WISHFUL_FROM } from '../simulation/controller/knobs.ts';
+import { LEASED_FROM, MIGRATING_FROM, TASKS_FROM, WISHFUL_FROM } from '../simulation/controller/knobs.ts';
 import type { Mutant } from './mutant.ts';
 
 const BOUNDS = 'src/control/standing.ts';
@@ -14,6 +14,7 @@ const MIGRATION_STATUS = 'src/control/migration-status.ts';
 const PANEL = 'src/witness/panel.ts';
 const SUPERVISOR = 'src/leader/supervisor.ts';
 const TARGET = 'src/control/target.ts';
+const TASKS = 'src/control/tasks.ts';
 const WITNESS = 'src/witness/witness.ts';
 
 interface ControllerMutant extends Mutant {
@@ -370,6 +371,51 @@ export const CONTROLLER_MUTANTS: Readonly<Record<string, ControllerMutant>> = {
         file: FAILOVER,
         find: `if (view.sourceState === 'succeeded' && !view.isTargetEmptied) {`,
         replace: `if (view.sourceState === 'succeeded' && view.isTargetEmptied) {`,
+      },
+    ],
+  },
+  'tasks-believe-jobs': {
+    bug: 'a task counts the slots of a job that ended as moved, whoever owns them',
+    from: TASKS_FROM,
+    edits: [
+      {
+        file: TASKS,
+        find: 'index === found.place ? withFailure(range, reason.text) : range,',
+        replace:
+          'index === found.place ? { ...range, moved: range.range.stop - range.range.start + 1 } : range,',
+      },
+    ],
+  },
+  'failed-jobs-begun-at-once': {
+    bug: 'what has failed just now is begun again in the commit that says so',
+    from: TASKS_FROM,
+    edits: [
+      {
+        file: TASKS,
+        find: 'const retries = retriesAfter(situation, tasks);',
+        replace: 'const { retries } = situation.memory;',
+      },
+    ],
+  },
+  'jobs-at-unseen-masters': {
+    bug: 'a task begins a job at a shard whose new master was not seen as one',
+    from: TASKS_FROM,
+    edits: [
+      {
+        file: TASKS,
+        find: 'if (openPromotion(situation.facts, shard.id) !== null)',
+        replace: 'if (openPromotion(situation.facts, shard.id) !== null && situation.nowMs < 0)',
+      },
+    ],
+  },
+  'tasks-end-before-their-jobs': {
+    bug: 'a task that is cancelled, or has no range left to try, ends while a job of it is under way',
+    from: TASKS_FROM,
+    edits: [
+      {
+        file: 'src/topology/task.ts',
+        find: 'if (jobsOf(current, cluster).length > 0) return current;',
+        replace: 'if (jobsOf(current, cluster).length > 64) return current;',
       },
     ],
   },

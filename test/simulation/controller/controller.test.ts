@@ -2,7 +2,7 @@
 
 import { expect, it } from 'vitest';
 
-import { LEASED_FROM, MIGRATING_FROM, WISHFUL_FROM } from './knobs.ts';
+import { LEASED_FROM, MIGRATING_FROM, TASKS_FROM, WISHFUL_FROM } from './knobs.ts';
 import { REGRESSION_SEEDS } from './regression-seeds.ts';
 import { describeFailure } from './report.ts';
 import { runSeed } from './run.ts';
@@ -13,6 +13,7 @@ const SHARE = 40;
 const SHARE_LEASED = 20;
 const SHARE_WISHFUL = 6;
 const SHARE_MIGRATING = 20;
+const SHARE_TASKS = 10;
 
 const REPEATED = [7001, 7002, 7003, 7004, 7005, 7006];
 
@@ -37,6 +38,7 @@ it.for([
   { name: 'seeds with leases', from: LEASED_FROM, count: SHARE_LEASED },
   { name: 'seeds with long pauses', from: WISHFUL_FROM, count: SHARE_WISHFUL },
   { name: 'seeds with moving slots', from: MIGRATING_FROM, count: SHARE_MIGRATING },
+  { name: 'seeds with tasks', from: TASKS_FROM, count: SHARE_TASKS },
 ])('$count $name are clean', async ({ from, count }) => {
   const failures: string[] = [];
   const totals = await sweep({

@@ -14,8 +14,7 @@ import type { FleetNode } from './fleet-node.ts';
 
 /** Without a reply for so long a source gives its job up (facts section 5.5). */
 const SILENCE_MS = 2070;
-/** How long the data goes over, and writes are refused, at least. */
-const COPY_MS_MAX = 4000;
+/** How long writes are refused, at least. */
 const CLOSED_MS_MAX = 700;
 
 /** A write as it came to the target. */
@@ -68,9 +67,9 @@ export interface JobNodes {
 export interface JobsParts {
   readonly seed: number;
   readonly fleet: JobNodes;
+  /** How long the data goes over, at least: up to this, milliseconds. */
+  readonly copyMsMax: number;
   readonly isOpen: (one: FleetNode, other: FleetNode) => boolean;
-  /** The target is about to delete what it has of the slots. */
-  readonly onDeleting: (job: Job) => void;
   /** Slots are now served by the target. */
   readonly onTaken: (job: Job) => void;
   /** The source has heard of the success, or has given the job up. */
@@ -184,10 +183,9 @@ export class Jobs {
           return;
         }
         job.isBegun = true;
-        this.#parts.onDeleting(job);
         beginImport(fleet.world, target.model, range);
         this.#readSource(job);
-        this.#enter(job, 'copying', COPY_MS_MAX);
+        this.#enter(job, 'copying', this.#parts.copyMsMax);
         return;
       case 'copying':
         this.#copy(job);
@@ -282,7 +280,6 @@ export class Jobs {
     if (job.isAsked && !job.isTaken && !job.isRefused) this.#take(job);
     if (job.isTaken && !(phase === 'failed' && isFailureSent)) return false;
     model.targetJob = { range, state: 'error' };
-    this.#parts.onDeleting(job);
     if (model.role === 'master') for (const slot of fleet.world.slotsIn(range)) model.log.clear(slot);
     this.#say(job, 'is dropped');
     return false;

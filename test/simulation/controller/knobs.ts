@@ -82,6 +82,20 @@ export interface Moving {
   readonly addShardShare: number;
   /** Of the stages of a move that something strikes. */
   readonly ambushShare: number;
+  /** The longest that the data of a job goes over. */
+  readonly copyMsMax: number;
+  /** Slots move by tasks; null where each move is asked for alone. */
+  readonly tasks: Tasking | null;
+}
+
+/** What people ask for with tasks. */
+export interface Tasking {
+  /** Of the requests that pause, resume, cancel or retry a task. */
+  readonly wishShare: number;
+  /** Of the others that add shards, or empty and remove them. */
+  readonly scaleShare: number;
+  /** Slots of one job at most. */
+  readonly batch: number;
 }
 
 /** From this seed on masters have leases: those below do what they did before there were any. */
@@ -92,6 +106,9 @@ export const WISHFUL_FROM = 2_000_000;
 
 /** From this seed on slots move, in every run, with all other faults as usual, and some masters have leases. */
 export const MIGRATING_FROM = 3_000_000;
+
+/** From this seed on slots move by tasks: many at once, evened out, to new shards and out of old ones. */
+export const TASKS_FROM = 4_000_000;
 
 /** How long such a wish lasts, and its dead master stays away: most of a run that is long enough for it. */
 const WISH_MS = 30_000;
@@ -127,7 +144,7 @@ export function knobsOf(seed: number): Knobs {
     spares: seed % 3 === 1 ? pick(random, [1, 2, 3]) : 0,
     replaceAfterSeconds: pick(random, [1, 2, 5]),
     wishMs: isWishful ? WISH_MS : null,
-    moving: isMigrating ? movingKnobs(childRandom(seed, 'moving knobs')) : null,
+    moving: isMigrating ? movingKnobs(childRandom(seed, 'moving knobs'), seed >= TASKS_FROM) : null,
   };
 }
 
@@ -138,12 +155,22 @@ function fleetFaults(random: Random, always: readonly FleetFault[]): ReadonlySet
   return faults;
 }
 
-function movingKnobs(random: Random): Moving {
+function movingKnobs(random: Random, isTasked: boolean): Moving {
   return {
     meanMs: pick(random, [800, 1500, 3000]),
     cancelShare: pick(random, [0, 0.1, 0.3]),
     addShardShare: pick(random, [0, 0.05, 0.15]),
     ambushShare: pick(random, [0, 0.1, 0.3]),
+    copyMsMax: isTasked ? pick(random, [200, 1000, 4000]) : 4000,
+    tasks: isTasked ? taskingKnobs(random) : null,
+  };
+}
+
+function taskingKnobs(random: Random): Tasking {
+  return {
+    wishShare: pick(random, [0, 0.2, 0.5]),
+    scaleShare: pick(random, [0.1, 0.3, 0.6]),
+    batch: pick(random, [1, 3, 300, 16_384]),
   };
 }
 

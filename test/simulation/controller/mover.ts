@@ -1,56 +1,50 @@
 // Whoever looks after the slots: moves them, gives moves up, adds shards; and, when all is well again, records what problems ask people to record.
 
 import type { Random } from '../../../src/base/random.ts';
-import { Secret } from '../../../src/base/secret.ts';
-import { err } from '../../../src/base/result.ts';
 import { changeCluster, changeRecord, changed } from '../../../src/api/change-cluster.ts';
 import { ApiError } from '../../../src/api/errors.ts';
-import { checkMovable, checkRecordable } from '../../../src/api/movable-slots.ts';
-import type { NodeInspector } from '../../../src/api/ports.ts';
-import type { NodeEndpoint } from '../../../src/control/node-commands.ts';
+import { Secret } from '../../../src/base/secret.ts';
 import { addShard } from '../../../src/topology/change-nodes.ts';
+import { checkMovable, checkRecordable } from '../../../src/api/movable-slots.ts';
 import { cancelMigration, moveSlots, startMigration } from '../../../src/topology/change-slots.ts';
-import { allNodes, masterOf, migrationsOf } from '../../../src/topology/cluster.ts';
+import { allNodes, migrationsOf } from '../../../src/topology/cluster.ts';
 import type { EventDraft } from '../../../src/topology/event.ts';
-import { UNSEEN_NODE, factsFor, withFactsOfNodes, withReadMasters } from '../../../src/topology/facts.ts';
 import { containsRange, printSlotRange, slotRange, slotSetOf } from '../../../src/topology/slot.ts';
 import type { Cluster, NodeAddress, SlotRange } from '../../../src/topology/types.ts';
 import { chance, childRandom, exponential, integerBetween, pick } from '../prng.ts';
-import type { Trace } from '../trace.ts';
 import type { VirtualTime } from '../virtual-time.ts';
+import { type AskingParts, NODES_MAX, PLACE, ask, clusterSeen, factsOfAdded, inspectorOf } from './asking.ts';
 import type { Controller } from './controller.ts';
 import type { Fleet } from './fleet.ts';
 import type { Moving } from './knobs.ts';
-import { CLUSTER, NAMESPACE } from './operator.ts';
+import { type Asked, Tasker } from './tasker.ts';
 
-/** Nodes one run may have, those of added shards included. */
-const NODES_MAX = 15;
-const INSPECT_MS = 1000;
 /** Of the requests that name slots which were to be moved before. */
 const AGAIN_SHARE = 0.5;
 /** How often problems are read when all is healed, and how long a state lasts before somebody acts upon it. */
 const REMEDY_MS = 5000;
 
-const PLACE = { namespace: NAMESPACE, cluster: CLUSTER };
-
-export interface MoverParts {
+export interface MoverParts extends AskingParts {
   readonly seed: number;
   readonly time: VirtualTime;
-  readonly trace: Trace;
   readonly moving: Moving;
   readonly fleet: Fleet;
-  readonly leader: () => Controller | null;
+  /** A task was written down. */
+  readonly onAsked: (asked: Asked) => void;
 }
 
 export class Mover {
   readonly #parts: MoverParts;
   readonly #random: Random;
   readonly #asked: SlotRange[] = [];
+  readonly #tasker: Tasker | null;
   #isHealed = false;
 
   constructor(parts: MoverParts) {
     this.#parts = parts;
     this.#random = childRandom(parts.seed, 'mover');
+    const { tasks } = parts.moving;
+    this.#tasker = tasks === null ? null : new Tasker({ ...parts, tasking: tasks });
   }
 
   start(): void {
@@ -65,18 +59,20 @@ export class Mover {
   /** Asks for nothing more, and does what problems name. */
   heal(): void {
     this.#isHealed = true;
+    this.#tasker?.heal();
     this.#remedyLater();
   }
 
   #act(): void {
     const { moving } = this.#parts;
-    if (chance(this.#random, moving.cancelShare)) this.#cancel();
+    if (this.#tasker !== null) this.#tasker.act();
+    else if (chance(this.#random, moving.cancelShare)) this.#cancel();
     else if (chance(this.#random, moving.addShardShare)) this.#addShard();
     else this.#migrate();
   }
 
   #migrate(): void {
-    const cluster = this.#cluster();
+    const cluster = clusterSeen(this.#parts);
     const range = cluster === null ? null : this.#someRange(cluster);
     if (cluster === null || range === null || cluster.shards.length < 2) return;
     // A shard without slots is there to get some.
@@ -86,7 +82,7 @@ export class Mover {
         ? empty
         : integerBetween(this.#random, 0, cluster.shards.length - 1);
     const text = `slots ${printSlotRange(range)} are to be moved to shard ${targetIndex}`;
-    this.#ask(text, async (leader) => {
+    ask(this.#parts, text, async (leader) => {
       const nowSeconds = Math.floor(leader.process.clock.wallMs() / 1000);
       const wanted = (present: Cluster) => startMigration(present, { range, targetIndex, nowSeconds });
       changed(wanted(cluster));
@@ -113,12 +109,12 @@ export class Mover {
   }
 
   #cancel(): void {
-    const cluster = this.#cluster();
+    const cluster = clusterSeen(this.#parts);
     const places = cluster === null ? [] : migrationsOf(cluster);
     if (places.length === 0) return;
     const { sourceIndex } = pick(this.#random, places);
     const text = `the move out of shard ${sourceIndex} is to be given up`;
-    this.#ask(text, async (leader) => {
+    ask(this.#parts, text, async (leader) => {
       const event: EventDraft = { kind: 'migrationCancelled', text };
       await changeCluster(leader.registry, PLACE, (present) => cancelMigration(present, sourceIndex), event);
     });
@@ -128,23 +124,15 @@ export class Mover {
   #addShard(): void {
     const { fleet } = this.#parts;
     const count = integerBetween(this.#random, 1, 2);
-    const cluster = this.#cluster();
+    const cluster = clusterSeen(this.#parts);
     if (cluster === null || fleet.nodes.length + count > NODES_MAX) return;
     const addresses = Array.from({ length: count }, () => fleet.add().address);
     const text = `a shard of ${addresses.join(' ')} was added`;
-    this.#ask(text, async (leader) => {
+    ask(this.#parts, text, async (leader) => {
       await changeRecord(leader.registry, PLACE, (record) => {
         const plan = { addresses, password: Secret.none, random: this.#random, nowSeconds: 1 };
         const next = changed(addShard(record.cluster, plan));
-        const added = next.shards.slice(record.cluster.shards.length);
-        const replicas = added.flatMap(({ nodes }) =>
-          nodes.slice(1).map(({ id }) => [id, UNSEEN_NODE] as const),
-        );
-        const read = new Map(added.map((shard) => [masterOf(shard).id, 0] as const));
-        const facts = withFactsOfNodes(
-          withReadMasters(factsFor(record.facts, next), added, read, 1),
-          replicas,
-        );
+        const facts = factsOfAdded(record.facts, record.cluster, next);
         return { cluster: next, facts, event: { kind: 'shardAdded', text } };
       });
     });
@@ -167,7 +155,7 @@ export class Mover {
 
   #record(address: NodeAddress): void {
     const { fleet } = this.#parts;
-    const cluster = this.#cluster();
+    const cluster = clusterSeen(this.#parts);
     const source = fleet.at(address);
     const job = source.model.sourceJob;
     if (cluster === null || job === null) return;
@@ -175,7 +163,7 @@ export class Mover {
     const targetIndex = allNodes(cluster).find(({ node }) => node.id === destination)?.shardIndex;
     if (targetIndex === undefined) return;
     const text = `slots ${printSlotRange(range)} are at shard ${targetIndex}`;
-    this.#ask(text, async (leader) => {
+    ask(this.#parts, text, async (leader) => {
       try {
         await this.#recordAt(leader, cluster, { range, targetIndex }, text);
       } catch (error) {
@@ -193,41 +181,11 @@ export class Mover {
     move: { readonly range: SlotRange; readonly targetIndex: number },
     text: string,
   ): Promise<void> {
+    // Slots have one way to go: what a task moves is recorded by hand when that is given up.
+    const isGivenUp = await this.#tasker?.giveUpOver(leader, move.range);
+    if (isGivenUp === true) return;
     await checkRecordable(inspectorOf(leader), cluster, move);
     const event: EventDraft = { kind: 'slotsRecorded', text };
     await changeCluster(leader.registry, PLACE, (present) => moveSlots(present, move), event);
   }
-
-  #cluster(): Cluster | null {
-    return this.#parts.leader()?.registry.getCluster(NAMESPACE, CLUSTER)?.cluster ?? null;
-  }
-
-  #ask(what: string, run: (leader: Controller) => Promise<void>): void {
-    const { trace } = this.#parts;
-    const leader = this.#parts.leader();
-    if (leader === null) return;
-    trace.say(0, () => `mover asks ${leader.id}: ${what}`);
-    leader.process.deliver(() => {
-      void run(leader).then(
-        () => trace.say(leader.id, () => `${what}: done`),
-        (error: unknown) => {
-          if (!(error instanceof ApiError)) throw error;
-          trace.say(leader.id, () => `${what}: ${error.message}`);
-        },
-      );
-    });
-  }
-}
-
-function inspectorOf(leader: Controller): NodeInspector {
-  const client = leader.inspector();
-  return {
-    inspect: async (endpoint: NodeEndpoint) => {
-      const result = await client.probe(endpoint, INSPECT_MS);
-      return result.kind === 'answered' ? { ok: true, value: result.report } : err(result.error);
-    },
-    slotServices: (endpoint, slots) => client.slotServices(endpoint, slots, INSPECT_MS),
-    clusterNodes: () => Promise.reject(new Error('not asked for here')),
-    sameProcess: () => Promise.reject(new Error('not asked for here')),
-  };
 }

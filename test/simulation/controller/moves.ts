@@ -38,21 +38,6 @@ export class Moves {
     );
   }
 
-  /**
-   * A target is about to delete what it has of the slots of a job. Where it took them over a moment ago from another node, and was not told yet that
-   * they are its own, nobody can keep it from that: a master that hung, and was replaced, carries out what it was asked before.
-   */
-  deleting({ source, target, range }: Job): void {
-    const { fleet, findPut, topologies } = this.#parts;
-    if (topologies.isMaster(source)) return;
-    const slots = new Set(fleet.world.slotsIn(range));
-    for (const write of target.model.log.writes()) {
-      const put = findPut(write);
-      if (put !== undefined && slots.has(put.slot) && put.place.node === target)
-        put.excuse ??= 'deleted for a move asked of a master that was replaced';
-    }
-  }
-
   /** The target serves the slots from now on. */
   taken({ source, target, range, copied, phase }: Job): void {
     const { fleet, findPut } = this.#parts;

@@ -52,6 +52,10 @@ function counted({
   leaders,
   replacements,
   moves,
-}: Pick<Totals, 'writes' | 'failovers' | 'switchovers' | 'leaders' | 'replacements' | 'moves'>): string {
-  return `${writes} acknowledged writes, ${failovers} unplanned and ${switchovers} planned failovers, ${replacements} spares used, ${moves} moves of slots, ${leaders} leaders`;
+  tasks,
+}: Pick<
+  Totals,
+  'writes' | 'failovers' | 'switchovers' | 'leaders' | 'replacements' | 'moves' | 'tasks'
+>): string {
+  return `${writes} acknowledged writes, ${failovers} unplanned and ${switchovers} planned failovers, ${replacements} spares used, ${moves} moves of slots, ${tasks} tasks done, ${leaders} leaders`;
 }

@@ -60,6 +60,8 @@ export interface Verdict {
   readonly replacements: number;
   /** Ranges of slots that came to another shard. */
   readonly moves: number;
+  /** Tasks that succeeded. */
+  readonly tasks: number;
 }
 
 /** Runs a seed to its end; one at a time in a process. */
@@ -109,9 +111,15 @@ class Run {
         this.#book.moves.recorded(before, after);
         this.#moving?.ambush.onRecorded(before, after);
       },
+      onWorked: (before, after) => {
+        if (isTasked) this.#moving?.tasks.worked(before, after);
+      },
     });
     this.#topologies = topologies;
-    const places = knobs.moving === null ? [0, 7] : [0, 1, 2, 7, 300, 301, 2000];
+    const isTasked = knobs.moving !== null && knobs.moving.tasks !== null;
+    const farther = isTasked ? [1500, 3000, 4000, 5000, 5460] : [];
+    const places =
+      knobs.moving === null ? [0, 7] : [0, 1, 2, 7, 300, 301, 2000, ...farther].toSorted(ascending);
     const slots = splitSlotsEvenly(shards).flatMap(({ start }) =>
       places.map((place) => (start + place) as Slot),
     );
@@ -171,6 +179,8 @@ class Run {
         moving: knobs.moving,
         fleet,
         moves: this.#book.moves,
+        topologies,
+        violate,
         ambush: this.#nemesis.moveAmbush(knobs.moving),
         leader: () => group.leader,
       });
@@ -205,6 +215,7 @@ class Run {
       leaders: this.#leaders,
       replacements: this.#judge.replacements,
       moves: this.#book.moves.finished,
+      tasks: this.#moving?.tasks.succeeded ?? 0,
     };
   }
 
@@ -247,9 +258,11 @@ class Run {
     this.#moving?.mover.heal();
     await this.#pass(QUIET_MS);
     for (const client of this.#clients) client.stop();
-    await this.#expectSettled(CONVERGENCE_MS + 4 * failureWindowMs(this.#knobs.settings));
+    const tasksMs = this.#moving?.tasksMs ?? 0;
+    await this.#expectSettled(CONVERGENCE_MS + tasksMs + 4 * failureWindowMs(this.#knobs.settings));
     const { latest } = this.#topologies;
     if (this.#violation !== null || latest === null) return;
+    this.#moving?.tasks.finish(this.#topologies.tasks);
     const lost = this.#book.lost();
     if (lost !== null) this.#violate('lost write', lost);
     const unequal = unequalCopy(this.#fleet, latest, this.#book.forced);
@@ -267,7 +280,9 @@ class Run {
       why =
         latest === null || this.#group.leader === null
           ? 'no leader'
-          : unsettled(this.#fleet, latest, this.#moving?.writeForbidden());
+          : (unsettled(this.#fleet, latest, this.#moving?.writeForbidden()) ??
+            this.#moving?.openTask() ??
+            null);
       sinceUs = why === null ? Math.min(sinceUs, this.#time.nowUs) : Infinity;
       return this.#time.nowUs >= sinceUs + stillUs;
     });
@@ -354,6 +369,10 @@ class Run {
     this.#trace.say(0, () => `VIOLATION ${invariant}: ${text}`);
     this.#violation ??= `${invariant}: ${text}`;
   }
+}
+
+function ascending(one: number, other: number): number {
+  return one - other;
 }
 
 function describeLook(result: ProbeResult): string {

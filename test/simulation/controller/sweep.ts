@@ -34,6 +34,7 @@ export interface Totals {
   leaders: number;
   replacements: number;
   moves: number;
+  tasks: number;
 }
 
 /** Seeds a worker is given at once. */
@@ -52,6 +53,7 @@ export async function sweep(options: SweepOptions): Promise<Totals> {
     leaders: 0,
     replacements: 0,
     moves: 0,
+    tasks: 0,
   };
   const endMs = performance.now() + options.durationMsMax;
   const end = options.from + options.count;
@@ -114,5 +116,6 @@ function add(totals: Totals, verdict: Verdict): void {
   totals.leaders += verdict.leaders;
   totals.replacements += verdict.replacements;
   totals.moves += verdict.moves;
+  totals.tasks += verdict.tasks;
   if (verdict.violation !== null) totals.failures += 1;
 }

@@ -8,6 +8,7 @@ import { allNodes, masterOf } from '../../../src/topology/cluster.ts';
 import type { ClusterPolicy } from '../../../src/topology/policy.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
 import { containsSlot } from '../../../src/topology/slot.ts';
+import { NO_TASKS, type TaskBook } from '../../../src/topology/task.ts';
 import {
   type Cluster,
   type NodeAddress,
@@ -46,6 +47,14 @@ export interface TopologiesParts {
   readonly onCommitted: (before: ClusterRecord | null, after: ClusterRecord) => void;
   /** The cluster as committed is another one, be it of the same version. */
   readonly onRecorded: (before: Cluster, after: Cluster) => void;
+  /** The cluster as committed, or the tasks of it, are others. */
+  readonly onWorked: (before: Recorded, after: Recorded) => void;
+}
+
+/** What is committed of a cluster. */
+export interface Recorded {
+  readonly record: ClusterRecord;
+  readonly tasks: TaskBook;
 }
 
 export class Topologies {
@@ -57,6 +66,7 @@ export class Topologies {
   readonly #registry: Registry;
   readonly #clusters = new Map<number, Cluster>();
   #latest: ClusterRecord | null = null;
+  #tasks: TaskBook = NO_TASKS;
 
   constructor(parts: TopologiesParts) {
     this.#parts = parts;
@@ -92,6 +102,18 @@ export class Topologies {
     const before = this.#latest;
     this.#latest = record;
     if (before === null || record.cluster !== before.cluster) this.#note(before, record);
+    const tasks = this.#tasks;
+    this.#tasks = this.#registry.tasks.ofCluster({
+      namespace: record.namespace,
+      cluster: record.cluster.name,
+    });
+    if (before === null || (record.cluster === before.cluster && tasks === this.#tasks)) return;
+    this.#parts.onWorked({ record: before, tasks }, { record, tasks: this.#tasks });
+  }
+
+  /** The tasks as committed. */
+  get tasks(): TaskBook {
+    return this.#tasks;
   }
 
   #note(before: ClusterRecord | null, after: ClusterRecord): void {
