@@ -32,6 +32,7 @@ export function renderTask(task: MigrationTask, { cluster, seen, withRanges }: S
   const moved = slotsMoved(task);
   const sight = seen.get(id) ?? null;
   const left = total - moved;
+  const isRunning = end === null && task.wish !== 'cancel' && jobsOf(task, cluster).length > 0;
   return {
     id,
     kind,
@@ -43,8 +44,8 @@ export function renderTask(task: MigrationTask, { cluster, seen, withRanges }: S
     type: task.settings.type,
     slots: { total, moved, left },
     percent: total === 0 ? 100 : Math.floor((moved * 1000) / total) / 10,
-    slots_per_second: end === null ? (sight?.slotsPerSecond ?? null) : null,
-    seconds_left: end === null && sight?.secondsLeft !== undefined ? sight.secondsLeft : null,
+    slots_per_second: isRunning ? (sight?.slotsPerSecond ?? null) : null,
+    seconds_left: isRunning ? (sight?.secondsLeft ?? null) : null,
     retries: ranges.reduce((sum, { attempts }) => sum + attempts, 0),
     running:
       end === null

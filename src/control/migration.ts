@@ -123,7 +123,7 @@ export function planMigrations(situation: Situation, draft: Draft): MigrationPla
     const step = nextStep(situation, view);
     switch (step.kind) {
       case 'wait':
-        problems.push(waitingProblem(situation, view, step.why));
+        problems.push(...waitingProblem(situation, view, step.why));
         if (step.why !== JOB_RUNS) waits.set(place.source.id, step.why);
         if (step.untilMs !== null) wakeAtMs = Math.min(wakeAtMs, step.untilMs);
         break;
@@ -312,9 +312,15 @@ function stepOfForgetting({ place: { migration }, memory }: MigrationView): Migr
   };
 }
 
-/** A restarted or dead source. One that reports `fail` never answered MOVED, so its own data is the newest and the move is tried again. */
+/**
+ * A restarted or dead source, or one at whose address nobody listens: its process is gone, and with it what it knew of the job. Recorded before it is
+ * back, it is told so with the first look at it, instead of serving the slots beside the target until then. One that reports `fail` never answered
+ * MOVED, so its own data is the newest and the move is tried again.
+ */
 function hasForgotten({ source, sourceState, isSourceCurrent, isKeptAtSource }: MigrationView): boolean {
-  return !isKeptAtSource && (isAway(source) || (isSourceCurrent && sourceState === 'idle'));
+  if (isKeptAtSource) return false;
+  const isGone = isAway(source) || source.memory.absence?.kind === 'refused';
+  return isGone || (isSourceCurrent && sourceState === 'idle');
 }
 
 /**
@@ -424,7 +430,7 @@ function migrateAction({ place, source, target, memory }: MigrationView): Migrat
 /** A job that runs longer than this is told with its figures: Kvrocks itself tells none. */
 const LONG_JOB_MS = 120_000;
 
-function waitingProblem(situation: Situation, view: MigrationView, why: string): Problem {
+function waitingProblem(situation: Situation, view: MigrationView, why: string): readonly Problem[] {
   const { place, source, target, memory } = view;
   const { runningSinceMs } = memory;
   const runningMs = runningSinceMs === null ? 0 : situation.nowMs - runningSinceMs;
@@ -433,13 +439,15 @@ function waitingProblem(situation: Situation, view: MigrationView, why: string):
     ? `; running for ${Math.round(runningMs / 1000)} s, writes ${rateOf(source)}, copies ${rateOf(target)}`
     : '';
   const detail = `slots ${printSlotRange(place.migration.range)} from shard ${place.sourceIndex} to shard ${place.targetIndex}: ${why}${figures}`;
-  return {
-    kind: isLong ? 'migrationSlow' : 'migrationWaiting',
-    shardIndex: place.sourceIndex,
-    node: source.node.id,
-    address: source.node.address,
-    detail,
-  };
+  return [
+    {
+      kind: isLong ? 'migrationSlow' : 'migrationWaiting',
+      shardIndex: place.sourceIndex,
+      node: source.node.id,
+      address: source.node.address,
+      detail,
+    },
+  ];
 }
 
 /** How fast a node's sequence moves, which is all that tells of the pace of a job. */

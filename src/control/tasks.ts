@@ -3,9 +3,9 @@
 import { assert } from '../base/assert.ts';
 import { withJob } from '../topology/change-tasks.ts';
 import { removeShard } from '../topology/change-nodes.ts';
-import { migrationsOf, replicasOf, shardIndexOf, whyBusy } from '../topology/cluster.ts';
-import { describe } from '../topology/errors.ts';
+import { migrationOfShard, migrationsOf, replicasOf, shardIndexOf, whyBusy } from '../topology/cluster.ts';
 import { openPromotion } from '../topology/facts.ts';
+import { printSlotRange } from '../topology/slot.ts';
 import {
   isDone,
   isOpen,
@@ -17,8 +17,8 @@ import {
   rangeOf,
   taskAt,
   type TaskBook,
-  type TaskRange,
   taskState,
+  type TaskRange,
   withFailure,
   withTask,
 } from '../topology/task.ts';
@@ -117,8 +117,12 @@ function planRemoval({
     });
     const removed = isHeard ? removeShard(cluster, shardIndex) : null;
     // Whoever gave it slots since wants it to stay.
-    if (removed?.ok === false && removed.error.kind === 'shardOwnsSlots')
-      return { cluster, tasks: book, reasons: [{ kind: 'taskNoted' }] };
+    if (removed?.ok === false && removed.error.kind === 'shardOwnsSlots') {
+      const why = `its slots have come to their targets, but shard ${shardIndex} stays: it has others by now`;
+      const failed = { ...task, removes: [], end: { ...task.end, state: 'failed', why } } as const;
+      const reason = { kind: 'taskFailed', task: task.id, text: `migration ${task.id}: ${why}` } as const;
+      return { cluster, tasks: withTask(tasks, failed), reasons: [reason] };
+    }
     if (removed?.ok !== true) continue;
     const text = `shard ${shardIndex} was removed: migration ${task.id} has emptied it`;
     return {
@@ -202,7 +206,11 @@ function beginJobs(situation: Situation, tuning: TuningPlan): Begun {
   );
   let { cluster, tasks: book } = healing;
   for (const task of openTasks(tasks)) {
-    if (task.wish === 'pause') waits.set(task.id, { why: 'it is paused', isPassing: true });
+    if (task.wish === 'pause') {
+      const isOver = jobsOf(task, cluster).length === 0;
+      const why = isOver ? 'it is paused' : 'it is paused once the job under way has ended';
+      waits.set(task.id, { why, isPassing: true });
+    }
     if (task.wish !== 'run') continue;
     const held: Wait[] = [];
     for (const range of task.ranges) {
@@ -282,7 +290,13 @@ function obstacleTo(situation: Situation, cluster: Cluster, { task, range, close
 /** What others do with the shard comes to its end. */
 function busyWait(cluster: Cluster, shard: Shard): Wait | null {
   const busy = whyBusy(cluster, [shard]);
-  return busy === null ? null : { why: describe(busy), isPassing: true };
+  if (busy === null) return null;
+  const place = migrationOfShard(cluster, shard.id);
+  const why =
+    place === null
+      ? `the master of shard ${shardIndexOf(cluster, shard.id)} is being changed`
+      : `slots ${printSlotRange(place.migration.range)} move from shard ${place.sourceIndex} to shard ${place.targetIndex} before`;
+  return { why, isPassing: true };
 }
 
 function shardOf({ shards }: Cluster, id: ShardId): Shard {

@@ -5,7 +5,7 @@ import { explain } from '../control/explain.ts';
 import { explanationBody } from '../control/explanation-body.ts';
 import type { Situation } from '../control/situation.ts';
 import type { EventDraft, EventKind } from '../topology/event.ts';
-import { rangeOf, sizeOf } from '../topology/task.ts';
+import { rangeOf } from '../topology/task.ts';
 
 /** The events of a commit that was decided from `situation`. What is only noted is no news. */
 export function eventsOf(action: CommitAction, situation: Situation): readonly EventDraft[] {
@@ -50,7 +50,7 @@ function draftOf(reason: CommitReason, action: CommitAction, situation: Situatio
     case 'migrationFinished':
     case 'migrationGivenUp': {
       const { kind, text, sourceIndex, targetIndex, slots } = reason;
-      if (kind !== 'migrationGivenUp' && isOneOfMany(reason, situation)) return [];
+      if (kind !== 'migrationGivenUp' && isOfTask(reason, situation)) return [];
       const move = `slots ${slots} from shard ${sourceIndex} to shard ${targetIndex}`;
       return [{ kind: KINDS[kind], text: `${move}: ${text}`, shardIndex: sourceIndex }];
     }
@@ -64,7 +64,9 @@ function draftOf(reason: CommitReason, action: CommitAction, situation: Situatio
     case 'taskSucceeded':
     case 'taskFailed':
     case 'taskCancelled':
-      return [{ kind: KINDS[reason.kind], text: reason.text, correlation: taskName(reason.task) }];
+      return isTold(reason, action)
+        ? [{ kind: KINDS[reason.kind], text: reason.text, correlation: taskName(reason.task) }]
+        : [];
     default:
       return [
         { kind: KINDS[reason.kind], text: reason.text, shardIndex: reason.shardIndex, node: reason.node },
@@ -72,15 +74,21 @@ function draftOf(reason: CommitReason, action: CommitAction, situation: Situatio
   }
 }
 
-/** Hundreds of jobs of one task would push everything else out of the log; how far it is the task itself says. */
-function isOneOfMany(
-  { sourceIndex }: { readonly sourceIndex: number },
-  { cluster, tasks }: Situation,
+/** That a task was asked for is told by whoever asked: what nobody asked for is told when it begins, and again only where it does not end well. */
+function isTold(
+  { kind, task: id }: { readonly kind: CommitReason['kind']; readonly task: number },
+  { tasks = [] }: CommitAction,
 ): boolean {
+  const task = tasks.find((each) => each.id === id);
+  const isOwn = task?.kind === 'lend' || task?.kind === 'giveBack';
+  if (kind === 'taskStarted') return task?.kind === 'lend';
+  return !isOwn || kind !== 'taskSucceeded';
+}
+
+/** Jobs of tasks would push everything else out of the log: how far a task is it says itself, and its end is told. */
+function isOfTask({ sourceIndex }: { readonly sourceIndex: number }, { cluster, tasks }: Situation): boolean {
   const source = cluster.shards[sourceIndex];
-  const task = source?.migration ? rangeOf(tasks, source.id, source.migration)?.task : undefined;
-  if (task === undefined) return false;
-  return task.ranges.length > 1 || task.ranges.some((range) => sizeOf(range) > task.batch);
+  return source?.migration ? rangeOf(tasks, source.id, source.migration) !== null : false;
 }
 
 type FailoverReason = Extract<CommitReason, { readonly kind: 'failover' }>;

@@ -8,6 +8,7 @@ import { createCluster } from '../../topology/create-cluster.ts';
 import { initialFacts } from '../../topology/facts.ts';
 import { parseName } from '../../topology/name.ts';
 import type { ClusterRecord } from '../../topology/record.ts';
+import { openTasks, type TaskBook } from '../../topology/task.ts';
 import type { Cluster, Name } from '../../topology/types.ts';
 import { seeNewcomers, waivesChecks } from '../admission/admit.ts';
 import { checkNoController, checkUnclaimed } from '../admission/identity.ts';
@@ -16,7 +17,7 @@ import { answer, answerChange } from '../answers.ts';
 import { readBody, readNoBody } from '../body.ts';
 import { readCluster, told } from '../change-cluster.ts';
 import { type ApiDependencies, type TakingDependencies, wallSeconds } from '../dependencies.ts';
-import { badRequest, exists, missing } from '../errors.ts';
+import { ApiError, badRequest, exists, missing } from '../errors.ts';
 import { importCluster, type ImportedCluster } from '../import/import-cluster.ts';
 import { NameLists } from '../name-lists.ts';
 import { addressList, checkStored, confirmed, nameParam, settled, topologyRefusal, valid } from '../parse.ts';
@@ -47,10 +48,19 @@ export function clusterRoutes(dependencies: TakingDependencies): Hono {
       await readNoBody(context);
       const record = await readCluster(clusters, clusterPath(context));
       refuseWhileDrained(record.cluster);
+      refuseWhileMoving(clusters.tasks.ofCluster(clusterPath(context)));
       const event = { kind: 'clusterDeleted', text: `${printPlace(record)} was deleted` } as const;
       settled(await clusters.deleteCluster(record, told(event)));
       return answer(context, 'ok');
     });
+}
+
+/** What a migration changed at its nodes is set back, and its job ended, by whoever leads: of a cluster that is forgotten nobody does. */
+function refuseWhileMoving(tasks: TaskBook): void {
+  const [task] = openTasks(tasks);
+  if (task === undefined) return;
+  const why = `migration ${task.id} has not ended: cancel it first, POST .../migrations/${task.id}/cancel`;
+  throw new ApiError('conflict', why);
 }
 
 /** Nodes stay as they are when their cluster is forgotten: a master that turns its clients away would do so for ever. */

@@ -89,6 +89,7 @@ async function migrate(dependencies: ApiDependencies, context: Context): Promise
   const settings: TaskSettings = { speed: body.speed, type: body.type };
   if (body.slot_only ?? body.slotOnly ?? false) {
     if (wantsSettings(settings)) throw badRequest(`${nameIn(settings)}: nothing is sent with "slot_only"`);
+    if (body.batch !== undefined) throw badRequest('batch: all is moved at once with "slot_only"');
     return record(dependencies, context, slots, body.target);
   }
   await readCluster(clusters, path);
@@ -263,7 +264,7 @@ async function want(
   context: Context,
   wish: keyof typeof WISHES,
 ): Promise<Response> {
-  const { clusters, insight, clock } = dependencies;
+  const { clusters, clock } = dependencies;
   const path = clusterPath(context);
   await readNoBody(context);
   const nowSeconds = wallSeconds(dependencies);
@@ -276,7 +277,8 @@ async function want(
     const told = `migration ${task.id}, which was ${taskState(task)}, ${text}`;
     return { ...worked, event: { kind: 'taskWished', text: told, correlation: `migration-${task.id}` } };
   });
-  const shown = { cluster: next, seen: insight.tasks(path), nowMs: clock.wallMs(), withRanges: true };
+  // What was seen is of before that.
+  const shown = { cluster: next, seen: new Map(), nowMs: clock.wallMs(), withRanges: true };
   return answer(context, { migration: renderTask(taskOf(context, after), shown) });
 }
 

@@ -10,6 +10,7 @@ import { factsFor } from '../../topology/facts.ts';
 import type { ClusterPlace, ClusterRecord } from '../../topology/record.ts';
 import { printSlotSet, slotSetOf } from '../../topology/slot.ts';
 import { type MigrationTask, openTasks, type TaskBook, type TaskKind } from '../../topology/task.ts';
+import type { TaskSettings } from '../../topology/tuning.ts';
 import type { Cluster, NodeAddress, ShardId, SlotSet } from '../../topology/types.ts';
 import { type PlanError, describePlanError } from '../../planning/plan-error.ts';
 import { planDrainInSteps, planMovesInSteps, type SlotPlan } from '../../planning/rebalance.ts';
@@ -52,10 +53,11 @@ export function scalingRoutes(dependencies: TakingDependencies): Hono {
 }
 
 async function rebalance(dependencies: ApiDependencies, context: Context): Promise<Response> {
-  const { weights, batch, dry_run: isDryRun } = await readOptionalBody(context, rebalanceBody);
+  const { weights, batch, speed, type, dry_run: isDryRun } = await readOptionalBody(context, rebalanceBody);
   return carryOut(dependencies, context, {
     kind: 'rebalance',
     batch,
+    settings: { speed, type },
     isDryRun,
     plan: (cluster) => planMovesInSteps({ cluster, weights: weightsOf(cluster, weights) }),
     text: 'the slots are to be spread over the shards',
@@ -65,6 +67,8 @@ async function rebalance(dependencies: ApiDependencies, context: Context): Promi
 interface DrainRequest {
   readonly shards: readonly number[];
   readonly batch?: number | undefined;
+  readonly speed: TaskSettings['speed'];
+  readonly type: TaskSettings['type'];
   readonly dry_run: boolean;
   readonly removes: boolean;
 }
@@ -72,7 +76,7 @@ interface DrainRequest {
 async function drain(
   dependencies: ApiDependencies,
   context: Context,
-  { shards, batch, dry_run: isDryRun, removes }: DrainRequest,
+  { shards, batch, speed, type, dry_run: isDryRun, removes }: DrainRequest,
 ): Promise<Response> {
   const { cluster } = await readCluster(dependencies.clusters, clusterPath(context));
   if (new Set(shards).size < shards.length) throw badRequest('shards: one is listed twice');
@@ -80,6 +84,7 @@ async function drain(
   return carryOut(dependencies, context, {
     kind: 'drain',
     batch,
+    settings: { speed, type },
     isDryRun,
     plan: (present) => planDrainInSteps({ cluster: present, drained, weights: new Map() }),
     removes: removes ? [...drained] : [],
@@ -90,6 +95,7 @@ async function drain(
 interface Wanted {
   readonly kind: TaskKind;
   readonly batch?: number | undefined;
+  readonly settings: TaskSettings;
   readonly isDryRun: boolean;
   readonly plan: (cluster: Cluster) => Steps<Result<SlotPlan, PlanError>>;
   /** Shards that are removed when they have given all away. */
@@ -101,7 +107,7 @@ interface Wanted {
 async function carryOut(
   dependencies: ApiDependencies,
   context: Context,
-  { kind, batch = BATCH_DEFAULT, isDryRun, plan, removes = [], text }: Wanted,
+  { kind, batch = BATCH_DEFAULT, settings, isDryRun, plan, removes = [], text }: Wanted,
 ): Promise<Response> {
   const { clusters, inspector } = dependencies;
   const path = clusterPath(context);
@@ -109,6 +115,7 @@ async function carryOut(
   const first = planned(await inTurns(plan(cluster)));
   if (isDryRun) return answerPlan(dependencies, context, { plan: first, cluster, task: null });
   checkRecorded(dependencies);
+  checkIdle(clusters.tasks.ofCluster(path));
   const hasWork = first.moves.length > 0 || removes.length > 0;
   if (!hasWork) return answerPlan(dependencies, context, { plan: first, cluster, task: null });
   await checkMovable(inspector, cluster, slotsOf(first));
@@ -119,7 +126,7 @@ async function carryOut(
     const worked = begun(
       dependencies,
       { cluster: record.cluster, tasks },
-      { kind, batch, plan: again, removes },
+      { kind, batch, settings, plan: again, removes },
     );
     done = { ...done, plan: again, task: worked.task };
     return changeOf(worked, `migration ${worked.task.id}: ${text}`);
@@ -130,7 +137,7 @@ async function carryOut(
 async function scaleOut(dependencies: TakingDependencies, context: Context): Promise<Response> {
   const { clusters, admissions, inspector } = dependencies;
   const body = await readBody(context, scaleOutBody);
-  const { batch = BATCH_DEFAULT, dry_run: isDryRun, replicas } = body;
+  const { batch = BATCH_DEFAULT, speed, type, dry_run: isDryRun, replicas } = body;
   const addresses = addressList(body.nodes);
   if (addresses.length % replicas !== 0)
     throw badRequest(
@@ -168,7 +175,7 @@ async function scaleOut(dependencies: TakingDependencies, context: Context): Pro
       const worked = begun(
         dependencies,
         { cluster: grown, tasks },
-        { kind: 'scaleOut', batch, plan: again, removes: [] },
+        { kind: 'scaleOut', settings: { speed, type }, batch, plan: again, removes: [] },
       );
       done = { plan: again, task: worked.task };
       const added = worked.cluster.shards.slice(record.cluster.shards.length);
@@ -199,6 +206,7 @@ function grownBy(
 interface Begin {
   readonly kind: TaskKind;
   readonly batch: number;
+  readonly settings: TaskSettings;
   readonly plan: SlotPlan;
   readonly removes: readonly ShardId[];
 }
@@ -206,10 +214,10 @@ interface Begin {
 function begun(
   dependencies: ApiDependencies,
   worked: Worked,
-  { kind, batch, plan, removes }: Begin,
+  { kind, batch, settings, plan, removes }: Begin,
 ): Worked & { readonly task: MigrationTask } {
   const nowSeconds = wallSeconds(dependencies);
-  const wanted = { kind, actor: 'api', moves: plan.moves, batch, removes, nowSeconds };
+  const wanted = { kind, actor: 'api', moves: plan.moves, batch, settings, removes, nowSeconds };
   const created = withNewTask(worked, wanted);
   if (!created.ok) throw new ApiError('conflict', describeRefusal(created.error));
   return created.value;

@@ -11,7 +11,7 @@ import { factsFor } from '../../topology/facts.ts';
 import { parseNodeId } from '../../topology/node.ts';
 import type { ClusterPlace } from '../../topology/record.ts';
 import { parseSlotSet, printSlotSet } from '../../topology/slot.ts';
-import { taskAtShard } from '../../topology/task.ts';
+import { taskAtShard, taskOver } from '../../topology/task.ts';
 import type { Cluster, Shard } from '../../topology/types.ts';
 import { seeNewcomers, waivesChecks } from '../admission/admit.ts';
 import { factsOfNewShards } from '../admission/taken.ts';
@@ -74,8 +74,14 @@ export function shardRoutes(dependencies: TakingDependencies): Hono {
       const slots = valid(parseSlotSet((await readBody(context, slotsBody)).slots));
       const text = `slots ${printSlotSet(slots).join(' ')} were taken away from shard ${index}`;
       const event = { kind: 'slotsRemoved', text, shardIndex: index } as const;
-      const change = (cluster: Cluster) => removeSlots(cluster, index, slots);
-      const next = await changeCluster(clusters, clusterPath(context), change, event);
+      const next = await changeRecord(clusters, clusterPath(context), ({ cluster }, tasks) => {
+        const task = taskOver(tasks, slots);
+        if (task !== null) {
+          const why = `migration ${task.id} moves some of these slots; wait for it, or cancel it first`;
+          throw new ApiError('conflict', why);
+        }
+        return { cluster: changed(removeSlots(cluster, index, slots)), event };
+      });
       return answerChange(context, { word: 'ok', object: { cluster: renderCluster(next) }, status: 200 });
     });
 }

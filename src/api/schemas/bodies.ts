@@ -262,9 +262,12 @@ const weights = z
   .record(z.string(), z.number('expected a number'), 'expected an object such as {"0": 2}')
   .default({});
 
-export const rebalanceBody = z.object({ weights, batch: batch.optional(), dry_run: wish }, OBJECT);
+export const rebalanceBody = z.object(
+  { weights, batch: batch.optional(), speed, type, dry_run: wish },
+  OBJECT,
+);
 
-export const drainBody = z.object({ batch: batch.optional(), dry_run: wish }, OBJECT);
+export const drainBody = z.object({ batch: batch.optional(), speed, type, dry_run: wish }, OBJECT);
 
 export const scaleInBody = z.object(
   {
@@ -273,6 +276,8 @@ export const scaleInBody = z.object(
       countMax: SLOT_COUNT,
     }),
     batch: batch.optional(),
+    speed,
+    type,
     dry_run: wish,
   },
   OBJECT,
@@ -286,6 +291,8 @@ export const scaleOutBody = z.object(
     remake,
     weights,
     batch: batch.optional(),
+    speed,
+    type,
     dry_run: wish,
   },
   OBJECT,

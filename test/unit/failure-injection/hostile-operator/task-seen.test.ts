@@ -44,7 +44,7 @@ describe('migrations that the API shows', () => {
 
   it('have ended or not', () => {
     const states = ['pending', 'running', 'paused', 'succeeded', 'failed', 'cancelled'];
-    const tasks = parseTasks(answer(...states.map((state) => ({ ...SHOWN, state })))) ?? [];
+    const tasks = parseTasks(answer(...states.map((state) => Object.assign({}, SHOWN, { state })))) ?? [];
     expect(tasks.map((task) => hasEnded(task))).toEqual([false, false, false, true, true, true]);
   });
 
