@@ -1,4 +1,4 @@
-// `npm run demo`: three controllers and six Kvrocks nodes; a master is killed, a slot is moved, every claim is checked.
+// `npm run demo`: three controllers and Kvrocks nodes; a master is killed, a slot is moved, the cluster grows and shrinks, every claim is checked.
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,10 +9,11 @@ import { Command } from 'commander';
 import { slotOfKey } from '../test/kvrocks-simulator/slots.ts';
 import { ApiClient } from '../test/support/api-client.ts';
 import { freePort } from '../test/support/free-port.ts';
-import { fillSlot, isMigrating, limitSpeed } from '../test/support/migrations.ts';
+import { fillSlot, limitSpeed } from '../test/support/migrations.ts';
 import { fieldsOf } from '../test/support/node-commands.ts';
 import { type ClusterView, masterOf, replicasOf, Scene } from '../test/support/scene.ts';
-import { waitFor, waitUntil, notYet } from '../test/support/wait-until.ts';
+import { SteadyWriter } from '../test/support/steady-writer.ts';
+import { InVainError, waitFor, waitUntil, notYet } from '../test/support/wait-until.ts';
 import { LocalTrio, type TrioEvent } from './lib/local-trio.ts';
 import { formatMs, Narrator } from './lib/narrator.ts';
 
@@ -21,11 +22,13 @@ const KEY_COUNT = 300;
 const SLOT_KEY_COUNT = 200;
 /** Keys a second, so that the migration can be watched. */
 const MIGRATE_SPEED = 64;
+/** Slots of one job. */
+const BATCH = 512;
 const CLUSTER = 'shop';
 
 new Command('npm run demo')
   .description(
-    'Shows a failover and a slot migration with three controllers and six simulated Kvrocks nodes, in a temporary folder.\n' +
+    'Shows a failover, a slot migration and a cluster that grows and shrinks, with three controllers and ten simulated Kvrocks nodes, in a temporary folder.\n' +
       'KVROCKS_BIN=/path/to/kvrocks uses real servers instead.',
   )
   .allowExcessArguments(false)
@@ -60,6 +63,8 @@ async function story(folder: string, cleanups: (() => Promise<void>)[]): Promise
   const keys = await writeKeys(scene, view);
   await failover(scene, view, keys);
   await migration(scene, keys);
+  const fresh = await growth(scene);
+  await shrinking(scene, keys, fresh);
   tell.step(
     `Done in ${tell.elapsedSeconds.toFixed(0)} s: ${tell.verifiedCount} statements verified, all processes are stopped now.`,
   );
@@ -84,11 +89,11 @@ async function startEverything(folder: string, cleanups: (() => Promise<void>)[]
   const follower = trio.urls.find((url) => url !== leaderUrl) ?? '';
   const api = new ApiClient(() => [follower]);
   cleanups.push(() => api.close());
-  const asked = await api.sendTo(follower, 'GET', '/api/v1/namespaces', { followRedirects: false });
-  tell.verify(
-    asked.status === 307,
-    `${follower} follows: it redirects clients to the leader, and we keep asking it`,
-  );
+  await waitFor('a follower that knows its leader', async () => {
+    const asked = await api.sendTo(follower, 'GET', '/api/v1/namespaces', { followRedirects: false });
+    return asked.status === 307;
+  });
+  tell.verify(true, `${follower} follows: it redirects clients to the leader, and we keep asking it`);
   const scene = new Scene(api);
   cleanups.push(() => scene.end());
   return scene;
@@ -177,14 +182,15 @@ async function migration(scene: Scene, keys: readonly string[]): Promise<void> {
     `POST .../migrate accepted: slot ${slot} with ${moving.length} keys from ${source} to ${target}, slowed down to ${MIGRATE_SPEED} keys/s`,
   );
   let told = '';
-  const after = await waitUntil('the end of the migration', async () => {
-    const view = await scene.view(CLUSTER);
+  await waitUntil('the end of the migration', async () => {
     const fields = fieldsOf(String(await scene.ask(source, 'CLUSTER', 'INFO')));
-    const state = `the source says ${fields.get('migrating_state') ?? 'nothing yet'}, the API shows migrating_slot ${shardAt(view, 0).migrating_slot}`;
+    const { migration: task } = (await scene.api.get(scene.path(CLUSTER, '/migrations/1'))).body.data;
+    const state = `the source says ${fields.get('migrating_state') ?? 'nothing yet'}, GET .../migrations/1 shows ${task.state}`;
     if (state !== told) tell.say(state);
     told = state;
-    return isMigrating(view) ? notYet(state) : view;
+    return task.ended_at === null ? notYet(state) : task;
   });
+  const after = await scene.view(CLUSTER);
   tell.verify(
     isIn(shardAt(after, 2).slot_ranges, slot) && after.version === before.version + 1,
     `recorded in version ${after.version} after ${formatMs(performance.now() - startMs)}: shard 2 owns slot ${slot}`,
@@ -206,12 +212,117 @@ async function migration(scene: Scene, keys: readonly string[]): Promise<void> {
   tell.verify(await allReadable(scene, source, keys), `all ${KEY_COUNT} keys of before are there, too`);
 }
 
+async function growth(scene: Scene): Promise<readonly string[]> {
+  tell.step('5. Two shards more, by one request');
+  const fresh = (await scene.nodes(4)).map(({ address }) => address);
+  const body = { nodes: fresh, replicas: 2, batch: BATCH };
+  const before = await scene.view(CLUSTER);
+  const plan = await scene.api.post(scene.path(CLUSTER, '/scale-out'), { ...body, dry_run: true });
+  const { slots_moved: planned, shards } = plan.body.data.plan;
+  tell.verify(
+    plan.status === 200 && (await scene.view(CLUSTER)).version === before.version,
+    `POST .../scale-out with "dry_run" changes nothing and says: ${planned} slots would move, shards would have ${shards.map(({ after }: { after: number }) => after).join(', ')}`,
+  );
+  const writer = clientsOf(scene, before);
+  await writer.progress(100);
+  const startMs = performance.now();
+  const answer = await scene.api.post(scene.path(CLUSTER, '/scale-out'), body);
+  tell.verify(
+    answer.status === 200 && answer.body.data.migration.slots.total === planned,
+    `the same without it: migration ${answer.body.data.migration.id} moves them, ${BATCH} at a time`,
+  );
+  const seconds = await succeeded(scene, answer.body.data.migration.id, startMs);
+  const after = await scene.converged(CLUSTER);
+  const counts = after.shards.map(({ slot_ranges: ranges }) => countOf(ranges));
+  tell.verify(
+    after.shards.length === 5 && Math.max(...counts) - Math.min(...counts) <= 1,
+    `five shards with ${counts.join(', ')} slots after ${seconds}, all 16384 owned by one shard each whenever we looked`,
+  );
+  await verifyKept(writer, 'grown');
+  return fresh;
+}
+
+async function shrinking(scene: Scene, keys: readonly string[], fresh: readonly string[]): Promise<void> {
+  tell.step('6. And back to three');
+  const writer = clientsOf(scene, await scene.view(CLUSTER));
+  await writer.progress(100);
+  const startMs = performance.now();
+  const answer = await scene.api.post(scene.path(CLUSTER, '/scale-in'), { shards: [3, 4], batch: BATCH });
+  tell.verify(
+    answer.status === 200,
+    `POST .../scale-in accepted: shards 3 and 4 give away ${answer.body.data.migration?.slots.total} slots, then they are removed`,
+  );
+  const seconds = await succeeded(scene, answer.body.data.migration.id, startMs);
+  const after = await scene.viewWhere(CLUSTER, 'three shards', (view) => view.shards.length === 3);
+  const counts = after.shards.map(({ slot_ranges: ranges }) => countOf(ranges));
+  tell.verify(
+    counts.every((count) => count >= 5461),
+    `three shards with ${counts.join(', ')} slots, the last one moved after ${seconds}`,
+  );
+  await verifyKept(writer, 'shrunk');
+  await scene.converged(CLUSTER, fresh);
+  tell.verify(
+    await allReadable(scene, masterOf(shardAt(after, 0)).addr, keys),
+    `all ${KEY_COUNT} keys of the beginning are there, too`,
+  );
+  const { check } = (await scene.api.get(scene.path(CLUSTER, '/check'))).body.data;
+  tell.verify(
+    check.is_clean,
+    `GET .../check: all ${check.nodes_answered} nodes say the same as the controllers`,
+  );
+}
+
+/** Until the migration has succeeded, in words how long that took. Whenever the cluster is looked at, every slot has one owner. */
+async function succeeded(scene: Scene, id: number, startMs: number): Promise<string> {
+  let told = 0;
+  await waitUntil(`migration ${id} to succeed`, async () => {
+    const counts = (await scene.view(CLUSTER)).shards.map(({ slot_ranges: ranges }) => countOf(ranges));
+    const covered = counts.reduce((sum, count) => sum + count, 0);
+    if (covered !== 16_384) throw new InVainError(`${covered} slots are owned: ${counts.join(', ')}`);
+    const { migration: task } = (await scene.api.get(scene.path(CLUSTER, `/migrations/${id}`))).body.data;
+    if (task.ended_at !== null && task.state !== 'succeeded') throw new InVainError(JSON.stringify(task));
+    if (task.percent >= told + 25 && task.state !== 'succeeded') {
+      told = task.percent;
+      tell.say(`${task.percent} % done, ${task.slots.left} slots left, shards have ${counts.join(', ')}`);
+    }
+    return task.state === 'succeeded' ? true : notYet(task.reason);
+  });
+  return formatMs(performance.now() - startMs);
+}
+
+/** Clients write all the time, to a slot that moves. */
+function clientsOf(scene: Scene, { shards }: ClusterView): SteadyWriter {
+  const [, last = ''] = (shardAt({ shards }, 1).slot_ranges?.at(-1) ?? '').split('-');
+  return new SteadyWriter(
+    scene,
+    shards.map((shard) => masterOf(shard).addr),
+    Number(last),
+  );
+}
+
+async function verifyKept(writer: SteadyWriter, what: string): Promise<void> {
+  await writer.progress(100);
+  await writer.stop();
+  await writer.expectKept();
+  tell.verify(
+    true,
+    `clients wrote ${writer.count} times while it was ${what}: not one acknowledged write is missing`,
+  );
+}
+
+function countOf(ranges: readonly string[] | null): number {
+  return (ranges ?? []).reduce((sum, range) => {
+    const [start = 0, stop = start] = range.split('-').map(Number);
+    return sum + stop - start + 1;
+  }, 0);
+}
+
 async function allReadable(scene: Scene, entry: string, keys: readonly string[]): Promise<boolean> {
   for (const key of keys) if ((await scene.askCluster(entry, 'GET', key)) !== key) return false;
   return true;
 }
 
-function shardAt(view: ClusterView, index: number): ClusterView['shards'][number] {
+function shardAt(view: Pick<ClusterView, 'shards'>, index: number): ClusterView['shards'][number] {
   const shard = view.shards[index];
   if (shard === undefined) throw new Error(`no shard ${index}`);
   return shard;

@@ -12,17 +12,21 @@ const PAUSE_MS = 3;
  */
 export class StubbornWriter {
   readonly #address: string;
+  readonly #keyOf: (number: number) => string;
   readonly #running: Promise<void>;
   #isStopping = false;
   #isLate = false;
   /** Writes that were acknowledged, and those of them that were sent after `fromNowOnLate`. */
   acknowledged = 0;
   late = 0;
+  /** Of the last write that was acknowledged. */
+  lastKey = '';
   /** What the last write that was not acknowledged got; empty when the last one was. */
   lastError = '';
 
-  constructor(address: string) {
+  constructor(address: string, keyOf = (number: number): string => `stubborn-${number}`) {
     this.#address = address;
+    this.#keyOf = keyOf;
     this.#running = this.#run();
   }
 
@@ -58,8 +62,9 @@ export class StubbornWriter {
       const isLate = this.#isLate;
       try {
         client ??= await RespClient.open({ host, port: Number(port), timeoutMs: TIMEOUT_MS });
-        await client.command(['SET', `stubborn-${number}`, String(number)]);
+        await client.command(['SET', this.#keyOf(number), String(number)]);
         this.acknowledged += 1;
+        this.lastKey = this.#keyOf(number);
         this.lastError = '';
         if (isLate) this.late += 1;
       } catch (error) {

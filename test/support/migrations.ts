@@ -44,9 +44,17 @@ export function isMigrating(view: ClusterView): boolean {
   return view.shards.some((shard) => shard.migrating_slot !== -1);
 }
 
-/** Waits until the API shows no migration, and returns the cluster. */
+/** Waits until no slots move, and no task is about to begin that: each has ended, or says what it waits for. Returns the cluster. */
 export async function migrationEnded(stage: Scene, cluster: string): Promise<ClusterView> {
-  return stage.viewWhere(cluster, 'no migration', (view) => !isMigrating(view));
+  return waitUntil('the end of what moves slots', async () => {
+    const answer = await stage.api.get(stage.path(cluster, '/migrations'));
+    const tasks: readonly { readonly ended_at: string | null; readonly reason: string }[] =
+      answer.body.data.migrations;
+    const begins = tasks.filter(({ ended_at: endedAt, reason }) => endedAt === null && reason === '');
+    if (begins.length > 0) return notYet(begins);
+    const view = await stage.view(cluster);
+    return isMigrating(view) ? notYet(view) : view;
+  });
 }
 
 /** True when `address` itself, without a redirect, answers every key with its own name. */
@@ -60,4 +68,20 @@ export async function serves(stage: Scene, address: string, keys: readonly strin
   } catch {
     return false;
   }
+}
+
+/** Waits until the target itself says that its import is in `state`. */
+export async function targetSays(
+  stage: Scene,
+  address: string,
+  state: 'start' | 'success' | 'error',
+): Promise<void> {
+  await waitUntil(
+    `${address} to report ${state} of its import`,
+    async () => {
+      const fields = fieldsOf(String(await stage.ask(address, 'CLUSTER', 'INFO')));
+      return fields.get('import_state') === state ? true : notYet([...fields]);
+    },
+    { intervalMs: 5 },
+  );
 }
