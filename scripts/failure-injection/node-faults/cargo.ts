@@ -25,7 +25,7 @@ const KEYS: readonly string[] = Array.from({ length: KEY_COUNT }, (_, place) => 
   return `${TAGS[slot] ?? ''}:${place}`;
 });
 
-/** Where the cargo lies: ranges by the index of their shard, those of `except` left out. */
+/** Ranges of the cargo that shard `except` does not own. */
 export function cargoOutside(cluster: ClusterSeen, except: number): readonly SlotRange[] {
   const ranges: SlotRange[] = [];
   for (const slot of CARGO_SLOTS) {
@@ -70,7 +70,7 @@ export async function load(cluster: ClusterSeen): Promise<void> {
 }
 
 /** What is wrong with the keys, in words; empty when each is at the master of its slot with its value. */
-export function missingCargo(copies: Copies): readonly string[] {
+export function missingCargo(copies: Pick<Copies, 'valueOf'>): readonly string[] {
   const wrong = KEYS.filter((key, place) => copies.valueOf(key) !== place);
   if (wrong.length === 0) return [];
   const examples = wrong.slice(0, EXAMPLES_MAX).map((key) => `${key} (slot ${slotOfKey(key)})`);

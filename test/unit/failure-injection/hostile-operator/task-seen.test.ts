@@ -42,10 +42,16 @@ describe('migrations that the API shows', () => {
     );
   });
 
-  it('have ended or not', () => {
-    const states = ['pending', 'running', 'paused', 'succeeded', 'failed', 'cancelled'];
-    const tasks = parseTasks(answer(...states.map((state) => Object.assign({}, SHOWN, { state })))) ?? [];
-    expect(tasks.map((task) => hasEnded(task))).toEqual([false, false, false, true, true, true]);
+  it.each([
+    ['pending', false],
+    ['running', false],
+    ['paused', false],
+    ['succeeded', true],
+    ['failed', true],
+    ['cancelled', true],
+  ])('that are %s have ended: %s', (state, isEnd) => {
+    const [task] = parseTasks(answer({ ...SHOWN, state })) ?? [];
+    expect(task !== undefined && hasEnded(task)).toBe(isEnd);
   });
 
   it('of a slot that is lent are no answer to what was asked', () => {
