@@ -9,6 +9,7 @@ import { problemTold, linesOf } from '../support/problems.ts';
 import { expectStatus, masterOf, type Scene } from '../support/scene.ts';
 import { expectServedOnce } from '../support/served-once.ts';
 import { StandIn } from '../support/stand-in.ts';
+import { taskShown, taskWaits } from '../support/tasks.ts';
 import { useScenes, useTrio } from '../support/use-trio.ts';
 import { notYet, waitFor, waitUntil } from '../support/wait-until.ts';
 
@@ -94,7 +95,9 @@ describe('a source that hangs', () => {
     const [key = ''] = await fillSlot(stage, source, { slot: SLOT, count: 3 });
     stage.nodeAt(source).pause();
     expectStatus(await stage.api.post(stage.path('c', '/migrate'), { slot: SLOT, target: 1 }), 200);
-    await migrationEnded(stage, 'c');
+    // It waits for the source, and would begin with it.
+    await taskWaits(stage, 'c', { id: 1, reason: /does not answer/ });
+    expectStatus(await stage.api.post(stage.path('c', '/migrate/cancel')), 200);
     await addShard(stage);
     stage.nodeAt(source).resume();
     const after = await stage.converged('c');
@@ -207,12 +210,12 @@ test.runIf(isSimulated)('an import whose end is never answered ends at one of th
   expectStatus(await stage.api.post(stage.path('c', '/migrate'), { slot: SLOT, target: 1 }), 200);
   const requests = await waitUntil('three attempts', async () => {
     const sent = linesOf(trio(), stage, 'migrate.sent');
-    const isArmed = sent.length >= 3 || !isMigrating(await stage.view('c'));
+    const isArmed = sent.length >= 3 || (await taskShown(stage, 'c', 1))['ended_at'] !== null;
     if (!isArmed) await stage.ask(target, 'SIMULATOR', 'LOSE-IMPORT-REPLY');
     return isArmed ? sent : notYet(sent);
   });
   expect(requests.length).toBeGreaterThanOrEqual(1);
-  await migrationEnded(stage, 'c');
+  await waitFor('its end', async () => (await taskShown(stage, 'c', 1))['ended_at'] !== null);
   await stage.converged('c');
   const [key = ''] = keys;
   await expectServedOnce(stage, two.addresses, { key, value: key });
