@@ -12,6 +12,7 @@ import {
   withTask,
 } from '../topology/task.ts';
 import type { Cluster, Shard, ShardId, Slot, SlotRange } from '../topology/types.ts';
+import { lateMover, lateMoverText } from './migration-status.ts';
 import { type NodeView, type Situation, nodeName, viewOf } from './situation.ts';
 
 // After a hand-over the source refuses writes to that range, also once the move was recorded. It stops doing so when exactly that range comes back, when
@@ -63,6 +64,8 @@ function lendFirst(
       why: `${what}, and migration ${last.id} has failed: ${last.end.why}`,
       isPassing: false,
     };
+  const late = lateMover(situation, lender);
+  if (late !== null) return { kind: 'wait', why: lateMoverText(late), isPassing: false };
   const slot = slotToLend(lender, { kept, tasks });
   if (slot === null)
     return { kind: 'wait', why: `${what}, and it has no other: start it again`, isPassing: false };
