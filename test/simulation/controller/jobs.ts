@@ -279,6 +279,8 @@ export class Jobs {
     if (!isOpen(source, target) || model.life === 'hung' || fleet.isBusy(target)) return true;
     if (job.isAsked && !job.isTaken && !job.isRefused) this.#take(job);
     if (job.isTaken && !(phase === 'failed' && isFailureSent)) return false;
+    // What is its own by what it was told, it lets nobody import, nor fail to (facts section 5.1).
+    if (job.isTaken && !mayImport(fleet.world, model, range)) return false;
     model.targetJob = { range, state: 'error' };
     if (model.role === 'master') for (const slot of fleet.world.slotsIn(range)) model.log.clear(slot);
     this.#say(job, 'is dropped');
