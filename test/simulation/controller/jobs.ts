@@ -137,10 +137,11 @@ export class Jobs {
   /** A node has another version: an import ends when it next hears of it, a source that is no master any more gives its job up (facts section 5.5). */
   told(node: FleetNode, before: { readonly role: NodeRole }): void {
     for (const job of this.#jobs) {
+      // Also what its source has given up, and left on its way: it is turned away once the target was told.
+      if (job.target === node && !job.isTaken) job.isRefused = true;
       if (isOver(job.phase) || (job.source !== node && job.target !== node)) continue;
       // Of a source that ended nothing more can come of it.
       if (job.source.lives === job.sourceLife) this.#parts.onTold(job, node);
-      if (job.target === node && !job.isTaken) job.isRefused = true;
       if (job.source === node && node.model.role !== before.role && job.sourceLife === node.lives)
         this.#giveUp(job);
     }
@@ -279,6 +280,8 @@ export class Jobs {
     if (!isOpen(source, target) || model.life === 'hung' || fleet.isBusy(target)) return true;
     if (job.isAsked && !job.isTaken && !job.isRefused) this.#take(job);
     if (job.isTaken && !(phase === 'failed' && isFailureSent)) return false;
+    // What is its own by what it was told, it lets nobody import, nor fail to (facts section 5.1).
+    if (job.isTaken && !mayImport(fleet.world, model, range)) return false;
     model.targetJob = { range, state: 'error' };
     if (model.role === 'master') for (const slot of fleet.world.slotsIn(range)) model.log.clear(slot);
     this.#say(job, 'is dropped');
