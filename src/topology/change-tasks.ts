@@ -38,7 +38,7 @@ export type TaskRefusal =
   | { readonly kind: 'tooManyTasks' }
   | { readonly kind: 'tooManyRanges'; readonly count: number }
   | { readonly kind: 'ended'; readonly task: number; readonly state: string }
-  | { readonly kind: 'notEnded' | 'succeeded'; readonly task: number };
+  | { readonly kind: 'notEnded' | 'succeeded' | 'cancelled'; readonly task: number };
 
 export function describeRefusal(refusal: TaskRefusal): string {
   switch (refusal.kind) {
@@ -54,6 +54,8 @@ export function describeRefusal(refusal: TaskRefusal): string {
       return `migration ${refusal.task} has ended: it ${refusal.state}`;
     case 'notEnded':
       return `migration ${refusal.task} has not ended; a paused one goes on with POST .../migrations/${refusal.task}/resume`;
+    case 'cancelled':
+      return `migration ${refusal.task} is being given up; once it has ended, POST .../migrations/${refusal.task}/retry tries what is left of it again`;
     case 'succeeded':
       return `migration ${refusal.task} has succeeded: nothing is left to be tried again`;
   }
@@ -116,6 +118,7 @@ function withWish(
   wish: 'run' | 'pause',
 ): Result<Worked, TaskRefusal> {
   if (task.end !== null) return err({ kind: 'ended', task: task.id, state: task.end.state });
+  if (task.wish === 'cancel') return err({ kind: 'cancelled', task: task.id });
   return ok({ cluster, tasks: withTask(tasks, { ...task, wish }) });
 }
 
@@ -141,6 +144,7 @@ export function withTaskRetried(
   task: MigrationTask,
 ): Result<Worked, TaskRefusal> {
   if (isOpen(task) && !task.ranges.some(isStuck)) return err({ kind: 'notEnded', task: task.id });
+  if (isOpen(task) && task.wish === 'cancel') return err({ kind: 'cancelled', task: task.id });
   if (task.end?.state === 'succeeded') return err({ kind: 'succeeded', task: task.id });
   if (!isOpen(task) && openTasks(tasks).length >= OPEN_TASKS_MAX) return err({ kind: 'tooManyTasks' });
   const others = tasks.filter(({ id }) => id !== task.id);

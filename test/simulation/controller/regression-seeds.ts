@@ -38,4 +38,9 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     found:
       'a new leader promoted a replica that had come to its master a moment ago and was still catching up',
   },
+  {
+    seed: 4100486,
+    found:
+      'a move given up although its target had been seen to have the slots: its source was gone and forgot the job, and then the target hung',
+  },
 ];

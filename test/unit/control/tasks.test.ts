@@ -3,7 +3,13 @@ import { describe, expect, test } from 'vitest';
 import type { Action, CommitAction, MigrateAction } from '../../../src/control/actions.ts';
 import { decide } from '../../../src/control/decide.ts';
 import { promote } from '../../../src/topology/change-nodes.ts';
-import { withNewTask, withTaskCancelled, withTaskPaused } from '../../../src/topology/change-tasks.ts';
+import {
+  withNewTask,
+  withTaskCancelled,
+  withTaskPaused,
+  withTaskResumed,
+  withTaskRetried,
+} from '../../../src/topology/change-tasks.ts';
 import { clusterWithVersion, masterOf } from '../../../src/topology/cluster.ts';
 import { equalRanges, slotRange, slotSetOf } from '../../../src/topology/slot.ts';
 import {
@@ -285,6 +291,8 @@ describe('a task', () => {
     scene.cluster = worked.cluster;
     scene.tasks = worked.tasks;
     expect(task(scene).end).toBeNull();
+    for (const change of [withTaskPaused, withTaskResumed, withTaskRetried])
+      expect(change(scene, task(scene)), 'nobody takes that back').toMatchObject({ ok: false });
     scene.rounds(1);
     expect(committed(scene).reasons.map(({ kind }) => kind)).toEqual(['migrationGivenUp', 'taskCancelled']);
   });
