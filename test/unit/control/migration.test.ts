@@ -237,6 +237,14 @@ test('the word of the target is enough when the source died for good without a r
   finished(scene);
 });
 
+test('the word of the target is enough as soon as nobody listens at the source: it is recorded before that is back and serves beside it', () => {
+  const scene = running();
+  scene.fail(source(scene), 'connectionRefused');
+  tellTarget(scene, 'success');
+  look(scene);
+  finished(scene);
+});
+
 test('a source that reports fail was never left by its clients, so the word of the target does not count then', () => {
   const scene = running();
   tellSource(scene, 'fail');
