@@ -619,7 +619,7 @@ describe('slots', () => {
       [{ target: 1, slot: [1] }, /^slot: /],
       [{ target: 1, slot: 1, slot_only: 'maybe' }, /^slot_only: /],
       [{ target: 1, slot: 1, slotOnly: 1 }, /^slotOnly: /],
-      [{ target: 1, slot: '4-5' }, /not all owned by one shard/],
+      [{ target: 1, slot: '4-5' }, /already owns/],
       [{ target: 0, slot: 1 }, /already owns/],
     ] as const)
       expectRefused(await migrate(body), 400, says);

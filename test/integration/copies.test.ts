@@ -162,6 +162,11 @@ describe('an emptied master whose replica is away', () => {
     expectStatus(accepted, 200);
     await stage.untilWritable(master.addr, 'after', '1');
     await stage.nodeAt(replica.addr).restart();
+    // It comes back as if it were in its place, before it is cut off and made anew.
+    await waitUntil('the replica to be made anew', async () => {
+      const { events } = (await stage.api.get(stage.path('c', '/events?kind=copyRemade'))).body.data;
+      return events.length > 0 ? true : notYet(events);
+    });
     await expectEqualCopies(stage, 'c');
   });
 });
