@@ -122,6 +122,26 @@ function isContested({ facts }: Situation, { node, shard }: NodeView): boolean {
 }
 
 /**
+ * The fences due now. They wait for no commit: a replica asks an emptied master for its data within a second, and a commit may take longer than
+ * that. What is committed meanwhile takes the fence down with what the node is told next.
+ */
+export function dueFences(situation: Situation): {
+  readonly fences: readonly FenceAction[];
+  /** When the next one becomes due by itself. */
+  readonly wakeAtMs: number;
+} {
+  const fences: FenceAction[] = [];
+  let wakeAtMs = Infinity;
+  for (const view of situation.views.values()) {
+    const other = otherAct(view);
+    if (other?.action.kind !== 'fence') continue;
+    if (situation.nowMs >= other.atMs) fences.push(other.action);
+    else wakeAtMs = Math.min(wakeAtMs, other.atMs);
+  }
+  return { fences, wakeAtMs };
+}
+
+/**
  * The pushes due now, and the steps of outrunning. One at a time for each node, after a look younger than the last push; repeated with growing
  * pauses for ever. Nodes that become masters or just received slots go first, then those that gave slots away or have to let clients go, then
  * all others at once.

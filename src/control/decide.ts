@@ -6,6 +6,7 @@ import type { ClusterPolicy } from '../topology/policy.ts';
 import type { NodeAddress, NodeId } from '../topology/types.ts';
 import type { Action, FenceAction, OutrunAction, PushAction, TuneAction } from './actions.ts';
 import {
+  dueFences,
   expectantNodes,
   heldNodes,
   planPushes,
@@ -37,7 +38,7 @@ import { NO_TUNING, tuningBegun } from './tuning-memory.ts';
 export type ControlInput = Circumstances;
 
 export interface Decision {
-  /** To be carried out, all of them. Either one commit and nothing else, or pushes and migrations. */
+  /** To be carried out, all of them. Either one commit, or pushes and migrations; fences beside both. */
   readonly actions: readonly Action[];
   readonly memory: ControlMemory;
   readonly problems: readonly Problem[];
@@ -114,13 +115,17 @@ export function decide(input: ControlInput): Decision {
     betterPlaced: betterPlaced(situation),
     waits: waitsOf(situation, tasks, migration.waits),
   };
-  if (memory.commit.isInFlight) return { actions: [], memory, ...rest, wakeAtMs: Infinity };
+  const { fences, wakeAtMs: fenceAtMs } = dueFences(situation);
+  const fenced = { ...situation, memory: withActions(situation, fences) };
+  if (memory.commit.isInFlight)
+    return { actions: fences, memory: fenced.memory, ...rest, wakeAtMs: fenceAtMs };
 
   const isDraft = tasks.reasons.length > 0 || tasks.cluster !== situation.cluster;
   const isCommitDue = nowMs >= memory.commit.nextAtMs;
   if (isDraft && isCommitDue) {
     const draft = { ...tasks, ...(first?.policy === undefined ? {} : { policy: first.policy }) };
-    return { ...commit(situation, draft), ...rest };
+    const committing = commit(fenced, draft);
+    return { ...committing, ...rest, actions: [...fences, ...committing.actions], wakeAtMs: fenceAtMs };
   }
   const pushes = planPushes(situation, held);
   const inquiry = planInquiry(situation, (id) => failover.awaited.has(id) || spares.rechecks.has(id));
@@ -154,7 +159,7 @@ function noChange({ cluster, facts }: Situation): Draft {
 function commit(
   situation: Situation,
   draft: TaskPlan & { readonly policy?: ClusterPolicy },
-): Pick<Decision, 'actions' | 'memory' | 'wakeAtMs'> {
+): Pick<Decision, 'actions' | 'memory'> {
   const { memory, nowMs } = situation;
   const isRaise = draft.reasons.some((reason) => reason.kind === 'versionRaised');
   const isNote = draft.reasons.every((reason) => reason.kind === 'noted');
@@ -181,7 +186,6 @@ function commit(
       notedAtMs: isNote ? nowMs : memory.notedAtMs,
       retries: draft.tasks === situation.tasks ? memory.retries : retriesAfter(situation, draft.tasks),
     },
-    wakeAtMs: Infinity,
   };
 }
 

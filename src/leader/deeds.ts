@@ -56,8 +56,8 @@ export interface DeedsParts {
   readonly clusters: () => readonly Cluster[];
   /** Every node was seen to have this version. */
   readonly isConverged: (version: ClusterVersion) => boolean;
-  /** Whether a majority confirms the lead, with this version as the committed one. */
-  readonly confirm: (version: ClusterVersion) => Promise<Result<void, NodeError>>;
+  /** Whether a majority confirms the lead, with this version as the committed one; null is any. */
+  readonly confirm: (version: ClusterVersion | null) => Promise<Result<void, NodeError>>;
   /** Lets a node take writes whose lease is over. */
   readonly openLease: (node: Node, version: ClusterVersion) => Promise<void>;
   readonly lookNow: (nodes: readonly NodeId[]) => void;
@@ -125,10 +125,13 @@ export class Deeds {
     this.#parts.lookNow([action.node]);
   }
 
-  /** Turns replicas away whatever the node has become: not to be done to one that was given a place meanwhile. */
+  /**
+   * Turns replicas away whatever the node has become: not to be done by a leader that hung and goes on, to a node that another one gave a place. A
+   * version of our own may be committed meanwhile: the push of it takes the fence down, and one that comes after that push is seen and taken down.
+   */
   async #fence(action: FenceAction): Promise<void> {
     const { client, clock } = this.#parts;
-    const confirmed = await this.#parts.confirm(this.#parts.record().cluster.version);
+    const confirmed = await this.#parts.confirm(null);
     const endpoint = this.#endpoint(action.node, action.address);
     const result = confirmed.ok ? await client.fence(endpoint, FENCE_DEADLINE_MS) : confirmed;
     this.#parts.reporter.fenced(action, result);

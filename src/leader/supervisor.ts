@@ -501,14 +501,14 @@ export class Supervisor {
 
   /**
    * For what no version fences: the lead is confirmed by a majority right before it is sent, and the topology it was decided for has to be the
-   * committed one still.
+   * committed one still, unless it does not matter which that is.
    */
-  async #confirm(version: ClusterVersion): Promise<Result<void, NodeError>> {
+  async #confirm(version: ClusterVersion | null): Promise<Result<void, NodeError>> {
     const { records, term, isCurrent } = this.#context;
     const confirmed = await records.linearize();
     const current = records.getCluster(this.#record.namespace, this.#record.cluster.name);
-    if (confirmed.ok && !this.#isStopped && isCurrent(term) && current?.cluster.version === version)
-      return ok(undefined);
+    const isCommitted = current !== null && (version === null || current.cluster.version === version);
+    if (confirmed.ok && !this.#isStopped && isCurrent(term) && isCommitted) return ok(undefined);
     return err({
       kind: 'ownFault',
       message: 'not sent: the lead or the topology could not be confirmed',

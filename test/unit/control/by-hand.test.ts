@@ -287,7 +287,7 @@ test('a copy that lost its data before it was promoted by force is not missed af
   scene.endCommit(choice.action);
   scene.memory = forgetNode(scene.memory, choice.newMaster);
   scene.round();
-  scene.commit();
+  scene.commit([scene.id(0, 0)]);
   const told = actionsOf(scene.decide(), 'push').find(({ node }) => node === scene.id(0, 1));
   expect(told).toMatchObject({ purpose: 'role', version: 2 });
   expect(scene.problems()).not.toContain('masterDataLost');

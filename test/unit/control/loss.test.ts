@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 
+import { assert } from '../../../src/base/assert.ts';
 import { err, ok } from '../../../src/base/result.ts';
 import { promote } from '../../../src/topology/change-nodes.ts';
 import { startMigration } from '../../../src/topology/change-slots.ts';
@@ -25,12 +26,14 @@ function dataLost(scene: Scene): string {
   return decision.problems.find(({ kind }) => kind === 'masterDataLost')?.detail ?? 'no problem';
 }
 
-test('KA3: a master that comes back on an empty disk is replaced at once and told nothing', () => {
+test('KA3: a master that comes back on an empty disk is replaced at once and told nothing, and fenced beside that', () => {
   const scene = settled();
   scene.set(scene.id(0, 0), FRESH);
   scene.round();
   const decision = scene.decide();
-  const action = only(decision, 'commit');
+  const [fence, action] = decision.actions;
+  expect(fence).toMatchObject({ kind: 'fence', node: scene.id(0, 0) });
+  assert(action?.kind === 'commit', 'nothing else');
   expect(action.reasons).toMatchObject([
     {
       kind: 'failover',
@@ -48,10 +51,7 @@ test('KA3: a master that comes back on an empty disk is replaced at once and tol
     { kind: 'copyRemade', node: scene.id(0, 0), text: expect.stringMatching(/new data directory/) },
   ]);
   // Until its successor is in office, those who know the old address only are kept from copying it.
-  expect(scene.decide().actions).toMatchObject([
-    { kind: 'push', node: scene.id(0, 1) },
-    { kind: 'fence', node: scene.id(0, 0) },
-  ]);
+  expect(scene.decide().actions).toMatchObject([{ kind: 'push', node: scene.id(0, 1) }]);
 });
 
 test('KA3: a replica that already synchronises from its emptied master takes over: that ends the synchronisation', () => {
@@ -60,7 +60,7 @@ test('KA3: a replica that already synchronises from its emptied master takes ove
   scene.set(scene.id(0, 1), { syncInProgress: true });
   scene.set(scene.id(0, 2), { sequence: 60, link: 'down' });
   scene.round();
-  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 1) }]);
+  expect(scene.commit([scene.id(0, 0)]).reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 1) }]);
 });
 
 test('one that has all that was seen and is losing it is not kept waiting for the word of another', () => {
@@ -69,7 +69,7 @@ test('one that has all that was seen and is losing it is not kept waiting for th
   scene.set(scene.id(0, 1), { syncInProgress: true });
   scene.fail(scene.id(0, 2), 'timedOut');
   scene.round();
-  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 1) }]);
+  expect(scene.commit([scene.id(0, 0)]).reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 1) }]);
   const behind = settled(3);
   behind.set(behind.id(0, 0), FRESH);
   behind.set(behind.id(0, 1), { syncInProgress: true, sequence: 99 });
@@ -90,11 +90,32 @@ test('a replica that was asked before its master was seen empty is asked again a
   expect(scene.commit().reasons).toMatchObject([{ kind: 'failover' }]);
 });
 
+test('KA3: it is fenced while something else is being committed, and again when that could not be confirmed', () => {
+  const scene = settled();
+  scene.fail(scene.id(1, 0), 'unreachable');
+  scene.rounds(3);
+  const other = scene.due();
+  scene.set(scene.id(0, 0), FRESH);
+  scene.round();
+  const fence = only(scene.decide(), 'fence');
+  expect(fence.node).toBe(scene.id(0, 0));
+  expect(scene.decide().actions).toEqual([]);
+  const endedAtMs = scene.nowMs;
+  const result = err({ kind: 'ownFault', message: 'the lead could not be confirmed' } as const);
+  scene.tell({ kind: 'fenced', node: fence.node, endedAtMs, result });
+  const { wakeAtMs } = scene.decide();
+  expect(wakeAtMs).toBeLessThanOrEqual(endedAtMs + 1000);
+  scene.nowMs = Math.max(scene.nowMs, wakeAtMs);
+  expect(only(scene.decide(), 'fence').node).toBe(scene.id(0, 0));
+  scene.endCommit(other);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', from: scene.id(0, 0) }]);
+});
+
 test('KA3: the emptied master joins as a replica once its successor was seen', () => {
   const scene = settled();
   scene.set(scene.id(0, 0), FRESH);
   scene.round();
-  const failover = scene.commit();
+  const failover = scene.commit([scene.id(0, 0)]);
   expect(failover.facts.nodes.get(scene.id(0, 0))?.remake).toMatch(/at sequence 0/);
   scene.commit();
   for (const push of actionsOf(scene.decide(), 'push')) scene.takePush(push);
@@ -171,7 +192,7 @@ test('KA3: without anything written down a replica that has more shows the loss'
   scene.set(scene.id(0, 0), FRESH);
   scene.set(scene.id(0, 1), { link: 'down', lastIoSeconds: 3 });
   scene.round();
-  expect(scene.commit().reasons).toMatchObject([
+  expect(scene.commit([scene.id(0, 0)]).reasons).toMatchObject([
     { kind: 'failover', text: expect.stringMatching(/a replica of it has 100/) },
   ]);
 });
@@ -195,7 +216,7 @@ test('a replica that was far behind is what is left when the disk of its master 
   expect(scene.problems()).toEqual(['replicaBehind']);
   scene.set(scene.id(0, 0), FRESH);
   scene.rounds(2);
-  const action = scene.commit();
+  const action = scene.commit([scene.id(0, 0)]);
   expect(masterOf(action.next.shards[0]!).id).toBe(scene.id(0, 1));
 });
 
@@ -236,7 +257,7 @@ test('a replica that already copied the emptiness is not taken; one that still h
   scene.set(scene.id(0, 0), FRESH);
   scene.set(scene.id(0, 1), { sequence: 0 });
   scene.round();
-  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 2) }]);
+  expect(scene.commit([scene.id(0, 0)]).reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 2) }]);
 });
 
 test('an emptied master that dies afterwards does not make an emptied replica eligible', () => {
@@ -278,7 +299,7 @@ test('KA3: a target that lost its data before the hand-over was recorded is not 
   scene.set(scene.id(1, 0), { ...FRESH, targetJob: null });
   scene.nowMs += INTERVAL_MS;
   scene.round();
-  const action = scene.commit();
+  const action = scene.commit([scene.id(1, 0)]);
   expect(action.reasons.map(({ kind }) => kind)).toEqual(['migrationGivenUp', 'failover']);
   expect(masterOf(action.next.shards[1]!).id).toBe(scene.id(1, 1));
   expect(action.next.shards[0]!.slots).toEqual(scene.cluster.shards[0]!.slots);

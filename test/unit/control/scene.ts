@@ -183,21 +183,32 @@ export class Scene {
     for (let index = 0; index < count; index += 1) this.round();
   }
 
-  /** The next decision; notes of positions and of promotions that took effect are committed on the way. */
+  /** The next decision; notes of positions and of promotions that took effect are committed on the way. Fences beside them count as its own. */
   decide(): Decision {
+    const fences: Action[] = [];
     for (;;) {
       const decision = decide(this);
       this.memory = decision.memory;
-      const [action] = decision.actions;
-      if (action?.kind !== 'commit' || !action.reasons.every(({ kind }) => QUIET.has(kind))) return decision;
+      const [commit] = actionsOf(decision, 'commit');
+      if (commit === undefined || !commit.reasons.every(({ kind }) => QUIET.has(kind)))
+        return { ...decision, actions: [...fences, ...decision.actions] };
+      fences.push(...actionsOf(decision, 'fence'));
+      expect(decision.actions.length - 1).toBe(actionsOf(decision, 'fence').length);
       this.notes += 1;
-      this.endCommit(action);
+      this.endCommit(commit);
     }
   }
 
-  /** The decision must be one commit, which succeeds. */
-  commit(): CommitAction {
-    const action = only(this.decide(), 'commit');
+  /** The decision must be one commit, and beside it fences of exactly these nodes. */
+  due(fenced: readonly NodeId[] = []): CommitAction {
+    const decision = this.decide();
+    expect(actionsOf(decision, 'fence').map(({ node }) => node)).toEqual(fenced);
+    return only({ ...decision, actions: decision.actions.filter(({ kind }) => kind !== 'fence') }, 'commit');
+  }
+
+  /** The decision must be one commit as `due` says, which succeeds. */
+  commit(fenced: readonly NodeId[] = []): CommitAction {
+    const action = this.due(fenced);
     this.endCommit(action);
     return action;
   }

@@ -175,3 +175,39 @@ describe('an exception in the decision of one cluster', () => {
     await scene.stop();
   });
 });
+
+/** The master is back on an empty disk: its replica is about to copy that. */
+async function emptied(): Promise<Scene> {
+  const scene = new Scene(1, 2);
+  await scene.settle();
+  const model = scene.model(0, 0);
+  Object.assign(model, { id: null, version: -1, text: '', sequence: 0, hasKeys: false });
+  return scene;
+}
+
+describe('an emptied master', () => {
+  it('is fenced whatever is committed meanwhile: its successor, or what somebody asked for', async () => {
+    const scene = await emptied();
+    const model = scene.model(0, 0);
+    scene.records.beforeConfirmation = () => {
+      const next = clusterWithVersion(scene.cluster, scene.cluster.version + 1);
+      if (next.ok) scene.put(scene.namespace, next.value);
+      scene.records.beforeConfirmation = () => {};
+    };
+    await scene.clock.until(() => model.isFenced, PING_INTERVAL_MS + 100);
+    expect(scene.records.confirmations).toBe(1);
+    await scene.stop();
+  });
+
+  it('is not fenced by a member that lost the lead', async () => {
+    const scene = await emptied();
+    const { address } = scene.node(0, 0);
+    scene.records.beforeConfirmation = () => {
+      scene.currentTerm = 2;
+    };
+    await scene.clock.until(() => scene.currentTerm === 2, PING_INTERVAL_MS + 100);
+    await scene.clock.advance(PING_INTERVAL_MS);
+    expect(scene.fleet.node(address).isFenced).toBe(false);
+    await scene.stop();
+  });
+});
