@@ -109,6 +109,11 @@ export function isProcessGone(testimony: Testimony, settings: ControlSettings): 
   return own !== null && replicas === 'none' && isUnanimous('refused', own, validWords(testimony, settings));
 }
 
+/** The same by the word of a majority, for what must not be done on one observer's look alone. */
+export function isProcessGoneForAll(testimony: Testimony, settings: ControlSettings): boolean {
+  return isProcessGone(testimony, settings) && isMajority(testimony.panel, validWords(testimony, settings));
+}
+
 function isUnanimous(kind: EvidenceKind, own: Evidence, words: readonly Word[]): boolean {
   return own.kind === kind && words.every((word) => word.kind === kind);
 }

@@ -1,6 +1,6 @@
 // The lease of a master that does not answer: whether it may last still, and what is known of who can write to that master.
 
-import { type Testimony, isMajority, isProcessGone, validWords } from './evidence.ts';
+import { isProcessGoneForAll } from './evidence.ts';
 import { leaseOverMs, renewalMsMax } from './settings.ts';
 import { type NodeView, type Situation, testimonyOf } from './situation.ts';
 import { isDrained } from './target.ts';
@@ -91,7 +91,5 @@ function isHarmless(situation: Situation, master: NodeView): boolean {
 
 /** Nobody listens at its address by the word of a majority. Somebody who asks by hand may ask before that has spoken. */
 function isGoneForAll(situation: Situation, master: NodeView): boolean {
-  const testimony: Testimony = testimonyOf(situation, master, master.memory);
-  const words = validWords(testimony, situation.settings);
-  return isProcessGone(testimony, situation.settings) && isMajority(testimony.panel, words);
+  return isProcessGoneForAll(testimonyOf(situation, master, master.memory), situation.settings);
 }

@@ -6,6 +6,7 @@ import { clusterWithVersion, migrationsOf } from '../topology/cluster.ts';
 import { printSlotRange } from '../topology/slot.ts';
 import type { ShardId } from '../topology/types.ts';
 import type { CommitReason, MigrateAction } from './actions.ts';
+import { isProcessGoneForAll } from './evidence.ts';
 import type { Draft } from './failover.ts';
 import { unrecordedHandOvers } from './hand-over.ts';
 import type { MigrationMemory } from './memory.ts';
@@ -21,7 +22,7 @@ import {
 import type { Problem } from './problems.ts';
 import { retryDelayMs } from './settings.ts';
 import { isAway, isFresh, silentSinceMs } from './sight.ts';
-import { type NodeView, type Situation, nodeName, viewOf } from './situation.ts';
+import { type NodeView, type Situation, nodeName, testimonyOf, viewOf } from './situation.ts';
 
 /** A job that failed this often is given up; people can ask again. */
 export const MIGRATION_FAILURES_MAX = 3;
@@ -259,7 +260,7 @@ function stepOfStarted(situation: Situation, view: MigrationView): MigrationStep
   const { source, target, sourceState, targetState } = view;
   if (sourceState === 'succeeded') return stepAfterSuccess(situation, view);
   const isTargetWell = target.condition === 'answering' && !view.isTargetEmptied;
-  if (targetState === 'succeeded' && isTargetWell && hasForgotten(view)) {
+  if (targetState === 'succeeded' && isTargetWell && hasForgotten(situation, view)) {
     return { kind: 'finish', why: 'the target reports success and the source has forgotten its job' };
   }
   const forgotten = stepOfForgetting(view);
@@ -313,13 +314,18 @@ function stepOfForgetting({ place: { migration }, memory }: MigrationView): Migr
 }
 
 /**
- * A restarted or dead source, or one at whose address nobody listens: its process is gone, and with it what it knew of the job. Recorded before it is
- * back, it is told so with the first look at it, instead of serving the slots beside the target until then. One that reports `fail` never answered
- * MOVED, so its own data is the newest and the move is tried again.
+ * A restarted or dead source, or one at whose address nobody listens by the word of a majority (a source that only this controller does not reach may
+ * have failed its job and take writes): its process is gone, and with it what it knew of the job. Recorded before it is back, it is told so with the
+ * first look at it, instead of serving the slots beside the target until then. One that reports `fail` never answered MOVED, so its own data is the
+ * newest and the move is tried again.
  */
-function hasForgotten({ source, sourceState, isSourceCurrent, isKeptAtSource }: MigrationView): boolean {
+function hasForgotten(
+  situation: Situation,
+  { source, sourceState, isSourceCurrent, isKeptAtSource }: MigrationView,
+): boolean {
   if (isKeptAtSource) return false;
-  const isGone = isAway(source) || source.memory.absence?.kind === 'refused';
+  const testimony = testimonyOf(situation, source, source.memory);
+  const isGone = isAway(source) || isProcessGoneForAll(testimony, situation.settings);
   return isGone || (isSourceCurrent && sourceState === 'idle');
 }
 

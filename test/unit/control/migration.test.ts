@@ -240,9 +240,30 @@ test('the word of the target is enough when the source died for good without a r
 test('the word of the target is enough as soon as nobody listens at the source: it is recorded before that is back and serves beside it', () => {
   const scene = running();
   scene.fail(source(scene), 'connectionRefused');
+  scene.set(scene.id(0, 1), { link: 'down' });
   tellTarget(scene, 'success');
   look(scene);
+  scene.probe(scene.id(0, 1));
   finished(scene);
+});
+
+test('that nobody listens there is a majority to say: a source that this controller alone does not reach may have failed its job, and takes writes', () => {
+  for (const said of ['answered', 'refused'] as const) {
+    const scene = running();
+    scene.panel = { self: 1, voters: [[1, 2, 3]] };
+    scene.fail(source(scene), 'connectionRefused');
+    scene.set(scene.id(0, 1), { link: 'down' });
+    tellTarget(scene, 'success');
+    look(scene);
+    scene.probe(scene.id(0, 1));
+    expect(only(scene.decide(), 'inquire').nodes).toEqual([source(scene)]);
+    expect(waitingFor(scene)).toMatch(/the word of the source is awaited/);
+    const word = { observer: 2, kind: said, why: said, askedAtMs: scene.nowMs };
+    const words = new Map([[source(scene), [word]]]);
+    scene.tell({ kind: 'inquired', endedAtMs: scene.nowMs, words, isOver: true });
+    if (said === 'refused') finished(scene);
+    else expect(waitingFor(scene)).toMatch(/the word of the source is awaited/);
+  }
 });
 
 test('a source that reports fail was never left by its clients, so the word of the target does not count then', () => {
