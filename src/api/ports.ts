@@ -136,7 +136,7 @@ export interface Clusters {
   ): Promise<Result<void, ChangeError>>;
   /** Moves of slots. */
   readonly tasks: TaskLists;
-  /** Without `facts` what is known of the copies stays, without `tasks` they do; with them it is compared and replaced, too. */
+  /** Without `facts` what is known of the copies stays, without `tasks` they do; with them it is compared and replaced, too (the same book twice: it is only compared). */
   replaceCluster(
     record: ClusterRecord,
     next: Cluster,

@@ -151,7 +151,7 @@ export interface CommitAction {
   readonly facts: ClusterFacts;
   /** What is wanted of the cluster from then on, where that changes with it. */
   readonly policy?: ClusterPolicy;
-  /** The tasks from then on, where they change with it. */
+  /** The tasks from then on, where they change with it, or where jobs of theirs begin: they have to be as they were read. */
   readonly tasks?: TaskBook;
   readonly reasons: readonly CommitReason[];
 }

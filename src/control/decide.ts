@@ -173,7 +173,7 @@ function commit(
         next: draft.cluster,
         facts: draft.facts,
         ...(draft.policy === undefined ? {} : { policy: draft.policy }),
-        ...(draft.tasks === situation.tasks ? {} : { tasks: draft.tasks }),
+        ...(draft.tasks === situation.tasks && !draft.beginsJobs ? {} : { tasks: draft.tasks }),
         // A job that begins is no news: its task has said that it does, and that the job is under way is told next.
         reasons: draft.reasons.length > 0 ? draft.reasons : [{ kind: 'taskNoted' }],
       },

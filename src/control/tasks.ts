@@ -53,6 +53,8 @@ export interface Wait {
 /** A draft with what it means for the tasks, and with the jobs that begin in it. */
 export interface TaskPlan extends Draft {
   readonly tasks: TaskBook;
+  /** Whether jobs begin in it: its tasks have to be as they were read, also where none of them changes. */
+  readonly beginsJobs: boolean;
   /** What sources are to be told before jobs begin there, and after. */
   readonly tuning: Pick<TuningPlan, 'actions' | 'untuned' | 'spent' | 'problems'>;
   /** Why each open task has no job under way, by its id. */
@@ -70,6 +72,7 @@ export function planTasks(situation: Situation, draft: Draft, mayBegin: boolean)
   const unchanged = {
     ...draft,
     tasks: before,
+    beginsJobs: false,
     tuning: NO_TUNING_PLAN,
     waits: new Map<number, Wait>(),
     wakeAtMs: Infinity,
@@ -92,7 +95,8 @@ export function planTasks(situation: Situation, draft: Draft, mayBegin: boolean)
   const begun = beginJobs(situation, tuning);
   const reasons = [...draft.reasons, ...newsOf(before, begun.tasks)];
   const wakeAtMs = Math.min(begun.wakeAtMs, tuning.wakeAtMs);
-  return { facts: draft.facts, reasons, ...begun, tuning, wakeAtMs };
+  const beginsJobs = begun.cluster !== draft.cluster;
+  return { facts: draft.facts, reasons, ...begun, beginsJobs, tuning, wakeAtMs };
 }
 
 /**

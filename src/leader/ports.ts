@@ -106,7 +106,7 @@ export interface ClusterRecords {
   linearize(): Promise<Result<void, ChangeError>>;
   /**
    * Commits `next` in place of `record`, and with it `facts`, if given, in place of the record's: with `record.cluster` itself as `next`
-   * only those; `policy`, if given, in place of that of the cluster; and `tasks`, which have to be as they were read. Refused unless this member leads `term` when it proposes, and the policies are
+   * only those; `policy`, if given, in place of that of the cluster; and `tasks`, of which all open ones have to be as they were read (the same book twice: they only have to be that). Refused unless this member leads `term` when it proposes, and the policies are
    * as in `underPolicies`. Never rejects.
    */
   replaceCluster(

@@ -8,7 +8,7 @@ import type { EventDraft } from '../topology/event.ts';
 import { type ClusterFacts, factsFor } from '../topology/facts.ts';
 import { type ClusterPolicy, NO_CLUSTER_POLICY, policyFor } from '../topology/policy.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
-import type { TaskBook } from '../topology/task.ts';
+import { opensTask, type TaskBook } from '../topology/task.ts';
 import type { Cluster, NodeAddress, NodeId } from '../topology/types.ts';
 import { planClaims } from './claims.ts';
 import type { Planned, TransactionPlan } from './committer.ts';
@@ -121,7 +121,9 @@ export class ClusterPlans {
     if (!claims.ok) return claims;
     const facts = change.facts === null ? ok(this.#forget(change)) : this.#replaceFacts(change, change.facts);
     if (!facts.ok) return facts;
-    const written = next === record.cluster ? ok([]) : this.#write(place, next);
+    // Whoever deletes the cluster, or removes a shard, knows of every open task from its revision.
+    const isToBeSeen = change.tasks !== null && opensTask(change.tasks.before, change.tasks.after);
+    const written = next === record.cluster && !isToBeSeen ? ok([]) : this.#write(place, next);
     if (!written.ok) return written;
     const policy = this.#replacePolicy(change);
     const tasks = change.tasks === null ? ok(NO_PLAN) : this.#tasks.part(place, change.tasks);

@@ -3,7 +3,7 @@
 import { err, ok, type Result } from '../base/result.ts';
 import type { Key, Store, StoredValue } from '../store/types.ts';
 import type { ChangeError, ClusterPlace } from '../topology/record.ts';
-import { NO_TASKS, type MigrationTask, type TaskBook } from '../topology/task.ts';
+import { NO_TASKS, type MigrationTask, openTasks, type TaskBook } from '../topology/task.ts';
 import type { TransactionPlan } from './committer.ts';
 import { TASK_LEVEL } from './feature-level.ts';
 import { taskKey, tasksPrefix } from './keys.ts';
@@ -60,7 +60,11 @@ export class TaskRecords {
     return this.#parts.store.list(tasksPrefix(place)).map(({ key }) => key);
   }
 
-  /** What a transaction has to hold to put `after` in the place of `before`, which has to be the book as of now: `conflict` otherwise. */
+  /**
+   * What a transaction has to hold to put `after` in the place of `before`, which has to be the book as of now: `conflict` otherwise. All open tasks are
+   * compared, also where none changes: whoever begins a job must not do so for one that was just cancelled. A task that is new, or open again, is not
+   * seen by those who read the book before: it comes with a new revision of the cluster (`ClusterPlans.replace`).
+   */
   part(
     place: ClusterPlace,
     { before, after }: { readonly before: TaskBook; readonly after: TaskBook },
@@ -73,9 +77,10 @@ export class TaskRecords {
     const staying = new Set(after.map(({ id }) => id));
     const removed = before.filter(({ id }) => !staying.has(id)).map(({ id }) => taskKey(place, id));
     const revisionAt = (key: Key): number => this.#parts.store.get(key)?.revision ?? 0;
-    const touched = [...changed.map(({ id }) => taskKey(place, id)), ...removed];
+    const ids = new Set([...openTasks(before), ...changed].map(({ id }) => id));
+    const compared = new Set([...[...ids].map((id) => taskKey(place, id)), ...removed]);
     return ok({
-      compare: touched.map((key) => ({ key, revision: revisionAt(key) })),
+      compare: [...compared].map((key) => ({ key, revision: revisionAt(key) })),
       put: changed.map((task) => ({ key: taskKey(place, task.id), value: encodeTask(task) })),
       remove: removed,
     });

@@ -90,6 +90,12 @@ export function openTasks(book: TaskBook): readonly MigrationTask[] {
   return book.filter(isOpen);
 }
 
+/** Whether a task is open in `after` that was not in `before`. */
+export function opensTask(before: TaskBook, after: TaskBook): boolean {
+  const known = new Set(openTasks(before).map(({ id }) => id));
+  return openTasks(after).some(({ id }) => !known.has(id));
+}
+
 export function taskState({ end, wish, startedAtSeconds }: MigrationTask): TaskState {
   if (end !== null) return end.state;
   if (wish === 'pause') return 'paused';
