@@ -19,6 +19,9 @@ import { type NodeView, type Situation, nodeName, viewOf } from './situation.ts'
 // another range leaves it, and when it starts again (cluster.cc, ImportSlotRange; slot_migrate.cc, setForbiddenSlotRange). A part of the range, or more
 // than it, would come back to slots that answer every write with TRYAGAIN. So does the range itself when its hand-over is undone, and MIGRATE refuses it.
 
+/** A slot that could not be lent is tried again after so long: what was in its way may be over. */
+const LEND_AGAIN_SECONDS = 600;
+
 /** Why a job waits, or the tasks with one more that has to come first. */
 export type Lending =
   | { readonly kind: 'wait'; readonly why: string; readonly isPassing: boolean }
@@ -58,10 +61,12 @@ function lendFirst(
   const what = `${nodeName(view)} refuses writes to slots ${printSlotRange(kept)}, which it gave away, until another slot leaves it`;
   const last = tasks.findLast(({ kind, ranges }) => kind === 'lend' && ranges[0]?.source === lender.id);
   if (last?.end === null) return { kind: 'wait', why: `${what}: migration ${last.id}`, isPassing: true };
-  if (last?.end?.state === 'failed')
+  const { end = null } = last ?? {};
+  const isTooSoon = situation.nowSeconds < (end?.atSeconds ?? -Infinity) + LEND_AGAIN_SECONDS;
+  if (last !== undefined && end !== null && end.state !== 'succeeded' && isTooSoon)
     return {
       kind: 'wait',
-      why: `${what}, and migration ${last.id} has failed: ${last.end.why}`,
+      why: `${what}, and migration ${last.id} ${end.state === 'failed' ? 'has failed' : 'was cancelled'} (tried again after ${LEND_AGAIN_SECONDS / 60} minutes): ${end.why}`,
       isPassing: false,
     };
   const late = lateMover(situation, lender);

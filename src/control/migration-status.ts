@@ -122,11 +122,14 @@ export function lateMover(situation: Situation, shard: Shard): NodeView | null {
   return (
     replicasOf(shard)
       .map(({ id }) => viewOf(situation, id))
-      .find(({ node, facts, memory: { absence, look } }) => {
-        const isUnseen = absence === null ? look === null : absence.kind === 'silent';
-        return facts.following === node.id && isUnseen;
-      }) ?? null
+      .find(mayMoveLate) ?? null
   );
+}
+
+/** Whether this is such a master. */
+export function mayMoveLate({ node, facts, memory: { absence, look } }: NodeView): boolean {
+  const isUnseen = absence === null ? look === null : absence.kind === 'silent';
+  return facts.following === node.id && isUnseen;
 }
 
 /** What is said of such a master where something waits for it. */

@@ -1,14 +1,16 @@
 // A shard that stays below its copies gets a spare: which one, in whose place, or why not now.
 
 import { addNode, removeNode } from '../topology/change-nodes.ts';
-import { masterOf, whyBusy } from '../topology/cluster.ts';
+import { masterOf, migrationOfShard, whyBusy } from '../topology/cluster.ts';
 import { describe } from '../topology/errors.ts';
 import { openPromotion } from '../topology/facts.ts';
 import { type ClusterPolicy, withSpareUsed } from '../topology/policy.ts';
 import { isNoSpares } from '../topology/spares.ts';
+import { isDone, isStuck, openTasks, type TaskRange } from '../topology/task.ts';
 import type { NodeAddress, NodeId } from '../topology/types.ts';
 import type { CommitReason, InspectSpareAction } from './actions.ts';
 import type { Draft } from './failover.ts';
+import { lateMoverText, mayMoveLate } from './migration-status.ts';
 import type { Problem } from './problems.ts';
 import { type Recheck, recheckOf } from './recheck.ts';
 import { automationRestraint, massFailureRestraint } from './restraint.ts';
@@ -76,6 +78,8 @@ export function planFor(situation: Situation, shortage: Shortage): ShortagePlan 
   const why = holdOf(situation, shortage);
   if (why !== null) return { kind: 'held', why };
   if (!isDue) return { kind: 'waits' };
+  const late = lost === null ? null : lateMoveHold(situation, lost);
+  if (late !== null) return { kind: 'held', why: late };
   if (!shortage.isVacant && lost === null)
     return { kind: 'held', why: 'no majority of the controllers confirms that a replica is not there' };
   const spare = chooseSpare(situation, shortage);
@@ -106,6 +110,21 @@ function holdOf(situation: Situation, { shard, missed }: Shortage): string | nul
   return missed.includes(coming)
     ? `${nodeName(coming)} may still come to be a copy: it is not missed for certain yet`
     : `${nodeName(coming)} in shard ${coming.shardIndex} was not seen as a copy yet, and one comes at a time`;
+}
+
+/**
+ * Slots that are to leave the shard wait for a master that hung and was replaced (`lateMover`). Were its place taken, nobody would know of it any more,
+ * and they would not. Null where nothing is to leave.
+ */
+function lateMoveHold({ tasks, cluster }: Situation, lost: NodeView): string | null {
+  if (!mayMoveLate(lost)) return null;
+  const isSource = ({ source }: TaskRange): boolean => source === lost.shard.id;
+  const task = openTasks(tasks).find(({ ranges }) =>
+    ranges.some((range) => isSource(range) && !isDone(range) && !isStuck(range)),
+  );
+  if (task === undefined && migrationOfShard(cluster, lost.shard.id) === null) return null;
+  const which = task === undefined ? 'a migration' : `migration ${task.id}`;
+  return `${lateMoverText(lost)}; ${which} waits for that`;
 }
 
 /** A copy that is not there yet, and is not gone. */

@@ -4,12 +4,14 @@ import { assert } from '../base/assert.ts';
 import { withJob } from '../topology/change-tasks.ts';
 import { removeShard } from '../topology/change-nodes.ts';
 import { migrationOfShard, migrationsOf, replicasOf, shardIndexOf, whyBusy } from '../topology/cluster.ts';
+import type { TopologyError } from '../topology/errors.ts';
 import { openPromotion } from '../topology/facts.ts';
 import { printSlotRange } from '../topology/slot.ts';
 import {
   isDone,
   isOpen,
   isStuck,
+  isToRemove,
   jobsOf,
   type MigrationTask,
   nextJob,
@@ -18,6 +20,7 @@ import {
   taskAt,
   type TaskBook,
   taskState,
+  taskAtShard,
   type TaskRange,
   withFailure,
   withTask,
@@ -110,19 +113,21 @@ function planRemoval({
 }: Situation): Pick<TaskPlan, 'cluster' | 'tasks' | 'reasons'> | null {
   for (const task of tasks) {
     const [id] = task.removes;
-    if (task.end?.state !== 'succeeded' || id === undefined) continue;
+    if (task.end === null || !isToRemove(task) || id === undefined) continue;
     const book = withTask(tasks, { ...task, removes: task.removes.filter((other) => other !== id) });
     const shardIndex = shardIndexOf(cluster, id);
     const shard = cluster.shards[shardIndex];
     if (shard === undefined) return { cluster, tasks: book, reasons: [{ kind: 'taskNoted' }] };
+    // What others move from or to it comes to its end first.
+    if (taskAtShard(tasks, id) !== null) continue;
     const isHeard = shard.nodes.every((node) => {
       const view = views.get(node.id);
       return view === undefined || isAway(view) || view.need.kind === 'nothing';
     });
     const removed = isHeard ? removeShard(cluster, shardIndex) : null;
-    // Whoever gave it slots since wants it to stay.
-    if (removed?.ok === false && removed.error.kind === 'shardOwnsSlots') {
-      const why = `its slots have come to their targets, but shard ${shardIndex} stays: it has others by now`;
+    const stays = removed?.ok === false ? STAYS[removed.error.kind] : undefined;
+    if (stays !== undefined) {
+      const why = `its slots have come to their targets, but shard ${shardIndex} stays: ${stays}`;
       const failed = { ...task, removes: [], end: { ...task.end, state: 'failed', why } } as const;
       const reason = { kind: 'taskFailed', task: task.id, text: `migration ${task.id}: ${why}` } as const;
       return { cluster, tasks: withTask(tasks, failed), reasons: [reason] };
@@ -137,6 +142,14 @@ function planRemoval({
   }
   return null;
 }
+
+/** Why a shard that was emptied is not removed after all. */
+const STAYS: Partial<Record<TopologyError['kind'], string>> = {
+  // Whoever gave it slots since wants it to stay.
+  shardOwnsSlots: 'it has others by now',
+  lastShard: 'it is the only one',
+};
+
 const NO_TUNING_PLAN: TaskPlan['tuning'] = { actions: [], untuned: new Set(), spent: [], problems: [] };
 
 /** Books that say of a cluster all there is to say: most decisions have nothing new for them. */

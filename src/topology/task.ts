@@ -292,9 +292,14 @@ function kept(book: TaskBook, nowSeconds: number): TaskBook {
   return young.filter((task) => isNeeded(task) || (dropped += 1) > surplus);
 }
 
-/** What is to be set back is known from the task that changed it. */
+/** What is to be set back, or removed, is known from the task that changed it, or emptied it. */
 function isNeeded(task: MigrationTask): boolean {
-  return isOpen(task) || task.tuned.length > 0;
+  return isOpen(task) || task.tuned.length > 0 || isToRemove(task);
+}
+
+/** Whether shards that it has emptied are about to be removed. */
+export function isToRemove({ end, removes }: MigrationTask): boolean {
+  return end?.state === 'succeeded' && removes.length > 0;
 }
 
 /** The open task that moves any of `slots`; null when none does. */

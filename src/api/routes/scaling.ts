@@ -9,7 +9,13 @@ import { shardIndexOf } from '../../topology/cluster.ts';
 import { factsFor } from '../../topology/facts.ts';
 import type { ClusterPlace, ClusterRecord } from '../../topology/record.ts';
 import { printSlotSet, slotSetOf } from '../../topology/slot.ts';
-import { type MigrationTask, openTasks, type TaskBook, type TaskKind } from '../../topology/task.ts';
+import {
+  isToRemove,
+  type MigrationTask,
+  openTasks,
+  type TaskBook,
+  type TaskKind,
+} from '../../topology/task.ts';
 import type { TaskSettings } from '../../topology/tuning.ts';
 import type { Cluster, NodeAddress, ShardId, SlotSet } from '../../topology/types.ts';
 import { type PlanError, describePlanError } from '../../planning/plan-error.ts';
@@ -232,6 +238,12 @@ function changeOf(
 
 /** A plan reckons with where slots lie now, not with where they are on their way to. */
 function checkIdle(tasks: TaskBook): void {
+  const removing = tasks.find(isToRemove);
+  if (removing !== undefined)
+    throw new ApiError(
+      'conflict',
+      `migration ${removing.id} has emptied shards that are about to be removed: the plan would give them slots; ask again once they are gone`,
+    );
   const [task] = openTasks(tasks);
   if (task === undefined) return;
   throw new ApiError(

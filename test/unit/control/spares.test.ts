@@ -16,13 +16,16 @@ import { passwordFault } from '../../../src/control/spare-watch.ts';
 import { sparesStatus } from '../../../src/control/spares-status.ts';
 import { startDrain, withPassword } from '../../../src/topology/change-nodes.ts';
 import { startMigration } from '../../../src/topology/change-slots.ts';
+import { withTaskCancelled } from '../../../src/topology/change-tasks.ts';
 import { allNodes, findNode } from '../../../src/topology/cluster.ts';
 import { withNodeFacts } from '../../../src/topology/facts.ts';
 import { newNodeId, parseAddress } from '../../../src/topology/node.ts';
 import { type FailoverMode, NO_NODE_POLICY, withNodePolicy } from '../../../src/topology/policy.ts';
-import { slotRange } from '../../../src/topology/slot.ts';
+import { slotRange, slotSetOf } from '../../../src/topology/slot.ts';
 import { spareLogin, type SparesPolicy, sparesIn } from '../../../src/topology/spares.ts';
+import { addTask } from '../../../src/topology/task.ts';
 import type { Cluster, NodeAddress, NodeId } from '../../../src/topology/types.ts';
+import { valueOf } from '../topology/arbitrary.ts';
 import { actionsOf, FRESH, INTERVAL_MS, Scene } from './scene.ts';
 
 const AFTER_SECONDS = 20;
@@ -541,6 +544,26 @@ describe('nobody is replaced', () => {
         ),
       },
     ]);
+  });
+
+  it('while it may still carry out a move: slots that are to leave its shard wait for it', () => {
+    const stage = new Stage(2);
+    const { scene } = stage;
+    const old = scene.id(0, 0);
+    scene.fail(old, 'hang');
+    scene.endCommit(present(stage.rounds(6), 'a failover'));
+    stage.rounds(2);
+    const [source, target] = scene.cluster.shards;
+    const moves = [{ source: source!.id, target: target!.id, slots: slotSetOf([slotRange(0, 9)]) }];
+    const { nowSeconds } = scene;
+    scene.tasks = addTask(scene.tasks, { kind: 'migrate', actor: 'api', moves, batch: 10, nowSeconds }).book;
+    expect(stage.rounds(ROUNDS_DUE + 5)).toBeNull();
+    expect(stage.problem('copiesMissing')).toMatch(
+      /, but not now: .* was replaced while it did not answer, and may carry out a move .*; migration 1 waits for that$/,
+    );
+    const [task] = scene.tasks;
+    scene.tasks = valueOf(withTaskCancelled(scene, task!, nowSeconds)).tasks;
+    expect(stage.replaced().reasons).toMatchObject([{ kind: 'copyReplaced', lost: old }]);
   });
 
   it('but who was the master long ago counts as any replica', () => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Action, CommitAction, MigrateAction } from '../../../src/control/actions.ts';
 import { decide } from '../../../src/control/decide.ts';
 import { promote } from '../../../src/topology/change-nodes.ts';
+import { endMigration } from '../../../src/topology/change-slots.ts';
 import {
   withNewTask,
   withTaskCancelled,
@@ -11,8 +12,16 @@ import {
   withTaskRetried,
 } from '../../../src/topology/change-tasks.ts';
 import { clusterWithVersion, masterOf } from '../../../src/topology/cluster.ts';
-import { equalRanges, slotRange, slotSetOf } from '../../../src/topology/slot.ts';
 import {
+  equalRanges,
+  slotRange,
+  slotSetOf,
+  differenceSlots,
+  unionSlots,
+} from '../../../src/topology/slot.ts';
+import {
+  addTask,
+  isToRemove,
   type MigrationTask,
   NO_TASKS,
   slotsMoved,
@@ -436,6 +445,26 @@ describe('a task', () => {
     expect(scene.problems()).toContain('taskWaiting');
   });
 
+  test('tries again after ten minutes to lend a slot that could not be lent', () => {
+    const scene = settled();
+    refuse(scene, slotRange(0, 9));
+    request(scene, { ranges: [[0, 9]] });
+    expect(committed(scene).reasons).toMatchObject([{ kind: 'taskStarted', task: 2 }]);
+    const atSeconds = scene.nowSeconds;
+    scene.cluster = valueOf(endMigration(scene.cluster, SOURCE));
+    scene.tasks = scene.tasks.map((each) =>
+      each.id === 2 ? { ...each, end: { state: 'failed', why: 'no room', atSeconds } } : each,
+    );
+    advance(scene);
+    expect(decide(scene).waits.get(1)).toMatchObject({
+      why: /migration 2 has failed \(tried again after 10 minutes\): no room/,
+      isPassing: false,
+    });
+    scene.nowSeconds += 600;
+    expect(committed(scene).reasons).toMatchObject([{ kind: 'taskStarted', task: 3 }]);
+    expect(job(scene)).toEqual(slotRange(10, 10));
+  });
+
   test('says what its job waits for', () => {
     const scene = settled();
     ask(scene, { ranges: [[0, 9]] });
@@ -490,5 +519,75 @@ describe('a task', () => {
     expect(withNewTask({ cluster, tasks: NO_TASKS }, again)).toMatchObject({
       error: { kind: 'slotsMoving', slots: '5-9' },
     });
+  });
+});
+
+describe('a shard that was emptied to be removed', () => {
+  /** The last of three shards has one slot left, which is to leave it. */
+  function emptying(): Scene {
+    const scene = settled();
+    const { cluster } = scene;
+    const [first, second, last] = cluster.shards;
+    const slots = slotSetOf([slotRange(16383, 16383)]);
+    const rest = differenceSlots(last!.slots, slots);
+    scene.cluster = {
+      ...cluster,
+      shards: [{ ...first!, slots: unionSlots(first!.slots, rest) }, second!, { ...last!, slots }],
+    };
+    scene.settle();
+    request(scene, { from: OTHER, to: SOURCE, ranges: [[16383, 16383]], kind: 'drain' });
+    scene.tasks = scene.tasks.map((each) => ({ ...each, removes: [last!.id] }));
+    expect(committed(scene).reasons).toMatchObject([{ kind: 'taskStarted' }]);
+    finishJob(scene);
+    expect(taskState(task(scene))).toBe('succeeded');
+    expect(isToRemove(task(scene))).toBe(true);
+    return scene;
+  }
+
+  test('goes once its nodes have heard that nothing is left with it', () => {
+    const scene = emptying();
+    expect(scene.cluster.shards).toHaveLength(3);
+    expect(committed(scene).reasons).toMatchObject([{ kind: 'shardRemoved', shardIndex: OTHER, task: 1 }]);
+    expect(scene.cluster.shards).toHaveLength(2);
+    expect(isToRemove(task(scene))).toBe(false);
+  });
+
+  test('waits for what others move to it, and then stays, which its task tells', () => {
+    const scene = emptying();
+    request(scene, { from: TARGET, to: OTHER, ranges: [[6000, 6000]] });
+    expect(committed(scene).reasons).toMatchObject([{ kind: 'taskStarted', task: 2 }]);
+    finishJob(scene);
+    expect(taskState(task(scene, 2))).toBe('succeeded');
+    expect(committed(scene).reasons).toMatchObject([
+      { kind: 'taskFailed', task: 1, text: /but shard 2 stays: it has others by now/ },
+    ]);
+    expect(scene.cluster.shards).toHaveLength(3);
+    expect(task(scene)).toMatchObject({ removes: [], end: { state: 'failed' } });
+  });
+
+  test('is known from its task for as long as that lasts', () => {
+    const scene = emptying();
+    const { cluster, nowSeconds } = scene;
+    let { tasks } = scene;
+    for (let slot = 0; slot < 60; slot += 1) {
+      const moves = [
+        {
+          source: cluster.shards[SOURCE]!.id,
+          target: cluster.shards[TARGET]!.id,
+          slots: slotSetOf([slotRange(slot, slot)]),
+        },
+      ];
+      const made = addTask(tasks, {
+        kind: 'migrate',
+        actor: 'api',
+        moves,
+        batch: 1,
+        nowSeconds: nowSeconds + 31 * 86_400,
+      });
+      const end = { state: 'cancelled', why: '', atSeconds: nowSeconds } as const;
+      tasks = made.book.map((each) => (each.id === made.task.id ? { ...each, end } : each));
+    }
+    expect(tasks.length).toBeLessThan(60);
+    expect(tasks[0]).toBe(task(scene));
   });
 });
