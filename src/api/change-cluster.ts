@@ -14,7 +14,7 @@ import type { Clusters, Told } from './ports.ts';
 /** How often a change is tried again when somebody else's was first. */
 const ATTEMPTS_MAX = 5;
 
-/** What a record is to hold from now on, and what is told of that, `before` it first. Without facts they stay as they are. */
+/** What a record is to hold from now on, and what is told of that: the event, those `before` it and those `after` it. Without facts they stay as they are. */
 export interface RecordChange {
   readonly cluster: Cluster;
   readonly facts?: ClusterFacts;
@@ -22,6 +22,7 @@ export interface RecordChange {
   readonly tasks?: TaskBook;
   readonly event: EventDraft;
   readonly before?: EventDraft;
+  readonly after?: readonly EventDraft[];
 }
 
 /** The record as of now, linearizable; 404 when there is none. */
@@ -51,11 +52,11 @@ export async function changeRecord(
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
     const record = await readCluster(clusters, path);
     const book = clusters.tasks.ofCluster(path);
-    const { cluster, facts, tasks, event, before } = change(record, book);
+    const { cluster, facts, tasks, event, before, after = [] } = change(record, book);
     const outcome = await clusters.replaceCluster(record, cluster, {
       ...(facts === undefined ? {} : { facts }),
       ...(tasks === undefined || tasks === book ? {} : { tasks: { before: book, after: tasks } }),
-      events: before === undefined ? told(event) : told(before, event),
+      events: told(...(before === undefined ? [] : [before]), event, ...after),
     });
     if (outcome.ok) return cluster;
     if (outcome.error.kind !== 'conflict') throw clustersRefusal(outcome.error);

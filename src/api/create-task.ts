@@ -1,4 +1,4 @@
-// A new task: planned from the newest cluster, and written with the jobs that begin at once.
+// A new task: planned from the newest cluster, and written for whoever leads to begin its jobs.
 
 import { describeRefusal, withNewTask } from '../topology/change-tasks.ts';
 import type { ClusterPlace } from '../topology/record.ts';

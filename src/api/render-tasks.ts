@@ -22,7 +22,6 @@ interface Surroundings {
   readonly cluster: Cluster;
   /** What the leader sees of open tasks, by their ids. */
   readonly seen: ReadonlyMap<number, TaskSight>;
-  readonly nowMs: number;
   readonly withRanges: boolean;
 }
 
@@ -32,16 +31,20 @@ export function renderTask(task: MigrationTask, { cluster, seen, withRanges }: S
   const moved = slotsMoved(task);
   const sight = seen.get(id) ?? null;
   const left = total - moved;
+  const removes = task.removes.flatMap((shard) => indexOf(cluster, shard) ?? []);
   const isRunning = end === null && task.wish !== 'cancel' && jobsOf(task, cluster).length > 0;
   return {
     id,
     kind,
     state: taskState(task),
-    reason: end?.why ?? (task.wish === 'cancel' ? 'it is being given up' : (sight?.waits ?? '')),
+    reason:
+      endText(task, removes) ?? (task.wish === 'cancel' ? 'it is being given up' : (sight?.waits ?? '')),
     actor,
     batch,
     speed: task.settings.speed,
     type: task.settings.type,
+    /** Shards that are removed once all has come and their nodes have heard so. */
+    removes,
     slots: { total, moved, left },
     percent: total === 0 ? 100 : Math.floor((moved * 1000) / total) / 10,
     slots_per_second: isRunning ? (sight?.slotsPerSecond ?? null) : null,
@@ -68,6 +71,12 @@ export function renderTask(task: MigrationTask, { cluster, seen, withRanges }: S
         }
       : {}),
   };
+}
+
+/** How it ended, and what of it is to come still; null while it is open. */
+function endText({ end }: MigrationTask, removes: readonly number[]): string | null {
+  if (end?.state !== 'succeeded' || removes.length === 0) return end?.why ?? null;
+  return `${end.why}; shard ${removes.join(', ')} is removed once its nodes have heard that, and nothing else moves from or to it`;
 }
 
 function renderRange(task: MigrationTask, range: TaskRange, cluster: Cluster): object {

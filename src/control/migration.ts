@@ -124,7 +124,7 @@ export function planMigrations(situation: Situation, draft: Draft): MigrationPla
     const step = nextStep(situation, view);
     switch (step.kind) {
       case 'wait':
-        problems.push(...waitingProblem(situation, view, step.why));
+        problems.push(waitingProblem(situation, view, step.why));
         if (step.why !== JOB_RUNS) waits.set(place.source.id, step.why);
         if (step.untilMs !== null) wakeAtMs = Math.min(wakeAtMs, step.untilMs);
         break;
@@ -436,7 +436,7 @@ function migrateAction({ place, source, target, memory }: MigrationView): Migrat
 /** A job that runs longer than this is told with its figures: Kvrocks itself tells none. */
 const LONG_JOB_MS = 120_000;
 
-function waitingProblem(situation: Situation, view: MigrationView, why: string): readonly Problem[] {
+function waitingProblem(situation: Situation, view: MigrationView, why: string): Problem {
   const { place, source, target, memory } = view;
   const { runningSinceMs } = memory;
   const runningMs = runningSinceMs === null ? 0 : situation.nowMs - runningSinceMs;
@@ -445,15 +445,13 @@ function waitingProblem(situation: Situation, view: MigrationView, why: string):
     ? `; running for ${Math.round(runningMs / 1000)} s, writes ${rateOf(source)}, copies ${rateOf(target)}`
     : '';
   const detail = `slots ${printSlotRange(place.migration.range)} from shard ${place.sourceIndex} to shard ${place.targetIndex}: ${why}${figures}`;
-  return [
-    {
-      kind: isLong ? 'migrationSlow' : 'migrationWaiting',
-      shardIndex: place.sourceIndex,
-      node: source.node.id,
-      address: source.node.address,
-      detail,
-    },
-  ];
+  return {
+    kind: isLong ? 'migrationSlow' : 'migrationWaiting',
+    shardIndex: place.sourceIndex,
+    node: source.node.id,
+    address: source.node.address,
+    detail,
+  };
 }
 
 /** How fast a node's sequence moves, which is all that tells of the pace of a job. */

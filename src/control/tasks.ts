@@ -93,13 +93,28 @@ export function planTasks(situation: Situation, draft: Draft, mayBegin: boolean)
   const isSame = isKnown || current.every((task, place) => task === before[place]);
   if (isSame) isUpToDate.set(before, draft.cluster);
   const tasks = isSame ? before : withSlotsGivenBack(before, current, situation.nowSeconds);
-  if (!mayBegin) return { ...unchanged, tasks, reasons: [...draft.reasons, ...newsOf(before, tasks)] };
+  if (!mayBegin)
+    return {
+      ...unchanged,
+      ...obstaclesNow(situation),
+      tasks,
+      reasons: [...draft.reasons, ...newsOf(before, tasks)],
+    };
   const tuning = planTuning(situation, draft.cluster, tasks);
   const begun = beginJobs(situation, tuning);
   const reasons = [...draft.reasons, ...newsOf(before, begun.tasks)];
   const wakeAtMs = Math.min(begun.wakeAtMs, tuning.wakeAtMs);
   const beginsJobs = begun.cluster !== draft.cluster;
   return { facts: draft.facts, reasons, ...begun, beginsJobs, tuning, wakeAtMs };
+}
+
+/** What is in the way of jobs while something else is committed: what people see does not come and go with that. */
+function obstaclesNow(situation: Situation): Pick<TaskPlan, 'waits' | 'tuning'> {
+  const { cluster, tasks, nowSeconds } = situation;
+  const current = tasks.map((task) => taskAt(task, cluster, nowSeconds));
+  const tuning = planTuning(situation, cluster, current);
+  const { waits } = beginJobs(situation, tuning);
+  return { waits, tuning: { ...NO_TUNING_PLAN, problems: tuning.problems } };
 }
 
 /**
@@ -155,13 +170,14 @@ const NO_TUNING_PLAN: TaskPlan['tuning'] = { actions: [], untuned: new Set(), sp
 /** Books that say of a cluster all there is to say: most decisions have nothing new for them. */
 const isUpToDate = new WeakMap<TaskBook, Cluster>();
 
-/** Jobs that the draft gives up count as failures of their ranges. */
+/** Jobs that the draft gives up count as failures of their ranges, unless somebody wanted that. */
 function withEndedJobs({ cluster }: Situation, before: TaskBook, reasons: readonly CommitReason[]): TaskBook {
   let book = before;
   for (const reason of reasons) {
     if (reason.kind !== 'migrationGivenUp') continue;
     const place = migrationsOf(cluster).find(({ sourceIndex }) => sourceIndex === reason.sourceIndex);
-    const found = place === undefined ? null : rangeOf(book, place.source.id, place.migration);
+    if (place === undefined || place.migration.isCancelled) continue;
+    const found = rangeOf(book, place.source.id, place.migration);
     if (found === null) continue;
     const ranges = found.task.ranges.map((range, index) =>
       index === found.place ? withFailure(range, reason.text) : range,

@@ -18,7 +18,7 @@ export function describePlanError(error: PlanError): string {
     case 'invalidWeight':
       return `weights: ${error.weight} of shard ${error.shardIndex} is no weight, which is a finite number of at least 0`;
     case 'noTaker':
-      return 'weights: no shard is left to own the slots, give a weight above 0 to at least one that is not to be emptied';
+      return 'no shard is left to own the slots: leave at least one that is not to be emptied and has a weight above 0';
     case 'unknownZone': {
       const known = error.known.length === 0 ? 'no node has a zone' : `there are ${error.known.join(', ')}`;
       return `zone: no node of this cluster is in ${JSON.stringify(error.zone)}, ${known}`;

@@ -3,12 +3,13 @@
 import { type Context, Hono } from 'hono';
 
 import { Secret } from '../../base/secret.ts';
-import { allNodes } from '../../topology/cluster.ts';
+import { allNodes, findNode } from '../../topology/cluster.ts';
 import { createCluster } from '../../topology/create-cluster.ts';
 import { initialFacts } from '../../topology/facts.ts';
 import { parseName } from '../../topology/name.ts';
 import type { ClusterRecord } from '../../topology/record.ts';
 import { openTasks, type TaskBook } from '../../topology/task.ts';
+import { tuningText } from '../../topology/tuning.ts';
 import type { Cluster, Name } from '../../topology/types.ts';
 import { seeNewcomers, waivesChecks } from '../admission/admit.ts';
 import { checkNoController, checkUnclaimed } from '../admission/identity.ts';
@@ -49,7 +50,8 @@ export function clusterRoutes(dependencies: TakingDependencies): Hono {
       const record = await readCluster(clusters, clusterPath(context));
       refuseWhileDrained(record.cluster);
       refuseWhileMoving(clusters.tasks.ofCluster(clusterPath(context)));
-      const event = { kind: 'clusterDeleted', text: `${printPlace(record)} was deleted` } as const;
+      const text = `${printPlace(record)} was deleted${leftText(record.cluster, clusters.tasks.ofCluster(clusterPath(context)))}`;
+      const event = { kind: 'clusterDeleted', text } as const;
       settled(await clusters.deleteCluster(record, told(event)));
       return answer(context, 'ok');
     });
@@ -61,6 +63,17 @@ function refuseWhileMoving(tasks: TaskBook): void {
   if (task === undefined) return;
   const why = `migration ${task.id} has not ended: cancel it first, POST .../migrations/${task.id}/cancel`;
   throw new ApiError('conflict', why);
+}
+
+/** What migrations that have ended changed at nodes that could not be told yet: nobody sets it back any more. */
+function leftText(cluster: Cluster, tasks: TaskBook): string {
+  const left = tasks.flatMap(({ id, tuned }) =>
+    tuned.map(({ node, before }) => {
+      const address = findNode(cluster, node)?.node.address ?? node;
+      return `; ${address} keeps what migration ${id} set there, it had ${tuningText(before)} before`;
+    }),
+  );
+  return left.join('');
 }
 
 /** Nodes stay as they are when their cluster is forgotten: a master that turns its clients away would do so for ever. */

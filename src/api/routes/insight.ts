@@ -54,7 +54,7 @@ export function insightRoutes({ clusters, insight, group, policies, events, cloc
       });
       const shards = renderShards(cluster, events, path);
       const seen = insight.tasks(path);
-      const shown = { cluster, seen, nowMs: clock.wallMs(), withRanges: false };
+      const shown = { cluster, seen, withRanges: false };
       const migrations = openTasks(clusters.tasks.ofCluster(path)).map((task) => renderTask(task, shown));
       return answer(context, { status: { ...renderStatus(status), shards, migrations, spares } });
     })

@@ -2,7 +2,6 @@
 
 import { type Context, Hono } from 'hono';
 
-import { assert } from '../../base/assert.ts';
 import {
   describeRefusal,
   type TaskRefusal,
@@ -12,6 +11,7 @@ import {
   withTaskRetried,
   type Worked,
 } from '../../topology/change-tasks.ts';
+import type { EventDraft } from '../../topology/event.ts';
 import { cancelMigration, moveSlots, startMigration } from '../../topology/change-slots.ts';
 import { type MigrationPlace, migrationsOf, shardAt } from '../../topology/cluster.ts';
 import {
@@ -26,12 +26,14 @@ import {
   slotSetOf,
 } from '../../topology/slot.ts';
 import {
+  isDone,
   type MigrationTask,
   NO_TASKS,
   openTasks,
   slotsOfTask,
   taskOver,
   type TaskBook,
+  type TaskRange,
   taskState,
 } from '../../topology/task.ts';
 import type { Result } from '../../base/result.ts';
@@ -94,9 +96,13 @@ async function migrate(dependencies: ApiDependencies, context: Context): Promise
   }
   await readCluster(clusters, path);
   const { refusal } = clusters.tasks;
-  // A limit that was asked for is no wish that can be passed over.
-  if (refusal !== null && wantsSettings(settings)) throw clustersRefusal(refusal);
-  if (refusal !== null) return migrateAlone(dependencies, context, slots, body.target);
+  if (refusal !== null) {
+    const [range, ...more] = slots;
+    const isPlain = more.length === 0 && body.batch === undefined && !wantsSettings(settings);
+    // A limit that was asked for is no wish that can be passed over.
+    if (range === undefined || !isPlain) throw clustersRefusal(refusal);
+    return migrateAlone(dependencies, context, range, body.target);
+  }
   const { cluster } = await createTask(dependencies, path, {
     kind: 'migrate',
     batch: body.batch ?? SLOT_COUNT,
@@ -173,20 +179,16 @@ async function record(
 async function migrateAlone(
   dependencies: ApiDependencies,
   context: Context,
-  slots: SlotSet,
+  range: SlotRange,
   targetIndex: number,
 ): Promise<Response> {
   const { clusters, inspector } = dependencies;
-  const [range, ...more] = slots;
-  const { refusal } = clusters.tasks;
-  if (refusal !== null && (range === undefined || more.length > 0)) throw clustersRefusal(refusal);
-  assert(range !== undefined, 'at least one slot was asked for');
   const path = clusterPath(context);
   const nowSeconds = wallSeconds(dependencies);
   const wanted = (present: Cluster) => startMigration(present, { range, targetIndex, nowSeconds });
   const { cluster } = await readCluster(clusters, path);
   changed(wanted(cluster));
-  await checkMovable(inspector, cluster, slots);
+  await checkMovable(inspector, cluster, slotSetOf([range]));
   const next = await changeCluster(clusters, path, wanted, {
     kind: 'migrationRequested',
     text: `slots ${printSlotRange(range)} are to be moved to shard ${targetIndex}`,
@@ -218,7 +220,7 @@ async function cancel(dependencies: ApiDependencies, context: Context): Promise<
     for (const task of meantTasks) worked = allowed(withTaskCancelled(worked, task, nowSeconds));
     const slots = [...meant.map(({ migration }) => slotSetOf([migration.range])), ...ofTasks];
     const text = `the migration of slots ${slots.flatMap(printSlotSet).join(' ')} is to be given up`;
-    return { ...worked, event: { kind: 'migrationCancelled', text } };
+    return { ...worked, event: { kind: 'migrationCancelled', text }, after: endsOf(tasks, worked.tasks) };
   });
   return answerChange(context, { word: 'ok', object: { cluster: renderCluster(next) }, status: 200 });
 }
@@ -235,27 +237,27 @@ function isMeant({ migration, sourceIndex }: MigrationPlace, { range, source }: 
 
 function isTaskMeant(task: MigrationTask, { shards }: Cluster, { range, source }: Meant): boolean {
   const isRange = range === null || containsRange(slotsOfTask(task), range);
-  return isRange && (source === null || task.ranges.some((each) => each.source === shards[source]?.id));
+  const isSource = (each: TaskRange): boolean => !isDone(each) && each.source === shards[source ?? -1]?.id;
+  return isRange && (source === null || task.ranges.some(isSource));
 }
 
-async function list({ clusters, insight, clock }: ApiDependencies, context: Context): Promise<Response> {
+async function list({ clusters, insight }: ApiDependencies, context: Context): Promise<Response> {
   const path = clusterPath(context);
   const { cluster } = await readCluster(clusters, path);
   const seen = insight.tasks(path);
   const tasks = clusters.tasks.ofCluster(path).toReversed();
-  const nowMs = clock.wallMs();
   return answer(context, {
-    migrations: tasks.map((task) => renderTask(task, { cluster, seen, nowMs, withRanges: false })),
+    migrations: tasks.map((task) => renderTask(task, { cluster, seen, withRanges: false })),
   });
 }
 
-async function show({ clusters, insight, clock }: ApiDependencies, context: Context): Promise<Response> {
+async function show({ clusters, insight }: ApiDependencies, context: Context): Promise<Response> {
   const path = clusterPath(context);
   const { cluster } = await readCluster(clusters, path);
   const task = taskOf(context, clusters.tasks.ofCluster(path));
   const seen = insight.tasks(path);
   return answer(context, {
-    migration: renderTask(task, { cluster, seen, nowMs: clock.wallMs(), withRanges: true }),
+    migration: renderTask(task, { cluster, seen, withRanges: true }),
   });
 }
 
@@ -264,7 +266,7 @@ async function want(
   context: Context,
   wish: keyof typeof WISHES,
 ): Promise<Response> {
-  const { clusters, clock } = dependencies;
+  const { clusters } = dependencies;
   const path = clusterPath(context);
   await readNoBody(context);
   const nowSeconds = wallSeconds(dependencies);
@@ -275,11 +277,24 @@ async function want(
     const worked = allowed(change({ cluster, tasks }, task, nowSeconds));
     after = worked.tasks;
     const told = `migration ${task.id}, which was ${taskState(task)}, ${text}`;
-    return { ...worked, event: { kind: 'taskWished', text: told, correlation: `migration-${task.id}` } };
+    const event = { kind: 'taskWished', text: told, correlation: `migration-${task.id}` } as const;
+    return { ...worked, event, after: endsOf(tasks, worked.tasks) };
   });
   // What was seen is of before that.
-  const shown = { cluster: next, seen: new Map(), nowMs: clock.wallMs(), withRanges: true };
+  const shown = { cluster: next, seen: new Map(), withRanges: true };
   return answer(context, { migration: renderTask(taskOf(context, after), shown) });
+}
+
+/** One without a job under way ends with the wish that it be given up: nobody else tells of that. */
+function endsOf(before: TaskBook, after: TaskBook): readonly EventDraft[] {
+  const ended = after.filter(
+    ({ id, end }) => end?.state === 'cancelled' && openTasks(before).some((task) => task.id === id),
+  );
+  return ended.map(({ id, end }) => ({
+    kind: 'taskCancelled',
+    text: `migration ${id}: ${end?.why ?? ''}`,
+    correlation: `migration-${id}`,
+  }));
 }
 
 function taskOf(context: Context, tasks: TaskBook): MigrationTask {

@@ -157,11 +157,9 @@ async function scaleOut(dependencies: TakingDependencies, context: Context): Pro
   const plan = (grown: Cluster) =>
     planMovesInSteps({ cluster: grown, weights: weightsOf(grown, body.weights) });
   const { cluster: present } = await readCluster(clusters, path);
-  const first = planned(await inTurns(plan(grownBy(dependencies, present, { groups, password }))));
-  if (isDryRun) {
-    const cluster = grownBy(dependencies, present, { groups, password });
-    return answerPlan(dependencies, context, { plan: first, cluster, task: null });
-  }
+  const sketch = grownBy(dependencies, present, { groups, password });
+  const first = planned(await inTurns(plan(sketch)));
+  if (isDryRun) return answerPlan(dependencies, context, { plan: first, cluster: sketch, task: null });
   checkRecorded(dependencies);
   checkIdle(clusters.tasks.ofCluster(path));
   await checkMovable(inspector, present, slotsOf(first));
@@ -303,7 +301,7 @@ interface Outcome {
 }
 
 function answerPlan(
-  { insight, clock }: ApiDependencies,
+  { insight }: ApiDependencies,
   context: Context,
   { plan, cluster, task }: Outcome,
 ): Response {
@@ -320,8 +318,7 @@ function answerPlan(
       })),
       shards: plan.shards.map(({ shard, before, after }) => ({ shard: indexOf(shard), before, after })),
     },
-    migration:
-      task === null ? null : renderTask(task, { cluster, seen, nowMs: clock.wallMs(), withRanges: false }),
+    migration: task === null ? null : renderTask(task, { cluster, seen, withRanges: false }),
   });
 }
 

@@ -58,7 +58,8 @@ test('every change of a cluster by a request is told, in the order of the reques
   const told = await eventsAt(api, `${CLUSTER}/events`);
   expect(told.map(({ kind }) => kind).toReversed()).toEqual([
     'clusterCreated',
-    ...steps.map(([kind]) => kind),
+    // One without a job has ended with the wish that it be given up.
+    ...steps.flatMap(([kind]) => (kind === 'migrationCancelled' ? [kind, 'taskCancelled'] : [kind])),
   ]);
   expect(told.find(({ kind }) => kind === 'nodeWished')?.text).toMatch(
     /has failover_priority 7 and zone "a" now/,
@@ -77,6 +78,31 @@ test('every change of a cluster by a request is told, in the order of the reques
     'automationChanged',
   ]);
   expect((await api.call('GET', `${CLUSTER}/events`)).status).toBe(404);
+});
+
+test('a migration that is given up before it has a job has ended, which is told; one that is deleted with its cluster says what it leaves', async () => {
+  const api = await withCluster();
+  await api.call('POST', `${CLUSTER}/migrate`, { slot: '0-9', target: 1 });
+  await api.call('POST', `${CLUSTER}/migrations/1/cancel`);
+  expect((await eventsAt(api, `${CLUSTER}/events`)).slice(0, 2)).toMatchObject([
+    {
+      kind: 'taskCancelled',
+      text: 'migration 1: given up with 0 of 10 slots moved',
+      correlation: 'migration-1',
+    },
+    { kind: 'taskWished', correlation: 'migration-1' },
+  ]);
+  const place = { namespace: name('ns'), cluster: name('c') };
+  const record = api.registry.getCluster(place.namespace, place.cluster)!;
+  const before = api.registry.tasks.ofCluster(place);
+  const [node] = record.cluster.shards[0]!.nodes;
+  const tuned = [{ node: node!.id, before: { speed: 4096, type: null } }];
+  const after = before.map((task) => Object.assign({}, task, { tuned }));
+  await api.registry.replaceCluster(record, record.cluster, { tasks: { before, after } });
+  expect((await api.call('DELETE', CLUSTER)).status).toBe(200);
+  expect((await eventsAt(api, '/api/v1/events'))[0]?.text).toBe(
+    `cluster ns/c was deleted; ${node!.address} keeps what migration 1 set there, it had migrate-speed 4096 before`,
+  );
 });
 
 test('they come in pages, by kind, severity and time', async () => {

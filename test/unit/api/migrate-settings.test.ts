@@ -69,8 +69,10 @@ describe('speed and type', () => {
   test('are not passed over where members of an earlier release take part', async () => {
     const api = await scene();
     api.featureLevel = 5;
-    const answer = await api.call('POST', `${CLUSTER}/migrate`, { slot: '0-9', target: 1, speed: 5 });
-    expect(answer.status).toBe(409);
+    for (const wanted of [{ speed: 5 }, { batch: 2 }]) {
+      const answer = await api.call('POST', `${CLUSTER}/migrate`, { slot: '0-9', target: 1, ...wanted });
+      expect(answer.status).toBe(409);
+    }
     expect((await api.call('POST', `${CLUSTER}/migrate`, { slot: '0-9', target: 1 })).status).toBe(200);
   });
 });

@@ -28,10 +28,11 @@ import {
   TASK_ATTEMPTS_MAX,
   type TaskKind,
   taskState,
+  withTask,
 } from '../../../src/topology/task.ts';
 import type { SlotRange } from '../../../src/topology/types.ts';
 import { valueOf } from '../topology/arbitrary.ts';
-import { Scene, actionsOf } from './scene.ts';
+import { Scene, actionsOf, only } from './scene.ts';
 
 const [SOURCE, TARGET, OTHER] = [0, 1, 2];
 
@@ -274,6 +275,21 @@ describe('a task', () => {
     expect(task(scene, 2)).toMatchObject({ startedAtSeconds: null, ranges: [{ attempts: 0 }] });
   });
 
+  test('says what it waits for also while something else is committed', () => {
+    const scene = settled();
+    scene.fail(scene.id(TARGET, 0), 'hang');
+    scene.fail(scene.id(TARGET, 1), 'hang');
+    scene.rounds(4);
+    request(scene, { ranges: [[0, 9]] });
+    expect(advance(scene)).toBeNull();
+    scene.fail(scene.id(OTHER, 0), 'hang');
+    scene.rounds(3);
+    const decision = scene.decide();
+    expect(only(decision, 'commit').reasons).toMatchObject([{ kind: 'failover' }]);
+    expect(decision.waits.get(1)?.why).toMatch(/does not answer/);
+    expect(decision.problems.map(({ kind }) => kind)).toContain('taskWaiting');
+  });
+
   test('is paused after the job under way, and cancelled with it', () => {
     const scene = settled();
     ask(scene, { ranges: [[0, 9]], batch: 5 });
@@ -304,6 +320,9 @@ describe('a task', () => {
       expect(change(scene, task(scene)), 'nobody takes that back').toMatchObject({ ok: false });
     scene.rounds(1);
     expect(committed(scene).reasons.map(({ kind }) => kind)).toEqual(['migrationGivenUp', 'taskCancelled']);
+    expect(task(scene).ranges, 'what was wanted is no failure').toMatchObject([
+      { attempts: 0, lastError: '' },
+    ]);
   });
 
   test('whose slots came another way has succeeded; where they went elsewhere it has failed', () => {
@@ -585,7 +604,7 @@ describe('a shard that was emptied to be removed', () => {
         nowSeconds: nowSeconds + 31 * 86_400,
       });
       const end = { state: 'cancelled', why: '', atSeconds: nowSeconds } as const;
-      tasks = made.book.map((each) => (each.id === made.task.id ? { ...each, end } : each));
+      tasks = withTask(made.book, { ...made.task, end });
     }
     expect(tasks.length).toBeLessThan(60);
     expect(tasks[0]).toBe(task(scene));

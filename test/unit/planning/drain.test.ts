@@ -127,7 +127,7 @@ test('a drain that leaves nobody to own the slots, or names a stranger, is refus
     return plan.ok ? 'was not refused' : describePlanError(plan.error);
   };
   const [first, second] = [idAt(cluster, 0), idAt(cluster, 1)];
-  const nobody = /^weights: no shard is left to own the slots, give a weight above 0 to at least one/;
+  const nobody = /^no shard is left to own the slots: leave at least one/;
   expect(refusal([first, second])).toMatch(nobody);
   expect(refusal([first], [1, 0])).toMatch(nobody);
   expect(refusal([first], [1, -1])).toMatch(/^weights: -1 of shard 1 is no weight/);
