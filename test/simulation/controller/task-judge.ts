@@ -15,12 +15,14 @@ import {
   type TaskRange,
   isDone,
   isStuck,
+  isToRemove,
   openTasks,
   rangeOf,
   sizeOf,
   slotsMoved,
   slotsOfTask,
   slotsWanted,
+  taskAtShard,
 } from '../../../src/topology/task.ts';
 import type { Cluster, Migration, Shard, ShardId } from '../../../src/topology/types.ts';
 import type { Violate } from '../ledger.ts';
@@ -169,8 +171,9 @@ export function openTask(tasks: TaskBook, leader: Controller, cluster: Cluster):
     const left = `${slotsMoved(task)} of ${slotsWanted(task)} slots moved`;
     if (task.end !== null) {
       const present = task.removes.find((shard) => cluster.shards.some((each) => each.id === shard));
-      if (task.end.state === 'succeeded' && present !== undefined)
-        return `task ${id} has emptied shard ${present}, which is there still`;
+      // Others may have a use for it still: they are judged themselves.
+      const isDue = isToRemove(task) && present !== undefined && taskAtShard(tasks, present) === null;
+      if (isDue) return `task ${id} has emptied shard ${present}, which is there still`;
       continue;
     }
     const waits = sights.get(id)?.waits ?? null;
