@@ -28,8 +28,14 @@ export type CommitReason =
       readonly to: NodeId;
       readonly text: string;
     }
+  /** `handOverUndone`: slots that were recorded at their target are the source's again, since the target has deleted what it had of them. */
   | {
-      readonly kind: 'migrationStarted' | 'migrationCleared' | 'migrationFinished' | 'migrationGivenUp';
+      readonly kind:
+        | 'migrationStarted'
+        | 'migrationCleared'
+        | 'migrationFinished'
+        | 'migrationGivenUp'
+        | 'handOverUndone';
       readonly sourceIndex: number;
       readonly targetIndex: number;
       readonly slots: string;

@@ -4,6 +4,7 @@ import { present, unreachable } from '../base/assert.ts';
 import { factsFor } from '../topology/facts.ts';
 import type { ClusterPolicy } from '../topology/policy.ts';
 import type { NodeAddress, NodeId } from '../topology/types.ts';
+import { arrivalsAfter, planReturns, reviewArrivals } from './arrivals.ts';
 import type { Action, FenceAction, OutrunAction, PushAction, TuneAction } from './actions.ts';
 import {
   dueFences,
@@ -17,7 +18,8 @@ import {
 import { diagnose } from './diagnosis.ts';
 import { drainEnds, planDrains, reviewDrains } from './drain.ts';
 import type { Observer } from './evidence.ts';
-import { type Draft, planFailovers } from './failover.ts';
+import type { Draft } from './draft.ts';
+import { planFailovers } from './failover.ts';
 import { planAdoptions } from './hand-over.ts';
 import { type ControlMemory, NO_MEMORY, forgetOthers } from './memory.ts';
 import { planMigrations, reviewMigrations } from './migration.ts';
@@ -70,6 +72,7 @@ export function decide(input: ControlInput): Decision {
     ...places,
     migrations: reviewMigrations(seen),
     drains: reviewDrains(seen),
+    arrivals: reviewArrivals(seen),
     spares: reviewSpares(seen),
   };
   const nodes = doubtAfterFailures(known.migrations, reviewed, input.cluster);
@@ -82,6 +85,7 @@ export function decide(input: ControlInput): Decision {
   const raise = planRaise(situation, held);
   const spares = planSpares(situation);
   const drafts: readonly (Draft & { readonly policy?: ClusterPolicy })[] = [
+    planReturns(situation),
     failover,
     drain,
     migration,
@@ -110,6 +114,7 @@ export function decide(input: ControlInput): Decision {
       ...returningMasters(situation),
       ...drainEnds(situation),
       ...failover.awaited,
+      ...migration.awaited,
       ...spares.rechecks.keys(),
     ]),
     betterPlaced: betterPlaced(situation),
@@ -128,7 +133,10 @@ export function decide(input: ControlInput): Decision {
     return { ...committing, ...rest, actions: [...fences, ...committing.actions], wakeAtMs: fenceAtMs };
   }
   const pushes = planPushes(situation, held);
-  const inquiry = planInquiry(situation, (id) => failover.awaited.has(id) || spares.rechecks.has(id));
+  const inquiry = planInquiry(
+    situation,
+    (id) => failover.awaited.has(id) || migration.awaited.has(id) || spares.rechecks.has(id),
+  );
   const { untuned, actions: tunes } = tasks.tuning;
   const requests = isDraft ? [] : migration.requests.filter(({ source }) => !untuned.has(source));
   const wakeAtMs = Math.min(
@@ -181,6 +189,7 @@ function commit(
     memory: {
       ...memory,
       nodes: withTuningSpent(memory.nodes, draft.tuning.spent),
+      arrivals: arrivalsAfter(situation, draft),
       commit: { ...memory.commit, isInFlight: true },
       raise: isHeld ? NO_MEMORY.raise : raise,
       notedAtMs: isNote ? nowMs : memory.notedAtMs,

@@ -5,10 +5,10 @@ import { undoDrain } from '../topology/change-nodes.ts';
 import { shardIndexOf } from '../topology/cluster.ts';
 import type { Drain, NodeId, Shard, ShardId } from '../topology/types.ts';
 import { type Candidate, judged, vacancyOf } from './candidates.ts';
-import { isLookCurrent } from './convergence.ts';
-import { type Draft, replaceMaster } from './failover.ts';
+import type { Draft } from './draft.ts';
+import { replaceMaster } from './failover.ts';
 import type { DrainMemory } from './memory.ts';
-import { isAway } from './sight.ts';
+import { isAway, isLookCurrent } from './sight.ts';
 import { type NodeView, type Situation, errorText, masterView, nodeName, viewOf } from './situation.ts';
 
 /** Milliseconds for which the sight of a drained master counts: it is looked at many times as often. */

@@ -14,6 +14,8 @@ import {
 } from '../topology/facts.ts';
 import type { Cluster, ClusterVersion, NodeId, Shard } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
+import type { Draft } from './draft.ts';
+import { arrivalWait, mayTakeBack } from './arrivals.ts';
 import { exposureText, leaseWait } from './lease.ts';
 import { type Candidate, electCandidate, unseenPromotion } from './candidates.ts';
 import { type MigrationView, viewMigration, withArrival } from './migration-status.ts';
@@ -30,13 +32,6 @@ import { type NodeView, type Situation, errorText, masterView, nodeName, silence
  * or hung target within about 2 s (facts section 5.5), so a job that goes on means that the target lives.
  */
 const LIVING_JOB_PATIENCE_MS = 15_000;
-
-/** A change in the making: several can go into one commit. */
-export interface Draft {
-  readonly cluster: Cluster;
-  readonly facts: ClusterFacts;
-  readonly reasons: readonly CommitReason[];
-}
 
 export interface FailoverPlan extends Draft {
   readonly problems: readonly Problem[];
@@ -69,6 +64,12 @@ export function planFailovers(situation: Situation): FailoverPlan {
     const master = masterView(situation, shard);
     const why = whyReplaced(situation, master);
     if (why === null) continue;
+    const arrival = isAway(master) ? arrivalWait(situation, shard.id) : null;
+    if (arrival !== null) {
+      problems.push(vacancyProblem(master, `${why}. Waiting: ${arrival.why}.`));
+      wakeAtMs = Math.min(wakeAtMs, arrival.untilMs);
+      continue;
+    }
     const lease = isAway(master) ? leaseWait(situation, master) : null;
     if (lease !== null) {
       problems.push(vacancyProblem(master, `${why}. Waiting: ${lease.why}.`));
@@ -298,7 +299,7 @@ function resolveMigration(situation: Situation, { draft, shard, candidate }: Fai
   if (place === null) return { kind: 'none' };
   const view = viewMigration(situation, place);
   return place.source.id === shard.id
-    ? resolveWithoutSource(view)
+    ? resolveWithoutSource(situation, view)
     : resolveWithoutTarget(situation, view, candidate);
 }
 
@@ -308,7 +309,7 @@ function startedMigration(cluster: Cluster, shard: Shard): MigrationPlace | null
 }
 
 /** The source is down. Its replica has all data of the slots; the target has newer writes exactly if the hand-over took place. */
-function resolveWithoutSource(view: MigrationView): Resolution {
+function resolveWithoutSource(situation: Situation, view: MigrationView): Resolution {
   const { source, target, place } = view;
   if (view.isKeptAtSource) {
     return {
@@ -316,15 +317,19 @@ function resolveWithoutSource(view: MigrationView): Resolution {
       why: 'the source reported a failed job before it died: its copy has the newest writes',
     };
   }
-  if (view.targetState === 'succeeded') {
-    return { kind: 'finish', why: 'the source died after the target had taken the slots over' };
-  }
   if (target.condition === 'suspect' || target.condition === 'unknown') {
     return { kind: 'wait', why: 'the target has not said yet whether it took the slots over' };
   }
+  // What a target that is away said before may be with none of its replicas: its own failover settles that.
   if (target.condition === 'answering') {
     if (!isFresh(target, silentSinceMs(source))) {
       return { kind: 'wait', why: 'the target was not asked since the source failed' };
+    }
+    if (view.targetState === 'succeeded' && !view.isTargetEmptied) {
+      // Whoever takes over deletes its copy: that waits until the target is known to keep its own.
+      if (view.sourceState !== 'succeeded' && mayTakeBack(situation, source))
+        return { kind: 'wait', why: 'that the target has taken the slots over is recorded first' };
+      return { kind: 'finish', why: 'the source died after the target had taken the slots over' };
     }
     if (view.sourceState === 'succeeded' && !view.isTargetEmptied) {
       return { kind: 'finish', why: 'the source reported success before it died, and the target answers' };

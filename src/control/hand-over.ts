@@ -4,7 +4,7 @@ import { moveSlots } from '../topology/change-slots.ts';
 import { containsRange, equalRanges, printSlotRange } from '../topology/slot.ts';
 import type { SlotRange } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
-import type { Draft } from './failover.ts';
+import type { Draft } from './draft.ts';
 import { isEmptied, withArrival } from './migration-status.ts';
 import { type NodeView, type Situation, masterView, nodeName } from './situation.ts';
 

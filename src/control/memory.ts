@@ -4,7 +4,7 @@ import { unreachable } from '../base/assert.ts';
 import type { Result } from '../base/result.ts';
 import { allNodes, findNode } from '../topology/cluster.ts';
 import type { NodeTuning } from '../topology/tuning.ts';
-import type { Cluster, ClusterVersion, NodeAddress, NodeId, ShardId } from '../topology/types.ts';
+import type { Cluster, ClusterVersion, NodeAddress, NodeId, ShardId, SlotRange } from '../topology/types.ts';
 import { afterAsked, afterAskedEnd, afterFence, afterInquiry, afterOutrun, afterPush } from './act-memory.ts';
 import {
   type NodeMemory,
@@ -71,10 +71,24 @@ export interface RaiseMemory {
 }
 
 /** One cluster's memory. It dies with the leadership: whatever must outlive that is in the `Cluster` or its facts. */
+/** Slots recorded at their target on its word alone, while their source was silent (`arrivals.ts`). */
+export interface ArrivalMemory {
+  /** They lie in it: a leader that has only read of them knows no better. */
+  readonly range: SlotRange;
+  readonly target: ShardId;
+  /** The first version that gives them to the target, as far as is known. */
+  readonly version: ClusterVersion;
+  readonly sinceMs: number;
+  /** The target has them for good, or nobody can say; what their task says of it is to be taken back. */
+  readonly isSettled: boolean;
+}
+
 export interface ControlMemory {
   readonly nodes: ReadonlyMap<NodeId, NodeMemory>;
   readonly migrations: ReadonlyMap<ShardId, MigrationMemory>;
   readonly drains: ReadonlyMap<ShardId, DrainMemory>;
+  /** Slots that were recorded at their target on its word alone, by the shard that they left. */
+  readonly arrivals: ReadonlyMap<ShardId, ArrivalMemory>;
   readonly commit: CommitMemory;
   readonly raise: RaiseMemory;
   /** When positions were last written down; -Infinity when never by this leadership. */
@@ -88,6 +102,7 @@ export const NO_MEMORY: ControlMemory = {
   nodes: new Map(),
   migrations: new Map(),
   drains: new Map(),
+  arrivals: new Map(),
   commit: { isInFlight: false, failures: 0, nextAtMs: -Infinity },
   raise: { count: 0, lastAtMs: -Infinity, nextAtMs: -Infinity },
   notedAtMs: -Infinity,

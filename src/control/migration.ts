@@ -4,10 +4,11 @@ import { assert, unreachable } from '../base/assert.ts';
 import { endMigration, finishMigration, markMigrationStarted } from '../topology/change-slots.ts';
 import { clusterWithVersion, migrationsOf } from '../topology/cluster.ts';
 import { printSlotRange } from '../topology/slot.ts';
-import type { ShardId } from '../topology/types.ts';
+import type { NodeId, ShardId } from '../topology/types.ts';
 import type { CommitReason, MigrateAction } from './actions.ts';
+import { isArriving, mayTakeBack } from './arrivals.ts';
 import { isProcessGoneForAll } from './evidence.ts';
-import type { Draft } from './failover.ts';
+import type { Draft } from './draft.ts';
 import { unrecordedHandOvers } from './hand-over.ts';
 import type { MigrationMemory } from './memory.ts';
 import {
@@ -20,6 +21,7 @@ import {
   withArrival,
 } from './migration-status.ts';
 import type { Problem } from './problems.ts';
+import { recheckOf } from './recheck.ts';
 import { retryDelayMs } from './settings.ts';
 import { isAway, isFresh, silentSinceMs } from './sight.ts';
 import { type NodeView, type Situation, nodeName, testimonyOf, viewOf } from './situation.ts';
@@ -31,7 +33,13 @@ const JOB_RUNS = 'the job runs';
 
 /** The next step of one migration. `until` is when waiting ends by itself, if it does. */
 export type MigrationStep =
-  | { readonly kind: 'wait'; readonly why: string; readonly untilMs: number | null }
+  | {
+      readonly kind: 'wait';
+      readonly why: string;
+      readonly untilMs: number | null;
+      /** For a look at the source, and for the words of others about it. */
+      readonly isRecheck?: boolean;
+    }
   | { readonly kind: 'start'; readonly why: string; readonly isTargetMarked: boolean }
   | { readonly kind: 'migrate' }
   | { readonly kind: 'clear' | 'finish' | 'giveUp'; readonly why: string };
@@ -41,6 +49,8 @@ export interface MigrationPlan extends Draft {
   readonly problems: readonly Problem[];
   /** What jobs that do not come on wait for, by the shards that they leave. */
   readonly waits: ReadonlyMap<ShardId, string>;
+  /** Sources that are about to count as gone: they are looked at, and asked about, at once. */
+  readonly awaited: ReadonlySet<NodeId>;
   /** When some migration goes on by itself. */
   readonly wakeAtMs: number;
 }
@@ -118,6 +128,7 @@ export function planMigrations(situation: Situation, draft: Draft): MigrationPla
   const requests: MigrateAction[] = [];
   const problems: Problem[] = [];
   const waits = new Map<ShardId, string>();
+  const awaited = new Set<NodeId>();
   let wakeAtMs = Infinity;
   for (const place of migrationsOf(draft.cluster)) {
     const view = viewMigration(situation, place);
@@ -125,6 +136,7 @@ export function planMigrations(situation: Situation, draft: Draft): MigrationPla
     switch (step.kind) {
       case 'wait':
         problems.push(waitingProblem(situation, view, step.why));
+        if (step.isRecheck === true) awaited.add(view.source.node.id);
         if (step.why !== JOB_RUNS) waits.set(place.source.id, step.why);
         if (step.untilMs !== null) wakeAtMs = Math.min(wakeAtMs, step.untilMs);
         break;
@@ -142,7 +154,7 @@ export function planMigrations(situation: Situation, draft: Draft): MigrationPla
         unreachable(step);
     }
   }
-  return { cluster, facts, reasons, requests, problems, waits, wakeAtMs };
+  return { cluster, facts, reasons, requests, problems, waits, awaited, wakeAtMs };
 }
 
 type CommitStep = Extract<MigrationStep, { readonly kind: keyof typeof REASON_KINDS }>;
@@ -228,6 +240,8 @@ function stepOfPlanned(situation: Situation, view: MigrationView): MigrationStep
     return wait('a master of the two is being changed');
   const late = lateMover(situation, source.shard);
   if (late !== null) return wait(lateMoverText(late));
+  if ([source, target].some(({ shard }) => isArriving(situation, shard.id)))
+    return wait('the target is asked whether it has the slots that came before');
   switch (view.sourceState) {
     case 'succeeded':
       return {
@@ -261,6 +275,9 @@ function stepOfStarted(situation: Situation, view: MigrationView): MigrationStep
   if (sourceState === 'succeeded') return stepAfterSuccess(situation, view);
   const isTargetWell = target.condition === 'answering' && !view.isTargetEmptied;
   if (targetState === 'succeeded' && isTargetWell && hasForgotten(situation, view)) {
+    // One that is back and says that it failed has the newest writes.
+    const recheck = mayTakeBack(situation, source) ? recheckOf(situation, source) : null;
+    if (recheck !== null) return { kind: 'wait', why: recheck.why, untilMs: null, isRecheck: true };
     return { kind: 'finish', why: 'the target reports success and the source has forgotten its job' };
   }
   const forgotten = stepOfForgetting(view);

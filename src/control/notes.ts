@@ -12,7 +12,7 @@ import type { Node, NodeId, Shard } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
 import { unseenPromotion } from './candidates.ts';
 import { RAISES_CONTESTED } from './convergence.ts';
-import type { Draft } from './failover.ts';
+import type { Draft } from './draft.ts';
 import { isLivingLink, lagBehind } from './link.ts';
 import { isFresh } from './sight.ts';
 import { type NodeView, type Situation, masterView, nodeName, viewOf } from './situation.ts';

@@ -2,9 +2,10 @@
 
 import { masterOf } from '../topology/cluster.ts';
 import type { NodeId } from '../topology/types.ts';
-import { isLookCurrent, raiseMemoryAfter } from './convergence.ts';
+import { raiseMemoryAfter } from './convergence.ts';
 import type { ControlMemory, RaiseMemory } from './memory.ts';
 import type { NodeMemory } from './node-memory.ts';
+import { isLookCurrent } from './sight.ts';
 import type { NodeView, Situation } from './situation.ts';
 
 /**

@@ -97,3 +97,8 @@ export function isAway(view: Sight): boolean {
 export function silentSinceMs(view: Sight): number {
   return view.memory.absence?.sinceMs ?? -Infinity;
 }
+
+/** The last look is younger than the last push: it shows what the push did. */
+export function isLookCurrent({ look, push }: NodeMemory): boolean {
+  return look !== null && look.startedAtMs >= push.endedAtMs;
+}

@@ -9,7 +9,7 @@ import { isNoSpares } from '../topology/spares.ts';
 import { isDone, isStuck, openTasks, type TaskRange } from '../topology/task.ts';
 import type { NodeAddress, NodeId } from '../topology/types.ts';
 import type { CommitReason, InspectSpareAction } from './actions.ts';
-import type { Draft } from './failover.ts';
+import type { Draft } from './draft.ts';
 import { lateMoverText, mayMoveLate } from './migration-status.ts';
 import type { Problem } from './problems.ts';
 import { type Recheck, recheckOf } from './recheck.ts';

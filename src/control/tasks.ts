@@ -8,6 +8,7 @@ import type { TopologyError } from '../topology/errors.ts';
 import { openPromotion } from '../topology/facts.ts';
 import { printSlotRange } from '../topology/slot.ts';
 import {
+  begunAnew,
   isDone,
   isOpen,
   isStuck,
@@ -27,7 +28,8 @@ import {
 } from '../topology/task.ts';
 import type { Cluster, Shard, ShardId } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
-import type { Draft } from './failover.ts';
+import { arrivalsAfter, isOf, withArrivalsSaid } from './arrivals.ts';
+import type { Draft } from './draft.ts';
 import { lendingFor, lendingText, withHealing, withSlotsGivenBack } from './lending.ts';
 import { isLivingLink } from './link.ts';
 import { lateMover, lateMoverText } from './migration-status.ts';
@@ -85,11 +87,19 @@ export function planTasks(situation: Situation, draft: Draft, mayBegin: boolean)
     if (removal !== null) return { ...unchanged, ...removal };
   }
   // Where none is open, slots that refuse writes may still want one.
-  const isBusy = before.some((task) => isOpen(task) || task.tuned.length > 0);
+  const undone = withReturns(situation, before, draft);
+  const arrivals = arrivalsAfter(situation, draft);
+  const isBusy =
+    undone !== before || arrivals.size > 0 || before.some((task) => isOpen(task) || task.tuned.length > 0);
   if (!isBusy && (!mayBegin || before.length === 0)) return unchanged;
-  const told = withEndedJobs(situation, before, draft.reasons);
-  const isKnown = told === before && isUpToDate.get(before) === draft.cluster;
-  const current = isKnown ? before : told.map((task) => taskAt(task, draft.cluster, situation.nowSeconds));
+  const told = withEndedJobs(situation, undone, draft.reasons);
+  const isKnown = told === before && arrivals.size === 0 && isUpToDate.get(before) === draft.cluster;
+  const current = isKnown
+    ? before
+    : withArrivalsSaid(
+        told.map((task) => taskAt(task, draft.cluster, situation.nowSeconds)),
+        arrivals,
+      );
   const isSame = isKnown || current.every((task, place) => task === before[place]);
   if (isSame) isUpToDate.set(before, draft.cluster);
   const tasks = isSame ? before : withSlotsGivenBack(before, current, situation.nowSeconds);
@@ -183,6 +193,29 @@ function withEndedJobs({ cluster }: Situation, before: TaskBook, reasons: readon
       index === found.place ? withFailure(range, reason.text) : range,
     );
     book = withTask(book, { ...found.task, ranges });
+  }
+  return book;
+}
+
+/** What was taken back at its target is still to come, also of a task that has succeeded with it. */
+function withReturns(
+  { cluster: present, memory }: Situation,
+  before: TaskBook,
+  { reasons, cluster }: Draft,
+): TaskBook {
+  let book = before;
+  for (const reason of reasons) {
+    const source = present.shards[reason.kind === 'handOverUndone' ? reason.sourceIndex : -1];
+    const arrival = source === undefined ? undefined : memory.arrivals.get(source.id);
+    if (reason.kind !== 'handOverUndone' || source === undefined || arrival === undefined) continue;
+    const isMeant = (range: TaskRange): boolean => isOf(range, source.id, arrival);
+    for (const task of book) {
+      if (!task.ranges.some(isMeant)) continue;
+      const ranges = task.ranges.map((range) =>
+        isMeant(range) ? withFailure(begunAnew(range, cluster), reason.text) : range,
+      );
+      book = withTask(book, { ...task, ranges, end: task.end?.state === 'succeeded' ? null : task.end });
+    }
   }
   return book;
 }

@@ -19,6 +19,7 @@ const KINDS = {
   migrationCleared: 'migrationCleared',
   migrationFinished: 'migrationFinished',
   migrationGivenUp: 'migrationGivenUp',
+  handOverUndone: 'migrationGivenUp',
   versionRaised: 'versionRaised',
   copyCondemned: 'copyCondemned',
   copyRemade: 'copyRemade',
@@ -48,9 +49,10 @@ function draftOf(reason: CommitReason, action: CommitAction, situation: Situatio
     case 'migrationStarted':
     case 'migrationCleared':
     case 'migrationFinished':
-    case 'migrationGivenUp': {
+    case 'migrationGivenUp':
+    case 'handOverUndone': {
       const { kind, text, sourceIndex, targetIndex, slots } = reason;
-      if (kind !== 'migrationGivenUp' && isOfTask(reason, situation)) return [];
+      if (KINDS[kind] !== 'migrationGivenUp' && isOfTask(reason, situation)) return [];
       const move = `slots ${slots} from shard ${sourceIndex} to shard ${targetIndex}`;
       return [{ kind: KINDS[kind], text: `${move}: ${text}`, shardIndex: sourceIndex }];
     }

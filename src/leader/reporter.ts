@@ -30,6 +30,7 @@ const REASON_EVENTS = {
   migrationCleared: 'migration.clear',
   migrationFinished: 'migration.finish',
   migrationGivenUp: 'migration.giveup',
+  handOverUndone: 'migration.undo',
   versionRaised: 'version.raise',
   copyCondemned: 'copy.condemn',
   copyRemade: 'copy.remake',

@@ -38,6 +38,12 @@ export function moveSlots(cluster: Cluster, move: SlotMove): Result<Cluster, Top
   return nextVersion(cluster, shardsAfterMove(cluster, move.range, ends.value));
 }
 
+/** The same for slots that never came to stay, whatever else its two shards take part in. */
+export function returnSlots(cluster: Cluster, move: SlotMove): Result<Cluster, TopologyError> {
+  const ends = findEnds(cluster, move);
+  return ends.ok ? nextVersion(cluster, shardsAfterMove(cluster, move.range, ends.value)) : ends;
+}
+
 /** Gives slots nobody owns to a shard. */
 export function addSlots(
   cluster: Cluster,

@@ -7,6 +7,7 @@ import type { TopologyError } from './errors.ts';
 import { intersectionSlots, printSlotSet, slotSetOf } from './slot.ts';
 import {
   addTask,
+  begunAnew,
   isOpen,
   isStuck,
   jobsOf,
@@ -150,6 +151,7 @@ export function withTaskRetried(
   const others = tasks.filter(({ id }) => id !== task.id);
   const refusal = isOpen(task) ? null : overlapOf({ cluster, tasks: others }, task);
   if (refusal !== null) return err(refusal);
-  const ranges = task.ranges.map((range) => ({ ...range, attempts: 0, lastError: '' }));
+  // Others may have moved since what came by one that has ended.
+  const ranges = task.ranges.map((range) => begunAnew(range, cluster));
   return ok({ cluster, tasks: withTask(tasks, { ...task, ranges, wish: 'run', end: null }) });
 }

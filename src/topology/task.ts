@@ -35,7 +35,7 @@ export interface TaskRange {
   readonly range: SlotRange;
   readonly source: ShardId;
   readonly target: ShardId;
-  /** How many of them have come to the target; never goes down. */
+  /** How many of them have come to the target; never goes down, unless the task has ended and is tried again. */
   readonly moved: number;
   /** Jobs that failed since it last came on. */
   readonly attempts: number;
@@ -176,6 +176,11 @@ function withProgress(range: TaskRange, cluster: Cluster): TaskRange {
     .subarray(range.range.start, range.range.stop + 1)
     .reduce((sum, owner) => sum + (owner === range.target ? 1 : 0), 0);
   return arrived > range.moved ? { ...range, moved: arrived, attempts: 0, lastError: '' } : range;
+}
+
+/** The range as if nothing had been tried of it: what its target owns by now has come, whatever had come before. */
+export function begunAnew(range: TaskRange, cluster: Cluster): TaskRange {
+  return withProgress({ ...range, moved: 0, attempts: 0, lastError: '' }, cluster);
 }
 
 /** A job of `range` was given up. */

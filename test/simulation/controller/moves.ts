@@ -163,7 +163,8 @@ export class Moves {
         handOver.source.address === masterOf(source).address &&
         equalRanges(handOver.range, migration.range);
       if (!isMeant) continue;
-      const isWitnessed = handOver.isSeen || handOver.isTargetSeen;
+      // A source that has forgotten it takes writes: for a target that is away its copy is not held back for long.
+      const isWitnessed = handOver.isSeen || (handOver.isTargetSeen && handOver.knowers.has(handOver.source));
       if (!isWitnessed || migration.isCancelled || !isKept)
         handOver.excuse ??= 'taken by the target of a move that was given up';
       handOver.isOpen = false;
@@ -179,6 +180,8 @@ export class Moves {
         const slots = new Set(came.filter((slot) => from.id !== to.id && containsSlot(from.slots, slot)));
         if (slots.size === 0) continue;
         this.finished += 1;
+        // What the source took back is its again in a moment; that nothing is lost is judged in the end.
+        if (this.#isTakenBack(to, slots)) continue;
         const lacking = this.#lacking(from, to, slots);
         const [first] = lacking;
         if (first !== undefined && !isForced(to))
@@ -191,6 +194,11 @@ export class Moves {
         }
       }
     }
+  }
+
+  #isTakenBack(to: Shard, slots: ReadonlySet<Slot>): boolean {
+    const { targetJob } = this.#parts.fleet.at(masterOf(to).address).model;
+    return targetJob?.state === 'error' && [...slots].every((slot) => isWithin(targetJob.range, slot));
   }
 
   /** What the source has and the target has not; what was taken beside the target is given up. */
@@ -260,4 +268,8 @@ function isSame(one: Migration | null, other: Migration): boolean {
     one.startedAtSeconds === other.startedAtSeconds &&
     equalRanges(one.range, other.range)
   );
+}
+
+function isWithin({ start, stop }: SlotRange, slot: Slot): boolean {
+  return start <= slot && slot <= stop;
 }

@@ -544,7 +544,10 @@ const DEATHS: [string, 'source' | 'target', Tell, string][] = [
 for (const [label, victim, tell, outcome] of DEATHS) {
   test(`${label}: ${outcome} in one commit`, () => {
     const scene = running();
-    scene.fail(victim === 'source' ? source(scene) : target(scene));
+    const dead = victim === 'source' ? source(scene) : target(scene);
+    scene.settings = { ...scene.settings, restartGraceMs: 800 };
+    scene.fail(dead, 'connectionRefused');
+    scene.set(scene.id(victim === 'source' ? 0 : 1, 1), { link: 'down' });
     tell(scene);
     scene.rounds(3);
     const action = scene.commit();
@@ -555,6 +558,81 @@ for (const [label, victim, tell, outcome] of DEATHS) {
     expect(printSlotSet(action.next.shards[1]!.slots)[0]).toBe(isFinish ? '10-19' : '5461-10921');
   });
 }
+
+/** The source is silent, and the target has said that it has the slots: that is recorded first, and alone. */
+function recordedInSilence(): Scene {
+  const scene = running();
+  tellTarget(scene, 'success');
+  scene.fail(source(scene), 'hang');
+  scene.rounds(3);
+  const action = scene.commit();
+  expect(action.reasons).toMatchObject([{ kind: 'migrationFinished' }]);
+  return scene;
+}
+
+test('a silent source may take back what it handed over: its shard hears nothing, and gets no other master, until the target was seen to keep the slots', () => {
+  const scene = recordedInSilence();
+  const before = scene.decide();
+  expect(actionsOf(before, 'push').map(({ node }) => node)).toEqual([target(scene)]);
+  expect(before.problems.find(({ kind }) => kind === 'masterUnreachable')?.detail).toMatch(
+    /Waiting: .* is asked whether it has slots 10-19 still, which came from here/,
+  );
+  for (const push of actionsOf(before, 'push')) scene.takePush(push);
+  expect(actionsOf(scene.decide(), 'push').map(({ node }) => node)).not.toContain(scene.id(0, 1));
+  scene.probe(target(scene));
+  scene.glance(source(scene));
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', from: source(scene) }]);
+});
+
+test('a source that took it back before the target knew the slots as its own has them again', () => {
+  const scene = recordedInSilence();
+  scene.decide();
+  tellTarget(scene, 'error');
+  scene.probe(target(scene));
+  const action = scene.commit();
+  expect(action.reasons).toMatchObject([
+    { kind: 'handOverUndone', sourceIndex: 0, targetIndex: 1, slots: '10-19', text: /took it back/ },
+  ]);
+  expect(action.next.shards.map((shard) => printSlotSet(shard.slots).join(' ')).slice(0, 2)).toEqual([
+    '0-5460',
+    '5461-10921',
+  ]);
+  expect(action.next.version).toBe(scene.cluster.version);
+  scene.glance(source(scene));
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', from: source(scene) }]);
+});
+
+test('a target that can be neither told nor asked does not keep the shard of the source without a master for ever', () => {
+  const scene = recordedInSilence();
+  const [push] = actionsOf(scene.decide(), 'push');
+  scene.endPush(push!, 'timedOut');
+  for (let round = 0; round < 8; round += 1) {
+    scene.round();
+    const decision = scene.decide();
+    const [commit] = actionsOf(decision, 'commit');
+    if (commit !== undefined) {
+      expect(commit.reasons).toMatchObject([{ kind: 'failover' }]);
+      expect(round).toBeGreaterThan(3);
+      return;
+    }
+    for (const each of actionsOf(decision, 'push')) scene.endPush(each, 'timedOut');
+  }
+  throw new Error('it waits on and on');
+});
+
+test('when both hang after the hand-over, what the target said before is with none of its replicas for certain', () => {
+  const scene = running();
+  tellTarget(scene, 'success');
+  scene.set(target(scene), { sequence: 120 });
+  look(scene);
+  scene.fail(source(scene), 'hang');
+  scene.fail(target(scene), 'hang');
+  scene.set(scene.id(1, 1), { sequence: 119 });
+  scene.rounds(3);
+  const { reasons, next } = scene.commit();
+  expect(reasons.map(({ kind }) => kind)).toEqual(['migrationGivenUp', 'failover', 'failover']);
+  expect(printSlotSet(next.shards[0]!.slots)).toEqual(['0-5460']);
+});
 
 test('source reported success and died while the target was silent for a moment: finished with the promotion', () => {
   const scene = running();

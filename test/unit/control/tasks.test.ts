@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 
 import type { Action, CommitAction, MigrateAction } from '../../../src/control/actions.ts';
+import { TARGETS_WORD } from '../../../src/control/arrivals.ts';
 import { decide } from '../../../src/control/decide.ts';
 import { promote } from '../../../src/topology/change-nodes.ts';
-import { endMigration } from '../../../src/topology/change-slots.ts';
+import { endMigration, moveSlots } from '../../../src/topology/change-slots.ts';
 import {
   withNewTask,
   withTaskCancelled,
@@ -288,6 +289,70 @@ describe('a task', () => {
     expect(only(decision, 'commit').reasons).toMatchObject([{ kind: 'failover' }]);
     expect(decision.waits.get(1)?.why).toMatch(/does not answer/);
     expect(decision.problems.map(({ kind }) => kind)).toContain('taskWaiting');
+  });
+
+  test('goes on with what was taken back at its target, also when it had succeeded with that', () => {
+    const scene = settled();
+    ask(scene, { ranges: [[0, 9]] });
+    const sent = migrate(scene);
+    scene.endMigrate(sent);
+    scene.set(sent.target, { targetJob: { range: sent.range, state: 'success' } });
+    scene.fail(sent.source, 'hang');
+    scene.rounds(3);
+    expect(committed(scene).reasons).toMatchObject([
+      { kind: 'migrationFinished' },
+      { kind: 'taskSucceeded' },
+    ]);
+    scene.set(sent.target, { targetJob: { range: sent.range, state: 'error' } });
+    scene.probe(sent.target);
+    expect(committed(scene).reasons).toMatchObject([{ kind: 'handOverUndone' }, { kind: 'taskStarted' }]);
+    expect(task(scene)).toMatchObject({
+      end: null,
+      ranges: [{ moved: 0, attempts: 1, lastError: /took it back/ }],
+    });
+  });
+
+  test.each(['error', 'success'] as const)(
+    'remembers for the next leader that its target is to be asked once more, which then says %s',
+    (state) => {
+      const scene = settled();
+      ask(scene, { ranges: [[0, 9]], batch: 5 });
+      const sent = migrate(scene);
+      scene.endMigrate(sent);
+      scene.set(sent.target, { targetJob: { range: sent.range, state: 'success' } });
+      scene.fail(sent.source, 'hang');
+      scene.rounds(3);
+      expect(committed(scene).reasons).toMatchObject([{ kind: 'migrationFinished' }, { kind: 'taskNoted' }]);
+      expect(task(scene).ranges).toMatchObject([{ moved: 5, lastError: TARGETS_WORD }]);
+      scene.changeLeader();
+      scene.set(sent.target, { targetJob: { range: sent.range, state } });
+      scene.rounds(1);
+      if (state === 'error') {
+        expect(committed(scene).reasons).toMatchObject([{ kind: 'handOverUndone', slots: '0-4' }, {}]);
+        expect(task(scene).ranges).toMatchObject([{ moved: 0, attempts: 1, lastError: /took it back/ }]);
+        return;
+      }
+      const pushes = actionsOf(scene.decide(), 'push');
+      expect(pushes.map(({ node }) => node)).toEqual([sent.target]);
+      for (const push of pushes) scene.takePush(push);
+      scene.probe(sent.target);
+      expect(committed(scene).reasons).toMatchObject([{ kind: 'taskNoted' }]);
+      expect(task(scene).ranges).toMatchObject([{ moved: 5, attempts: 0, lastError: '' }]);
+    },
+  );
+
+  test('that is tried again moves what others have moved away since, too', () => {
+    const scene = settled();
+    ask(scene, { ranges: [[0, 1]], batch: 1 });
+    finishJob(scene);
+    const cancelled = valueOf(withTaskCancelled(scene, task(scene), scene.nowSeconds));
+    expect(cancelled.tasks[0]?.ranges).toMatchObject([{ moved: 1 }]);
+    const ended = { ...task(scene), end: { state: 'cancelled', why: '', atSeconds: 0 } } as const;
+    const away = valueOf(moveSlots(settled().cluster, { range: slotRange(5000, 5000), targetIndex: OTHER }));
+    const again = valueOf(withTaskRetried({ cluster: away, tasks: [ended] }, ended));
+    expect(again.tasks[0]?.ranges, 'slot 0 is at its source there').toMatchObject([
+      { moved: 0, attempts: 0 },
+    ]);
   });
 
   test('is paused after the job under way, and cancelled with it', () => {
