@@ -5,9 +5,9 @@
 // So a look at it after that push is conclusive, and until then no node of the source's shard is told: each would delete its copy.
 
 import { returnSlots } from '../topology/change-slots.ts';
-import { type MigrationPlace, migrationsOf, shardIndexOf } from '../topology/cluster.ts';
+import { type MigrationPlace, masterOf, migrationsOf, shardIndexOf } from '../topology/cluster.ts';
 import { containsRange, printSlotRange, slotSetOf } from '../topology/slot.ts';
-import { type TaskBook, type TaskRange, withTask } from '../topology/task.ts';
+import { TARGETS_WORD, type TaskBook, type TaskRange, withTask } from '../topology/task.ts';
 import type { NodeId, ShardId, SlotRange } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
 import { isProcessGoneForAll } from './evidence.ts';
@@ -17,10 +17,7 @@ import { viewMigration } from './migration-status.ts';
 import { isAway, isLookCurrent } from './sight.ts';
 import { type NodeView, type Situation, masterView, nodeName, testimonyOf } from './situation.ts';
 
-/** What the range of a task says of such slots until that is settled, so that the next leader asks, too. */
-export const TARGETS_WORD = 'recorded on the word of the target alone, which is asked once more';
-
-/** A target that cannot be told or asked keeps the source's shard waiting no longer than this. */
+/** A target that cannot be told or asked keeps the source's shard without a master no longer than this. */
 const PATIENCE_MS = 5_000;
 
 /** Whether a source that does not answer may be at work, and so may take back what it handed over: nobody has found its process gone. */
@@ -41,6 +38,7 @@ export function arrivalsAfter(situation: Situation, draft: Draft): ReadonlyMap<S
       target: place.target.id,
       version: draft.cluster.version,
       sinceMs: situation.nowMs,
+      sourceMaster: source.node.id,
       isSettled: false,
     });
   }
@@ -85,8 +83,11 @@ export function reviewArrivals(situation: Situation): ReadonlyMap<ShardId, Arriv
   if (memory.arrivals.size === 0 && said.length === 0) return memory.arrivals;
   const arrivals = new Map<ShardId, ArrivalMemory>();
   for (const { source, target, range } of said) {
+    const shard = cluster.shards.find(({ id }) => id === source);
+    if (shard === undefined) continue;
     const { version } = cluster;
-    arrivals.set(source, { range, target, version, sinceMs: nowMs, isSettled: false });
+    const sourceMaster = masterOf(shard).id;
+    arrivals.set(source, { range, target, version, sinceMs: nowMs, sourceMaster, isSettled: false });
   }
   for (const [source, arrival] of memory.arrivals) {
     const isCommitted = cluster.version >= arrival.version;
@@ -100,13 +101,13 @@ export function reviewArrivals(situation: Situation): ReadonlyMap<ShardId, Arriv
 }
 
 function isSettledNow(situation: Situation, source: ShardId, arrival: ArrivalMemory): boolean {
-  const { cluster, nowMs } = situation;
+  const { cluster } = situation;
   if (cluster.version < arrival.version) return false;
   const target = targetOf(situation, arrival);
-  if (target === null || shardIndexOf(cluster, source) === -1 || isAway(target)) return true;
+  const from = cluster.shards.find(({ id }) => id === source);
+  if (target === null || from === undefined || masterOf(from).id !== arrival.sourceMaster) return true;
   if (takenBack(target, arrival) !== null) return false;
-  const isSeen = isLookCurrent(target.memory) && (target.report?.version ?? 0) >= arrival.version;
-  return isSeen || nowMs >= arrival.sinceMs + PATIENCE_MS;
+  return isLookCurrent(target.memory) && (target.report?.version ?? 0) >= arrival.version;
 }
 
 function targetOf(situation: Situation, { target }: ArrivalMemory): NodeView | null {
@@ -134,10 +135,12 @@ export function arrivalWait(
 ): { readonly why: string; readonly untilMs: number } | null {
   const arrival = openArrivals(situation).find(([id]) => id === source)?.[1];
   const target = arrival === undefined ? null : targetOf(situation, arrival);
-  if (arrival === undefined || target === null) return null;
+  if (arrival === undefined || target === null || isAway(target)) return null;
+  const untilMs = arrival.sinceMs + PATIENCE_MS;
+  if (situation.nowMs >= untilMs) return null;
   const slots = printSlotRange(arrival.range);
   const why = `${nodeName(target)} is asked whether it has slots ${slots} still, which came from here while this master was silent`;
-  return { why, untilMs: arrival.sinceMs + PATIENCE_MS };
+  return { why, untilMs };
 }
 
 /** Whether slots came to the shard of which that is to be known still. */

@@ -79,7 +79,9 @@ export interface ArrivalMemory {
   /** The first version that gives them to the target, as far as is known. */
   readonly version: ClusterVersion;
   readonly sinceMs: number;
-  /** The target has them for good, or nobody can say; what their task says of it is to be taken back. */
+  /** Who was silent: once another is master there, nobody has a copy to be kept. */
+  readonly sourceMaster: NodeId;
+  /** The target has them for good, or nobody can say any more; what their task says of it is to be taken back. */
   readonly isSettled: boolean;
 }
 

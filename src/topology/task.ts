@@ -79,6 +79,11 @@ export const ENDED_TASKS_MAX = 50;
 const ENDED_SECONDS_MAX = 30 * 24 * 3600;
 /** A range whose jobs failed this often in a row is left as it is; somebody can ask to try it again. */
 export const TASK_ATTEMPTS_MAX = 5;
+/**
+ * What a range says of slots that were recorded while their source was silent, until its target was asked about them once more, so that the next leader asks,
+ * too (control/arrivals.ts).
+ */
+export const TARGETS_WORD = 'recorded on the word of the target alone, which is asked once more';
 /** Characters of an error that are kept. */
 const ERROR_LENGTH_MAX = 300;
 
@@ -180,7 +185,8 @@ function withProgress(range: TaskRange, cluster: Cluster): TaskRange {
 
 /** The range as if nothing had been tried of it: what its target owns by now has come, whatever had come before. */
 export function begunAnew(range: TaskRange, cluster: Cluster): TaskRange {
-  return withProgress({ ...range, moved: 0, attempts: 0, lastError: '' }, cluster);
+  const begun = withProgress({ ...range, moved: 0, attempts: 0, lastError: '' }, cluster);
+  return range.lastError === TARGETS_WORD ? { ...begun, lastError: TARGETS_WORD } : begun;
 }
 
 /** A job of `range` was given up. */

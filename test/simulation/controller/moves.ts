@@ -68,12 +68,12 @@ export class Moves {
     if (phase === 'failed') this.#unheard(handOver);
   }
 
-  /** The source has heard of the success, or never will. */
+  /** The source has heard of the success, or never will: then it deletes at the target what came, also where that was recorded and the target does not know yet. */
   ended({ source, target, range, isTaken }: Job, outcome: 'success' | 'fail'): void {
-    const handOver = this.#openOf(source, target, range);
+    const handOver = this.#lastOf(source, target, range);
     if (!isTaken || handOver === null) return;
-    if (outcome === 'success') handOver.knowers.add(source);
-    else this.#unheard(handOver);
+    if (outcome === 'fail') this.#unheard(handOver);
+    else if (handOver.isOpen) handOver.knowers.add(source);
   }
 
   #unheard(handOver: HandOver): void {
@@ -242,9 +242,9 @@ export class Moves {
     }
   }
 
-  #openOf(source: FleetNode, target: FleetNode, range: SlotRange): HandOver | null {
+  #lastOf(source: FleetNode, target: FleetNode, range: SlotRange): HandOver | null {
     const isIt = (each: HandOver): boolean =>
-      each.isOpen && each.source === source && each.target === target && equalRanges(each.range, range);
+      each.source === source && each.target === target && equalRanges(each.range, range);
     return this.#handOvers.findLast(isIt) ?? null;
   }
 

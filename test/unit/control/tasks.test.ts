@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
 import type { Action, CommitAction, MigrateAction } from '../../../src/control/actions.ts';
-import { TARGETS_WORD } from '../../../src/control/arrivals.ts';
 import { decide } from '../../../src/control/decide.ts';
 import { promote } from '../../../src/topology/change-nodes.ts';
 import { endMigration, moveSlots } from '../../../src/topology/change-slots.ts';
@@ -26,6 +25,7 @@ import {
   type MigrationTask,
   NO_TASKS,
   slotsMoved,
+  TARGETS_WORD,
   TASK_ATTEMPTS_MAX,
   type TaskKind,
   taskState,
