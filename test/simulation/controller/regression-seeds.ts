@@ -43,4 +43,30 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     found:
       'a move given up although its target had been seen to have the slots: its source was gone and forgot the job, and then the target hung',
   },
+  {
+    seed: 4010432,
+    found:
+      'slots that went to a replica which lacked them: both masters of a move hung, and what the target had said before counted still',
+  },
+  {
+    seed: 4010719,
+    found:
+      'a source that was cut off took back at the target what was just being recorded there, and deleted its own copy when it was told',
+  },
+  {
+    seed: 4012984,
+    found: 'the same, with a leader that died right after the record',
+  },
+  {
+    seed: 4010207,
+    found: 'the same, with a target that hung before it was told',
+  },
+  {
+    seed: 4011869,
+    found: 'a migration that was tried again did not move what others had moved away since',
+  },
+  {
+    seed: 4000056,
+    found: 'a shard that was emptied waits for what others move to it: that is no fault',
+  },
 ];
