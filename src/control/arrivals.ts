@@ -31,8 +31,11 @@ export function arrivalsAfter(situation: Situation, draft: Draft): ReadonlyMap<S
   const arrivals = new Map(situation.memory.arrivals);
   for (const place of migrationsOf(situation.cluster)) {
     if (!isFinished(draft.reasons, place)) continue;
-    const { source, sourceState } = viewMigration(situation, place);
+    const { source, target, sourceState } = viewMigration(situation, place);
     if (sourceState === 'succeeded' || !mayTakeBack(situation, source)) continue;
+    // A replica that takes over has them beyond the reach of the source.
+    const heir = draft.cluster.shards.find(({ id }) => id === place.target.id);
+    if (heir !== undefined && masterOf(heir).id !== target.node.id) continue;
     arrivals.set(place.source.id, {
       range: place.migration.range,
       target: place.target.id,

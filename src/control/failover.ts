@@ -345,12 +345,13 @@ function resolveWithoutSource(situation: Situation, view: MigrationView): Resolu
 }
 
 /** Why the slots may be with a target that cannot say so now, and what helps; null when its copy is not known to be better. */
-function openQuestion({ target, sourceState }: MigrationView): string | null {
+function openQuestion({ target, sourceState, targetState }: MigrationView): string | null {
   const name = `the target ${nodeName(target)}`;
   if (target.condition === 'impaired' || target.condition === 'blind') {
     return `${name} may have taken the slots over and cannot be asked (${errorText(target.memory)}): repair that`;
   }
-  return sourceState === 'succeeded' && isAway(target)
+  const isHandedOver = sourceState === 'succeeded' || targetState === 'succeeded';
+  return isHandedOver && isAway(target)
     ? `the slots were handed over to ${nodeName(target)}, which does not answer: bring it back`
     : null;
 }
@@ -361,7 +362,10 @@ function openQuestion({ target, sourceState }: MigrationView): string | null {
  */
 function resolveWithoutTarget(situation: Situation, view: MigrationView, candidate: Candidate): Resolution {
   const { source, target } = view;
-  if (view.sourceState === 'succeeded') {
+  // A source that is away, too, has said nothing else since.
+  const isHandedOver =
+    view.sourceState === 'succeeded' || (view.targetState === 'succeeded' && isAway(source));
+  if (isHandedOver) {
     const imported = view.targetState === 'succeeded' ? (target.report?.sequence ?? null) : null;
     if (imported !== null && candidate.sequence >= imported) {
       return {

@@ -620,18 +620,40 @@ test('a target that can be neither told nor asked does not keep the shard of the
   throw new Error('it waits on and on');
 });
 
-test('when both hang after the hand-over, what the target said before is with none of its replicas for certain', () => {
+test.each([
+  [119, 'migrationGivenUp', '0-5460'],
+  [120, 'migrationFinished', '0-9 20-5460'],
+] as const)(
+  'when both hang after the hand-over, the slots go with the replica of the target if it has all of them: %i of 120',
+  (sequence, kind, left) => {
+    const scene = running();
+    tellTarget(scene, 'success');
+    scene.set(target(scene), { sequence: 120 });
+    look(scene);
+    scene.fail(source(scene), 'hang');
+    scene.fail(target(scene), 'hang');
+    scene.set(scene.id(1, 1), { sequence });
+    scene.rounds(3);
+    const { reasons, next } = scene.commit();
+    expect(reasons).toMatchObject([{ kind }, { kind: 'failover', from: target(scene) }]);
+    expect(printSlotSet(next.shards[0]!.slots).join(' ')).toBe(left);
+    scene.glance(source(scene));
+    scene.probe(scene.id(0, 1));
+    expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', from: source(scene) }]);
+  },
+);
+
+test('when both hang after the hand-over and the target has no replica, it is waited for: nobody else has what it took', () => {
   const scene = running();
   tellTarget(scene, 'success');
-  scene.set(target(scene), { sequence: 120 });
   look(scene);
-  scene.fail(source(scene), 'hang');
-  scene.fail(target(scene), 'hang');
-  scene.set(scene.id(1, 1), { sequence: 119 });
-  scene.rounds(3);
-  const { reasons, next } = scene.commit();
-  expect(reasons.map(({ kind }) => kind)).toEqual(['migrationGivenUp', 'failover', 'failover']);
-  expect(printSlotSet(next.shards[0]!.slots)).toEqual(['0-5460']);
+  for (const id of [source(scene), target(scene), scene.id(1, 1)]) scene.fail(id, 'hang');
+  scene.rounds(4);
+  const { actions, problems } = scene.decide();
+  expect(actions).toEqual([]);
+  expect(problems.map(({ detail }) => detail).join(' ')).toMatch(
+    /the slots were handed over to .*, which does not answer: bring it back; or give the move up/,
+  );
 });
 
 test('source reported success and died while the target was silent for a moment: finished with the promotion', () => {
