@@ -59,7 +59,12 @@ function lendFirst(
 ): Lending {
   const view = viewOf(situation, masterOf(lender).id);
   const what = `${nodeName(view)} refuses writes to slots ${printSlotRange(kept)}, which it gave away, until another slot leaves it`;
-  const last = tasks.findLast(({ kind, ranges }) => kind === 'lend' && ranges[0]?.source === lender.id);
+  // A slot whose own lending was undone is refused itself: to wait for that would be to wait for ever.
+  const isRefused = (task: MigrationTask): boolean =>
+    intersectionSlots(slotsOfTask(task), slotSetOf([kept])).length > 0;
+  const last = tasks.findLast(
+    (task) => task.kind === 'lend' && task.ranges[0]?.source === lender.id && !isRefused(task),
+  );
   if (last?.end === null) return { kind: 'wait', why: `${what}: migration ${last.id}`, isPassing: true };
   const { end = null } = last ?? {};
   const isTooSoon = situation.nowSeconds < (end?.atSeconds ?? -Infinity) + LEND_AGAIN_SECONDS;

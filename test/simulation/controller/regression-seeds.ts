@@ -66,6 +66,15 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     found: 'a migration that was tried again did not move what others had moved away since',
   },
   {
+    seed: 4020408,
+    found: 'a slot whose lending was undone was waited for, for ever, by its own lending',
+  },
+  {
+    seed: 4012531,
+    found:
+      'what a target had taken for seconds was given up when it hung, although it had said that it has the slots: the source hung before',
+  },
+  {
     seed: 4000056,
     found: 'a shard that was emptied waits for what others move to it: that is no fault',
   },

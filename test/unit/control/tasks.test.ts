@@ -529,6 +529,21 @@ describe('a task', () => {
     expect(scene.problems()).toContain('taskWaiting');
   });
 
+  test('lends another slot where the one that was lent is refused itself, since that was undone', () => {
+    const scene = settled();
+    refuse(scene, slotRange(0, 9));
+    request(scene, { ranges: [[0, 9]] });
+    expect(committed(scene).reasons).toMatchObject([{ kind: 'taskStarted', task: 2 }]);
+    expect(job(scene)).toEqual(slotRange(10, 10));
+    scene.cluster = valueOf(endMigration(scene.cluster, SOURCE));
+    refuse(scene, slotRange(10, 10));
+    expect(committed(scene).reasons).toMatchObject([{ kind: 'taskStarted', task: 3 }]);
+    expect(job(scene)).toEqual(slotRange(11, 11));
+    finishJob(scene);
+    expect(scene.tasks.map(({ kind }) => kind)).toEqual(['migrate', 'lend', 'lend', 'giveBack']);
+    expect(task(scene, 2).end, 'it is lent in its turn').toBeNull();
+  });
+
   test('tries again after ten minutes to lend a slot that could not be lent', () => {
     const scene = settled();
     refuse(scene, slotRange(0, 9));
