@@ -207,10 +207,18 @@ function emptiedWhy({ memory, facts }: Sight, report: NodeReport): string | null
   return loss?.isIdentityLost === true ? loss.why : null;
 }
 
-/** A node that is cut off deletes the slots it had handed over (facts section 5.4): what looks like a prefix then has a gap. */
-function gapOf({ shard }: Sight, { sourceJob }: NodeReport): string | null {
-  if (sourceJob?.state !== 'success' || !containsRange(shard.slots, sourceJob.range)) return null;
-  return `it handed slots ${printSlotRange(sourceJob.range)} over while it was being replaced, and may have deleted them`;
+/**
+ * A node that is cut off deletes the slots it had handed over (facts section 5.4): what looks like a prefix then has a gap. The source of slots that were
+ * coming to it, or had come in a move that was given up, has it delete them when it can, until it is a replica (slot_import.cc, Fail): that goes on in its
+ * sequence, and it would follow from beyond what it has.
+ */
+function gapOf({ shard }: Sight, { sourceJob, targetJob }: NodeReport): string | null {
+  if (sourceJob?.state === 'success' && containsRange(shard.slots, sourceJob.range))
+    return `it handed slots ${printSlotRange(sourceJob.range)} over while it was being replaced, and may have deleted them`;
+  const isComing = targetJob?.state === 'start' || targetJob?.state === 'success';
+  if (!isComing || (targetJob.state === 'success' && containsRange(shard.slots, targetJob.range)))
+    return null;
+  return `slots ${printSlotRange(targetJob.range)} that were coming to it went no further, and their source may have it delete them yet`;
 }
 
 /** Why a copy does not count: the sentence's end for people. */
