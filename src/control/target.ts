@@ -169,7 +169,11 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   const isFollowing = report.role === 'replica' && report.master === masterOf(shard).address;
   const isInPlace =
     isAtVersion && report.id === node.id && isFollowing && !isForeign(sight) && !report.isFenced;
-  const taint = taintOf(found) ?? growthOf(circumstances, found) ?? misleadingOf(circumstances, found);
+  const taint =
+    taintOf(found) ??
+    emptiedWith(found) ??
+    growthOf(circumstances, found) ??
+    misleadingOf(circumstances, found);
   if (taint !== null && sight.facts.remake === null) return { kind: 'condemn', why: taint };
   // Once that is forgotten it is cut off like any other, which is what ends its link to the stranger.
   if (taint !== null && hasComeFar(sight)) return { kind: 'startOver', why: taint };
@@ -233,6 +237,21 @@ function taintOf({ sights, sight, report }: NodeCase): string | null {
   const lookedAtMs = sight.memory.look?.startedAtMs ?? -Infinity;
   if (absence?.metStranger !== true || lookedAtMs < absence.sinceMs) return null;
   return MET_STRANGER;
+}
+
+/**
+ * A replica that follows a master which has lost its data, stands no further than that and behind where it was seen itself: it has copied it. Its number grows
+ * with whatever clients write to that master, and would in the end be taken for all that was lost. (One that only lost its last writes in a power cut
+ * stands further than an emptied master.)
+ */
+function emptiedWith({ sights, sight, report }: NodeCase): string | null {
+  if (report.role !== 'replica' || report.link !== 'up') return null;
+  const master = sights.get(masterOf(sight.shard).id);
+  if (master === undefined || master.loss === null) return null;
+  if ((report.sequence ?? 0) > (master.report?.sequence ?? 0)) return null;
+  const { memory, facts } = sight;
+  const loss = lossOf(report, { memory, facts, replicaSequence: null });
+  return loss === null ? null : `it has copied a master that lost its data: ${loss.why}`;
 }
 
 /** Cut off from an address at which a stranger was met, it must stand where it stood when its master was last there. */
