@@ -653,12 +653,17 @@ describe('a shard that was emptied to be removed', () => {
     expect(isToRemove(task(scene))).toBe(false);
   });
 
-  test('waits for what others move to it, and then stays, which its task tells', () => {
+  test('gets no slots any more, and stays where it was given some all the same, which its task tells', () => {
     const scene = emptying();
-    request(scene, { from: TARGET, to: OTHER, ranges: [[6000, 6000]] });
-    expect(committed(scene).reasons).toMatchObject([{ kind: 'taskStarted', task: 2 }]);
-    finishJob(scene);
-    expect(taskState(task(scene, 2))).toBe('succeeded');
+    const { cluster, tasks, nowSeconds } = scene;
+    const [, target, leaving] = cluster.shards;
+    const moves = [{ source: target!.id, target: leaving!.id, slots: slotSetOf([slotRange(6000, 6000)]) }];
+    const wanted = { kind: 'migrate', actor: 'api', moves, batch: 1, nowSeconds } as const;
+    expect(withNewTask({ cluster, tasks }, wanted)).toEqual({
+      ok: false,
+      error: { kind: 'targetLeaves', task: 1 },
+    });
+    scene.cluster = valueOf(moveSlots(cluster, { range: slotRange(6000, 6000), targetIndex: OTHER }));
     expect(committed(scene).reasons).toMatchObject([
       { kind: 'taskFailed', task: 1, text: /but shard 2 stays: it has others by now/ },
     ]);
