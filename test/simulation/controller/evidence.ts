@@ -50,6 +50,9 @@ export interface Judged {
   readonly leadsSinceUs: number;
 }
 
+/** Looks further apart than so many intervals have a pause between them. */
+const PAUSE_INTERVALS = 3;
+
 export class Evidence {
   readonly #settings: ControlSettings;
   readonly #looks = new Map<string, Look[]>();
@@ -110,7 +113,8 @@ export class Evidence {
     if (spanMs(own) >= LAG_MS_MAX) return (own.at(-1)?.endedUs ?? 0) / 1000;
     for (const each of this.#leaderships.toReversed()) {
       if (each.sinceUs >= sinceUs) continue;
-      const looks = this.#answered(address, each.leader, { fromUs: each.sinceUs, toUs: each.untilUs });
+      const all = this.#answered(address, each.leader, { fromUs: each.sinceUs, toUs: each.untilUs });
+      const looks = sinceLastPause(all, PAUSE_INTERVALS * this.#settings.pingIntervalMs);
       if (spanMs(looks) >= LAG_MS_MAX + WRITTEN_DOWN_MS)
         return (looks.at(-1)?.endedUs ?? 0) / 1000 - WRITTEN_DOWN_MS;
     }
@@ -197,6 +201,13 @@ function key(observer: number, address: NodeAddress): string {
 
 function isAbsence(kind: EvidenceKind): boolean {
   return kind === 'refused' || kind === 'silent' || kind === 'stranger';
+}
+
+/** What it did not answer for some time cannot have been written down in that time. */
+function sinceLastPause(looks: readonly Look[], pauseMs: number): readonly Look[] {
+  const isAfterPause = ({ startedUs }: Look, index: number): boolean =>
+    index > 0 && startedUs - (looks[index - 1]?.endedUs ?? 0) > pauseMs * 1000;
+  return looks.slice(Math.max(0, looks.findLastIndex(isAfterPause)));
 }
 
 /** Milliseconds from the first to the last, by their beginnings, as positions are judged. */
