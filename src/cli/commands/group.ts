@@ -1,0 +1,4 @@
+// TODO
+import type { Command } from 'commander';
+import type { Act } from './act.ts';
+export function registerGroup(_program: Command, _act: Act): void {}
