@@ -2,23 +2,21 @@
 
 // A source that never heard the reply to its hand-over has failed its job, and tells the target so as soon as it can: what was imported is deleted there
 // (slot_migrate.cc, finishFailedMigration; slot_import.cc, Fail). A target that was told that it owns the slots refuses that (cluster.cc, ImportSlotRange).
-// So a look at it after that push is conclusive, and until then no node of the source's shard is told: each would delete its copy.
+// So a look at it after that push is conclusive, and until then the slots may have to come back. Nobody else deletes his copy meanwhile: a node clears only
+// what it has itself handed over with success (cluster.cc, SetClusterNodes), and a source that heard of that takes nothing back.
 
 import { returnSlots } from '../topology/change-slots.ts';
 import { type MigrationPlace, masterOf, migrationsOf, shardIndexOf } from '../topology/cluster.ts';
 import { containsRange, printSlotRange, slotSetOf } from '../topology/slot.ts';
 import { TARGETS_WORD, type TaskBook, type TaskRange, withTask } from '../topology/task.ts';
-import type { NodeId, ShardId, SlotRange } from '../topology/types.ts';
+import type { ShardId, SlotRange } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
 import { isProcessGoneForAll } from './evidence.ts';
 import type { ArrivalMemory } from './memory.ts';
 import type { Draft } from './draft.ts';
 import { viewMigration } from './migration-status.ts';
 import { isAway, isLookCurrent } from './sight.ts';
-import { type NodeView, type Situation, masterView, nodeName, testimonyOf } from './situation.ts';
-
-/** A target that cannot be told or asked keeps the source's shard without a master no longer than this. */
-const PATIENCE_MS = 5_000;
+import { type NodeView, type Situation, masterView, testimonyOf } from './situation.ts';
 
 /** Whether a source that does not answer may be at work, and so may take back what it handed over: nobody has found its process gone. */
 export function mayTakeBack(situation: Situation, source: NodeView): boolean {
@@ -40,8 +38,7 @@ export function arrivalsAfter(situation: Situation, draft: Draft): ReadonlyMap<S
       range: place.migration.range,
       target: place.target.id,
       version: draft.cluster.version,
-      sinceMs: situation.nowMs,
-      sourceMaster: source.node.id,
+      targetMaster: target.node.id,
       isSettled: false,
     });
   }
@@ -81,16 +78,15 @@ function isFinished(reasons: readonly CommitReason[], { sourceIndex }: Migration
 
 /** Those about which something is to be known or done still. */
 export function reviewArrivals(situation: Situation): ReadonlyMap<ShardId, ArrivalMemory> {
-  const { memory, tasks, cluster, nowMs } = situation;
+  const { memory, tasks, cluster } = situation;
   const said = tasks.flatMap(({ ranges }) => ranges.filter(({ lastError }) => lastError === TARGETS_WORD));
   if (memory.arrivals.size === 0 && said.length === 0) return memory.arrivals;
   const arrivals = new Map<ShardId, ArrivalMemory>();
   for (const { source, target, range } of said) {
-    const shard = cluster.shards.find(({ id }) => id === source);
-    if (shard === undefined) continue;
+    const to = cluster.shards.find(({ id }) => id === target);
+    if (to === undefined) continue;
     const { version } = cluster;
-    const sourceMaster = masterOf(shard).id;
-    arrivals.set(source, { range, target, version, sinceMs: nowMs, sourceMaster, isSettled: false });
+    arrivals.set(source, { range, target, version, targetMaster: masterOf(to).id, isSettled: false });
   }
   for (const [source, arrival] of memory.arrivals) {
     const isCommitted = cluster.version >= arrival.version;
@@ -107,8 +103,9 @@ function isSettledNow(situation: Situation, source: ShardId, arrival: ArrivalMem
   const { cluster } = situation;
   if (cluster.version < arrival.version) return false;
   const target = targetOf(situation, arrival);
-  const from = cluster.shards.find(({ id }) => id === source);
-  if (target === null || from === undefined || masterOf(from).id !== arrival.sourceMaster) return true;
+  if (target === null || shardIndexOf(cluster, source) === -1) return true;
+  // A replica that took over has what it has, beyond the reach of the source.
+  if (target.node.id !== arrival.targetMaster) return true;
   if (takenBack(target, arrival) !== null) return false;
   return isLookCurrent(target.memory) && (target.report?.version ?? 0) >= arrival.version;
 }
@@ -131,32 +128,9 @@ function openArrivals({ memory }: Situation): readonly (readonly [ShardId, Arriv
   return [...memory.arrivals].filter(([, { isSettled }]) => !isSettled);
 }
 
-/** Why the master of a shard is not replaced yet, a whole sentence for people; null when that waits for no arrival. */
-export function arrivalWait(
-  situation: Situation,
-  source: ShardId,
-): { readonly why: string; readonly untilMs: number } | null {
-  const arrival = openArrivals(situation).find(([id]) => id === source)?.[1];
-  const target = arrival === undefined ? null : targetOf(situation, arrival);
-  if (arrival === undefined || target === null || isAway(target)) return null;
-  const untilMs = arrival.sinceMs + PATIENCE_MS;
-  if (situation.nowMs >= untilMs) return null;
-  const slots = printSlotRange(arrival.range);
-  const why = `${nodeName(target)} is asked whether it has slots ${slots} still, which came from here while this master was silent`;
-  return { why, untilMs };
-}
-
 /** Whether slots came to the shard of which that is to be known still. */
 export function isArriving(situation: Situation, target: ShardId): boolean {
   return openArrivals(situation).some(([, arrival]) => arrival.target === target);
-}
-
-/** Nodes that would delete their copies of such slots. */
-export function nodesBehindArrivals(situation: Situation): readonly NodeId[] {
-  const sources = new Set(openArrivals(situation).map(([source]) => source));
-  return situation.cluster.shards
-    .filter(({ id }) => sources.has(id))
-    .flatMap(({ nodes }) => nodes.map(({ id }) => id));
 }
 
 /** What a target has deleted is the source's again, which was not told yet and has all of it. */

@@ -8,7 +8,6 @@ import { drainText, isolationText, setNodesText } from '../topology/setnodes-tex
 import { containsRange } from '../topology/slot.ts';
 import type { NodeId } from '../topology/types.ts';
 import type { FenceAction, OutrunAction, PushAction } from './actions.ts';
-import { nodesBehindArrivals } from './arrivals.ts';
 import { vacancyOf } from './candidates.ts';
 import type { Draft } from './draft.ts';
 import { unrecordedHandOvers } from './hand-over.ts';
@@ -49,7 +48,7 @@ export interface RaisePlan extends Draft {
  * sections 5.4, 11). A job toward a node that is no longer a master is one that was given up: it must not keep the old master in office. A
  * node without a topology has no job and is not held, but for a target whose source was still at it: told who it is, it would look like one
  * that has what was handed over. For the same reason a master that came back without a topology or any write is held while it may have been a
- * target (`maySourceOf`). Nor must those hear of it that would delete their copies of slots of which it is not certain that they have come (`arrivals.ts`).
+ * target (`maySourceOf`).
  */
 export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
   const held = new Set<NodeId>();
@@ -80,7 +79,6 @@ export function heldNodes(situation: Situation): ReadonlySet<NodeId> {
     held.add(master.node.id);
     held.add(target.node.id);
   }
-  for (const id of nodesBehindArrivals(situation)) held.add(id);
   for (const id of held) {
     const version = situation.views.get(id)?.report?.version ?? 0;
     if (version < 0 && !awaited.has(id)) held.delete(id);

@@ -15,7 +15,6 @@ import {
 import type { Cluster, ClusterVersion, NodeId, Shard } from '../topology/types.ts';
 import type { CommitReason } from './actions.ts';
 import type { Draft } from './draft.ts';
-import { arrivalWait, mayTakeBack } from './arrivals.ts';
 import { exposureText, leaseWait } from './lease.ts';
 import { type Candidate, electCandidate, unseenPromotion } from './candidates.ts';
 import { type MigrationView, viewMigration, withArrival } from './migration-status.ts';
@@ -64,12 +63,6 @@ export function planFailovers(situation: Situation): FailoverPlan {
     const master = masterView(situation, shard);
     const why = whyReplaced(situation, master);
     if (why === null) continue;
-    const arrival = isAway(master) ? arrivalWait(situation, shard.id) : null;
-    if (arrival !== null) {
-      problems.push(vacancyProblem(master, `${why}. Waiting: ${arrival.why}.`));
-      wakeAtMs = Math.min(wakeAtMs, arrival.untilMs);
-      continue;
-    }
     const lease = isAway(master) ? leaseWait(situation, master) : null;
     if (lease !== null) {
       problems.push(vacancyProblem(master, `${why}. Waiting: ${lease.why}.`));
@@ -299,7 +292,7 @@ function resolveMigration(situation: Situation, { draft, shard, candidate }: Fai
   if (place === null) return { kind: 'none' };
   const view = viewMigration(situation, place);
   return place.source.id === shard.id
-    ? resolveWithoutSource(situation, view)
+    ? resolveWithoutSource(view)
     : resolveWithoutTarget(situation, view, candidate);
 }
 
@@ -309,7 +302,7 @@ function startedMigration(cluster: Cluster, shard: Shard): MigrationPlace | null
 }
 
 /** The source is down. Its replica has all data of the slots; the target has newer writes exactly if the hand-over took place. */
-function resolveWithoutSource(situation: Situation, view: MigrationView): Resolution {
+function resolveWithoutSource(view: MigrationView): Resolution {
   const { source, target, place } = view;
   if (view.isKeptAtSource) {
     return {
@@ -326,9 +319,6 @@ function resolveWithoutSource(situation: Situation, view: MigrationView): Resolu
       return { kind: 'wait', why: 'the target was not asked since the source failed' };
     }
     if (view.targetState === 'succeeded' && !view.isTargetEmptied) {
-      // Whoever takes over deletes its copy: that waits until the target is known to keep its own.
-      if (view.sourceState !== 'succeeded' && mayTakeBack(situation, source))
-        return { kind: 'wait', why: 'that the target has taken the slots over is recorded first' };
       return { kind: 'finish', why: 'the source died after the target had taken the slots over' };
     }
     if (view.sourceState === 'succeeded' && !view.isTargetEmptied) {

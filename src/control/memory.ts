@@ -78,10 +78,9 @@ export interface ArrivalMemory {
   readonly target: ShardId;
   /** The first version that gives them to the target, as far as is known. */
   readonly version: ClusterVersion;
-  readonly sinceMs: number;
-  /** Who was silent: once another is master there, nobody has a copy to be kept. */
-  readonly sourceMaster: NodeId;
-  /** The target has them for good, or nobody can say any more; what their task says of it is to be taken back. */
+  /** Who is to be asked. */
+  readonly targetMaster: NodeId;
+  /** The target has them for good, or is none any more; what their task says of it is to be taken back. */
   readonly isSettled: boolean;
 }
 

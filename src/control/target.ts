@@ -169,7 +169,11 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   const isFollowing = report.role === 'replica' && report.master === masterOf(shard).address;
   const isInPlace =
     isAtVersion && report.id === node.id && isFollowing && !isForeign(sight) && !report.isFenced;
-  const taint = taintOf(found) ?? growthOf(circumstances, found) ?? misleadingOf(circumstances, found);
+  const taint =
+    taintOf(found) ??
+    emptiedWith(found) ??
+    growthOf(circumstances, found) ??
+    misleadingOf(circumstances, found);
   if (taint !== null && sight.facts.remake === null) return { kind: 'condemn', why: taint };
   // Once that is forgotten it is cut off like any other, which is what ends its link to the stranger.
   if (taint !== null && hasComeFar(sight)) return { kind: 'startOver', why: taint };
@@ -207,10 +211,18 @@ function emptiedWhy({ memory, facts }: Sight, report: NodeReport): string | null
   return loss?.isIdentityLost === true ? loss.why : null;
 }
 
-/** A node that is cut off deletes the slots it had handed over (facts section 5.4): what looks like a prefix then has a gap. */
-function gapOf({ shard }: Sight, { sourceJob }: NodeReport): string | null {
-  if (sourceJob?.state !== 'success' || !containsRange(shard.slots, sourceJob.range)) return null;
-  return `it handed slots ${printSlotRange(sourceJob.range)} over while it was being replaced, and may have deleted them`;
+/**
+ * A node that is cut off deletes the slots it had handed over (facts section 5.4): what looks like a prefix then has a gap. The source of slots that were
+ * coming to it, or had come in a move that was given up, has it delete them when it can, until it is a replica (slot_import.cc, Fail): that goes on in its
+ * sequence, and it would follow from beyond what it has.
+ */
+function gapOf({ shard }: Sight, { sourceJob, targetJob }: NodeReport): string | null {
+  if (sourceJob?.state === 'success' && containsRange(shard.slots, sourceJob.range))
+    return `it handed slots ${printSlotRange(sourceJob.range)} over while it was being replaced, and may have deleted them`;
+  const isComing = targetJob?.state === 'start' || targetJob?.state === 'success';
+  if (!isComing || (targetJob.state === 'success' && containsRange(shard.slots, targetJob.range)))
+    return null;
+  return `slots ${printSlotRange(targetJob.range)} that were coming to it went no further, and their source may have it delete them yet`;
 }
 
 /** Why a copy does not count: the sentence's end for people. */
@@ -225,6 +237,21 @@ function taintOf({ sights, sight, report }: NodeCase): string | null {
   const lookedAtMs = sight.memory.look?.startedAtMs ?? -Infinity;
   if (absence?.metStranger !== true || lookedAtMs < absence.sinceMs) return null;
   return MET_STRANGER;
+}
+
+/**
+ * A replica that follows a master which has lost its data, stands no further than that and behind where it was seen itself: it has copied it. Its number grows
+ * with whatever clients write to that master, and would in the end be taken for all that was lost. (One that only lost its last writes in a power cut
+ * stands further than an emptied master.)
+ */
+function emptiedWith({ sights, sight, report }: NodeCase): string | null {
+  if (report.role !== 'replica' || report.link !== 'up') return null;
+  const master = sights.get(masterOf(sight.shard).id);
+  if (master === undefined || master.loss === null) return null;
+  if ((report.sequence ?? 0) > (master.report?.sequence ?? 0)) return null;
+  const { memory, facts } = sight;
+  const loss = lossOf(report, { memory, facts, replicaSequence: null });
+  return loss === null ? null : `it has copied a master that lost its data: ${loss.why}`;
 }
 
 /** Cut off from an address at which a stranger was met, it must stand where it stood when its master was last there. */

@@ -10,6 +10,7 @@ import {
   begunAnew,
   isOpen,
   isStuck,
+  isToRemove,
   jobsOf,
   type MigrationTask,
   type NewTask,
@@ -36,6 +37,7 @@ export interface Worked {
 export type TaskRefusal =
   | { readonly kind: 'slotsInTask'; readonly task: number; readonly slots: string }
   | { readonly kind: 'slotsMoving'; readonly slots: string }
+  | { readonly kind: 'targetLeaves'; readonly task: number }
   | { readonly kind: 'tooManyTasks' }
   | { readonly kind: 'tooManyRanges'; readonly count: number }
   | { readonly kind: 'ended'; readonly task: number; readonly state: string }
@@ -47,6 +49,8 @@ export function describeRefusal(refusal: TaskRefusal): string {
       return `migration ${refusal.task} moves slots ${refusal.slots} already; wait for it, or cancel it first`;
     case 'slotsMoving':
       return `slots ${refusal.slots} are being moved already; wait for that, or cancel it first`;
+    case 'targetLeaves':
+      return `migration ${refusal.task} empties that shard and removes it; cancel it first where the shard is to stay`;
     case 'tooManyTasks':
       return `${OPEN_TASKS_MAX} migrations are under way or wait; let some of them end first`;
     case 'tooManyRanges':
@@ -70,6 +74,12 @@ export function withNewTask(
   if (openTasks(tasks).length >= OPEN_TASKS_MAX) return err({ kind: 'tooManyTasks' });
   const { book, task } = addTask(tasks, wanted);
   if (task.ranges.length > TASK_RANGES_MAX) return err({ kind: 'tooManyRanges', count: task.ranges.length });
+  const leaving = tasks.find(
+    (other) =>
+      (isOpen(other) || isToRemove(other)) &&
+      task.ranges.some(({ target }) => other.removes.includes(target)),
+  );
+  if (leaving !== undefined) return err({ kind: 'targetLeaves', task: leaving.id });
   const refusal = overlapOf({ cluster, tasks }, task);
   if (refusal !== null) return err(refusal);
   return ok({ cluster, tasks: book, task });

@@ -75,6 +75,11 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
       'what a target had taken for seconds was given up when it hung, although it had said that it has the slots: the source hung before',
   },
   {
+    seed: 4021539,
+    found:
+      'an old master that was cut off deleted slots at the word of their source, and followed from beyond what it had',
+  },
+  {
     seed: 4000056,
     found: 'a shard that was emptied waits for what others move to it: that is no fault',
   },

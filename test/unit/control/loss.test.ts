@@ -268,7 +268,10 @@ test('an emptied master that dies afterwards does not make an emptied replica el
     scene.set(scene.id(0, 0), FRESH);
     scene.set(scene.id(0, 1), { sequence: 0 });
     scene.rounds(3);
-    expect(dataLost(scene)).toMatch(/sequence is 0 and the shard is not known to be empty/);
+    expect(scene.commit([scene.id(0, 0)]).reasons).toMatchObject([
+      { kind: 'copyCondemned', node: scene.id(0, 1), text: /it has copied a master that lost its data/ },
+    ]);
+    expect(dataLost(scene)).toMatch(/No eligible replica/);
     scene.fail(scene.id(0, 0), 'connectionRefused');
     scene.set(scene.id(0, 1), { link: 'down' });
     scene.rounds(5);
@@ -277,6 +280,29 @@ test('an emptied master that dies afterwards does not make an emptied replica el
     scene.set(scene.id(0, 2), { ...scene.converged(scene.id(0, 2)), link: 'down', lastIoSeconds: 8 });
     scene.round();
     expect(scene.commit().reasons).toMatchObject([{ kind: 'failover', to: scene.id(0, 2) }]);
+  }
+});
+
+test('a replica that copied a master without its data is not taken for what was lost, however much clients write to that', () => {
+  for (const isLeaderNew of [false, true]) {
+    const scene = settled();
+    // The data directory is gone, and who it is was kept elsewhere: it serves its clients.
+    scene.set(scene.id(0, 0), { sequence: 3 });
+    scene.set(scene.id(0, 1), { sequence: 3 });
+    if (isLeaderNew) scene.changeLeader();
+    scene.round();
+    expect(scene.commit().reasons).toMatchObject([
+      { kind: 'copyCondemned', node: scene.id(0, 0) },
+      { kind: 'copyCondemned', node: scene.id(0, 1), text: /it has copied a master that lost its data/ },
+    ]);
+    scene.set(scene.id(0, 0), { sequence: 500 });
+    scene.set(scene.id(0, 1), { sequence: 500 });
+    scene.rounds(3);
+    expect(actionsOf(scene.decide(), 'commit')).toEqual([]);
+    scene.fail(scene.id(0, 0));
+    scene.set(scene.id(0, 1), { link: 'down' });
+    scene.rounds(5);
+    expect(actionsOf(scene.decide(), 'commit')).toEqual([]);
   }
 });
 

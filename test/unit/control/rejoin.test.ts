@@ -11,6 +11,7 @@ import {
 } from '../../../src/topology/policy.ts';
 import { isolationText, setNodesText } from '../../../src/topology/setnodes-text.ts';
 import { factsFor } from '../../../src/topology/facts.ts';
+import { slotRange } from '../../../src/topology/slot.ts';
 import type { NodeId } from '../../../src/topology/types.ts';
 import { valueOf } from '../topology/arbitrary.ts';
 import { FRESH, Scene, actionsOf, only } from './scene.ts';
@@ -123,6 +124,27 @@ test('an old master in its new place is written down so with its first look ther
   expect(scene.decide().actions).toEqual([]);
   expect(scene.facts.nodes.get(old(scene))?.remake).toBeNull();
 });
+
+test.each([
+  ['were coming to it', { range: slotRange(9000, 9001), state: 'start' }, true],
+  ['had come in a move that was given up', { range: slotRange(9000, 9001), state: 'success' }, true],
+  ['had come, and are its shard’s', { range: slotRange(5, 6), state: 'success' }, false],
+  ['were dropped', { range: slotRange(9000, 9001), state: 'error' }, false],
+] as const)(
+  'a prefix may go on by itself for as long as the source of slots can have them deleted: slots that %s',
+  (_, targetJob, isCondemned) => {
+    const scene = takenOver();
+    comeBack(scene, 100);
+    scene.takeIsolation(pushTo(scene, old(scene)));
+    scene.set(old(scene), { targetJob });
+    scene.round();
+    if (isCondemned)
+      expect(scene.commit().reasons).toMatchObject([
+        { kind: 'copyCondemned', text: /their source may have it delete them yet/ },
+      ]);
+    else expect(only(scene.decide(), 'push')).toMatchObject({ node: old(scene), purpose: 'role' });
+  },
+);
 
 test('KA7: a prefix of the new history rejoins at once', () => {
   const scene = isolated(100);
