@@ -12,7 +12,7 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, dirname, join, relative } from 'node:path';
+import { basename, delimiter, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -49,9 +49,12 @@ try {
   mkdirSync(app);
   await npm(app, 'install', '--omit=dev', '--no-fund', '--no-audit', tarball);
   checkFiles(join(app, 'node_modules', 'kvrocks-controller'));
-  const bin = join(app, 'node_modules', '.bin', 'kvrocks-controller');
-  await checkVersion(bin);
-  const figures = await checkTrio(bin);
+  const [controller, kvctl] = ['kvrocks-controller', 'kvctl'].map((name) =>
+    join(app, 'node_modules', '.bin', name),
+  );
+  if (controller === undefined || kvctl === undefined) throw new Error('two programs');
+  for (const program of [controller, kvctl]) await checkVersion(program);
+  const figures = await checkTrio(controller, kvctl);
   say(`installed: ${megabytes(sizeOf(join(app, 'node_modules')))} MB in ${packagesIn(app)} packages`);
   say(
     `started: ${Math.round(median(figures.startMs))} ms from the command to the first answer (median of three at once)`,
@@ -85,11 +88,11 @@ function checkFiles(installed: string): void {
     throw new Error(`the package has files that do not belong there: ${stray.join(', ')}`);
 }
 
-async function checkVersion(bin: string): Promise<void> {
+async function checkVersion(program: string): Promise<void> {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
-  const { stdout } = await run(bin, ['--version'], { env: environment() });
+  const { stdout } = await run(program, ['--version'], { env: environment() });
   if (stdout.trim() !== version) throw new Error(`--version says ${stdout.trim()}, package.json ${version}`);
-  say(`kvrocks-controller --version: ${version}`);
+  say(`${basename(program)} --version: ${version}`);
 }
 
 interface Figures {
@@ -98,17 +101,16 @@ interface Figures {
 }
 
 /** Three members from the installed program: one is asked to store something, another one what is stored. All of them stop in order. */
-async function checkTrio(bin: string): Promise<Figures> {
+async function checkTrio(bin: string, kvctl: string): Promise<Figures> {
   const ports = await Promise.all(MEMBERS.map(() => freePort()));
   const peers = ports.map((port) => `127.0.0.1:${port}`);
   const members = MEMBERS.map((id) => startMember(bin, id, peers));
   try {
     const startMs = await Promise.all(members.map(({ url, startedAtMs }) => answered(url, startedAtMs)));
-    const [first, , last] = members;
-    const created = await untilAnswered(first?.url, 'POST', { namespace: 'installed' });
-    if (created !== '{"data":"created"}') throw new Error(`a namespace was answered with ${created}`);
-    const listed = await untilAnswered(last?.url, 'GET');
-    if (!listed.includes('"installed"')) throw new Error(`the namespaces are ${listed}`);
+    const [first = '', , last = ''] = peers;
+    await run(kvctl, ['-H', first, 'create', 'namespace', 'installed'], { env: environment() });
+    const listed = await run(kvctl, ['-H', last, 'list', 'namespaces'], { env: environment() });
+    if (listed.stdout !== 'installed\n') throw new Error(`kvctl lists ${listed.stdout}`);
     say('three controllers have agreed, and any of them answers');
     await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
     const idleBytes = members.map(({ pid }) => residentBytes(pid));
@@ -158,20 +160,6 @@ async function answered(url: string, startedAtMs: number): Promise<number> {
     }
   });
   return performance.now() - startedAtMs;
-}
-
-/** The text of the answer, once some member leads; redirects are followed. */
-function untilAnswered(url: string | undefined, method: 'GET' | 'POST', body?: object): Promise<string> {
-  return waitUntil('an answer of the leader', async () => {
-    const response = await fetch(`${url}/api/v1/namespaces`, {
-      method,
-      ...(body === undefined
-        ? {}
-        : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    });
-    const text = await response.text();
-    return response.status === 503 ? notYet(text) : text;
-  });
 }
 
 /** `VmRSS` of the process, where the system tells it. */

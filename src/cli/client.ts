@@ -1,5 +1,8 @@
 // Requests to whichever controller leads: several hosts are tried, and redirects are followed to members of the group alone.
 
+import { request } from 'node:http';
+import { Readable } from 'node:stream';
+
 import { codeOfStatus, EXIT, Failure } from './failure.ts';
 
 export interface ClientOptions {
@@ -53,6 +56,11 @@ export class Client {
 
   get hosts(): readonly string[] {
     return this.#options.hosts;
+  }
+
+  /** For other hosts, or with another limit; told in the same way. */
+  at(hosts: readonly string[], timeoutMs: number): Client {
+    return new Client({ ...this.#options, hosts, timeoutMs });
   }
 
   /**
@@ -134,26 +142,52 @@ export class Client {
   }
 
   /** The reason where the host cannot have taken the request; throws where it may have, and must not get it again. */
-  async #fetch(host: string, { method, path, body, endMs }: Attempt): Promise<Response | string> {
-    const url = `http://${host}${path}`;
-    this.#options.onRequest?.(method, url, body);
+  async #fetch(host: string, attempt: Attempt): Promise<Response | string> {
+    const { method, path, body, endMs } = attempt;
+    this.#options.onRequest?.(method, `http://${host}${path}`, body);
     try {
-      return await fetch(url, {
-        method,
-        redirect: 'manual',
-        signal: AbortSignal.timeout(Math.max(1, Math.ceil(endMs - performance.now()))),
-        ...(body === null ? {} : { body, headers: { 'content-type': 'application/json' } }),
-      });
+      return await exchanged(
+        host,
+        attempt,
+        AbortSignal.timeout(Math.max(1, Math.ceil(endMs - performance.now()))),
+      );
     } catch (error) {
-      const reason = reasonOf(error);
-      const why = `${host} cannot be reached (${reason.text})`;
-      if (reason.isUnsent || method === 'GET') return why;
+      const { text, isUnsent } = reasonOf(error);
+      const why = `${host} cannot be reached (${text})`;
+      if (isUnsent || method === 'GET') return why;
       throw new Failure(
         EXIT.unknown,
-        `${host} was asked and has not answered (${reason.text}): it may have been done, look before you ask again`,
+        `${host} was asked and has not answered (${text}): it may have been done, look before you ask again`,
       );
     }
   }
+}
+
+/** One exchange on a connection of its own. Not the platform's `fetch`: that refuses some ports, and takes longer to load than all of kvctl. */
+function exchanged(host: string, { method, path, body }: Attempt, signal: AbortSignal): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const asked = request(`http://${host}${path}`, {
+      method,
+      signal,
+      agent: false,
+      headers: {
+        accept: 'application/json',
+        ...(body === null
+          ? {}
+          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+      },
+    });
+    asked.once('error', reject);
+    asked.once('response', (message) => {
+      const headers = new Headers();
+      for (const [name, value] of Object.entries(message.headers)) headers.set(name, String(value));
+      const status = message.statusCode ?? 500;
+      const isEmpty = status === 204 || status === 304;
+      if (isEmpty) message.resume();
+      resolve(new Response(isEmpty ? null : Readable.toWeb(message), { status, headers }));
+    });
+    asked.end(body ?? undefined);
+  });
 }
 
 /** Codes of failures before a request is sent. */
@@ -167,11 +201,9 @@ const UNSENT = new Set([
 ]);
 
 function reasonOf(error: unknown): { readonly text: string; readonly isUnsent: boolean } {
-  const cause = error instanceof Error ? (error.cause ?? error) : error;
-  const code = isRecord(cause) && typeof cause['code'] === 'string' ? cause['code'] : '';
-  if (error instanceof Error && error.name === 'TimeoutError')
-    return { text: 'no answer in time', isUnsent: false };
-  const text = cause instanceof Error && cause.message !== '' ? cause.message : code;
+  const code = isRecord(error) && typeof error['code'] === 'string' ? error['code'] : '';
+  if (code === 'ABORT_ERR') return { text: 'no answer in time', isUnsent: false };
+  const text = error instanceof Error && error.message !== '' ? error.message : code;
   return { text, isUnsent: UNSENT.has(code) };
 }
 

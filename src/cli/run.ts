@@ -1,12 +1,13 @@
 // From the words of a command line to an exit code.
 
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 
 import { readVersion } from '../main/version.ts';
 import { registerActs } from './commands/acts.ts';
 import { registerGroup } from './commands/group.ts';
 import { registerLooks } from './commands/looks.ts';
 import { registerUpstream } from './commands/upstream.ts';
+import { timeoutDuration } from './durations.ts';
 import { EXIT, Failure } from './failure.ts';
 import type { Act } from './commands/act.ts';
 import { type GlobalFlags, Session } from './session.ts';
@@ -48,7 +49,7 @@ export function createProgram(): Command {
         'name',
       ]),
     )
-    .option('--timeout <duration>', 'how long to wait for an answer: 30s, 500ms, 2m', duration)
+    .option('--timeout <duration>', 'how long to wait for an answer: 30s, 500ms, 2m', timeoutDuration)
     .option('-y, --yes', 'do not ask before what cannot be taken back')
     .option('-q, --quiet', 'data and errors alone')
     .option('-v, --verbose', 'tell every request')
@@ -56,7 +57,6 @@ export function createProgram(): Command {
     .option('--no-color', 'no colours (NO_COLOR does the same)')
     .showSuggestionAfterError()
     .exitOverride()
-    .configureOutput({ writeErr: (text) => process.stderr.write(text.replace(/^error: /, 'error: ')) })
     .addHelpText(
       'after',
       '\nExit codes: 0 done, 1 refused or failed, 2 usage, 3 not found, 4 conflict, 5 not allowed, 6 no leader or nobody reached,\n' +
@@ -93,15 +93,4 @@ function failed(error: unknown, { output }: GlobalFlags): number {
 
 function collected(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, text];
-}
-
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** Milliseconds of `30s`, `500ms`, `2m`; plain numbers are seconds. */
-export function duration(text: string): number {
-  const [, count, unit = 's'] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(text) ?? [];
-  const ms = Number(count) * (UNITS[unit] ?? Number.NaN);
-  if (!Number.isFinite(ms) || ms <= 0 || ms > 86_400_000)
-    throw new InvalidArgumentError('expected a duration such as 30s, 500ms or 2m');
-  return ms;
 }

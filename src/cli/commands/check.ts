@@ -3,11 +3,11 @@
 import { EXIT } from '../failure.ts';
 import type { Session } from '../session.ts';
 import { type Block, line, printBlocks, tableUnder } from './blocks.ts';
-import type { NodeBody } from './cluster-view.ts';
+import type { NodeBody } from '../../api/render.ts';
 import { existing } from './named.ts';
 import { countsCell, placeText, severityColour } from './severity.ts';
 import type { Severity } from './status-body.ts';
-import { clusterOf } from './upstream.ts';
+import { clusterOf } from './places.ts';
 
 export interface FindingBody {
   readonly kind: string;

@@ -2,27 +2,8 @@
 
 import type { Session } from '../session.ts';
 import type { Cell } from '../terminal.ts';
-import type { NodePlace } from './upstream.ts';
-
-export interface NodeBody {
-  readonly id: string;
-  readonly addr: string;
-  readonly role: 'master' | 'slave';
-}
-
-export interface ShardBody {
-  readonly nodes: readonly NodeBody[];
-  readonly slot_ranges: readonly string[] | null;
-  readonly target_shard_index: number;
-  readonly migrating_slot: number | string;
-  readonly import_slot: number | string;
-}
-
-export interface ClusterBody {
-  readonly name: string;
-  readonly version: number;
-  readonly shards: readonly ShardBody[];
-}
+import type { ClusterBody, ShardBody } from '../../api/render.ts';
+import type { NodePlace } from './places.ts';
 
 const SHORT_ID = 8;
 

@@ -2,7 +2,7 @@
 
 import type { Cell } from '../terminal.ts';
 import { type Block, fields, heading, line, tableUnder } from './blocks.ts';
-import type { ShardBody } from './cluster-view.ts';
+import type { ShardBody } from '../../api/render.ts';
 import { explanationBlocks, witnessBlocks } from './explain-view.ts';
 import {
   conditionCell,

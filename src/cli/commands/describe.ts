@@ -3,13 +3,13 @@
 import { EXIT, Failure } from '../failure.ts';
 import { type Session, shardIndex } from '../session.ts';
 import { printBlocks } from './blocks.ts';
-import type { ClusterBody } from './cluster-view.ts';
+import type { ClusterBody } from '../../api/render.ts';
 import { type ClusterDescription, clusterBlocks, nodeBlocks, shardBlocks } from './describe-view.ts';
 import { existing } from './named.ts';
 import { slotsByNode } from './node-rows.ts';
 import { groupAt } from './status.ts';
 import type { EventBody, ExplanationBody, MigrationBody, StatusBody } from './status-body.ts';
-import { nodeNamed } from './upstream.ts';
+import { nodeNamed } from './places.ts';
 
 /** All that the API keeps of a cluster. */
 const EVENTS_QUERY = '/events?limit=1000';
@@ -32,7 +32,7 @@ export async function describeCluster(session: Session, name: string | undefined
     namespace: session.namespace,
     status: health.status,
     slots: slotsByNode(stored),
-    group: session.output.isTable ? await groupAt(health.host) : null,
+    group: session.output.isTable ? await groupAt(session.client, health.host) : null,
     migrations: data.migrations,
     events,
   };

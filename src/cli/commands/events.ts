@@ -8,7 +8,7 @@ import { endOnInterrupt, Patience, pause } from './polling.ts';
 import { severityColour } from './severity.ts';
 import { parseSince } from './span-text.ts';
 import type { EventBody } from './status-body.ts';
-import { count } from './upstream.ts';
+import { count } from './places.ts';
 import { usage } from '../failure.ts';
 
 export interface EventsBody {

@@ -6,7 +6,7 @@ import { printBlocks } from './blocks.ts';
 import { explanationBlocks } from './explain-view.ts';
 import { existing } from './named.ts';
 import type { ExplanationBody } from './status-body.ts';
-import { clusterOf } from './upstream.ts';
+import { clusterOf } from './places.ts';
 
 export async function explain(session: Session, words: readonly string[]): Promise<void> {
   const index = shardMeant(words) ?? session.shard;

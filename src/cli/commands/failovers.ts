@@ -2,11 +2,12 @@
 
 import type { Command } from 'commander';
 
+import type { PlanBody } from '../../api/render.ts';
 import { printable } from '../../base/printable.ts';
 import { shardIndex, type Session } from '../session.ts';
 import type { Cell } from '../terminal.ts';
 import type { Act } from './act.ts';
-import { nodeNamed } from './upstream.ts';
+import { nodeNamed } from './places.ts';
 
 export function registerFailovers(program: Command, act: Act): void {
   const failover = program.command('failover').description('make another node the master of a shard');
@@ -29,27 +30,6 @@ function withFailoverFlags(command: Command): Command {
 
 function shardOf(session: Session, index: string | undefined): number {
   return index === undefined ? session.shard : shardIndex(index);
-}
-
-interface PlanBody {
-  readonly kind: 'drain' | 'failover' | 'acceptance' | 'none';
-  readonly new_master_id: string | null;
-  readonly reason: string;
-  readonly may_be_lost: string | null;
-  readonly master: {
-    readonly id: string;
-    readonly addr: string;
-    readonly answers: boolean;
-    readonly sequence: number | null;
-  };
-  readonly candidates: readonly {
-    readonly id: string;
-    readonly addr: string;
-    readonly sequence: number | null;
-    readonly behind: number | null;
-    readonly eligible: boolean;
-    readonly reason: string;
-  }[];
 }
 
 const FULL_ID = /^[0-9a-f]{40}$/;

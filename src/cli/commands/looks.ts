@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import type { GlobalFlags } from '../session.ts';
 import type { Act } from './act.ts';
-import { parseSpan } from './span-text.ts';
+import { durationMs } from '../durations.ts';
 
 const WATCH_DEFAULT_MS = 2000;
 const INTERVAL_MS_MIN = 100;
@@ -174,7 +174,7 @@ function registerWait(wait: Command, act: Act): void {
 
 /** Milliseconds between two looks. */
 function interval(text: string): number {
-  const ms = parseSpan(text);
+  const ms = durationMs(text);
   if (ms === null || ms < INTERVAL_MS_MIN || ms > INTERVAL_MS_MAX)
     throw new InvalidArgumentError(
       'expected a duration from 100ms to 1h; the name of the cluster comes before it',

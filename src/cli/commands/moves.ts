@@ -9,7 +9,7 @@ import type { Act } from './act.ts';
 import { tuningOf, withTuningFlags } from './plans.ts';
 import { showTask, type TaskBody } from './task-view.ts';
 import { taskEnded, taskOf, waitOf, withWaitFlag } from './task-wait.ts';
-import { addresses } from './upstream.ts';
+import { addresses } from './places.ts';
 
 type Flags = Readonly<Record<string, unknown>>;
 

@@ -1,7 +1,7 @@
 // Nodes, migrations, spares and events as rows for people.
 
 import type { Cell, Colour } from '../terminal.ts';
-import type { ClusterBody } from './cluster-view.ts';
+import type { ClusterBody } from '../../api/render.ts';
 import { severityColour } from './severity.ts';
 import { spanText } from './span-text.ts';
 import type { EventBody, MigrationBody, NodeStatusBody, SparesBody, StatusBody } from './status-body.ts';

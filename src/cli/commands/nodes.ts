@@ -7,9 +7,9 @@ import { usage } from '../failure.ts';
 import type { Session } from '../session.ts';
 import type { Cell } from '../terminal.ts';
 import type { Act } from './act.ts';
-import { untilTime } from './durations.ts';
+import { untilTime } from '../durations.ts';
 import { passwordOf, withPasswordFlags } from './password.ts';
-import { addresses, count, nodeNamed, type NodePlace } from './upstream.ts';
+import { addresses, count, nodeNamed, type NodePlace } from './places.ts';
 
 type Flags = Readonly<Record<string, unknown>>;
 

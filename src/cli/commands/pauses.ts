@@ -5,7 +5,7 @@ import type { Command } from 'commander';
 import { printable } from '../../base/printable.ts';
 import type { Session } from '../session.ts';
 import type { Act } from './act.ts';
-import { untilTime } from './durations.ts';
+import { untilTime } from '../durations.ts';
 
 const ALL = 'in all clusters instead of one';
 

@@ -10,7 +10,7 @@ import type { Act } from './act.ts';
 import { passwordOf, withPasswordFlags } from './password.ts';
 import { printTasks, type TaskBody } from './task-view.ts';
 import { taskEnded, waitOf, withWaitFlag } from './task-wait.ts';
-import { addresses, count } from './upstream.ts';
+import { addresses, count } from './places.ts';
 
 type Flags = Readonly<Record<string, unknown>>;
 

@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 
 import { printable } from '../../base/printable.ts';
-import { Client } from '../client.ts';
+import type { Client } from '../client.ts';
 import { EXIT, Failure, usage } from '../failure.ts';
 import type { Session } from '../session.ts';
 import type { Cell } from '../terminal.ts';
@@ -173,7 +173,7 @@ async function peersAsSeenBy(session: Session, leader: string | null): ReturnTyp
   const path = '/raft/peers';
   if (leader === null) return session.client.get(path);
   try {
-    return await new Client({ hosts: [leader], timeoutMs: MEMBER_MS }).get(path);
+    return await session.client.at([leader], MEMBER_MS).get(path);
   } catch (error) {
     if (!(error instanceof Failure) || error.code !== EXIT.unreachable) throw error;
     session.terminal.tell(`${error.message}: what follows is what another controller knows`);

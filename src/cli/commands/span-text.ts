@@ -2,26 +2,12 @@
 
 import { parseTime, printTime } from '../../base/wall-time.ts';
 import { usage } from '../failure.ts';
-
-const UNITS: Readonly<Record<string, number>> = {
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-};
-
-/** Milliseconds of `30s`, `500ms`, `2d`; plain numbers are seconds. Null for any other text. */
-export function parseSpan(text: string): number | null {
-  const [, count, unit = 's'] = /^(\d{1,12}(?:\.\d+)?)(ms|s|m|h|d)?$/.exec(text) ?? [];
-  const ms = Number(count) * (UNITS[unit] ?? Number.NaN);
-  return Number.isFinite(ms) && ms > 0 ? ms : null;
-}
+import { durationMs } from '../durations.ts';
 
 /** The time that is meant by `10m` (so long ago) or by a time with its zone. Throws `Failure` for any other text. */
 export function parseSince(text: string, nowMs: number): string {
   if (parseTime(text) !== null) return text;
-  const span = parseSpan(text);
+  const span = durationMs(text);
   const seconds = span === null ? -1 : Math.floor((nowMs - span) / 1000);
   if (span !== null) return printTime(Math.max(0, seconds));
   throw usage(

@@ -6,8 +6,8 @@ import { usage } from '../failure.ts';
 import type { Session } from '../session.ts';
 import type { Cell } from '../terminal.ts';
 import type { Act } from './act.ts';
-import { durationMs } from './durations.ts';
-import { addresses, count } from './upstream.ts';
+import { durationMs } from '../durations.ts';
+import { addresses, count } from './places.ts';
 
 export function registerSpares(program: Command, act: Act): void {
   const spares = program.command('spares').description('nodes in reserve');

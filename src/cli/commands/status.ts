@@ -1,10 +1,10 @@
 // `status`: the health of one cluster, or a line for each.
 
-import { Client, isRecord } from '../client.ts';
+import { type Client, isRecord } from '../client.ts';
 import { EXIT, Failure } from '../failure.ts';
 import type { Session } from '../session.ts';
 import { printBlocks, table } from './blocks.ts';
-import type { ClusterBody } from './cluster-view.ts';
+import type { ClusterBody } from '../../api/render.ts';
 import { existing, named } from './named.ts';
 import { type SlotsByNode, slotsByNode } from './node-rows.ts';
 import { endOnInterrupt, Patience, pause } from './polling.ts';
@@ -70,7 +70,7 @@ async function lookAtOne(session: Session, name: string): Promise<Draw> {
     output.isTable ? slotsOf(session, name) : new Map<string, readonly string[]>(),
   ]);
   const { status: seen } = data as { readonly status: StatusBody };
-  const group = output.isTable ? await groupAt(host) : null;
+  const group = output.isTable ? await groupAt(client, host) : null;
   const sight = { namespace: session.namespace, status: seen, slots, group };
   return () =>
     output.show({
@@ -86,9 +86,9 @@ async function slotsOf(session: Session, name: string): Promise<SlotsByNode> {
 }
 
 /** Who leads and who is heard; null where `host`, who led a moment ago, does not know. */
-export async function groupAt(host: string): Promise<GroupSight | null> {
+export async function groupAt(client: Client, host: string): Promise<GroupSight | null> {
   try {
-    const { data } = await new Client({ hosts: [host], timeoutMs: GROUP_TIMEOUT_MS }).get('/raft/peers');
+    const { data } = await client.at([host], GROUP_TIMEOUT_MS).get('/raft/peers');
     return groupSight(data as PeersBody);
   } catch (error) {
     if (error instanceof Failure) return null;

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 
 import { EXIT, type ExitCode, Failure } from '../failure.ts';
 import type { Session } from '../session.ts';
-import { waitDuration } from './durations.ts';
+import { waitDuration } from '../durations.ts';
 import { progressText, type TaskBody } from './task-view.ts';
 
 /** Without a duration of its own; no migration that comes on at all takes that long. */

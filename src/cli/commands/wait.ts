@@ -1,7 +1,7 @@
 // `wait`: until a cluster is as it should be, for people and for the next line of a script.
 
-import { Client } from '../client.ts';
 import { EXIT, Failure } from '../failure.ts';
+import type { Client } from '../client.ts';
 import type { Session } from '../session.ts';
 import { existing } from './named.ts';
 import { endOnInterrupt, Patience, pause } from './polling.ts';
@@ -34,7 +34,7 @@ export async function wait(session: Session, { cluster, goal: text, timeoutMs }:
   const allMs = timeoutMs ?? WAIT_DEFAULT_MS;
   const follow = followText(session, cluster, goal);
   endOnInterrupt(() => session.terminal.tell(`no longer waited for; nothing was stopped by that: ${follow}`));
-  const client = new Client({ hosts: session.client.hosts, timeoutMs: Math.min(LOOK_MS, allMs) });
+  const client = session.client.at(session.client.hosts, Math.min(LOOK_MS, allMs));
   const ask = (): Promise<Look> => lookAt(client, session.path('', cluster), goal);
   const last = await untilOver(session, ask, performance.now() + allMs);
   if (last === null)

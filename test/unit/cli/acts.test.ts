@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 
 import { apiPath, bodyOf, errorText } from '../../../src/cli/commands/api-call.ts';
 import { sizeText } from '../../../src/cli/commands/backup.ts';
-import { durationMs, untilTime, waitDuration } from '../../../src/cli/commands/durations.ts';
+import { durationMs, untilTime, waitDuration } from '../../../src/cli/durations.ts';
 import { planRows as failoverRows, planSentence } from '../../../src/cli/commands/failovers.ts';
 import { slotsOf } from '../../../src/cli/commands/moves.ts';
 import { automationSentence } from '../../../src/cli/commands/pauses.ts';

@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError } from 'commander';
 
-import { parseTime } from '../../base/wall-time.ts';
+import { parseTime } from '../base/wall-time.ts';
 
 const UNITS: Readonly<Record<string, number>> = {
   ms: 1,
@@ -24,6 +24,14 @@ export function durationMs(text: string): number | null {
 export function waitDuration(text: string): number {
   const ms = durationMs(text);
   if (ms === null) throw new InvalidArgumentError('expected a duration such as 30s, 2m or 1h');
+  return ms;
+}
+
+/** For the flag that limits an answer: a day at most, which is as long as any timer lasts. */
+export function timeoutDuration(text: string): number {
+  const ms = durationMs(text);
+  if (ms === null || ms > 86_400_000)
+    throw new InvalidArgumentError('expected a duration such as 30s, 500ms or 2m');
   return ms;
 }
 
