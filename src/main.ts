@@ -2,8 +2,10 @@
 // One controller process, best with 16 threads for files: LevelDB, log and snapshots share them, and four can wait for one slow disk at
 // once. Their number counts only from outside: the first module is loaded with them. Signals are heard before anything else is loaded: to load the rest takes a second on a busy machine.
 
+import { refuseOldNode } from './main/node-version.ts';
 import { ProcessSignals } from './main/signals.ts';
 
+refuseOldNode('kvrocks-controller');
 const signals = new ProcessSignals(process);
 const { run } = await import('./main/run.ts');
 await run(signals);

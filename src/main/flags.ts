@@ -1,10 +1,9 @@
 // What the command line says.
 
-import { readFileSync } from 'node:fs';
-
 import { Command, InvalidArgumentError } from 'commander';
 
 import { printable } from '../base/printable.ts';
+import { readVersion } from './version.ts';
 
 export interface Flags {
   readonly config?: string;
@@ -49,11 +48,4 @@ export function readFlags(): Flags {
 function checkPath(path: string): string {
   if (path === '') throw new InvalidArgumentError('expected the path of a file');
   return path;
-}
-
-function readVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
-    ? String(manifest.version)
-    : '';
 }

@@ -12,6 +12,10 @@ import { createSystemRandom } from '../../src/system/random.ts';
 const PORT_MIN = 20_000;
 const PORT_COUNT = 12_000;
 const ATTEMPTS = 1_000;
+const TRIO_PORT_MIN = 16_000;
+/** Kept apart for each trio, and the trios of all workers that there is room for. */
+const TRIO_PORTS = 4;
+const TRIO_COUNT = 240;
 
 /** Test files that run side by side never take the same port: each of so many workers has every so many-th. */
 const WORKERS_MAX = 4;
@@ -30,6 +34,19 @@ export async function freePort(): Promise<number> {
     if (await canListen(port)) return port;
   }
   throw new Error(`no free port found in ${ATTEMPTS} attempts`);
+}
+
+/** The first of three such ports in a row, of a range of their own. */
+export async function freePortOfThree(): Promise<number> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
+    const first =
+      TRIO_PORT_MIN + WORKERS_MAX * TRIO_PORTS * randomBelow(random, TRIO_COUNT) + TRIO_PORTS * WORKER;
+    if (given.has(first)) continue;
+    given.add(first);
+    const areFree = await Promise.all([first, first + 1, first + 2].map(canListen));
+    if (!areFree.includes(false)) return first;
+  }
+  throw new Error(`no three free ports found in ${ATTEMPTS} attempts`);
 }
 
 async function canListen(port: number): Promise<boolean> {
