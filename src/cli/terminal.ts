@@ -45,7 +45,7 @@ export class Terminal {
     return isPainted ? `\u001B[${CODES[colour]}m${text}\u001B[0m` : text;
   }
 
-  /** Columns as wide as their widest cell; the last one is not filled up. Long lines are cut only on a terminal. */
+  /** Columns as wide as their widest cell; the last one is not filled up. */
   table(head: readonly string[], rows: readonly (readonly Cell[])[]): void {
     const plain = rows.map((row) =>
       row.map((cell) => printable(typeof cell === 'string' ? cell : cell.text)),
