@@ -150,9 +150,17 @@ function obstacleOfDrain(situation: Situation, master: NodeView): string | null 
       '(POST .../sync), or ask with "force": true'
     );
   }
+  // What it has handed over and keeps after all it would delete with the drain, which says that its slots are another's (cluster.cc, SetClusterNodes).
+  if (isUntold(situation, master))
+    return `the master ${name} was not told the present topology yet: please retry, or ask with "force": true`;
   return heldNodes(situation).has(master.node.id)
     ? `slots of the master ${name} are being moved; wait for the end, or ask with "force": true`
     : null;
+}
+
+/** Whether it answers, and has another version than is committed. */
+function isUntold({ cluster }: Situation, { condition, report }: NodeView): boolean {
+  return condition === 'answering' && report !== null && report.version !== cluster.version;
 }
 
 function candidatesOf(shard: Shard, preferred: NodeId | null): readonly Node[] {
@@ -215,11 +223,12 @@ export function floorOf(situation: Situation, shard: Shard, askedAtMs: number): 
   return isAlive ? (master.report?.sequence ?? null) : null;
 }
 
-/** Whether some candidate lacks nothing but numbers that are on their way: another look may find that it has them. */
+/** Whether the master is just being told, or some candidate lacks nothing but numbers that are on their way: another look may find that it is so. */
 export function isCatchingUp(situation: Situation, choice: HandChoice): boolean {
   const shard = situation.cluster.shards[choice.shardIndex];
   if (shard === undefined || choice.floor === null) return false;
   const { floor } = choice;
+  if (isUntold(situation, masterView(situation, shard))) return true;
   return candidatesOf(shard, choice.preferred).some((node) => {
     const view = viewOf(situation, node.id);
     const isBehind = (view.report?.sequence ?? floor) < floor;

@@ -80,6 +80,16 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
       'an old master that was cut off deleted slots at the word of their source, and followed from beyond what it had',
   },
   {
+    seed: 3033132,
+    found:
+      'a master that had handed slots over and was to keep them was drained before it heard so, and deleted them with the drain',
+  },
+  {
+    seed: 4030169,
+    found:
+      'a leader that saw the master again for less than a second had nothing written down of a pause: that is no fault',
+  },
+  {
     seed: 4000056,
     found: 'a shard that was emptied waits for what others move to it: that is no fault',
   },

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 
 import type { CommitAction, PushAction } from '../../../src/control/actions.ts';
-import { type Choice, chooseByHand, floorOf } from '../../../src/control/failover-by-hand.ts';
+import { type Choice, chooseByHand, floorOf, isCatchingUp } from '../../../src/control/failover-by-hand.ts';
 import { planByHand } from '../../../src/control/plan-by-hand.ts';
 import { lookAt } from '../../../src/control/situation.ts';
 import {
@@ -366,6 +366,19 @@ test('a master that was not seen as one yet is not drained', () => {
     canDrain: true,
   };
   expect(refusal(chooseByHand(lookAt(scene), choice))).toMatch(/was just chosen and not seen as master yet/);
+});
+
+test('a master that has not heard yet that it keeps slots is not drained: with the drain it would delete them', () => {
+  const scene = settled();
+  const range = slotRange(0, 9);
+  const destination = scene.id(1, 0);
+  scene.set(scene.id(0, 0), { sourceJob: { range, destination, state: 'success', isInEffect: true } });
+  // The target is gone, and the copy of the source is kept: a higher version says so to it.
+  scene.cluster = valueOf(clusterWithVersion(scene.cluster, scene.cluster.version + 1));
+  const askedAtMs = scene.nowMs;
+  expect(refusal(ask(scene))).toMatch(/was not told the present topology yet: please retry/);
+  const choice = { shardIndex: 0, preferred: null, isForced: false, askedAtMs, floor: 100, canDrain: true };
+  expect(isCatchingUp(lookAt(scene), choice), 'it is worth another look').toBe(true);
 });
 
 test('by force the rules of before stay: nobody is drained', () => {
