@@ -202,7 +202,7 @@ export class Controller {
     );
   }
 
-  /** The panel, with an eye on what is answered. Whoever asks about all nodes compares members, and decides nothing by it. */
+  /** The panel, with an eye on what is answered. Whoever asks about all nodes misses them all, or compares members and decides nothing by it. */
   #witnesses(ports: ConstructorParameters<typeof WitnessPanel>[0]): Witnesses {
     const panel = new WitnessPanel(ports);
     const { nowUs, onWord } = this.#parts;
@@ -214,12 +214,13 @@ export class Controller {
         const record = this.registry.getCluster(place.namespace, place.cluster);
         const all = record === null ? [] : allNodes(record.cluster);
         const answers = panel.ask(place, nodes);
-        if (nodes.length >= all.length) return answers;
+        const isOfAll = nodes.length >= all.length;
         return answers.map(async (answer) => {
           const words = await answer;
           for (const { node } of all) {
             const word = words.get(node.id);
-            if (word !== undefined) onWord(this.id, word.observer, { address: node.address, askedUs });
+            const isCounted = word !== undefined && !(isOfAll && word.kind === 'answered');
+            if (isCounted) onWord(this.id, word.observer, { address: node.address, askedUs });
           }
           return words;
         });

@@ -90,6 +90,10 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
       'a leader that saw the master again for less than a second had nothing written down of a pause: that is no fault',
   },
   {
+    seed: 4033152,
+    found: 'a leader that missed all nodes asked about all of them, and the judge did not see the answers',
+  },
+  {
     seed: 4000056,
     found: 'a shard that was emptied waits for what others move to it: that is no fault',
   },
