@@ -262,7 +262,12 @@ function withActions(
         break;
       case 'migrate': {
         const before = present(migrations.get(action.shard), 'every migration of the cluster is remembered');
-        migrations.set(action.shard, { ...before, request: { endedAtMs: null, error: null }, failed: null });
+        migrations.set(action.shard, {
+          ...before,
+          request: { endedAtMs: null, error: null },
+          failed: null,
+          targetSucceeded: null,
+        });
         break;
       }
       case 'inspectSpare':

@@ -38,6 +38,8 @@ export interface MigrationMemory {
   readonly failed: { readonly atMs: number; readonly version: ClusterVersion } | null;
   /** Whether the target was seen, as a master, without a finished import of these slots since the migration was started. */
   readonly sawTargetUnmarked: boolean;
+  /** The target that was seen with these slots taken over since MIGRATE was sent last; null while none was, or when the source said that it failed. */
+  readonly targetSucceeded: NodeId | null;
   /** Since when the job is seen running, on the monotonic clock; null while it is not. */
   readonly runningSinceMs: number | null;
   /** When the look began that first showed the source's success; null while it does not tell of one. */

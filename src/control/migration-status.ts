@@ -48,6 +48,7 @@ export function newMigrationMemory(key: string): MigrationMemory {
     request: null,
     failed: null,
     sawTargetUnmarked: false,
+    targetSucceeded: null,
     runningSinceMs: null,
     succeededSinceMs: null,
     lastError: '',
@@ -150,7 +151,10 @@ function targetStateOf(target: NodeView, place: MigrationPlace, memory: Migratio
   const { stage, range } = place.migration;
   if (target.report === null) return 'unknown';
   const job = target.report.targetJob;
-  if (job === null || !equalRanges(job.range, range)) return 'idle';
+  if (job === null || !equalRanges(job.range, range)) {
+    // As of a source: a restart makes it forget, and leaves the slots and what was written to them.
+    return memory.targetSucceeded === target.node.id ? 'succeeded' : 'idle';
+  }
   switch (job.state) {
     case 'start':
       return 'running';

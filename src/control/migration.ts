@@ -70,6 +70,7 @@ export function reviewMigrations(situation: Situation): ReadonlyMap<ShardId, Mig
       ...view.memory,
       failed,
       sawTargetUnmarked: sawBefore || seesTargetUnmarked(view, failed),
+      targetSucceeded: view.targetState === 'succeeded' && failed === null ? view.target.node.id : null,
       runningSinceMs: isRunning ? (view.memory.runningSinceMs ?? situation.nowMs) : null,
       succeededSinceMs: succeededSinceMs(view),
     };

@@ -90,6 +90,11 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
       'a leader that saw the master again for less than a second had nothing written down of a pause: that is no fault',
   },
   {
+    seed: 4033107,
+    found:
+      'a target that had said that it took slots over was restarted while their source was silent, and the slots went back',
+  },
+  {
     seed: 4033152,
     found: 'a leader that missed all nodes asked about all of them, and the judge did not see the answers',
   },

@@ -887,6 +887,32 @@ test('a source that reported success and was restarted has handed the slots over
   finished(scene);
 });
 
+test('a target that took the slots over and was restarted has them all the same: what was written to it is the newest', () => {
+  const scene = running();
+  tellTarget(scene, 'success');
+  scene.fail(source(scene), 'hang');
+  scene.round();
+  expect(waitingFor(scene)).toMatch(/the word of the source is awaited/);
+  scene.set(target(scene), { targetJob: null });
+  scene.rounds(3);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationFinished' }, { kind: 'failover' }]);
+});
+
+test('but not once the source has said that it failed: that one goes on with all data', () => {
+  const scene = running();
+  tellTarget(scene, 'success');
+  scene.fail(source(scene), 'hang');
+  scene.round();
+  expect(waitingFor(scene)).toMatch(/the word of the source is awaited/);
+  tellSource(scene, 'fail');
+  scene.set(target(scene), { targetJob: null });
+  scene.round();
+  expect(waitingFor(scene)).toMatch(/attempt 1 failed/);
+  scene.fail(source(scene), 'hang');
+  scene.rounds(4);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationGivenUp' }, { kind: 'failover' }]);
+});
+
 test('slots that were handed over to a target that is gone for good come back when somebody cancels', () => {
   const scene = running();
   tellSource(scene, 'success');
