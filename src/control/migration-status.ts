@@ -2,7 +2,7 @@
 
 import { type MigrationPlace, replicasOf } from '../topology/cluster.ts';
 import { type ClusterFacts, UNSEEN_NODE, withNodeFacts } from '../topology/facts.ts';
-import { equalRanges } from '../topology/slot.ts';
+import { equalRanges, printSlotRange } from '../topology/slot.ts';
 import type { Shard } from '../topology/types.ts';
 import type { MigrationMemory } from './memory.ts';
 import { isFresh } from './sight.ts';
@@ -138,6 +138,20 @@ export function lateMoverText(late: NodeView): string {
   return (
     `${nodeName(late)} was replaced while it did not answer, and may carry out a move that it was asked for whenever it goes on: ` +
     'start it again, or remove it if it is gone for good'
+  );
+}
+
+/**
+ * An import that a target holds open, as a sentence; null when there is none. Its source may have given it up long ago: the target learns of that with
+ * the end of the connection, which comes through minutes after a cut, and then deletes the slots, also where a later move has brought them meanwhile
+ * (slot_import.cc, StopForLinkError).
+ */
+export function openImportText(target: NodeView): string | null {
+  const job = target.report?.targetJob ?? null;
+  if (job === null || job.state !== 'start') return null;
+  return (
+    `${nodeName(target)} still takes in slots ${printSlotRange(job.range)} from a source that sends none any more: that ends with its connection, ` +
+    'within minutes; to have it sooner, restart that node'
   );
 }
 

@@ -17,6 +17,7 @@ import {
   lateMover,
   lateMoverText,
   mayServeImport,
+  openImportText,
   viewMigration,
   withArrival,
 } from './migration-status.ts';
@@ -65,7 +66,9 @@ export function reviewMigrations(situation: Situation): ReadonlyMap<ShardId, Mig
     const view = viewMigration(situation, place);
     const isRunning = view.sourceState === 'running' || view.targetState === 'running';
     const failed = view.memory.failed ?? failureSeen(situation, view);
-    const sawBefore = view.memory.sawTargetUnmarked && failed === view.memory.failed;
+    // A success that shows after the source said that it failed came late: what was seen before it says nothing of the next one.
+    const isLate = failed !== null && isTargetMarked(view.target, place);
+    const sawBefore = view.memory.sawTargetUnmarked && failed === view.memory.failed && !isLate;
     const memory: MigrationMemory = {
       ...view.memory,
       failed,
@@ -239,6 +242,8 @@ function stepOfPlanned(situation: Situation, view: MigrationView): MigrationStep
   if (obstacle !== null) return wait(obstacle);
   if (source.shard.drain !== null || target.shard.drain !== null)
     return wait('a master of the two is being changed');
+  const openImport = openImportText(target);
+  if (openImport !== null) return wait(openImport);
   const late = lateMover(situation, source.shard);
   if (late !== null) return wait(lateMoverText(late));
   if ([source, target].some(({ shard }) => isArriving(situation, shard.id)))
@@ -400,6 +405,8 @@ function stepWhenSettled(situation: Situation, view: MigrationView): MigrationSt
   if (isAway(target)) return { kind: 'giveUp', why: `the target ${nodeName(target)} does not answer` };
   const remains = stepWithRemains(situation, view);
   if (remains !== null) return remains;
+  const openImport = openImportText(target);
+  if (openImport !== null) return wait(openImport);
   if (situation.nowMs < memory.nextAtMs) {
     return {
       kind: 'wait',

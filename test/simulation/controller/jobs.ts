@@ -4,7 +4,7 @@
 import type { Random } from '../../../src/base/random.ts';
 import { type Result, ok } from '../../../src/base/result.ts';
 import type { NodeError } from '../../../src/control/observation.ts';
-import { printSlotRange } from '../../../src/topology/slot.ts';
+import { equalRanges, printSlotRange } from '../../../src/topology/slot.ts';
 import type { NodeAddress, NodeId, NodeRole, Slot, SlotRange } from '../../../src/topology/types.ts';
 import { writesOfSlot } from '../../unit/control/model/log.ts';
 import { type MigrateRequest, beginImport, mayImport, targetOf } from '../../unit/control/model/migration.ts';
@@ -16,6 +16,8 @@ import type { FleetNode } from './fleet-node.ts';
 const SILENCE_MS = 2070;
 /** How long writes are refused, at least. */
 const CLOSED_MS_MAX = 700;
+/** How much later than the end of a cut the end of a connection comes through, at most: it is sent again at growing intervals (RFC 6298, section 5). */
+const LATE_END_MS_MAX = 3000;
 
 /** A write as it came to the target. */
 export interface Copied {
@@ -50,6 +52,8 @@ export interface Job {
   isRefused: boolean;
   /** What the source says when it gives up reaches the target, too. */
   readonly isFailureSent: boolean;
+  /** The target hears of the end no sooner. */
+  endsMs: number;
   readonly copied: Copied[];
   /** What is still to be copied, and up to where the source's log was looked through. */
   readonly left: { readonly write: number; readonly slot: Slot }[];
@@ -83,12 +87,14 @@ export interface JobsParts {
 export class Jobs {
   readonly #parts: JobsParts;
   readonly #random: Random;
+  readonly #ends: Random;
   readonly #writesATick: number;
   #jobs: Job[] = [];
 
   constructor(parts: JobsParts) {
     this.#parts = parts;
     this.#random = childRandom(parts.seed, 'jobs');
+    this.#ends = childRandom(parts.seed, 'ends');
     this.#writesATick = pick(this.#random, [3, 10, 30]);
   }
 
@@ -118,6 +124,7 @@ export class Jobs {
       isTaken: false,
       isRefused: false,
       isFailureSent: chance(this.#random, 0.5),
+      endsMs: -Infinity,
       copied: [],
       left: [],
       position: 0,
@@ -224,6 +231,8 @@ export class Jobs {
       (other) =>
         other !== job &&
         other.target === target &&
+        // The same slots are let in once more (slot_import.cc, Start).
+        !equalRanges(other.range, job.range) &&
         other.targetLife === target.lives &&
         other.isBegun &&
         !other.isTaken,
@@ -277,11 +286,20 @@ export class Jobs {
     const { model } = target;
     if (phase === 'succeeded' || !job.isBegun) return false;
     if (target.lives !== job.targetLife || model.life === 'dead') return false;
-    if (!isOpen(source, target) || model.life === 'hung' || fleet.isBusy(target)) return true;
+    if (!isOpen(source, target)) {
+      // Of one that was taken over and not heard of it comes through at once: a late one is a limit (src/control/README.md, An import that ends late).
+      if (!job.isTaken) job.endsMs = Infinity;
+      return true;
+    }
+    if (job.endsMs === Infinity) job.endsMs = fleet.nowMs + between(this.#ends, 0, LATE_END_MS_MAX);
+    if (fleet.nowMs < job.endsMs || model.life === 'hung' || fleet.isBusy(target)) return true;
     if (job.isAsked && !job.isTaken && !job.isRefused) this.#take(job);
     if (job.isTaken && !(phase === 'failed' && isFailureSent)) return false;
     // What is its own by what it was told, it lets nobody import, nor fail to (facts section 5.1).
     if (job.isTaken && !mayImport(fleet.world, model, range)) return false;
+    // The end of a connection ends what is being imported, also by the next one (slot_import.cc, StopForLinkError); a word of failure ends it anyway.
+    const isImporting = model.targetJob?.state === 'start' && equalRanges(model.targetJob.range, range);
+    if (!isImporting && !(phase === 'failed' && isFailureSent)) return false;
     model.targetJob = { range, state: 'error' };
     if (model.role === 'master') for (const slot of fleet.world.slotsIn(range)) model.log.clear(slot);
     this.#say(job, 'is dropped');

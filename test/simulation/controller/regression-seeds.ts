@@ -90,6 +90,15 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
       'a leader that saw the master again for less than a second had nothing written down of a pause: that is no fault',
   },
   {
+    seed: 4033875,
+    found:
+      'a success that showed late was cleared and taken for forgotten in turn, with thousands of versions',
+  },
+  {
+    seed: 4040015,
+    found: 'the end of an import that was cut off came in the midst of the next one, and deleted the slots',
+  },
+  {
     seed: 4033107,
     found:
       'a target that had said that it took slots over was restarted while their source was silent, and the slots went back',

@@ -277,6 +277,45 @@ test('a source that reports fail was never left by its clients, so the word of t
   expect(waitingFor(scene)).toMatch(/attempt 1 failed \(the source reports a failed job\)/);
 });
 
+test('a success that shows after the failure, and after a look without it, is cleared once: no cleared mark is taken for forgotten', () => {
+  const scene = running();
+  tellSource(scene, 'fail');
+  scene.set(target(scene), { targetJob: null });
+  look(scene);
+  expect(waitingFor(scene)).toMatch(/attempt 1 failed/);
+  tellTarget(scene, 'success');
+  look(scene);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationCleared' }]);
+  scene.settleAtOnce();
+  expect(waitingFor(scene)).toMatch(/attempt 1 failed/);
+});
+
+test('nothing is moved to a target that still holds an import open: the end of that connection would delete what has come since', () => {
+  const open = /still takes in slots 30-39 from a source that sends none any more/;
+  const before = planned();
+  tellTarget(before, 'start', slotRange(30, 39));
+  look(before);
+  expect(waitingFor(before)).toMatch(open);
+  tellTarget(before, 'error', slotRange(30, 39));
+  look(before);
+  expect(before.commit().reasons).toMatchObject([{ kind: 'migrationStarted' }]);
+  const after = running();
+  tellSource(after, 'fail');
+  tellTarget(after, 'start');
+  look(after);
+  expect(after.commit().reasons).toMatchObject([{ kind: 'migrationCleared' }]);
+  after.settleAtOnce();
+  tellTarget(after, 'start');
+  look(after);
+  expect(waitingFor(after)).toMatch(/still takes in slots 10-19/);
+  after.nowMs += 60_000;
+  look(after);
+  expect(waitingFor(after)).toMatch(/still takes in slots 10-19/);
+  tellTarget(after, 'error');
+  look(after);
+  expect(only(after.decide(), 'migrate').attempt).toBe(2);
+});
+
 test('success is not recorded while the target is silent', () => {
   const scene = running();
   tellSource(scene, 'success');
