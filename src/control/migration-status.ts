@@ -151,7 +151,7 @@ export function openImportText(target: NodeView): string | null {
   if (job === null || job.state !== 'start') return null;
   return (
     `${nodeName(target)} still takes in slots ${printSlotRange(job.range)} from a source that sends none any more: that ends with its connection, ` +
-    'within minutes; to have it sooner, restart that node'
+    'within minutes unless that source hangs; to have it sooner, restart that node'
   );
 }
 

@@ -358,6 +358,9 @@ describe('what was before comes back', () => {
     const scene = running([[0, 9]]);
     const old = scene.source;
     scene.fail(old, 'connectionRefused');
+    // The end of its process ends the import (facts section 5.5).
+    const imported = { range: slotRange(0, 4), state: 'error' } as const;
+    scene.set(masterOf(scene.cluster.shards[TARGET]!).id, { targetJob: imported });
     scene.rounds(5);
     scene.until('migrationGivenUp failover taskNoted');
     scene.nowMs += 60_000;
