@@ -6,6 +6,7 @@ import { restartOnNewDisk, write } from '../support/copies.ts';
 import { fillSlot, isMigrating, limitSpeed, migrationEnded, sourceSays } from '../support/migrations.ts';
 import { fieldsOf } from '../support/node-commands.ts';
 import { problemTold, linesOf } from '../support/problems.ts';
+import { RespClient } from '../support/resp-client.ts';
 import { expectStatus, masterOf, type Scene } from '../support/scene.ts';
 import { expectServedOnce } from '../support/served-once.ts';
 import { StandIn } from '../support/stand-in.ts';
@@ -137,6 +138,27 @@ test('KC2: a target whose every success is lost on the way does not go on servin
   await stage.converged('c');
   await expectServedOnce(stage, [source, target], { key, value: 'new' });
   await way.close();
+});
+
+test('an import whose connection ends late is waited for: its end would delete what the next one brings', async () => {
+  const { stage, source, target } = await twoShards();
+  const keys = await fillSlot(stage, source, { slot: SLOT, count: 3 });
+  const { host, port } = stage.nodeAt(target);
+  const left = await RespClient.open({ host, port, timeoutMs: 5000 });
+  expect(await left.command(['CLUSTER', 'IMPORT', String(SLOT), '0'])).toBe('OK');
+  // Every node is looked at.
+  expectStatus(await stage.api.post(stage.path('c', '/sync')), 200);
+  expectStatus(await stage.api.post(stage.path('c', '/migrate'), { slot: SLOT, target: 1 }), 200);
+  await taskWaits(stage, 'c', {
+    id: 1,
+    reason: /still takes in slots 1000 from a source that sends none any more/,
+  });
+  expect(linesOf(trio(), stage, 'migrate.sent')).toEqual([]);
+  left.close();
+  const moved = await migrationEnded(stage, 'c');
+  expect(moved.shards[1]?.slot_ranges).toContain(String(SLOT));
+  await stage.converged('c');
+  for (const key of keys) expect(await stage.ask(target, 'GET', key)).toBe(key);
 });
 
 test('KC1: a move that somebody made by hand is adopted with what was written since', async () => {
