@@ -72,7 +72,6 @@ export interface RaiseMemory {
   readonly nextAtMs: number;
 }
 
-/** One cluster's memory. It dies with the leadership: whatever must outlive that is in the `Cluster` or its facts. */
 /** Slots recorded at their target on its word alone, while their source was silent (`arrivals.ts`). */
 export interface ArrivalMemory {
   /** They lie in it: a leader that has only read of them knows no better. */
@@ -86,6 +85,7 @@ export interface ArrivalMemory {
   readonly isSettled: boolean;
 }
 
+/** One cluster's memory. It dies with the leadership: whatever must outlive that is in the `Cluster` or its facts. */
 export interface ControlMemory {
   readonly nodes: ReadonlyMap<NodeId, NodeMemory>;
   readonly migrations: ReadonlyMap<ShardId, MigrationMemory>;
