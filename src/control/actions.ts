@@ -92,6 +92,11 @@ export interface PushAction {
   readonly version: ClusterVersion;
   /** With FORCE, for a node that holds this version already: an equal one is ignored (facts section 2.2). */
   readonly isForced: boolean;
+  /**
+   * Its clients' connections are ended first. It becomes a master: an import that it began as one before, and was replaced in, ends with its
+   * connection, and from then on that would delete the slots (slot_import.cc, StopForLinkError).
+   */
+  readonly endsClients: boolean;
   readonly why: string;
 }
 
@@ -102,6 +107,8 @@ export interface MigrateAction {
   readonly source: NodeId;
   readonly sourceAddress: NodeAddress;
   readonly target: NodeId;
+  /** Where imports that it is done with are ended first: the end of their connections would delete what comes in (slot_import.cc, StopForLinkError). */
+  readonly targetAddress: NodeAddress;
   readonly range: SlotRange;
   /** 1 for the first try. */
   readonly attempt: number;

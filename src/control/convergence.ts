@@ -228,7 +228,7 @@ function waveOf({ node, shard, report, need, memory }: NodeView): number {
 const TEXTS = { isolation: isolationText, drain: drainText } as const;
 
 function pushAction(situation: Situation, view: NodeView, text: string): PushAction {
-  const { node, need } = view;
+  const { node, need, report } = view;
   assert(need.kind === 'push', 'only nodes that need a push get one');
   const { purpose, id, isForced, why } = need;
   return {
@@ -240,6 +240,7 @@ function pushAction(situation: Situation, view: NodeView, text: string): PushAct
     text: purpose === 'role' ? text : TEXTS[purpose](situation.cluster, node.id),
     version: situation.cluster.version,
     isForced,
+    endsClients: report?.role === 'replica' && (node.role === 'master' || purpose === 'isolation'),
     why: `${nodeName(view)}: ${why}`,
   };
 }

@@ -117,7 +117,7 @@ export function mayServeImport(target: NodeView, { migration }: MigrationPlace):
 
 /**
  * A master that hung and was replaced, as far as anybody knows still with MIGRATE before it: whenever it goes on it carries that out before it hears of
- * anything (facts section 8), and a target that has just got the same slots from its successor deletes them for it. Null when there is none.
+ * anything (facts section 8), and a target that has just got the same slots from its successor, or gets them, deletes them for it. Null when there is none.
  */
 export function lateMover(situation: Situation, shard: Shard): NodeView | null {
   return (
@@ -127,10 +127,10 @@ export function lateMover(situation: Situation, shard: Shard): NodeView | null {
   );
 }
 
-/** Whether this is such a master. */
-export function mayMoveLate({ node, facts, memory: { absence, look } }: NodeView): boolean {
+/** Whether this is such a master; one that has gone on may be at it. */
+export function mayMoveLate({ node, facts, report, memory: { absence, look } }: NodeView): boolean {
   const isUnseen = absence === null ? look === null : absence.kind === 'silent';
-  return facts.following === node.id && isUnseen;
+  return facts.following === node.id && (isUnseen || report?.sourceJob?.state === 'start');
 }
 
 /** What is said of such a master where something waits for it. */

@@ -453,6 +453,7 @@ function migrateAction({ place, source, target, memory }: MigrationView): Migrat
     source: source.node.id,
     sourceAddress: source.node.address,
     target: target.node.id,
+    targetAddress: target.node.address,
     range: place.migration.range,
     attempt: memory.failures + 1,
   };

@@ -20,6 +20,7 @@ import { setNodeId, setNodes } from './commands/set-topology.ts';
 import { slotService } from './commands/slot-service.ts';
 import { migrateSpeed, migrateType, setTuning } from './commands/tuning.ts';
 import { NodeConnection, RELOGIN, type Session } from './connection.ts';
+import { endClients, endImports } from './ended-clients.ts';
 import { ask, final, replyAt, send } from './exchange.ts';
 import { inspect } from './inspection.ts';
 import { renewLease } from './lease-renewal.ts';
@@ -57,7 +58,7 @@ export class KvrocksClient {
   constructor(parts: KvrocksClientParts) {
     this.#parts = parts;
     const onLost = (address: NodeAddress): void => this.#onLost(address);
-    this.#pool = new ConnectionPool({ ...parts, replyBytesMax: REPLY_BYTES_MAX, onLost });
+    this.#pool = new ConnectionPool({ ...parts, replyBytesMax: CLIENT_LIST_BYTES_MAX, onLost });
   }
 
   /** `listener` is told when a node ends its lasting connection: at once when its process ends. One listener. */
@@ -98,6 +99,16 @@ export class KvrocksClient {
       if (session.isFenced) session.link.destroy(RELOGIN);
       return ok(undefined);
     });
+  }
+
+  /** Ends the connections of all clients but the one that looks use, and waits until they are closed at the node: a topology may follow at once. */
+  endClients(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>> {
+    return this.#lasting(endpoint, deadlineMs, endClients);
+  }
+
+  /** Ends the connections over which slots came to the node before, in the same way; `refused` when some are coming to it now. */
+  endImports(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>> {
+    return this.#briefly(endpoint, deadlineMs, endImports, CLIENT_LIST_BYTES_MAX);
   }
 
   /** Gives the node a password that no other node knows: whoever wants to copy it is turned away (`commands/fence.ts`). */

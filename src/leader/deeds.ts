@@ -3,7 +3,7 @@
 import { unreachable } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Random } from '../base/random.ts';
-import { ok, type Result } from '../base/result.ts';
+import { err, ok, type Result } from '../base/result.ts';
 import { Secret } from '../base/secret.ts';
 import type {
   Action,
@@ -31,6 +31,9 @@ import { lookAtSpare } from './spare-looks.ts';
 
 /** SETNODES may wait 10 s for a sleeping replication thread (facts section 3.6). */
 const PUSH_DEADLINE_MS = 15_000;
+
+/** A list of clients, and the end of some of them. */
+const END_CLIENTS_DEADLINE_MS = 5_000;
 
 const MIGRATE_DEADLINE_MS = 5_000;
 
@@ -105,11 +108,17 @@ export class Deeds {
 
   /** A node refuses a version lower than its own, which is the fence of ordinary pushes. FORCE has none. */
   async #setTopology(action: PushAction): Promise<Result<void, NodeError>> {
+    const { client } = this.#parts;
     const { id, text, version, isForced } = action;
+    const endpoint = this.#endpoint(action.node, action.address);
+    if (action.endsClients) {
+      const ended = await client.endClients(endpoint, END_CLIENTS_DEADLINE_MS);
+      // A shard without a master is worse than what a server that does not know the command may yet do.
+      if (!ended.ok && ended.error.kind !== 'refused') return ended;
+    }
     const confirmed = isForced ? await this.#parts.confirm(version) : ok(undefined);
     if (!confirmed.ok) return confirmed;
-    const endpoint = this.#endpoint(action.node, action.address);
-    return this.#parts.client.setTopology(endpoint, { id, text, version, force: isForced }, PUSH_DEADLINE_MS);
+    return client.setTopology(endpoint, { id, text, version, force: isForced }, PUSH_DEADLINE_MS);
   }
 
   /** Writes to the node, whatever it has become: a leader that hung and goes on must not do that to one that was made master meanwhile. */
@@ -165,8 +174,7 @@ export class Deeds {
   /** A node carries MIGRATE out under any version: one that is sent late would move slots of a migration that was given up meanwhile. */
   async #migrate(action: MigrateAction): Promise<void> {
     const { clock } = this.#parts;
-    const confirmed = await this.#parts.confirm(this.#parts.record().cluster.version);
-    const result = confirmed.ok ? await this.#sendMigrate(action) : confirmed;
+    const result = await this.#migrated(action);
     this.#parts.reporter.migrateAnswered(action, result);
     this.#parts.happened({
       kind: 'migrateAnswered',
@@ -175,6 +183,14 @@ export class Deeds {
       result,
     });
     this.#parts.lookNow([action.source, action.target]);
+  }
+
+  async #migrated(action: MigrateAction): Promise<Result<void, NodeError>> {
+    const target = this.#endpoint(action.target, action.targetAddress);
+    const ended = await this.#parts.client.endImports(target, END_CLIENTS_DEADLINE_MS);
+    if (!ended.ok) return err(notAsked(ended.error));
+    const confirmed = await this.#parts.confirm(this.#parts.record().cluster.version);
+    return confirmed.ok ? this.#sendMigrate(action) : confirmed;
   }
 
   #sendMigrate(action: MigrateAction): Promise<Result<void, NodeError>> {
@@ -212,4 +228,9 @@ export class Deeds {
     const password = findNode(this.#parts.record().cluster, id)?.node.password ?? Secret.none;
     return { address, password };
   }
+}
+
+/** The source was sent nothing, whatever became of what its target was asked for. */
+function notAsked({ message }: NodeError): NodeError {
+  return { kind: 'unreachable', message: `not sent: the target could not be made ready for it: ${message}` };
 }

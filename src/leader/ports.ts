@@ -33,6 +33,10 @@ export interface NodeClient {
     push: TopologyPush,
     deadlineMs: number,
   ): Promise<Result<void, NodeError>>;
+  /** CLIENT KILL of all clients, until their connections are closed at the node. A server that does not know it, or refuses it, is `refused`. */
+  endClients(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>>;
+  /** The same of connections over which slots came to the node before. `refused` also when some are coming to it now. */
+  endImports(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>>;
   /** Renews the lease of a master that answers the questions in front of it, and knows leases. Nothing is sent after the deadline. */
   renewLease(endpoint: NodeEndpoint, renewal: LeaseRenewal, deadlineMs: number): Promise<LeaseAnswer>;
   /** CLUSTERX MIGRATE, asynchronous, on a connection of its own: success means queued, nothing more. */

@@ -52,6 +52,12 @@ async function importState(stage: Scene, address: string): Promise<string | unde
   return fieldsOf(String(await stage.ask(address, 'CLUSTER', 'INFO'))).get('import_state');
 }
 
+/** Over which nothing else is asked. */
+function openConnection(stage: Scene, address: string): Promise<RespClient> {
+  const { host, port } = stage.nodeAt(address);
+  return RespClient.open({ host, port, timeoutMs: 5000 });
+}
+
 /** Writes at the target as soon as it takes the slot. */
 async function writtenAt(stage: Scene, target: string, key: string): Promise<void> {
   await waitUntil(`${target} to take writes`, () => stage.ask(target, 'SET', key, 'new'), { intervalMs: 2 });
@@ -143,8 +149,7 @@ test('KC2: a target whose every success is lost on the way does not go on servin
 test('an import whose connection ends late is waited for: its end would delete what the next one brings', async () => {
   const { stage, source, target } = await twoShards();
   const keys = await fillSlot(stage, source, { slot: SLOT, count: 3 });
-  const { host, port } = stage.nodeAt(target);
-  const left = await RespClient.open({ host, port, timeoutMs: 5000 });
+  const left = await openConnection(stage, target);
   expect(await left.command(['CLUSTER', 'IMPORT', String(SLOT), '0'])).toBe('OK');
   // Every node is looked at.
   expectStatus(await stage.api.post(stage.path('c', '/sync')), 200);
@@ -159,6 +164,64 @@ test('an import whose connection ends late is waited for: its end would delete w
   expect(moved.shards[1]?.slot_ranges).toContain(String(SLOT));
   await stage.converged('c');
   for (const key of keys) expect(await stage.ask(target, 'GET', key)).toBe(key);
+});
+
+test('an import whose connection did not end with its success is ended before the next one: its end would delete what that brings', async () => {
+  const { stage, source, target } = await twoShards();
+  const keys = await fillSlot(stage, source, { slot: SLOT, count: 200 });
+  await limitSpeed(stage, source, 100);
+  const left = await openConnection(stage, target);
+  expect(await left.command(['CLUSTER', 'IMPORT', String(SLOT + 1), '0'])).toBe('OK');
+  expect(await left.command(['CLUSTER', 'IMPORT', String(SLOT + 1), '1'])).toBe('OK');
+  const before = await stage.position(target);
+  expectStatus(await stage.api.post(stage.path('c', '/migrate'), { slot: SLOT, target: 1 }), 200);
+  await waitFor(`${target} to have some of it`, async () => (await stage.position(target)) > before + 30);
+  left.close();
+  const moved = await migrationEnded(stage, 'c');
+  expect(moved.shards[1]?.slot_ranges).toContain(String(SLOT));
+  await stage.converged('c');
+  expect(
+    await stage.askAll(
+      target,
+      keys.map((key) => ['GET', key]),
+    ),
+  ).toEqual(keys);
+});
+
+test('an import that a replaced master held open is ended before it is promoted again: its end would delete what came since', async () => {
+  const stage = scene();
+  const { shards } = await stage.cluster('c', await stage.nodes(4), { replicas: 2 });
+  const [source = '', before = ''] = shards.map((shard) => masterOf(shard).addr);
+  const keys = await fillSlot(stage, source, { slot: SLOT, count: 50 });
+  const left = await openConnection(stage, before);
+  expect(await left.command(['CLUSTER', 'IMPORT', String(SLOT), '0'])).toBe('OK');
+  const changeMasters = async (): Promise<string> => {
+    const answer = await stage.api.post(stage.path('c', '/shards/1/failover'));
+    expectStatus(answer, 200);
+    const { shards: after } = await stage.converged('c');
+    return after[1] === undefined ? '' : masterOf(after[1]).addr;
+  };
+  const next = await changeMasters();
+  expectStatus(await stage.api.post(stage.path('c', '/migrate'), { slot: SLOT, target: 1 }), 200);
+  await migrationEnded(stage, 'c');
+  await stage.converged('c');
+  await stage.inSync(next, before);
+  expect(await changeMasters()).toBe(before);
+  left.close();
+  expect(
+    await stage.askAll(
+      before,
+      keys.map((key) => ['GET', key]),
+    ),
+  ).toEqual(keys);
+  // What the end of a connection sets off is there a moment later at most.
+  await expect(left.command(['PING'])).rejects.toThrow();
+  expect(
+    await stage.askAll(
+      before,
+      keys.map((key) => ['GET', key]),
+    ),
+  ).toEqual(keys);
 });
 
 test('KC1: a move that somebody made by hand is adopted with what was written since', async () => {

@@ -41,10 +41,11 @@ export class SlotImport {
     if (this.state !== 'start') this.#keyspace.deleteSlots(range);
     this.state = 'start';
     this.range = range;
+    // Stays until the next topology: who imports goes on writing after that has ended otherwise (cluster.cc, CanExecByMySelf).
     if (this.#topology.myself !== null) this.#topology.myself.importing = range;
     this.#onStart(range);
     session.importing = true;
-    session.closeListeners.push(() => this.#connectionLost(range));
+    session.closeListeners.push(() => this.#connectionLost());
     return ok(null);
   }
 
@@ -53,7 +54,6 @@ export class SlotImport {
     const refusal = this.#refusal(range) ?? this.#mismatch(range);
     if (refusal !== null) return err(refusal);
     this.state = 'success';
-    this.#leaveImporting();
     for (let slot = range.start; slot <= range.end; slot += 1) this.#topology.imported.add(slot);
     return ok(null);
   }
@@ -79,19 +79,15 @@ export class SlotImport {
     return `mismatch slot, importing slot(s): ${current}, but got: ${rangeText(range)}`;
   }
 
-  #connectionLost(range: SlotRange): void {
-    if (this.state !== 'start' || !sameRange(this.range, range)) return;
-    this.#abandon(range);
+  /** Whatever is being imported, also over another connection (slot_import.cc, StopForLinkError). */
+  #connectionLost(): void {
+    if (this.state !== 'start' || this.range === null) return;
+    this.#abandon(this.range);
     this.#keyspace.flush();
   }
 
   #abandon(range: SlotRange): void {
     this.state = 'error';
-    this.#leaveImporting();
     if (!this.#isReplica()) this.#keyspace.deleteSlots(range);
-  }
-
-  #leaveImporting(): void {
-    if (this.#topology.myself !== null) this.#topology.myself.importing = null;
   }
 }

@@ -1,4 +1,4 @@
-// CLIENT SETNAME, LIST and KILL: who is connected to a node (facts section 9).
+// CLIENT SETNAME and LIST: who is connected to a node (facts section 9).
 
 import { ok, type Result } from '../../base/result.ts';
 import type { NodeError } from '../../control/observation.ts';
@@ -16,6 +16,8 @@ export interface ClientLine {
   readonly host: string;
   readonly name: string;
   readonly flags: string;
+  /** Of replies that the other end has not taken yet. */
+  readonly unsentBytes: number;
   readonly namespace: string;
   /** The last command, in lower case. */
   readonly command: string;
@@ -47,6 +49,7 @@ function lineOf(text: string): ClientLine[] {
       host: address.slice(0, address.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1'),
       name: fields.get('name') ?? '',
       flags: fields.get('flags') ?? '',
+      unsentBytes: integerOf(fields.get('obuf')) ?? 0,
       namespace: fields.get('namespace') ?? '',
       command: (fields.get('cmd') ?? '').toLowerCase(),
     },

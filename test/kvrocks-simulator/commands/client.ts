@@ -31,14 +31,18 @@ export const CLIENT: Command = {
   },
 };
 
-/** CLIENT KILL ip:port, or CLIENT KILL ID n. */
-function kill({ node, args }: Invocation): Reply {
-  const byId = argument(args, 2).toLowerCase() === 'id';
-  const victims = [...node.sessions].filter((session) =>
-    byId ? String(session.id) === argument(args, 3) : session.peer === argument(args, 2),
-  );
+/** CLIENT KILL ip:port, CLIENT KILL ID n, or CLIENT KILL TYPE normal SKIPME yes. */
+function kill({ node, session: own, args }: Invocation): Reply {
+  const how = argument(args, 2).toLowerCase();
+  const isNew = how === 'id' || how === 'type';
+  if (how === 'type' && args.slice(3).join(' ').toLowerCase() !== 'normal skipme yes')
+    return error('ERR syntax error');
+  const victims = [...node.sessions].filter((session) => {
+    if (how === 'type') return session !== own && !session.replica;
+    return how === 'id' ? String(session.id) === argument(args, 3) : session.peer === argument(args, 2);
+  });
   for (const victim of victims) victim.destroy();
-  if (byId) return integer(victims.length);
+  if (isNew) return integer(victims.length);
   return victims.length === 0 ? error('ERR No such client') : OK;
 }
 

@@ -54,6 +54,8 @@ export interface Job {
   readonly isFailureSent: boolean;
   /** The target hears of the end no sooner. */
   endsMs: number;
+  /** The target has ended the connection itself. */
+  isEnded: boolean;
   readonly copied: Copied[];
   /** What is still to be copied, and up to where the source's log was looked through. */
   readonly left: { readonly write: number; readonly slot: Slot }[];
@@ -125,6 +127,7 @@ export class Jobs {
       isRefused: false,
       isFailureSent: chance(this.#random, 0.5),
       endsMs: -Infinity,
+      isEnded: false,
       copied: [],
       left: [],
       position: 0,
@@ -152,6 +155,23 @@ export class Jobs {
       if (job.source === node && node.model.role !== before.role && job.sourceLife === node.lives)
         this.#giveUp(job);
     }
+  }
+
+  /** CLIENT KILL of all connections that came to a node. */
+  endClients(node: FleetNode): void {
+    for (const job of this.#jobs) if (isOpenAt(node, job)) this.#kill(job);
+  }
+
+  /** CLIENT KILL of those whose last word is that of an import that is over. */
+  endImports(node: FleetNode): void {
+    for (const job of this.#jobs) if (isOpenAt(node, job) && job.isTaken) this.#kill(job);
+  }
+
+  /** What is sent over it comes to nothing; a reply that is on its way arrives. */
+  #kill(job: Job): void {
+    this.#end(job);
+    job.isEnded = true;
+    if (!job.isTaken) job.isRefused = true;
   }
 
   /** False when nobody has anything to do with it any more. */
@@ -186,7 +206,7 @@ export class Jobs {
     const { source, target, range, phase } = job;
     switch (phase) {
       case 'connecting':
-        if (this.#isImporting(target, job) || !mayImport(fleet.world, target.model, range)) {
+        if (isImportingOther(target, range) || !mayImport(fleet.world, target.model, range)) {
           this.#giveUp(job);
           return;
         }
@@ -223,20 +243,6 @@ export class Jobs {
     job.untilMs = this.#parts.fleet.nowMs + between(this.#random, 0, atMostMs);
     this.#say(job, `is ${phase}`);
     this.#parts.onPhase(job);
-  }
-
-  /** One import at a time (facts section 5.1). */
-  #isImporting(target: FleetNode, job: Job): boolean {
-    return this.#jobs.some(
-      (other) =>
-        other !== job &&
-        other.target === target &&
-        // The same slots are let in once more (slot_import.cc, Start).
-        !equalRanges(other.range, job.range) &&
-        other.targetLife === target.lives &&
-        other.isBegun &&
-        !other.isTaken,
-    );
   }
 
   #readSource(job: Job): void {
@@ -282,34 +288,57 @@ export class Jobs {
   /** The source has nothing to do with it any more: the target hears that when it can. False when it has, or has to hear nothing. */
   #abandon(job: Job): boolean {
     const { fleet, isOpen } = this.#parts;
-    const { source, target, range, phase, isFailureSent } = job;
-    const { model } = target;
-    if (phase === 'succeeded' || !job.isBegun) return false;
-    if (target.lives !== job.targetLife || model.life === 'dead') return false;
+    const { source, target, phase, isFailureSent } = job;
+    if (!job.isBegun || job.isEnded || target.lives !== job.targetLife || target.model.life === 'dead')
+      return false;
     if (!isOpen(source, target)) {
-      // Of one that was taken over and not heard of it comes through at once: a late one is a limit (src/control/README.md, An import that ends late).
-      if (!job.isTaken) job.endsMs = Infinity;
+      job.endsMs = Infinity;
       return true;
     }
     if (job.endsMs === Infinity) job.endsMs = fleet.nowMs + between(this.#ends, 0, LATE_END_MS_MAX);
-    if (fleet.nowMs < job.endsMs || model.life === 'hung' || fleet.isBusy(target)) return true;
+    if (fleet.nowMs < job.endsMs || target.model.life === 'hung' || fleet.isBusy(target)) return true;
     if (job.isAsked && !job.isTaken && !job.isRefused) this.#take(job);
-    if (job.isTaken && !(phase === 'failed' && isFailureSent)) return false;
-    // What is its own by what it was told, it lets nobody import, nor fail to (facts section 5.1).
-    if (job.isTaken && !mayImport(fleet.world, model, range)) return false;
-    // The end of a connection ends what is being imported, also by the next one (slot_import.cc, StopForLinkError); a word of failure ends it anyway.
-    const isImporting = model.targetJob?.state === 'start' && equalRanges(model.targetJob.range, range);
-    if (!isImporting && !(phase === 'failed' && isFailureSent)) return false;
-    model.targetJob = { range, state: 'error' };
-    if (model.role === 'master') for (const slot of fleet.world.slotsIn(range)) model.log.clear(slot);
-    this.#say(job, 'is dropped');
+    if (phase === 'failed' && isFailureSent) this.#fail(job);
+    this.#end(job);
     return false;
+  }
+
+  /** The source's word that it failed. What is its own by what it was told, a target lets nobody import, nor fail to (facts section 5.1). */
+  #fail(job: Job): void {
+    const { fleet } = this.#parts;
+    const { range, target } = job;
+    const { model } = target;
+    const isOfIt = model.targetJob !== null && equalRanges(model.targetJob.range, range);
+    if (isOfIt && mayImport(fleet.world, model, range)) this.#drop(job, range);
+  }
+
+  /** The end of a connection ends what is being imported, also over another one (slot_import.cc, StopForLinkError). */
+  #end(job: Job): void {
+    const { targetJob } = job.target.model;
+    if (targetJob?.state === 'start') this.#drop(job, targetJob.range);
+  }
+
+  #drop(job: Job, range: SlotRange): void {
+    const { model } = job.target;
+    model.targetJob = { range, state: 'error' };
+    if (model.role === 'master')
+      for (const slot of this.#parts.fleet.world.slotsIn(range)) model.log.clear(slot);
+    this.#say(job, `has ${printSlotRange(range)} dropped`);
   }
 
   #say({ source, target, range }: Job, what: string): void {
     const { world } = this.#parts.fleet;
     world.note(() => `the move of ${printSlotRange(range)} from ${source.name} to ${target.name} ${what}`);
   }
+}
+
+/** One import at a time; the same slots are let in once more (slot_import.cc, Start). */
+function isImportingOther({ model: { targetJob } }: FleetNode, range: SlotRange): boolean {
+  return targetJob?.state === 'start' && !equalRanges(targetJob.range, range);
+}
+
+function isOpenAt(node: FleetNode, job: Job): boolean {
+  return job.target === node && job.targetLife === node.lives && job.isBegun && !job.isEnded;
 }
 
 function isOver(phase: Job['phase']): boolean {

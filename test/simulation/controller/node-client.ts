@@ -75,6 +75,25 @@ export class SimulatedNodeClient implements NodeClient {
     return this.#command(node, deadlineMs, () => fleet.setNodes(node, push));
   }
 
+  endClients({ address }: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>> {
+    const { fleet } = this.#parts;
+    const node = fleet.at(address);
+    return this.#command(node, deadlineMs, () => {
+      fleet.jobs?.endClients(node);
+      return ok(undefined);
+    });
+  }
+
+  endImports({ address }: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>> {
+    const { fleet } = this.#parts;
+    const node = fleet.at(address);
+    return this.#command(node, deadlineMs, () => {
+      fleet.jobs?.endImports(node);
+      const { targetJob } = node.model;
+      return targetJob?.state === 'start' ? failure('refused', 'it imports') : ok(undefined);
+    });
+  }
+
   /** Asked first, as the real client does; the mode is the one that refuses writes. */
   async renewLease(
     { address }: NodeEndpoint,

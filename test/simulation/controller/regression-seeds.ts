@@ -108,6 +108,20 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     found: 'a leader that missed all nodes asked about all of them, and the judge did not see the answers',
   },
   {
+    seed: 4034056,
+    found:
+      'a target that was replaced in the midst of an import heard of its end when it was master again, and deleted what had come since',
+  },
+  {
+    seed: 4040203,
+    found: 'the end of an import that had come to its success deleted what the next one had brought',
+  },
+  {
+    seed: 4045194,
+    found:
+      'a master that was replaced while it hung carried its move out beside that of its successor, and had the slots deleted',
+  },
+  {
     seed: 4000056,
     found: 'a shard that was emptied waits for what others move to it: that is no fault',
   },

@@ -118,6 +118,27 @@ test('KD9: a master in the wrong role at our version gets its role by FORCE', ()
   });
 });
 
+test('the clients of a replica are ended before it becomes a master, be it alone, and nobody else’s are', () => {
+  const cases = [
+    [[0, 0], { role: 'replica' }, true],
+    // To be told what it is without its master, as if it were one.
+    [[1, 1], { master: null }, true],
+    [[1, 1], { id: null }, false],
+    [[1, 1], { role: 'master', master: null, link: null }, false],
+    [[0, 0], { version: 0 }, false],
+  ] as const;
+  for (const [[shard, node], change, endsClients] of cases) {
+    const scene = new Scene();
+    const master = masterOf(scene.cluster.shards[1]!).address;
+    scene.set(
+      scene.id(shard, node),
+      'role' in change && change.role === 'replica' ? { ...change, master } : change,
+    );
+    scene.round();
+    expect(only(scene.decide(), 'push')).toMatchObject({ node: scene.id(shard, node), endsClients });
+  }
+});
+
 test('what a look from before the end of a push shows is no reason to raise the version', () => {
   const scene = new Scene();
   const id = scene.id(1, 1);

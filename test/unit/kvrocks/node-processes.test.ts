@@ -46,6 +46,16 @@ function present<T>(value: T | undefined): T {
   return value;
 }
 
+const DONE = { ok: true, value: undefined };
+
+/** Somebody else's connection to it. */
+async function openClientOf(node: KvrocksNode): Promise<RespClient> {
+  const opened = await RespClient.open({ host: '127.0.0.1', port: node.port, timeoutMs: PATIENT_MS });
+  clients.push(opened);
+  await opened.command(['AUTH', PASSWORD]);
+  return opened;
+}
+
 /** Two masters; the first has all slots up to 8191. */
 async function push(
   version: number,
@@ -63,6 +73,42 @@ async function push(
     });
   }
 }
+
+describe('ending connections', () => {
+  it('closes those of all clients before it answers, and leaves the one that is looked over', async () => {
+    const node = present(nodes[0]);
+    await push(1, { force: false });
+    const others = [await openClientOf(node), await openClientOf(node)];
+    expect(await client.endClients(endpointOf(node), PATIENT_MS)).toEqual(DONE);
+    for (const other of others) await expect(other.command(['PING'])).rejects.toThrow();
+    expect(await client.probe(endpointOf(node), PATIENT_MS)).toMatchObject({ kind: 'answered' });
+  });
+
+  it('closes those of imports that are over, and of nobody else; one that is open is refused', async () => {
+    const node = present(nodes[1]);
+    await push(1, { force: false });
+    const [reader, first, second] = [
+      await openClientOf(node),
+      await openClientOf(node),
+      await openClientOf(node),
+    ];
+    const imported = async (over: RespClient, slot: number, state: string): Promise<void> => {
+      expect(await over.command(['CLUSTER', 'IMPORT', String(slot), state])).toBe('OK');
+    };
+    await reader.command(['PING']);
+    await imported(first, SLOT, '0');
+    await imported(first, SLOT, '1');
+    expect(await client.endImports(endpointOf(node), PATIENT_MS)).toEqual(DONE);
+    await expect(first.command(['PING'])).rejects.toThrow();
+    expect(await reader.command(['PING'])).toBe('PONG');
+    await imported(second, SLOT + 1, '0');
+    await second.command(['PING']);
+    expect(await client.endImports(endpointOf(node), PATIENT_MS)).toMatchObject({
+      error: { kind: 'refused', message: 'it takes in slots 6 from somewhere else' },
+    });
+    expect(await second.command(['PING'])).toBe('PONG');
+  });
+});
 
 describe('inspecting', () => {
   it('tells data, process and settings, and a node emptied with FLUSHALL and RESET from a new one', async () => {

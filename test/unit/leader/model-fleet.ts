@@ -40,11 +40,19 @@ export class ModelNode {
   pushError: NodeError | null = null;
   /** MIGRATE is refused with this error while set. */
   migrateError: NodeError | null = null;
+  /** What it says to whoever wants connections to it ended. */
+  endError: NodeError | null = null;
   sourceJob: NodeReport['sourceJob'] = null;
   targetJob: NodeReport['targetJob'] = null;
   /** How it treats clients of a slot that its own line does not tell. */
   services = new Map<Slot, SlotService>();
   readonly pushes: TopologyPush[] = [];
+  /** Whose connections were to be ended, and what it had been told until then. */
+  readonly ends: {
+    readonly whose: 'clients' | 'imports';
+    readonly version: number;
+    readonly migrates: number;
+  }[] = [];
   readonly migrates: { readonly range: SlotRange; readonly target: NodeId }[] = [];
   /** Null: a server that knows no leases. */
   leaseMode: LeaseMode | null = null;
@@ -116,6 +124,11 @@ export class ModelNode {
       emptiesBeforeFullSync: false,
       isFenced: this.isFenced,
     };
+  }
+
+  end(whose: 'clients' | 'imports'): Result<void, NodeError> {
+    this.ends.push({ whose, version: this.version, migrates: this.migrates.length });
+    return this.endError === null ? ok(undefined) : err(this.endError);
   }
 
   apply(push: TopologyPush): Result<void, NodeError> {
@@ -216,6 +229,15 @@ export class ModelFleet implements NodeClient {
     this.pushOrder.push({ address: endpoint.address, version: push.version });
     if (!this.isCommitted(push, endpoint.address)) this.earlyPushes += 1;
     return this.#command(endpoint, { deadlineMs, takesMs }, (node) => node.apply(push));
+  }
+
+  /** It has no clients. */
+  endClients(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>> {
+    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => node.end('clients'));
+  }
+
+  endImports(endpoint: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>> {
+    return this.#command(endpoint, { deadlineMs, takesMs: LATENCY_MS }, (node) => node.end('imports'));
   }
 
   async renewLease(endpoint: NodeEndpoint, renewal: LeaseRenewal, deadlineMs: number): Promise<LeaseAnswer> {

@@ -112,6 +112,24 @@ describe('a dead master', () => {
     await scene.stop();
   });
 
+  it.each([
+    ['only once its successor has ended the connections of its clients', 'timedOut', false],
+    ['by one whose server knows no way to end them', 'refused', true],
+  ] as const)('is followed %s', async (_, kind, isFollowed) => {
+    const scene = new Scene(1, 2);
+    await scene.settle();
+    const next = scene.model(0, 1);
+    next.endError = { kind, message: 'no' };
+    scene.model(0, 0).state = 'dead';
+    await scene.clock.until(() => next.ends.length > 0, 2 * WINDOW_MS);
+    await scene.clock.advance(100);
+    expect(next.isMaster).toBe(isFollowed);
+    next.endError = null;
+    await scene.clock.until(() => next.isMaster, 10_000);
+    expect(next.ends.every(({ whose, version }) => whose === 'clients' && version === 1)).toBe(true);
+    await scene.stop();
+  });
+
   it('is told its new role as soon as it returns', async () => {
     const scene = new Scene(1, 2);
     await scene.settle();
@@ -333,6 +351,26 @@ describe('a migration', () => {
     await scene.clock.until(() => scene.events('migrate.failed').length === 2, 10_000);
     scene.model(0, 0).migrateError = null;
     await scene.clock.until(() => scene.model(0, 0).migrates.length === 1, 10_000);
+    await scene.stop();
+  });
+
+  it('is begun once the target has ended what came to it before, and not while it does not', async () => {
+    const scene = new Scene(2, 1);
+    await scene.settle();
+    const planned = startMigration(scene.cluster, { targetIndex: 1, range: slotRange(5, 5), nowSeconds: 5 });
+    if (!planned.ok) throw new Error(JSON.stringify(planned.error));
+    const [source, target] = [scene.model(0, 0), scene.model(1, 0)];
+    target.endError = { kind: 'refused', message: 'it takes in slots 9 from somewhere else' };
+    scene.put(scene.namespace, planned.value);
+    await scene.clock.until(() => target.ends.length === 2, 10_000);
+    expect(source.migrates).toEqual([]);
+    expect(scene.events('migrate.failed')[0]?.fields).toMatchObject({
+      reason: 'unreachable',
+      message: expect.stringContaining('it takes in slots 9 from somewhere else'),
+    });
+    target.endError = null;
+    await scene.clock.until(() => source.migrates.length === 1, 10_000);
+    expect(target.ends.at(-1)).toMatchObject({ whose: 'imports' });
     await scene.stop();
   });
 

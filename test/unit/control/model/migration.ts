@@ -65,8 +65,9 @@ export function mayImport(world: World, target: ModelNode, range: SlotRange): bo
   return world.slotsIn(range).every((slot) => target.owners.get(slot) !== target.id);
 }
 
-/** The target first deletes what it has of the slots. */
+/** The target first deletes what it has of the slots, unless it is at them already (slot_import.cc, Start). */
 export function beginImport(world: World, target: ModelNode, range: SlotRange): void {
+  const isAtIt = target.targetJob?.state === 'start' && equalRanges(target.targetJob.range, range);
   target.targetJob = { range, state: 'start' };
   // Exactly what it gave away comes back: writes are taken again, and the job is shown no more.
   if (target.forbidden !== null && equalRanges(target.forbidden, range)) {
@@ -74,7 +75,7 @@ export function beginImport(world: World, target: ModelNode, range: SlotRange): 
     target.sourceJob = null;
   }
   for (const slot of world.slotsIn(range)) {
-    target.log.clear(slot);
+    if (!isAtIt) target.log.clear(slot);
     // What it takes beside the copy from now on is in the way of it: it should have been told before.
     const earlier = target.imported.get(slot);
     if (earlier !== undefined) target.imported.set(slot, { ...earlier, isUnheard: false });

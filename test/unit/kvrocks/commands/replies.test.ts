@@ -342,11 +342,19 @@ describe('other commands', () => {
   it('CLIENT LIST is read line by line, also with names that look like fields and without what is unknown', () => {
     const real =
       'id=3 addr=127.0.0.1:59436 fd=20 name= age=1 idle=1 flags=S namespace=__namespace qbuf=0 obuf=0 cmd=psync\n';
-    const odd = 'id=4 addr=::1:59437 name=id=9 flags=N namespace=ns cmd=SET\n';
+    const odd = 'id=4 addr=::1:59437 name=id=9 flags=N namespace=ns obuf=70 cmd=SET\n';
     expect(clientList.parse(ok(`${real}${odd}nonsense\nid=x\n`))).toEqual(
       ok([
-        { id: 3, host: '127.0.0.1', name: '', flags: 'S', namespace: '__namespace', command: 'psync' },
-        { id: 4, host: '::1', name: 'id=9', flags: 'N', namespace: 'ns', command: 'set' },
+        {
+          id: 3,
+          host: '127.0.0.1',
+          name: '',
+          flags: 'S',
+          unsentBytes: 0,
+          namespace: '__namespace',
+          command: 'psync',
+        },
+        { id: 4, host: '::1', name: 'id=9', flags: 'N', unsentBytes: 70, namespace: 'ns', command: 'set' },
       ]),
     );
     fc.assert(fc.property(fc.anything(), (any) => typeof clientList.parse(ok(any)).ok === 'boolean'));
