@@ -129,8 +129,9 @@ export function lateMover(situation: Situation, shard: Shard): NodeView | null {
 
 /** Whether this is such a master; one that has gone on may be at it. */
 export function mayMoveLate({ node, facts, report, memory: { absence, look } }: NodeView): boolean {
-  const isUnseen = absence === null ? look === null : absence.kind === 'silent';
-  return facts.following === node.id && (isUnseen || report?.sourceJob?.state === 'start');
+  const mayBeAtIt =
+    absence === null ? look === null || report?.sourceJob?.state === 'start' : absence.kind === 'silent';
+  return facts.following === node.id && mayBeAtIt;
 }
 
 /** What is said of such a master where something waits for it. */

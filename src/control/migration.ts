@@ -88,12 +88,17 @@ function succeededSinceMs({ memory, source, sourceState }: MigrationView): numbe
   return memory.succeededSinceMs ?? source.memory.look?.startedAtMs ?? null;
 }
 
-/** The source's word that an attempt failed, be it of an earlier leadership. */
+/**
+ * The source's word that an attempt failed, be it of an earlier leadership. So does one that was restarted while its target hangs, and had not come to
+ * its success: it serves the slots again, and the target, which takes them over when it goes on, has nothing of that.
+ */
 function failureSeen({ cluster }: Situation, view: MigrationView): MigrationMemory['failed'] {
-  const { look } = view.source.memory;
-  const isTold = view.isSourceCurrent && view.sourceState === 'failed' && look !== null;
-  const isStarted = view.place.migration.stage.kind === 'started';
-  return isStarted && isTold ? { atMs: look.endedAtMs, version: cluster.version } : null;
+  const { source, target, sourceState, targetState } = view;
+  const { look } = source.memory;
+  if (view.place.migration.stage.kind !== 'started' || !view.isSourceCurrent || look === null) return null;
+  const isAlone =
+    sourceState === 'idle' && targetState !== 'succeeded' && target.memory.absence?.kind === 'silent';
+  return sourceState === 'failed' || isAlone ? { atMs: look.endedAtMs, version: cluster.version } : null;
 }
 
 /**
