@@ -14,8 +14,9 @@ export const FIRST_FEATURE_LEVEL = 1;
  *  5  spares: cluster policies of version 2; departures: nodes that have left and have to be told; events of them, and of topologies pushed
  *     again when somebody asks
  *  6  tasks: moves of slots that are worked off job by job; events of them
+ *  7  clusters of a group that was made out of a backup, which are only observed until they are accepted; events of that
  */
-export const FEATURE_LEVEL = 6;
+export const FEATURE_LEVEL = 7;
 
 /** From here on a majority of the members decides whether a node is there. */
 export const WITNESS_LEVEL = 3;

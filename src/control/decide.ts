@@ -78,6 +78,7 @@ export function decide(input: ControlInput): Decision {
   const nodes = doubtAfterFailures(known.migrations, reviewed, input.cluster);
   const memory = nodes === reviewed.nodes ? reviewed : { ...reviewed, nodes };
   const situation = lookAt({ ...input, facts, memory });
+  if (facts.observedSinceSeconds !== null) return onlyLooking(situation);
   const failover = planFailovers(situation);
   const migration = planMigrations(situation, failover);
   const held = heldNodes(situation);
@@ -158,6 +159,20 @@ export function decide(input: ControlInput): Decision {
     ...(isDraft ? [] : tunes),
   ];
   return { actions, memory: withActions(situation, actions), ...rest, wakeAtMs };
+}
+
+/** A cluster that nobody has accepted yet: what is wrong is told, and nothing is done. */
+function onlyLooking(situation: Situation): Decision {
+  return {
+    actions: [],
+    memory: situation.memory,
+    problems: diagnose(situation),
+    expectant: new Set(),
+    urgent: new Set(),
+    betterPlaced: new Set(),
+    waits: new Map(),
+    wakeAtMs: Infinity,
+  };
 }
 
 function noChange({ cluster, facts }: Situation): Draft {

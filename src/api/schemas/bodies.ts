@@ -127,6 +127,9 @@ export const changeClusterBody = z.object(
 /** One node, or all without. */
 export const syncBody = z.object({ node: z.string('expected a node id').optional() }, OBJECT);
 
+/** `force`: as it is recorded, whatever its nodes say. */
+export const acceptBody = z.object({ force: wish }, OBJECT);
+
 /** `force`: also a copy that is proven. */
 export const resyncBody = z.object({ force: wish }, OBJECT);
 

@@ -86,6 +86,7 @@ const EVERY_CHANGE = [
         'unknown key "force"; this route takes no body',
       ] as const,
   ),
+  ['POST', `${CLUSTER}/accept`, { forced: true }, 'unknown key "forced"; did you mean "force"?'],
   ['POST', `${CLUSTER}/sync`, { nodes: [] }, 'unknown key "nodes"; did you mean "node"?'],
   ['DELETE', `${CLUSTER}/departed/x`, { force: true }, 'unknown key "force"; this route takes no body'],
   ['PATCH', CLUSTER, { password: '', pasword: '' }, 'unknown key "pasword"; did you mean "password"?'],
