@@ -127,11 +127,14 @@ export function lateMover(situation: Situation, shard: Shard): NodeView | null {
   );
 }
 
-/** Whether this is such a master; one that has gone on may be at it. */
+/**
+ * Whether this is such a master; one that has gone on is at it for as long as it says so, and is not told to follow before that (`target.ts`). One whose
+ * copy was condemned meanwhile has no mark of a master any more.
+ */
 export function mayMoveLate({ node, facts, report, memory: { absence, look } }: NodeView): boolean {
-  const mayBeAtIt =
-    absence === null ? look === null || report?.sourceJob?.state === 'start' : absence.kind === 'silent';
-  return facts.following === node.id && mayBeAtIt;
+  if (absence === null && look !== null) return report?.sourceJob?.state === 'start';
+  const isUnseen = absence === null || absence.kind === 'silent';
+  return isUnseen && (facts.following === node.id || facts.remake !== null);
 }
 
 /** What is said of such a master where something waits for it. */

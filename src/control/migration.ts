@@ -30,6 +30,9 @@ import { type NodeView, type Situation, nodeName, testimonyOf, viewOf } from './
 /** A job that failed this often is given up; people can ask again. */
 export const MIGRATION_FAILURES_MAX = 3;
 
+/** As after so many failures: what is in the way of asking is seldom gone in a moment. */
+const NOT_SENT_PAUSE = 4;
+
 const JOB_RUNS = 'the job runs';
 
 /** The next step of one migration. `until` is when waiting ends by itself, if it does. */
@@ -117,6 +120,11 @@ function countAttempt(situation: Situation, view: MigrationView): MigrationMemor
   const { error } = memory.request;
   if (error?.kind === 'migrationRunning') {
     return { ...memory, request: null, nextAtMs: situation.nowMs + retryDelayMs(1) };
+  }
+  if (error?.kind === 'ownFault') {
+    // Nothing was sent, so nothing of the move has failed.
+    const nextAtMs = situation.nowMs + retryDelayMs(NOT_SENT_PAUSE);
+    return { ...memory, request: null, nextAtMs, lastError: error.message };
   }
   const failures = error?.kind === 'alreadyMigrated' ? MIGRATION_FAILURES_MAX : memory.failures + 1;
   const told =

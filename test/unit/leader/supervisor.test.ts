@@ -365,7 +365,7 @@ describe('a migration', () => {
     await scene.clock.until(() => target.ends.length === 2, 10_000);
     expect(source.migrates).toEqual([]);
     expect(scene.events('migrate.failed')[0]?.fields).toMatchObject({
-      reason: 'unreachable',
+      reason: 'ownFault',
       message: expect.stringContaining('it takes in slots 9 from somewhere else'),
     });
     target.endError = null;
