@@ -139,6 +139,8 @@ export function mayMoveLate({ node, facts, report, memory: { absence, look } }: 
 
 /** What is said of such a master where something waits for it. */
 export function lateMoverText(late: NodeView): string {
+  if (late.memory.absence === null && late.memory.look !== null)
+    return `${nodeName(late)} was replaced while it did not answer, and is at a move still that it was asked for before: that ends by itself, within minutes`;
   return (
     `${nodeName(late)} was replaced while it did not answer, and may carry out a move that it was asked for whenever it goes on: ` +
     'start it again, or remove it if it is gone for good'
