@@ -1,4 +1,4 @@
-// Members that support different levels in one group: a new one takes the level that all of them understand, and rises when it is finalized.
+// Members that support different levels in one group: a new one takes the level that all of them understand, and rises when it is finalized. What real releases do together: `two-releases.test.ts`.
 
 import { afterEach, describe, expect, test } from 'vitest';
 

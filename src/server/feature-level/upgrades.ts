@@ -26,7 +26,8 @@ export interface UpgradesParts extends SurveyParts, CommitLevelParts {
 export function upgrades(parts: UpgradesParts): Upgrades {
   return {
     status: async () => describe(await support(parts), parts),
-    olderLeader: async () => olderLeader(await support(parts), parts),
+    olderLeader: async () =>
+      parts.driver.role.role === 'leader' ? null : olderLeader(await support(parts), parts),
     finalize: (request) => finalize(request, parts),
   };
 }
@@ -100,10 +101,12 @@ async function finalize(
       reason: 'the leader was elected just now and takes changes in a moment, please retry',
     });
   const { membership } = driver;
-  const seen = await support(parts);
+  const { members } = await support(parts);
+  // What is judged is what the transaction compares.
   const from = applied.recorded;
+  const seen = { current: from.level, members };
   if (driver.role.term !== term) return err({ kind: 'notLeader' });
-  if (!isSame(membership, driver.membership) || from.level !== seen.current)
+  if (!isSame(membership, driver.membership))
     return err({ kind: 'conflict', reason: 'the group was changed meanwhile, please look and retry' });
   const to = level ?? highestLevel(seen);
   const judged = judgeFinalize(seen, to);
