@@ -19,6 +19,7 @@ import { Closers } from './server/closers.ts';
 import { expulsionEnd, type End } from './server/expulsion.ts';
 import { AppliedLevel } from './server/feature-level/applied-level.ts';
 import { LevelKeeper } from './server/feature-level/level-keeper.ts';
+import { upgrades } from './server/feature-level/upgrades.ts';
 import { FoundingWatch } from './server/founding.ts';
 import { Front, type Answering } from './server/front.ts';
 import { countedAs, groupChanges } from './server/group-changes.ts';
@@ -67,6 +68,8 @@ const AWAY_ELECTION_TIMEOUTS = 10;
 
 export interface ControllerParts {
   readonly logger: Logger;
+  /** Which release this is. */
+  readonly release: string;
   /** A backup to make a new group of this one member from; null for an ordinary start. */
   readonly restoreFrom: string | null;
   /** Called once when the process must end: nothing it acknowledged is at risk, but it cannot go on. */
@@ -159,6 +162,7 @@ async function start(
     onFatal: parts.onFatal,
     onExpelled: (reason) => parts.onExpelled(expulsionEnd(config, reason)),
     featureLevel: level.supported,
+    release: parts.release,
   });
   const { driver } = raft;
   closers.add(() => raft.close());
@@ -177,7 +181,7 @@ async function start(
     clusterId: raft.identity.clusterId,
     ask: (address) => askIdentity(address, { clock: systemClock, lookup: names.lookup }),
   });
-  front.serve(createMember(config, { logger, metrics, storage, raft, founding, names, level }, closers));
+  front.serve(createMember(config, { ...parts, metrics, storage, raft, founding, names, level }, closers));
   driver.start();
   founding.start();
   logger.info('controller.started', {
@@ -233,6 +237,7 @@ function createMember(
     readonly founding: FoundingWatch;
     readonly names: NameResolver;
     readonly level: AppliedLevel;
+    readonly release: string;
   },
   closers: Closers,
 ): Answering {
@@ -296,18 +301,20 @@ function createMember(
   driver.onRole((view) => webhooks.follow(view));
   closers.add(() => webhooks.close());
   driver.onRole(countCampaigns(metrics.lead));
-  const levels = new LevelKeeper({
+  const levelParts = {
     driver,
     self,
     clusterId: raft.identity.clusterId,
     applied: level,
+    release: parts.release,
     store,
-    ask: (address, abandoned) =>
+    ask: (address: string, abandoned: AbortSignal) =>
       askIdentity(address, { clock: systemClock, lookup: names.lookup, abandoned }),
     clock: systemClock,
     random,
     logger,
-  });
+  };
+  const levels = new LevelKeeper(levelParts);
   closers.add(() => levels.close());
   const inspecting = new KvrocksClient({ clock: systemClock, names });
   closers.add(() => Promise.resolve(inspecting.close()));
@@ -332,6 +339,7 @@ function createMember(
       onTransfer: (outcome) => metrics.lead.transfer(outcome),
     }),
     leaderWait,
+    upgrades: upgrades(levelParts),
     backups: openBackups(registry, driver, { clock: systemClock, logger }),
     clusters: registry,
     policies: registry.policies,

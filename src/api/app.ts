@@ -27,6 +27,7 @@ import { checkRoutes } from './routes/check.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { groupChangeRoutes, groupRoutes } from './routes/group.ts';
 import { shardRoutes } from './routes/shards.ts';
+import { upgradeRoutes, upgradeStatusRoutes } from './routes/upgrade.ts';
 import { spareRoutes } from './routes/spares.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 
@@ -42,6 +43,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
   const own = new Hono()
     .route('/', healthRoutes(dependencies))
     .route(API, groupRoutes(dependencies))
+    .route(API, upgradeStatusRoutes(dependencies))
     .route(API, staleInsightRoutes(dependencies));
   const taking = { ...dependencies, admissions: new AdmissionQueue(dependencies.clock) };
   const leaderOnly = new Hono()
@@ -56,6 +58,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .route(API, migrationRoutes(dependencies))
     .route(API, scalingRoutes(taking))
     .route(API, groupChangeRoutes(dependencies))
+    .route(API, upgradeRoutes(dependencies))
     .route(API, insightRoutes(dependencies))
     .route(API, checkRoutes(dependencies))
     .route(API, repairRoutes(dependencies))

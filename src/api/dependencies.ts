@@ -18,6 +18,7 @@ import type {
   NodeInspector,
   Policies,
   RequestMetrics,
+  Upgrades,
   WebhookRecords,
 } from './ports.ts';
 
@@ -25,6 +26,7 @@ export interface ApiDependencies {
   readonly group: GroupView;
   readonly leaderWait: LeaderWait;
   readonly groupChanges: GroupChanges;
+  readonly upgrades: Upgrades;
   readonly backups: Backups;
   readonly clusters: Clusters;
   readonly policies: Policies;

@@ -1,5 +1,6 @@
 // What the routes need of the rest of the program. `server.ts` joins them with the registry, the leader and Raft.
 
+import type { Feature } from '../base/feature-level.ts';
 import type { Result } from '../base/result.ts';
 import type { CheckRefusal, ClusterCheck } from '../control/check.ts';
 import type { Explanation } from '../control/explain.ts';
@@ -88,6 +89,55 @@ export type GroupChangeError =
   | { readonly kind: 'invalid'; readonly field: 'id' | 'peer' | 'to'; readonly reason: string }
   | { readonly kind: 'conflict' | 'unavailable' | 'unknown'; readonly reason: string }
   | { readonly kind: 'notLeader' };
+
+/** An upgrade of the group, from its first restarted member to the level from which there is no way back. No call rejects. */
+export interface Upgrades {
+  /** Asks every member what it runs; a second at most. */
+  status(): Promise<UpgradeStatus>;
+  /** Why the leader cannot be asked to finalize: its release does not know how. Null when it can. */
+  olderLeader(): Promise<string | null>;
+  /** For the leader. Resolves once the group works at the level, or at once where it does already or nothing is to be done. */
+  finalize(request: FinalizeRequest): Promise<Result<Finalized, GroupChangeError>>;
+}
+
+export interface FinalizeRequest {
+  /** Null: the highest that any member supports. */
+  readonly level: number | null;
+  readonly isDryRun: boolean;
+}
+
+export interface Finalized {
+  readonly from: number;
+  /** Equal to `from` where the group worked at it already. */
+  readonly to: number;
+}
+
+export interface UpgradeStatus {
+  /** Of the member that tells. */
+  readonly release: string;
+  /** The group's. */
+  readonly level: number;
+  /** That any member supports. */
+  readonly highest: number;
+  readonly members: readonly {
+    readonly id: number;
+    readonly address: string;
+    /** Null of a release that does not say, and while it cannot be asked. */
+    readonly release: string | null;
+    /** What it supports; null while it cannot be asked. */
+    readonly level: number | null;
+    /** Why it cannot be asked; null when it answered. */
+    readonly fault: string | null;
+  }[];
+  /** Who keeps the group from `highest`, as a phrase; null when nobody does. */
+  readonly heldBy: string | null;
+  /** What has to be done next, as a phrase. */
+  readonly next: string;
+  /** What the release of the member that tells can do, and the group not yet. */
+  readonly off: readonly Feature[];
+  /** How to go back, as a phrase. */
+  readonly wayBack: string;
+}
 
 /** A consistent copy of the whole state, to be kept outside. */
 export interface Backups {

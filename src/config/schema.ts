@@ -42,7 +42,7 @@ const raft = z.strictObject({
     .default(10_000)
     .meta({ note: 'applied log entries after which a snapshot is made and the log is cut' }),
   feature_level_max: z.int().min(FIRST_FEATURE_LEVEL).max(1_000_000).default(FEATURE_LEVEL).meta({
-    note: 'holds the group at this level during an upgrade, so that it can be taken back; default: what this release supports',
+    note: 'nobody can finalize an upgrade beyond this level, and a new group takes no higher one; default: what this release supports',
   }),
 });
 

@@ -49,6 +49,7 @@ export interface RaftParts {
   readonly onExpelled: (reason: ExpulsionReason) => void;
   /** What this member tells whoever asks. */
   readonly featureLevel: number;
+  readonly release: string;
 }
 
 /** Opens everything; nothing is sent and no time passes before `driver.start`. Rejects with a line for the operator. */
@@ -127,7 +128,7 @@ export async function openRaft(config: Config, origin: Origin, parts: RaftParts)
       clock: systemClock,
       logger,
       counters,
-      identity: () => ({ ...identity, featureLevel: parts.featureLevel }),
+      identity: () => ({ ...identity, featureLevel: parts.featureLevel, release: parts.release }),
       knows: ({ from, incarnation }) => isKnown(driver.membership, from, incarnation),
       onAddress: (member, address) => transport.learnAddress(member, address),
     },

@@ -72,7 +72,7 @@ function renderMember(member: GroupMember): unknown {
 }
 
 /** The value, or the answer for a change of the group that was not made. */
-function changed<T>(result: Result<T, GroupChangeError>): T {
+export function changed<T>(result: Result<T, GroupChangeError>): T {
   if (result.ok) return result.value;
   const { error } = result;
   switch (error.kind) {

@@ -23,6 +23,7 @@ export const NODES_MAX = 5000;
 
 const OBJECT = 'expected a JSON object';
 const MEMBER_NUMBER = "expected a member's number, a positive integer";
+const LEVEL = 'expected a feature level, a positive integer';
 
 const text = z.string('expected text');
 const addresses = listOf('"host:port" texts', z.string('expected a "host:port" text'), {
@@ -332,3 +333,6 @@ export const changePeersBody = z.object(
 
 /** Without `to` the lead goes to whoever has most of the log. */
 export const transferBody = z.object({ to: z.int(MEMBER_NUMBER).min(1, MEMBER_NUMBER).optional() }, OBJECT);
+
+/** Without `level` the group rises to what its newest member supports. */
+export const finalizeBody = z.object({ level: z.int(LEVEL).min(1, LEVEL).optional(), dry_run: wish }, OBJECT);

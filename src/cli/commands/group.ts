@@ -9,9 +9,11 @@ import { registerBackup } from './backup.ts';
 import { registerCompletion } from './completion.ts';
 import { registerContexts } from './contexts-command.ts';
 import { registerRaft } from './raft.ts';
+import { registerUpgrade } from './upgrade.ts';
 
 export function registerGroup(program: Command, act: Act): void {
   registerRaft(program, act);
+  registerUpgrade(program, act);
   registerBackup(program, act);
   registerApi(program, act);
   registerContexts(program);

@@ -23,6 +23,8 @@ export interface PeerIdentity {
   readonly state: 'initialising' | 'ready' | 'removed';
   /** What it supports. Releases from before there were levels do not say it. */
   readonly featureLevel: number;
+  /** Which release it runs, for people; null of one from before it was said. */
+  readonly release: string | null;
 }
 
 /** Fields a later release may add are ignored. */
@@ -32,6 +34,7 @@ const identitySchema: z.ZodType<PeerIdentity> = z.object({
   incarnation: z.string().refine(isIncarnation).transform(incarnation),
   state: z.enum(['initialising', 'ready', 'removed']),
   featureLevel: z.int().positive().default(FIRST_FEATURE_LEVEL),
+  release: z.string().nullable().default(null),
 });
 
 /** What asking needs. */

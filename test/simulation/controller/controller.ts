@@ -8,7 +8,7 @@ import type { ClusterRecords, LeaderMetrics, Witnesses } from '../../../src/lead
 import { clusterId } from '../../../src/raft/cluster-id.ts';
 import { allVoters } from '../../../src/raft/core/membership.ts';
 import { memberId, type MemberId, type Membership } from '../../../src/raft/core/types.ts';
-import type { ToldLevel } from '../../../src/server/feature-level/level-keeper.ts';
+import type { ToldLevel } from '../../../src/server/feature-level/survey.ts';
 import { parseName } from '../../../src/topology/name.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
 import { allNodes } from '../../../src/topology/cluster.ts';
@@ -144,6 +144,7 @@ export class Controller {
       self: this.id,
       clusterId: CLUSTER_ID,
       applied: this.#level,
+      release: '',
       store,
       ask: (address, abandoned) => this.#askIdentity(address, abandoned),
       clock,
@@ -167,6 +168,7 @@ export class Controller {
       memberId: this.id,
       incarnation: this.machine.incarnation,
       featureLevel: FEATURE_LEVEL,
+      release: null,
     };
   }
 

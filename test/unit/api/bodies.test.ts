@@ -105,6 +105,12 @@ const EVERY_CHANGE = [
   ['POST', '/api/v1/controller/leader/transfer', { target: 99 }, 'unknown key "target"; known are "to"'],
   [
     'POST',
+    '/api/v1/controller/upgrade/finalize',
+    { levels: 6 },
+    'unknown key "levels"; did you mean "level"?',
+  ],
+  [
+    'POST',
     `${CLUSTER}/shards/0/nodes/x/resync`,
     { forced: true },
     'unknown key "forced"; did you mean "force"?',

@@ -19,6 +19,8 @@ import type {
   NodeInspector,
   RequestLabels,
   SameProcesses,
+  Upgrades,
+  UpgradeStatus,
 } from '../../../src/api/ports.ts';
 import type { Clock } from '../../../src/base/clock.ts';
 import { createSeededRandom } from '../../../src/base/random.ts';
@@ -138,6 +140,7 @@ export interface TestApi {
   status: GroupStatus;
   members: GroupMembers;
   changes: GroupChanges;
+  upgrades: Upgrades;
   /** Waits for a leader; at once in vain unless a test says otherwise. */
   untilKnown: LeaderWait['untilKnown'];
   featureLevel: number;
@@ -162,6 +165,18 @@ export interface Answer {
 
 export const SELF = '127.0.0.1:9379' as NodeAddress;
 
+/** Of a group of one, of which nothing is to be upgraded. */
+export const UPGRADED: UpgradeStatus = {
+  release: '1.2.3',
+  level: 2,
+  highest: 2,
+  members: [{ id: 1, address: SELF, release: '1.2.3', level: 2, fault: null }],
+  heldBy: null,
+  next: 'nothing',
+  off: [],
+  wayBack: 'a backup',
+};
+
 export function testApi(clock: Clock = new JumpingClock()): TestApi {
   const random = createSeededRandom(1);
   const group = new GroupOfOne();
@@ -182,6 +197,11 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
         add: (member) => api.changes.add(member),
         remove: (member) => api.changes.remove(member),
         transferLead: (to) => api.changes.transferLead(to),
+      },
+      upgrades: {
+        status: () => api.upgrades.status(),
+        olderLeader: () => api.upgrades.olderLeader(),
+        finalize: (request) => api.upgrades.finalize(request),
       },
       leaderWait: { untilKnown: (abandoned) => api.untilKnown(abandoned) },
       backups: {
@@ -237,6 +257,11 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
       add: () => Promise.resolve(ok(undefined)),
       remove: () => Promise.resolve(ok(undefined)),
       transferLead: () => Promise.resolve(ok({ id: 1, address: SELF, term: 1 })),
+    },
+    upgrades: {
+      status: () => Promise.resolve(UPGRADED),
+      olderLeader: () => Promise.resolve(null),
+      finalize: () => Promise.resolve(ok({ from: 2, to: 2 })),
     },
     untilKnown: () => Promise.resolve(),
     featureLevel: FEATURE_LEVEL,

@@ -100,6 +100,7 @@ export function inboxOf(self: MemberId, snapshotIdleMs = 5000): Inbox {
     incarnation: incarnationOf(self),
     state: 'ready',
     featureLevel: 3,
+    release: '1.2.3',
   };
   const learned = new Map<MemberId, string>();
   const requests = new PeerRequests(
