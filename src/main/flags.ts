@@ -3,6 +3,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 
 import { printable } from '../base/printable.ts';
+import type { HealthQuestion } from './health.ts';
 import { readVersion } from './version.ts';
 
 export interface Flags {
@@ -10,10 +11,13 @@ export interface Flags {
   readonly set: readonly string[];
   readonly checkConfig: boolean;
   readonly restore?: string;
+  /** What is asked of a member that runs already; null to run one. */
+  readonly health: HealthQuestion | null;
 }
 
 /** Ends the process by itself for `--help`, `--version`, and with one line for what it does not understand. */
 export function readFlags(): Flags {
+  const asked: { health: HealthQuestion | null } = { health: null };
   const command = new Command('kvrocks-controller')
     .description('Keeps Apache Kvrocks clusters alive: one member of a group of controllers.')
     .version(readVersion())
@@ -41,8 +45,19 @@ export function readFlags(): Flags {
           `kvrocks-controller: ${printable(text.trim().split('\n').join(' '))} (--help lists the options)\n`,
         ),
     })
-    .parse();
-  return command.opts<Flags & { set: string[] }>();
+    // Without an action of its own a program with sub-commands does nothing but print its help.
+    .action(() => undefined);
+  command
+    .command('health')
+    .description(
+      'asks the member of this configuration whether it is ready (exit code 0) or not (1), and ends',
+    )
+    .option('--live', 'asks only whether it lives: also one that waits for others does', false)
+    .action(({ live }: { readonly live: boolean }) => {
+      asked.health = live ? 'live' : 'ready';
+    });
+  command.parse();
+  return { ...command.opts<Omit<Flags, 'health'> & { set: string[] }>(), ...asked };
 }
 
 function checkPath(path: string): string {
