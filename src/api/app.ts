@@ -28,6 +28,7 @@ import { policyRoutes } from './routes/policies.ts';
 import { groupChangeRoutes, groupRoutes } from './routes/group.ts';
 import { shardRoutes } from './routes/shards.ts';
 import { spareRoutes } from './routes/spares.ts';
+import { verifyBackupRoutes } from './routes/verify-backup.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 
 const API = '/api/v1';
@@ -35,7 +36,7 @@ const API = '/api/v1';
 const CLIENT_LEFT = 499;
 
 /**
- * The application: own routes first, then everything that only the leader answers. What peers send under `/raft` is taken
+ * The application: own routes first, which any member answers, then everything that only the leader answers. What peers send under `/raft` is taken
  * before it gets here.
  */
 export function createApp(dependencies: ApiDependencies): Hono {
@@ -43,6 +44,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .route('/', healthRoutes(dependencies))
     .route(API, groupRoutes(dependencies))
     .route(API, staleInsightRoutes(dependencies));
+  const withLargeBodies = new Hono().route(API, verifyBackupRoutes(dependencies));
   const taking = { ...dependencies, admissions: new AdmissionQueue(dependencies.clock) };
   const leaderOnly = new Hono()
     .route(API, namespaceRoutes(dependencies))
@@ -60,7 +62,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .route(API, checkRoutes(dependencies))
     .route(API, repairRoutes(dependencies))
     .route(API, backupRoutes(dependencies));
-  const routes = new RouteIndex([...own.routes, ...leaderOnly.routes]);
+  const routes = new RouteIndex([...own.routes, ...withLargeBodies.routes, ...leaderOnly.routes]);
   const known: Hono = new Hono()
     .use(
       measureRequests({
@@ -79,6 +81,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
       }
       await next();
     })
+    .route('/', withLargeBodies)
     .use(limitDeclaredLength())
     .route('/', own)
     .use(redirectToLeader(dependencies))

@@ -7,6 +7,7 @@ import type { AdmissionQueue } from './admission/queue.ts';
 import type {
   Attention,
   Backups,
+  BackupVerifier,
   Clusters,
   DepartureLists,
   Events,
@@ -26,6 +27,7 @@ export interface ApiDependencies {
   readonly leaderWait: LeaderWait;
   readonly groupChanges: GroupChanges;
   readonly backups: Backups;
+  readonly backupVerifier: BackupVerifier;
   readonly clusters: Clusters;
   readonly policies: Policies;
   readonly departures: DepartureLists;
