@@ -8,13 +8,35 @@ import type { Config } from '../config/config.ts';
 import { complain, refuseToStart } from './complain.ts';
 import { readConfigFile } from './config-file.ts';
 import { Ending } from './ending.ts';
-import { readFlags, type Flags } from './flags.ts';
+import { readInvocation, type Flags } from './flags.ts';
 import type { ProcessSignals } from './signals.ts';
 
-/** Resolves once the member runs, or ends the process. */
+/** Resolves once the member runs or what was asked for instead is done, or ends the process. */
 export async function run(signals: ProcessSignals): Promise<void> {
-  const flags = readFlags();
+  const invocation = readInvocation();
+  // What a running member does not need is loaded for who asks for it.
+  if (invocation.kind !== 'run') {
+    const onStop = (): void => refuseToStart('interrupted; the same can be run again');
+    signals.handle({ onStop, onIgnored: () => undefined });
+  }
+  if (invocation.kind === 'inspectData') {
+    const { inspectData } = await import('./inspect-data.ts');
+    process.exitCode = await inspectData(invocation.directories, invocation.isJson);
+    return;
+  }
+  const { flags } = invocation;
   const config = readConfig(flags);
+  if (invocation.kind === 'recover') {
+    if (flags.restore !== undefined || flags.checkConfig)
+      refuseToStart('recover goes with neither --restore nor --check-config');
+    const { recover } = await import('./recover.ts');
+    await recover(config, invocation.isYes);
+    return;
+  }
+  await runMember(config, flags, signals);
+}
+
+async function runMember(config: Config, flags: Flags, signals: ProcessSignals): Promise<void> {
   if (flags.checkConfig) {
     process.stdout.write('the configuration is good\n');
     if (config.withoutEffect.length > 0)
