@@ -14,6 +14,7 @@ import { LeadershipTerms } from './leader/terms.ts';
 import { NameResolver } from './names/name-resolver.ts';
 import { memberId } from './raft/core/types.ts';
 import { Registry } from './registry/registry.ts';
+import { createBackupVerifier } from './server/backup-verifier.ts';
 import { openBackups } from './server/backups.ts';
 import { Closers } from './server/closers.ts';
 import { expulsionEnd, type End } from './server/expulsion.ts';
@@ -341,6 +342,7 @@ function createMember(
     leaderWait,
     upgrades: upgrades(levelParts),
     backups: openBackups(registry, driver, { clock: systemClock, logger }),
+    backupVerifier: createBackupVerifier(),
     clusters: registry,
     policies: registry.policies,
     departures: registry.departures,

@@ -29,6 +29,7 @@ import { groupChangeRoutes, groupRoutes } from './routes/group.ts';
 import { shardRoutes } from './routes/shards.ts';
 import { upgradeRoutes, upgradeStatusRoutes } from './routes/upgrade.ts';
 import { spareRoutes } from './routes/spares.ts';
+import { verifyBackupRoutes } from './routes/verify-backup.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 
 const API = '/api/v1';
@@ -36,7 +37,7 @@ const API = '/api/v1';
 const CLIENT_LEFT = 499;
 
 /**
- * The application: own routes first, then everything that only the leader answers. What peers send under `/raft` is taken
+ * The application: own routes first, which any member answers, then everything that only the leader answers. What peers send under `/raft` is taken
  * before it gets here.
  */
 export function createApp(dependencies: ApiDependencies): Hono {
@@ -45,6 +46,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .route(API, groupRoutes(dependencies))
     .route(API, upgradeStatusRoutes(dependencies))
     .route(API, staleInsightRoutes(dependencies));
+  const withLargeBodies = new Hono().route(API, verifyBackupRoutes(dependencies));
   const taking = { ...dependencies, admissions: new AdmissionQueue(dependencies.clock) };
   const leaderOnly = new Hono()
     .route(API, namespaceRoutes(dependencies))
@@ -63,7 +65,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .route(API, checkRoutes(dependencies))
     .route(API, repairRoutes(dependencies))
     .route(API, backupRoutes(dependencies));
-  const routes = new RouteIndex([...own.routes, ...leaderOnly.routes]);
+  const routes = new RouteIndex([...own.routes, ...withLargeBodies.routes, ...leaderOnly.routes]);
   const known: Hono = new Hono()
     .use(
       measureRequests({
@@ -82,6 +84,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
       }
       await next();
     })
+    .route('/', withLargeBodies)
     .use(limitDeclaredLength())
     .route('/', own)
     .use(redirectToLeader(dependencies))

@@ -7,6 +7,7 @@ import type { AdmissionQueue } from './admission/queue.ts';
 import type {
   Attention,
   Backups,
+  BackupVerifier,
   Clusters,
   DepartureLists,
   Events,
@@ -28,6 +29,7 @@ export interface ApiDependencies {
   readonly groupChanges: GroupChanges;
   readonly upgrades: Upgrades;
   readonly backups: Backups;
+  readonly backupVerifier: BackupVerifier;
   readonly clusters: Clusters;
   readonly policies: Policies;
   readonly departures: DepartureLists;

@@ -1,5 +1,8 @@
 // What the routes need of the rest of the program. `server.ts` joins them with the registry, the leader and Raft.
 
+import type { Readable } from 'node:stream';
+
+import type { BackupReport } from '../backup/report.ts';
 import type { Feature } from '../base/feature-level.ts';
 import type { Result } from '../base/result.ts';
 import type { CheckRefusal, ClusterCheck } from '../control/check.ts';
@@ -153,6 +156,21 @@ export interface Backup {
   /** Fires just before `content` fails: a truncated download is an error of the connection, never a short file. */
   readonly broken: AbortSignal;
 }
+
+/** Reads backups that others hold, to see whether they are any good. Nothing is kept and nothing is changed. */
+export interface BackupVerifier {
+  /**
+   * `body` is read to its end in any case, unless it is `tooLarge`; the error of a body that breaks off is thrown. `refused`: it is damaged, foreign
+   * or contradicts itself, and the reason names the place.
+   */
+  verify(body: Readable): Promise<Result<BackupReport, BackupVerdict>>;
+}
+
+export type BackupVerdict =
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'tooLarge'; readonly bytesMax: number }
+  /** So many as are read at a time are being read. */
+  | { readonly kind: 'overloaded' };
 
 export interface GroupStatus {
   readonly self: number;

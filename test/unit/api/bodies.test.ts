@@ -191,6 +191,8 @@ describe('a body', () => {
     const { app } = testApi();
     const changing = app.routes.filter(({ method }) => !['GET', 'ALL'].includes(method));
     const templates = new Set(changing.map(({ method, path }) => `${method} ${path}`));
+    // Its body is no JSON, and it changes nothing.
+    templates.delete('POST /api/v1/controller/verify-backup');
     expect(templates.size).toBe(EVERY_CHANGE.length);
   });
 

@@ -31,6 +31,7 @@ import type { NodeEndpoint } from '../../../src/control/node-commands.ts';
 import type { NodeError } from '../../../src/control/observation.ts';
 import { FEATURE_LEVEL } from '../../../src/base/feature-level.ts';
 import { Registry } from '../../../src/registry/registry.ts';
+import { createBackupVerifier } from '../../../src/server/backup-verifier.ts';
 import { webhookRecords } from '../../../src/server/webhooks.ts';
 import { ReplicatedStore } from '../../../src/store/replicated-store.ts';
 import type { NodeAddress } from '../../../src/topology/types.ts';
@@ -213,6 +214,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
           return ok({ fileName: 'copy-7.snapshot', content, broken: new AbortController().signal });
         },
       },
+      backupVerifier: createBackupVerifier(),
       clusters: registry,
       policies: registry.policies,
       departures: registry.departures,
