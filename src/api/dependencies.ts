@@ -8,6 +8,7 @@ import type {
   Attention,
   Backups,
   Clusters,
+  Configuration,
   DepartureLists,
   Events,
   Failovers,
@@ -23,6 +24,7 @@ import type {
 
 export interface ApiDependencies {
   readonly group: GroupView;
+  readonly configuration: Configuration;
   readonly leaderWait: LeaderWait;
   readonly groupChanges: GroupChanges;
   readonly backups: Backups;

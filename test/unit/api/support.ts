@@ -10,6 +10,8 @@ import type {
 } from '../../../src/control/failover-request.ts';
 import type {
   Attention,
+  Configuration,
+  ConfigurationView,
   GroupChanges,
   GroupMembers,
   GroupStatus,
@@ -141,6 +143,8 @@ export interface TestApi {
   /** Waits for a leader; at once in vain unless a test says otherwise. */
   untilKnown: LeaderWait['untilKnown'];
   featureLevel: number;
+  configuration: ConfigurationView;
+  reload: Configuration['reload'];
   /** Backups opened so far. */
   backups: number;
   /** What the leader sees; null while it has not looked. */
@@ -182,6 +186,11 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
         add: (member) => api.changes.add(member),
         remove: (member) => api.changes.remove(member),
         transferLead: (to) => api.changes.transferLead(to),
+      },
+      configuration: {
+        view: () => api.configuration,
+        reload: (by) => api.reload(by),
+        setLogLevel: (level, seconds) => ({ level, untilSeconds: seconds, configured: 'info' }),
       },
       leaderWait: { untilKnown: (abandoned) => api.untilKnown(abandoned) },
       backups: {
@@ -240,6 +249,14 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
     },
     untilKnown: () => Promise.resolve(),
     featureLevel: FEATURE_LEVEL,
+    configuration: {
+      settings: [],
+      withoutEffect: [],
+      needsRestart: [],
+      logLevel: { level: 'info', untilSeconds: null, configured: 'info' },
+      reload: { isGood: true, readAtSeconds: 0, problems: [] },
+    },
+    reload: () => Promise.resolve(ok({ applied: [], needsRestart: [] })),
     backups: 0,
     seen: null,
     nudged: [],
