@@ -4,6 +4,7 @@ import { Command, type CommanderError, InvalidArgumentError } from 'commander';
 
 import { printable } from '../base/printable.ts';
 import { registerConfigVerbs } from './config-verbs/register.ts';
+import { registerInit } from './init/register.ts';
 import { VERB_EXIT, type Verb } from './verb.ts';
 import { readVersion } from './version.ts';
 
@@ -52,7 +53,7 @@ function createProgram(choose: (verb: Verb) => void): Command {
       '\nEvery setting can also come from the environment: raft.data_dir is KVROCKS_CONTROLLER_RAFT_DATA_DIR.\n' +
         'SIGHUP reads the configuration again; what config.example.yaml marks (R) counts at once.\n' +
         'Exit codes: 0 after a clean stop (SIGTERM, SIGINT) or once removed from its group, 1 when it refused to start or had to give up.\n' +
-        'Those of config: 0 well, 1 refused, 2 a command line that makes no sense.\n' +
+        'Those of config and init: 0 well, 1 refused, 2 a command line that makes no sense.\n' +
         '\nExample: kvrocks-controller -c /etc/kvrocks-controller/config.yaml',
     )
     .showSuggestionAfterError()
@@ -65,7 +66,8 @@ function createProgram(choose: (verb: Verb) => void): Command {
     .exitOverride((error) => endOf(error, 1))
     // Without this a word that is no command would be none of its business.
     .action(() => undefined);
-  registerConfigVerbs(program, choose, (error) => endOf(error, VERB_EXIT.usage));
+  for (const register of [registerConfigVerbs, registerInit])
+    register(program, choose, (error) => endOf(error, VERB_EXIT.usage));
   return program;
 }
 

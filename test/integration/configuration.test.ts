@@ -1,17 +1,19 @@
-// The configuration of running controllers: read again by signal, API and kvctl, compared, printed.
+// The configuration of running controllers: read again by signal, API and kvctl, compared, printed; and a group from nothing but names.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, describe, expect, test } from 'vitest';
 
+import { ControllerChild } from '../../scripts/lib/controller-child.ts';
+import { ApiClient } from '../support/api-client.ts';
 import type { ControllerProcess } from '../support/controller-process.ts';
 import { freePort } from '../support/free-port.ts';
 import { type Ended, runProgram } from '../support/program.ts';
 import { masterOf, replicasOf } from '../support/scene.ts';
 import { useScenes, useTrio } from '../support/use-trio.ts';
-import { notYet, waitUntil } from '../support/wait-until.ts';
+import { notYet, waitFor, waitUntil } from '../support/wait-until.ts';
 
 const CONFIG = '/api/v1/controller/config';
 const RELOAD = '/api/v1/controller/reload';
@@ -264,5 +266,65 @@ describe('kvrocks-controller config', () => {
     const senseless = [[], ['chek'], ['check'], ['diff', 'a', 'b', '-H', 'c']];
     for (const { code, stdout } of await Promise.all(senseless.map((words) => config(...words))))
       expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  });
+});
+
+describe('kvrocks-controller init', () => {
+  const init = (members: string, out: string, ...more: readonly string[]): Promise<Ended> =>
+    runProgram('kvrocks-controller', ['init', '--members', members, '--out', out, ...more]);
+
+  /** The lines of the printed steps that begin with `program`, as words behind it. */
+  function commandsIn({ stdout }: Ended, program: string): readonly (readonly string[])[] {
+    return stdout.split('\n').flatMap((line) => {
+      const [first, ...words] = line.trim().split(' ');
+      return first === program ? [words] : [];
+    });
+  }
+
+  test('writes a group that starts with the commands that it prints, and answers', async () => {
+    const out = join(folder, 'trial');
+    const members = await Promise.all([1, 2, 3].map(async (id) => `127.0.0.${id + 1}:${await freePort()}`));
+    const ended = await init(members.join(','), out);
+    expect(ended).toMatchObject({ code: 0, stderr: '' });
+    expect(statSync(join(out, '1', 'config.yaml')).mode & 0o777).toBe(0o600);
+    expect(statSync(out).mode & 0o777).toBe(0o700);
+    const commands = commandsIn(ended, 'kvrocks-controller');
+    const checks = commands.filter(([word]) => word === 'config');
+    expect(checks).toHaveLength(3);
+    for (const words of checks)
+      expect(await runProgram('kvrocks-controller', words)).toMatchObject({ code: 0, stderr: '' });
+    const children = commands
+      .filter(([word]) => word === '-c')
+      .map(([, configFile = '']) => new ControllerChild({ configFile, logFile: join(folder, 'trial.log') }));
+    const api = new ApiClient(() => members.map((address) => `http://${address}`));
+    try {
+      const [status = []] = commandsIn(ended, 'kvctl');
+      await waitUntil('a leader', async () => {
+        const said = await runProgram('kvctl', status, { XDG_CONFIG_HOME: folder });
+        return / leads, term /.test(said.stdout) ? true : notYet(said);
+      });
+      expect((await api.post('/api/v1/namespaces', { namespace: 'first' })).status).toBe(201);
+      expect((await api.get('/api/v1/namespaces')).body.data.namespaces).toEqual(['first']);
+      const stopped = await Promise.all(children.map((child) => child.stop()));
+      expect(stopped).toEqual(children.map(() => ({ code: 0, signal: null })));
+    } finally {
+      await api.close();
+      await Promise.all(children.map((child) => child.kill()));
+    }
+    await waitFor('the ports to be free', () => children.every(({ exit }) => exit !== null));
+  });
+
+  test('writes nothing where something is already, or where the names make no group', async () => {
+    const out = join(folder, 'taken');
+    expect((await init('a,b,c', out)).code).toBe(0);
+    const before = readFileSync(join(out, '1', 'config.yaml'), 'utf8');
+    const again = await init('d,e,f', out);
+    expect(again).toMatchObject({ code: 1, stdout: '' });
+    expect(again.stderr).toContain('is not empty, and nothing there is overwritten');
+    expect(readFileSync(join(out, '1', 'config.yaml'), 'utf8')).toBe(before);
+    const mixed = await init('127.0.0.1,10.0.0.2,10.0.0.3', join(folder, 'mixed'));
+    expect(mixed).toMatchObject({ code: 1, stdout: '' });
+    expect(mixed.stderr).toContain('these members make no group: ');
+    expect(existsSync(join(folder, 'mixed'))).toBe(false);
   });
 });
