@@ -26,6 +26,7 @@ import { Front, type Answering } from './server/front.ts';
 import { countedAs, groupChanges } from './server/group-changes.ts';
 import { groupView } from './server/group-view.ts';
 import { leaderSource, NextLeader } from './server/leader-wait.ts';
+import type { LiveConfig } from './server/live-config.ts';
 import {
   askIdentity,
   checkFoundingPeers,
@@ -94,27 +95,29 @@ const random = createSystemRandom();
  * Nothing runs in both cases.
  */
 export async function startController(
-  config: Config,
+  live: LiveConfig,
   parts: ControllerParts,
 ): Promise<Result<Controller, string> | null> {
   const closers = new Closers();
   try {
-    const started = await start(config, parts, closers);
+    const started = await start(live, parts, closers);
     if (started === null || !started.ok) await closers.closeAll();
     return started;
   } catch (error) {
     await closers.closeAll();
     const reason = error instanceof Error ? error.message.replaceAll('\n', ' ') : String(error);
-    return err(`data directory ${config.raft.dataDir}: ${reason}`);
+    return err(`data directory ${live.config.raft.dataDir}: ${reason}`);
   }
 }
 
 async function start(
-  config: Config,
+  live: LiveConfig,
   parts: ControllerParts,
   closers: Closers,
 ): Promise<Result<Controller, string> | null> {
   const { logger } = parts;
+  // Whatever else may change while this runs, what a start needs of it does not.
+  const { config } = live;
   const { dataDir } = config.raft;
   if (parts.restoreFrom !== null) {
     const restored = await restoreBackup(config, parts.restoreFrom, {
@@ -134,6 +137,7 @@ async function start(
   if (!isSupported.ok) return isSupported;
 
   const metrics = new Metrics(config.advertiseAddress);
+  metrics.watchConfig(() => live.sample);
   const waiting = new StartingView(config.raft.id, level.recorded.level);
   const front = new Front({ app: createStartingApp({ group: waiting, metrics }), peers: () => false });
   const http = await listen(config.listen, {
@@ -182,7 +186,7 @@ async function start(
     clusterId: raft.identity.clusterId,
     ask: (address) => askIdentity(address, { clock: systemClock, lookup: names.lookup }),
   });
-  front.serve(createMember(config, { ...parts, metrics, storage, raft, founding, names, level }, closers));
+  front.serve(createMember(live, { ...parts, metrics, storage, raft, founding, names, level }, closers));
   driver.start();
   founding.start();
   logger.info('controller.started', {
@@ -229,7 +233,7 @@ function checkRecorded(config: Config, { driver, identity }: Raft, logger: Logge
 
 /** What a member is made of once its Raft is open: records, supervisors, and the application in front of both. */
 function createMember(
-  config: Config,
+  live: LiveConfig,
   parts: {
     readonly logger: Logger;
     readonly metrics: Metrics;
@@ -243,6 +247,7 @@ function createMember(
   closers: Closers,
 ): Answering {
   const { logger, metrics, storage, raft, founding, names, level } = parts;
+  const { config } = live;
   const { driver } = raft;
   const self = memberId(config.raft.id);
   const store = new ReplicatedStore(driver, storage.machine);
@@ -265,7 +270,7 @@ function createMember(
             self,
             lookup: names.lookup,
             featureLevel: () => level.recorded.level,
-            pingIntervalMs: config.failover.pingIntervalMs,
+            pingIntervalMs: () => live.config.failover.pingIntervalMs,
           }),
           clock: systemClock,
           random,
@@ -277,10 +282,11 @@ function createMember(
             metrics.lead.transfer(outcome.ok ? 'done' : countedAs(outcome.error));
           },
         },
-        config.failover,
+        live.config.failover,
       ),
   );
   closers.add(() => terms.close());
+  live.onChange(({ failover }) => terms.adopt(failover));
   const observing = new KvrocksClient({ clock: systemClock, names });
   closers.add(() => Promise.resolve(observing.close()));
   serveWitness({ raft, registry, client: observing });
@@ -339,6 +345,7 @@ function createMember(
       featureLevel: () => level.recorded.level,
       onTransfer: (outcome) => metrics.lead.transfer(outcome),
     }),
+    configuration: live,
     leaderWait,
     upgrades: upgrades(levelParts),
     backups: openBackups(registry, driver, { clock: systemClock, logger }),

@@ -24,6 +24,7 @@ import { scalingRoutes } from './routes/scaling.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { checkRoutes } from './routes/check.ts';
+import { configurationRoutes } from './routes/configuration.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { groupChangeRoutes, groupRoutes } from './routes/group.ts';
 import { shardRoutes } from './routes/shards.ts';
@@ -41,10 +42,12 @@ const CLIENT_LEFT = 499;
  * before it gets here.
  */
 export function createApp(dependencies: ApiDependencies): Hono {
+  const bodies = readBodies(new RequestBodies());
   const own = new Hono()
     .route('/', healthRoutes(dependencies))
     .route(API, groupRoutes(dependencies))
     .route(API, upgradeStatusRoutes(dependencies))
+    .route(API, configurationRoutes(dependencies, bodies))
     .route(API, staleInsightRoutes(dependencies));
   const withLargeBodies = new Hono().route(API, verifyBackupRoutes(dependencies));
   const taking = { ...dependencies, admissions: new AdmissionQueue(dependencies.clock) };
@@ -88,7 +91,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .use(limitDeclaredLength())
     .route('/', own)
     .use(redirectToLeader(dependencies))
-    .use(readBodies(new RequestBodies()))
+    .use(bodies)
     .route('/', leaderOnly);
   known.onError((error, context) => {
     if (error instanceof ApiError) {

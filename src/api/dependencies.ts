@@ -9,6 +9,7 @@ import type {
   Backups,
   BackupVerifier,
   Clusters,
+  Configuration,
   DepartureLists,
   Events,
   Failovers,
@@ -25,6 +26,7 @@ import type {
 
 export interface ApiDependencies {
   readonly group: GroupView;
+  readonly configuration: Configuration;
   readonly leaderWait: LeaderWait;
   readonly groupChanges: GroupChanges;
   readonly upgrades: Upgrades;

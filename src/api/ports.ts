@@ -30,6 +30,74 @@ export interface GroupView {
   members(): GroupMembers;
 }
 
+/** The configuration of this member. No call rejects. */
+export interface Configuration {
+  view(): ConfigurationView;
+  /** Reads everything again; where anything is wrong nothing changes. `by`: who asked, for the log. */
+  reload(by: string): Promise<Result<Reloaded, readonly ConfigurationProblem[]>>;
+  /** For so many seconds; the configured level ends what was asked for before. */
+  setLogLevel(level: LogLevel, seconds: number): LogLevelView;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export interface ConfigurationView {
+  readonly settings: readonly SettingView[];
+  /** Paths of the file that mean nothing here. */
+  readonly withoutEffect: readonly string[];
+  /** What the file says by now, and counts from the next start on. */
+  readonly needsRestart: readonly SettingChange[];
+  readonly logLevel: LogLevelView;
+  /** How the last reload went, the start counted as one. */
+  readonly reload: {
+    readonly isGood: boolean;
+    readonly readAtSeconds: number;
+    readonly problems: readonly ConfigurationProblem[];
+  };
+}
+
+export interface SettingView {
+  readonly path: string;
+  readonly value: string | number | readonly string[];
+  readonly source: {
+    readonly kind: 'line' | 'file' | 'environment' | 'flag' | 'default';
+    /** `file:line:column`, a variable, a flag. */
+    readonly text: string;
+  };
+  /** It counts on a reload. */
+  readonly isLive: boolean;
+}
+
+export interface LogLevelView {
+  readonly level: LogLevel;
+  /** Seconds since the Unix epoch; null for the configured level, which stays. */
+  readonly untilSeconds: number | null;
+  readonly configured: LogLevel;
+}
+
+export interface SettingChange {
+  readonly path: string;
+  readonly from: SettingView['value'];
+  readonly to: SettingView['value'];
+}
+
+export interface Reloaded {
+  readonly applied: readonly SettingChange[];
+  readonly needsRestart: readonly SettingChange[];
+}
+
+export interface ConfigurationProblem {
+  /** The whole as one line. */
+  readonly text: string;
+  /** Null where it is not in a line, or in no file. */
+  readonly file: string | null;
+  readonly line: number | null;
+  readonly column: number | null;
+  /** The setting; null where it is no setting that is wrong. */
+  readonly path: string | null;
+  readonly message: string;
+}
+
 /** For requests that come between two leaders. */
 export interface LeaderWait {
   /**

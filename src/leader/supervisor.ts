@@ -22,7 +22,7 @@ import type { Observer } from '../control/evidence.ts';
 import type { NodeError } from '../control/observation.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { Problem } from '../control/problems.ts';
-import { type ControlSettings, probeDeadlineMs } from '../control/settings.ts';
+import { type ControlSettings, type LiveSettings, probeDeadlineMs } from '../control/settings.ts';
 import type { Census, Circumstances, Policies } from '../control/sight.ts';
 import { lookAt, type Situation } from '../control/situation.ts';
 import { allNodes } from '../topology/cluster.ts';
@@ -90,7 +90,7 @@ const DECISION_RETRY_MS = 5_000;
  */
 export class Supervisor {
   readonly #context: SupervisorContext;
-  readonly #settings: ControlSettings;
+  #settings: ControlSettings;
   readonly #reporter: Reporter;
   readonly #watch: NodeWatch;
   readonly #expectant: LookPacer;
@@ -164,7 +164,7 @@ export class Supervisor {
         this.#memory = forgetNode(this.#memory, id);
       },
       canDrain: () => this.#context.records.storesDrains,
-      switchoverTimeoutMs: settings.switchoverTimeoutMs,
+      switchoverTimeoutMs: () => this.#settings.switchoverTimeoutMs,
     });
     this.#leases = new LeaseKeeper({
       clock,
@@ -211,7 +211,7 @@ export class Supervisor {
       client,
       clock,
       logger,
-      lookDeadlineMs: probeDeadlineMs(settings.pingIntervalMs),
+      lookDeadlineMs: () => probeDeadlineMs(this.#settings.pingIntervalMs),
       record: () => this.#record,
       confirm: (version) => this.#confirm(version),
       onNews: () => this.#turnSoon(),
@@ -223,6 +223,13 @@ export class Supervisor {
     this.#watch.follow(nodesOf(this.#record.cluster));
     this.#watch.start();
     this.#farewells.follow();
+    this.#turnSoon();
+  }
+
+  /** Decides by other numbers from the next turn on. What was seen and what is under way stays as it is. */
+  adopt(settings: LiveSettings): void {
+    this.#settings = { ...settings, leaseMs: this.#settings.leaseMs };
+    this.#watch.setInterval(settings.pingIntervalMs);
     this.#turnSoon();
   }
 

@@ -5,6 +5,7 @@ import type { CheckRefusal, ClusterCheck } from '../control/check.ts';
 import type { Explanation } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
+import type { LiveSettings } from '../control/settings.ts';
 import type { ClusterPlace } from '../topology/record.ts';
 import type { ClusterStatus } from '../control/status.ts';
 import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
@@ -38,6 +39,11 @@ export class LeadershipTerms {
     if (wanted === null) return;
     this.#current = this.#begin(wanted);
     this.#current.start();
+  }
+
+  /** For the leadership of the present term, if there is one; the next ones begin with them. */
+  adopt(settings: LiveSettings): void {
+    this.#current?.adopt(settings);
   }
 
   /** The status of every cluster; empty on a member that does not lead. */

@@ -1,65 +1,85 @@
-// From the command line to what it asks for: a member, or something else.
+// From flags to a running member, and to its end.
 
-import { loadConfig } from '../config/load.ts';
-import type { Config } from '../config/config.ts';
-import { refuseToStart } from './complain.ts';
-import { readConfigFile } from './config-file.ts';
-import { readInvocation, type Flags } from './flags.ts';
-import { askHealth } from './health.ts';
+import { LiveConfig } from '../server/live-config.ts';
+import { startController } from '../server.ts';
+import { systemClock } from '../system/clock.ts';
+import { createLogger } from '../telemetry/log.ts';
+import type { Logger } from '../base/logger.ts';
+import { complain, refuseToStart } from './complain.ts';
+import { withoutEffectText } from './config-verbs/check.ts';
+import { Ending } from './ending.ts';
 import type { ProcessSignals } from './signals.ts';
+import { readOrRefuse, readSourcesAgain } from './sources.ts';
+import type { Flags } from './verb.ts';
+import { readVersion } from './version.ts';
 
-/** Resolves once the member runs or what was asked for instead is done, or ends the process. */
-export async function run(signals: ProcessSignals): Promise<void> {
-  const invocation = readInvocation();
-  // What a running member does not need is loaded for who asks for it, and a probe that comes every few seconds must not cost what a start does.
-  if (invocation.kind !== 'run') {
-    const onStop = (): void => refuseToStart('interrupted; the same can be run again');
-    signals.handle({ onStop, onIgnored: () => undefined });
-  }
-  if (invocation.kind === 'inspectData') {
-    const { inspectData } = await import('./inspect-data.ts');
-    process.exitCode = await inspectData(invocation.directories, invocation.isJson);
-    return;
-  }
-  const { flags } = invocation;
-  const config = readConfig(flags);
-  switch (invocation.kind) {
-    case 'health':
-      process.exitCode = await askHealth(config.listen, invocation.question);
-      return;
-    case 'recover': {
-      if (flags.restore !== undefined || flags.checkConfig)
-        refuseToStart('recover goes with neither --restore nor --check-config');
-      const { recover } = await import('./recover.ts');
-      await recover(config, invocation.isYes);
-      return;
-    }
-    default:
-      await runOrCheck(config, { flags, signals });
-  }
-}
-
-async function runOrCheck(
-  config: Config,
-  { flags, signals }: { readonly flags: Flags; readonly signals: ProcessSignals },
-): Promise<void> {
+/** Resolves once the member runs, or ends the process. */
+export async function run(flags: Flags, signals: ProcessSignals): Promise<void> {
+  const told = { config: flags.config ?? null, set: flags.set };
+  const loaded = readOrRefuse(told);
   if (flags.checkConfig) {
-    process.stdout.write('the configuration is good\n');
-    if (config.withoutEffect.length > 0)
-      process.stdout.write(`without effect here: ${config.withoutEffect.join(', ')}\n`);
+    process.stdout.write(`the configuration is good\n${withoutEffectText(loaded)}`);
     return;
   }
-  const { runMember } = await import('./member.ts');
-  await runMember(config, { signals, restoreFrom: flags.restore ?? null });
+  const { config } = loaded;
+  const logger = createLogger(config.logLevel, { member: config.raft.id });
+  if (config.withoutEffect.length > 0)
+    logger.warn('config.without_effect', { settings: config.withoutEffect });
+  endOnCrash(logger);
+  const live = new LiveConfig(loaded, {
+    read: () => readSourcesAgain(told),
+    clock: systemClock,
+    logger,
+  });
+  const ending = new Ending(logger);
+  signals.handle({
+    onStop: (signal) => ending.onSignal(signal),
+    onReload: () => void live.reload('SIGHUP'),
+    onIgnored: (signal) =>
+      logger.warn('controller.signal_ignored', { signal, reason: 'it opens no debugger' }),
+  });
+  await startMember(live, { flags, logger, ending });
 }
 
-function readConfig(flags: Flags): Config {
-  const file = flags.config === undefined ? null : readConfigFile(flags.config);
-  if (file !== null && !file.ok) return refuseToStart(file.error);
-  const config = loadConfig({
-    file: file === null ? null : file.value,
-    environment: process.env,
-    flags: flags.set,
+async function startMember(
+  live: LiveConfig,
+  { flags, logger, ending }: { readonly flags: Flags; readonly logger: Logger; readonly ending: Ending },
+): Promise<void> {
+  const { signal } = ending.abandoned;
+  await signalsHeard();
+  const started = signal.aborted
+    ? null
+    : await startController(live, {
+        logger,
+        release: readVersion(),
+        restoreFrom: flags.restore ?? null,
+        abandoned: signal,
+        onFatal: (error) => {
+          logger.error('controller.gave_up', { error: error.message });
+          complain(`gave up: ${error.message}`);
+          process.exit(1);
+        },
+        onExpelled: (end) => void ending.onExpelled(end),
+      });
+  if (started === null) {
+    logger.info('controller.stopped');
+    process.exit(0);
+  }
+  if (!started.ok) refuseToStart(started.error);
+  ending.started(started.value);
+}
+
+function endOnCrash(logger: Logger): void {
+  process.on('uncaughtException', (error) => {
+    logger.error('controller.crashed', { error: error.stack ?? error.message });
+    complain(`crashed, please report this: ${error.message}`);
+    process.exit(1);
   });
-  return config.ok ? config.value : refuseToStart(config.error);
+}
+
+/** What came while files were read and modules loaded waits until the event loop turns. */
+function signalsHeard(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }

@@ -29,6 +29,13 @@ export interface RaftSample {
   readonly refused: Readonly<Record<string, number>>;
 }
 
+/** How the last reload of the configuration went, the start counted as one. */
+export interface ReloadSample {
+  readonly isLastGood: boolean;
+  /** Seconds since the Unix epoch. */
+  readonly readAtSeconds: number;
+}
+
 /** What happens to the lead. */
 export interface LeadCounts {
   /** This member asked the others for their votes. */
@@ -189,6 +196,20 @@ export class Metrics {
         for (const [peer, entries] of sample().peerLag) lag.set({ peer }, entries);
       },
     });
+  }
+
+  /** Registers gauges that are read from `sample` at every scrape. Call once. */
+  watchConfig(sample: () => ReloadSample): void {
+    this.#gauge(
+      'config_reload_success',
+      '1 unless the last reload of the configuration was refused',
+      (gauge) => gauge.set(Number(sample().isLastGood)),
+    );
+    this.#gauge(
+      'config_reload_timestamp_seconds',
+      'When the configuration was read last without a problem',
+      (gauge) => gauge.set(sample().readAtSeconds),
+    );
   }
 
   /** Registers gauges a cluster, read from `samples` at every scrape; empty on a member that does not lead. Call once. */

@@ -331,6 +331,22 @@ export const changePeersBody = z.object(
   OBJECT,
 );
 
+/** How long another log level lasts, seconds: nobody has to remember to put it back. */
+const LOG_LEVEL_SECONDS_MAX = 3600;
+const LOG_LEVEL_SECONDS_DEFAULT = 600;
+
+export const logLevelBody = z.object(
+  {
+    level: z.enum(['debug', 'info', 'warn', 'error'], 'expected "debug", "info", "warn" or "error"'),
+    seconds: z
+      .int('expected a whole number of seconds')
+      .min(1, 'expected at least 1')
+      .max(LOG_LEVEL_SECONDS_MAX, `expected at most ${LOG_LEVEL_SECONDS_MAX}`)
+      .default(LOG_LEVEL_SECONDS_DEFAULT),
+  },
+  OBJECT,
+);
+
 /** Without `to` the lead goes to whoever has most of the log. */
 export const transferBody = z.object({ to: z.int(MEMBER_NUMBER).min(1, MEMBER_NUMBER).optional() }, OBJECT);
 

@@ -189,7 +189,7 @@ export class Controller {
           term,
           panel: () => panelOf(driver.membership, this.id, this.level),
           peers: () => peersOf(driver.membership, this.id),
-          lookMs: probeDeadlineMs(settings.pingIntervalMs),
+          lookMs: () => probeDeadlineMs(settings.pingIntervalMs),
         }),
         clock: this.process.clock,
         random: this.#random,

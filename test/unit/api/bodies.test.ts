@@ -102,6 +102,13 @@ const EVERY_CHANGE = [
     { id: 2, peer: '127.0.0.1:9', operation: 'add', op: 1 },
     'unknown key "op"; did you mean "operation"?',
   ],
+  ['POST', '/api/v1/controller/reload', { file: 'x' }, 'unknown key "file"; this route takes no body'],
+  [
+    'PUT',
+    '/api/v1/controller/log-level',
+    { level: 'debug', second: 5 },
+    'unknown key "second"; did you mean "seconds"?',
+  ],
   ['POST', '/api/v1/controller/leader/transfer', { target: 99 }, 'unknown key "target"; known are "to"'],
   [
     'POST',

@@ -120,8 +120,8 @@ const CHANGES = [
   ['POST', `${OTHER}/migrate/cancel`, undefined, 200],
 ] as const;
 
-/** Those with an outcome of their own: the failover, which is below, and what concerns the group (`group.test.ts`, `upgrade.test.ts`); and one that changes nothing. */
-const OTHERS = ['failover', 'peers', 'transfer', 'finalize', 'verify-backup'];
+/** Those with an outcome of their own: the failover, which is below, what concerns the group (`group.test.ts`, `upgrade.test.ts`) or one member (`configuration.test.ts`); and one that changes nothing. */
+const OTHERS = ['failover', 'peers', 'transfer', 'finalize', 'verify-backup', 'reload', 'log-level'];
 
 test('KD5: every route that changes something is among those below', () => {
   const routes = testApi().app.routes.filter(({ method }) => !['GET', 'ALL'].includes(method));

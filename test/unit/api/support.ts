@@ -10,6 +10,8 @@ import type {
 } from '../../../src/control/failover-request.ts';
 import type {
   Attention,
+  Configuration,
+  ConfigurationView,
   GroupChanges,
   GroupMembers,
   GroupStatus,
@@ -145,6 +147,8 @@ export interface TestApi {
   /** Waits for a leader; at once in vain unless a test says otherwise. */
   untilKnown: LeaderWait['untilKnown'];
   featureLevel: number;
+  configuration: ConfigurationView;
+  reload: Configuration['reload'];
   /** Backups opened so far. */
   backups: number;
   /** What the leader sees; null while it has not looked. */
@@ -203,6 +207,11 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
         status: () => api.upgrades.status(),
         olderLeader: () => api.upgrades.olderLeader(),
         finalize: (request) => api.upgrades.finalize(request),
+      },
+      configuration: {
+        view: () => api.configuration,
+        reload: (by) => api.reload(by),
+        setLogLevel: (level, seconds) => ({ level, untilSeconds: seconds, configured: 'info' }),
       },
       leaderWait: { untilKnown: (abandoned) => api.untilKnown(abandoned) },
       backups: {
@@ -267,6 +276,14 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
     },
     untilKnown: () => Promise.resolve(),
     featureLevel: FEATURE_LEVEL,
+    configuration: {
+      settings: [],
+      withoutEffect: [],
+      needsRestart: [],
+      logLevel: { level: 'info', untilSeconds: null, configured: 'info' },
+      reload: { isGood: true, readAtSeconds: 0, problems: [] },
+    },
+    reload: () => Promise.resolve(ok({ applied: [], needsRestart: [] })),
     backups: 0,
     seen: null,
     nudged: [],

@@ -105,8 +105,8 @@ function configOf(documents: readonly Tree[], ordinal: number): Config {
   const name = subPathExpr.replace('$(POD_NAME)', `${metadata['name']}-${ordinal}`);
   const text = find(documents, 'ConfigMap')['data'][name];
   const config = loadConfig({ file: { name, text }, environment: {}, flags: [] });
-  if (!config.ok) throw new Error(config.error);
-  return config.value;
+  if (!config.ok) throw new Error(JSON.stringify(config.error));
+  return config.value.config;
 }
 
 describe.runIf(helm('version').status === 0)('the rendered chart', () => {

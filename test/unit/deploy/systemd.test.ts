@@ -49,8 +49,8 @@ test('the unit runs as a user of its own, can write its state directory alone, a
   expect(deployFile('systemd/kvrocks-controller.sysusers.conf')).toMatch(/^u kvrocks-controller - /m);
 });
 
-test('the unit gives an orderly stop more time than it takes, and no word of a reload that there is not', () => {
+test('the unit gives an orderly stop more time than it takes, and a reload is a signal', () => {
   // `STOP_DEADLINE_MS` of src/main/ending.ts.
   expect(Number(unit.get('TimeoutStopSec')?.[0])).toBeGreaterThan(12);
-  expect(unit.get('ExecReload')).toBeUndefined();
+  expect(unit.get('ExecReload')).toEqual(['/bin/kill -HUP $MAINPID']);
 });

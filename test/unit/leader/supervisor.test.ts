@@ -421,3 +421,30 @@ describe('a migration', () => {
     await scene.stop();
   });
 });
+
+describe('other settings while it leads', () => {
+  const never = { ...OPTIONS, pingIntervalMs: 600_000, maxPingCount: 1000 };
+
+  it('count from the next decision on, for what is missed already, too', async () => {
+    const scene = new Scene(1, 2, never);
+    await scene.settle();
+    scene.model(0, 0).state = 'hung';
+    await scene.clock.advance(10 * WINDOW_MS);
+    expect(scene.cluster.version).toBe(1);
+    scene.leadership.adopt(OPTIONS);
+    await scene.clock.until(() => scene.model(0, 1).isMaster, 2 * WINDOW_MS);
+    await scene.stop();
+  });
+
+  it('count for clusters that come later', async () => {
+    const scene = new Scene(1, 1, never);
+    await scene.settle();
+    scene.leadership.adopt(OPTIONS);
+    const address = addressOf(7100);
+    scene.fleet.add(address);
+    scene.put(scene.namespace, makeCluster(nameOf('later'), [address], 1));
+    await scene.clock.advance(10 * PING_INTERVAL_MS);
+    expect(scene.fleet.node(address).probes).toBeGreaterThan(8);
+    await scene.stop();
+  });
+});

@@ -1,12 +1,12 @@
 // `data inspect`: data directories side by side, for people or as JSON.
 
-import { printable } from '../base/printable.ts';
+import { printable } from '../../base/printable.ts';
 import {
   compareDirectories,
   type Comparison,
   type DirectoryReport,
   isWhole,
-} from '../server/rescue/compare.ts';
+} from '../../server/rescue/compare.ts';
 
 /** Resolves with the exit code: 0 when all directories can be read and are of one group. */
 export async function inspectData(directories: readonly string[], isJson: boolean): Promise<0 | 1> {

@@ -1,9 +1,9 @@
 // `kvrocks-controller health`: asks the member that the configuration describes how it is, for probes of containers. No shell and no
 // other program is needed for it.
 
-import type { Config } from '../config/config.ts';
-import { isWildcard } from '../topology/controller-address.ts';
-import { complain } from './complain.ts';
+import type { Config } from '../../config/config.ts';
+import { isWildcard } from '../../topology/controller-address.ts';
+import { complain } from '../complain.ts';
 
 /** A member that lives answers within a moment; longer than any probe of a container should wait. */
 const DEADLINE_MS = 4_000;

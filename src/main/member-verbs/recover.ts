@@ -2,17 +2,17 @@
 
 import { createInterface } from 'node:readline/promises';
 
-import { printable } from '../base/printable.ts';
-import type { Config } from '../config/config.ts';
-import { otherMembers } from '../raft/core/membership.ts';
-import { memberId } from '../raft/core/types.ts';
-import { planRecovery, type Recovered, type RecoveryPlan } from '../server/rescue/recover.ts';
-import { systemClock } from '../system/clock.ts';
-import { createSystemRandom } from '../system/random.ts';
-import { refuseToStart } from './complain.ts';
+import { printable } from '../../base/printable.ts';
+import type { Config } from '../../config/config.ts';
+import { otherMembers } from '../../raft/core/membership.ts';
+import { memberId } from '../../raft/core/types.ts';
+import { planRecovery, type Recovered, type RecoveryPlan } from '../../server/rescue/recover.ts';
+import { systemClock } from '../../system/clock.ts';
+import { createSystemRandom } from '../../system/random.ts';
+import { refuseToStart } from '../complain.ts';
 
 /** Resolves once the new group can be started, or ends the process with one line. */
-export async function recover(config: Config, isYes: boolean): Promise<void> {
+export async function recover(config: Config, isYes: boolean): Promise<0> {
   const planned = await planRecovery(config, { clock: systemClock, random: createSystemRandom() });
   if (!planned.ok) return refuseToStart(`recover: ${planned.error}`);
   const plan = planned.value;
@@ -28,6 +28,7 @@ export async function recover(config: Config, isYes: boolean): Promise<void> {
     );
   });
   for (const line of doneLines(config, recovered)) say(line);
+  return 0;
 }
 
 function planLines({ raft, advertiseAddress }: Config, { look, isResumed }: RecoveryPlan): readonly string[] {
