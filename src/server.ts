@@ -24,6 +24,7 @@ import { Front, type Answering } from './server/front.ts';
 import { countedAs, groupChanges } from './server/group-changes.ts';
 import { groupView } from './server/group-view.ts';
 import { leaderSource, NextLeader } from './server/leader-wait.ts';
+import { measuredConsensus } from './server/measured.ts';
 import {
   askIdentity,
   checkFoundingPeers,
@@ -32,9 +33,11 @@ import {
   loneFounderRisk,
   type RecordedGroup,
 } from './server/origin.ts';
+import { PeerAnswers } from './server/peer-answers.ts';
 import { openRaft, type Raft } from './server/raft.ts';
 import { restoreBackup } from './server/restore.ts';
-import { countCampaigns, sampleCluster, sampleRaft } from './server/samples.ts';
+import { Readiness } from './server/readiness.ts';
+import { countElections, sampleCluster, sampleRaft } from './server/samples.ts';
 import { StartingView } from './server/starting-view.ts';
 import { openStorage, type Storage } from './server/storage.ts';
 import { nextBatch, webhookRecords } from './server/webhooks.ts';
@@ -43,6 +46,7 @@ import { ReplicatedStore } from './store/replicated-store.ts';
 import { systemClock } from './system/clock.ts';
 import { createSystemRandom } from './system/random.ts';
 import { Webhooks } from './webhooks/webhooks.ts';
+import { EventLoopWatch } from './telemetry/event-loop.ts';
 import { Metrics } from './telemetry/metrics.ts';
 
 /** Milliseconds a change may take, retries included: a few elections. */
@@ -66,6 +70,8 @@ const HTTP_CLOSE_DEADLINE_MS = 2000;
 const AWAY_ELECTION_TIMEOUTS = 10;
 
 export interface ControllerParts {
+  /** Which release this is, and of which commit. */
+  readonly build: { readonly version: string; readonly commit: string };
   readonly logger: Logger;
   /** A backup to make a new group of this one member from; null for an ordinary start. */
   readonly restoreFrom: string | null;
@@ -129,17 +135,30 @@ async function start(
   const isSupported = checkLevel(level, dataDir);
   if (!isSupported.ok) return isSupported;
 
-  const metrics = new Metrics(config.advertiseAddress);
+  const metrics = new Metrics({
+    host: config.advertiseAddress,
+    nodeSeriesMax: config.metrics.nodeSeriesMax,
+    build: { ...parts.build, node: process.version },
+    clock: systemClock,
+  });
+  const eventLoop = new EventLoopWatch(systemClock, (lagMs) => metrics.observeLag(lagMs));
+  closers.add(() => Promise.resolve(eventLoop.stop()));
   const waiting = new StartingView(config.raft.id, level.recorded.level);
-  const front = new Front({ app: createStartingApp({ group: waiting, metrics }), peers: () => false });
+  const startingHealth = { live: () => [eventLoop.check], ready: () => waiting.checks() };
+  const front = new Front({
+    app: createStartingApp({ group: waiting, health: startingHealth, metrics }),
+    peers: () => false,
+  });
   const http = await listen(config.listen, {
     app: front.app,
     peers: front.peers,
     streams: front.streams,
     clock: systemClock,
     logger,
+    onRejected: (reason) => metrics.requestRejected(reason),
   });
   if (!http.ok) return http;
+  metrics.watchHttp(() => ({ connections: http.value.connections }));
   const stopListening = closers.add(() => http.value.close(HTTP_CLOSE_DEADLINE_MS));
 
   const names = new NameResolver({ clock: systemClock, keptIn: join(dataDir, 'known-names') });
@@ -159,6 +178,7 @@ async function start(
     onFatal: parts.onFatal,
     onExpelled: (reason) => parts.onExpelled(expulsionEnd(config, reason)),
     featureLevel: level.supported,
+    tally: metrics.raft,
   });
   const { driver } = raft;
   closers.add(() => raft.close());
@@ -177,7 +197,9 @@ async function start(
     clusterId: raft.identity.clusterId,
     ask: (address) => askIdentity(address, { clock: systemClock, lookup: names.lookup }),
   });
-  front.serve(createMember(config, { logger, metrics, storage, raft, founding, names, level }, closers));
+  front.serve(
+    createMember(config, { logger, metrics, eventLoop, storage, raft, founding, names, level }, closers),
+  );
   driver.start();
   founding.start();
   logger.info('controller.started', {
@@ -228,6 +250,7 @@ function createMember(
   parts: {
     readonly logger: Logger;
     readonly metrics: Metrics;
+    readonly eventLoop: EventLoopWatch;
     readonly storage: Storage;
     readonly raft: Raft;
     readonly founding: FoundingWatch;
@@ -236,10 +259,11 @@ function createMember(
   },
   closers: Closers,
 ): Answering {
-  const { logger, metrics, storage, raft, founding, names, level } = parts;
+  const { logger, metrics, eventLoop, storage, raft, founding, names, level } = parts;
   const { driver } = raft;
   const self = memberId(config.raft.id);
-  const store = new ReplicatedStore(driver, storage.machine);
+  const measuring = { clock: systemClock, tally: metrics.raft };
+  const store = new ReplicatedStore(measuredConsensus(driver, measuring), storage.machine);
   const registry = new Registry({
     store,
     random,
@@ -268,7 +292,7 @@ function createMember(
           isCurrent: (asked) => driver.role.established && driver.role.term === asked,
           giveLead: async (to) => {
             const outcome = await driver.transferLead(memberId(to));
-            metrics.lead.transfer(outcome.ok ? 'done' : countedAs(outcome.error));
+            metrics.raft.transfer(outcome.ok ? 'done' : countedAs(outcome.error));
           },
         },
         config.failover,
@@ -280,8 +304,13 @@ function createMember(
   serveWitness({ raft, registry, client: observing });
   const forgetNames = keepNames(raft, registry, names);
   closers.add(() => Promise.resolve(forgetNames()));
-  metrics.watchRaft(() => sampleRaft(driver.status(), raft.counters));
-  metrics.watchClusters(() => terms.statuses().map((status) => sampleCluster(status, registry)));
+  const answers = new PeerAnswers({
+    clock: systemClock,
+    logger,
+    ownMarks: () => storage.machine.marks,
+    onDiverged: (count) => metrics.raft.diverged(count),
+  });
+  watchMember(config, { ...parts, answers, terms, registry });
   driver.onRole((view) => terms.follow(view));
   const webhooks = new Webhooks({
     clock: systemClock,
@@ -295,7 +324,6 @@ function createMember(
   });
   driver.onRole((view) => webhooks.follow(view));
   closers.add(() => webhooks.close());
-  driver.onRole(countCampaigns(metrics.lead));
   const levels = new LevelKeeper({
     driver,
     self,
@@ -304,6 +332,7 @@ function createMember(
     store,
     ask: (address, abandoned) =>
       askIdentity(address, { clock: systemClock, lookup: names.lookup, abandoned }),
+    onTold: (member, told, elapsedMs) => answers.heard(member, told, elapsedMs),
     clock: systemClock,
     random,
     logger,
@@ -314,14 +343,21 @@ function createMember(
   const { electionTimeoutMs } = config.raft;
   const leaderWait = new NextLeader(leaderSource(driver, self), { clock: systemClock, electionTimeoutMs });
   closers.add(() => leaderWait.close());
+  const readiness = new Readiness(driver, {
+    self,
+    advertiseAddress: config.advertiseAddress,
+    awayMs: awayMs(config),
+    foundingTrouble: () => founding.trouble,
+  });
   const app = createApp({
     group: groupView(driver, {
       self,
-      advertiseAddress: config.advertiseAddress,
-      awayMs: awayMs(config),
-      foundingTrouble: () => founding.trouble,
       levels: { group: () => level.recorded.level, of: (member) => levels.levelOf(member) },
     }),
+    health: {
+      live: () => [eventLoop.check, readiness.log],
+      ready: (mustLead) => readiness.checks(mustLead),
+    },
     groupChanges: groupChanges({
       driver,
       self,
@@ -329,10 +365,10 @@ function createMember(
       ask: (address) => askIdentity(address, { clock: systemClock, lookup: names.lookup }),
       deadlineMs: MEMBERS_DEADLINE_MS,
       featureLevel: () => level.recorded.level,
-      onTransfer: (outcome) => metrics.lead.transfer(outcome),
+      onTransfer: (outcome) => metrics.raft.transfer(outcome),
     }),
     leaderWait,
-    backups: openBackups(registry, driver, { clock: systemClock, logger }),
+    backups: openBackups(registry, driver, { clock: systemClock, logger, onDone: () => metrics.backedUp() }),
     clusters: registry,
     policies: registry.policies,
     departures: registry.departures,
@@ -353,6 +389,49 @@ function createMember(
     logger,
   });
   return { app, peers: raft.peers, streams: raft.streams };
+}
+
+/** Has the metrics read this member; before anybody else hears of a lead, so that what is counted of it begins with it. */
+function watchMember(
+  config: Config,
+  parts: {
+    readonly metrics: Metrics;
+    readonly storage: Storage;
+    readonly raft: Raft;
+    readonly level: AppliedLevel;
+    readonly answers: PeerAnswers;
+    readonly terms: LeadershipTerms;
+    readonly registry: Registry;
+  },
+): void {
+  const { metrics, storage, raft, level, answers, terms, registry } = parts;
+  const { driver, counters } = raft;
+  metrics.watchRaft(() =>
+    sampleRaft(driver.status(), {
+      clock: systemClock,
+      counters,
+      walBytes: raft.walBytes(),
+      snapshotAtSeconds: storage.snapshotTimes.newestAtSeconds,
+      clockAheadSeconds: (member) => answers.aheadSeconds(member),
+      store: { ...storage.machine.size, featureLevel: level.recorded.level },
+      awayMs: awayMs(config),
+    }),
+  );
+  metrics.watchClusters(function* samples() {
+    for (const seen of terms.lastSights()) yield sampleCluster(seen, registry, systemClock);
+  });
+  driver.onRole(({ established }) => {
+    if (!established) answers.forget();
+    metrics.followLead(established);
+  });
+  driver.onRole(countElections(metrics.raft));
+  driver.onMembership(({ addresses }) => {
+    for (const peer of counters.peers.keys()) {
+      if (addresses.has(memberId(peer))) continue;
+      counters.peers.delete(peer);
+      metrics.raft.forgetPeer(peer);
+    }
+  });
 }
 
 function awayMs({ raft }: Config): number {

@@ -13,6 +13,7 @@ import type {
   Failovers,
   GroupChanges,
   GroupView,
+  Health,
   Insight,
   LeaderWait,
   NodeInspector,
@@ -23,6 +24,7 @@ import type {
 
 export interface ApiDependencies {
   readonly group: GroupView;
+  readonly health: Health;
   readonly leaderWait: LeaderWait;
   readonly groupChanges: GroupChanges;
   readonly backups: Backups;

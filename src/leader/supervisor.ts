@@ -43,6 +43,7 @@ import type { ClusterRecords, LeaderMetrics, NodeClient, PolicyStamp, Told, Witn
 import { Reporter } from './reporter.ts';
 import { CheckRequests } from './check-requests.ts';
 import { SyncRequests } from './sync-requests.ts';
+import { Tally } from './tally.ts';
 import { TaskPace } from './task-pace.ts';
 import { type ClusterStatus, clusterStatus } from '../control/status.ts';
 import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
@@ -65,6 +66,17 @@ export interface SupervisorContext {
   readonly onBetterPlaced: (observers: ReadonlySet<Observer>) => void;
   /** Every node that this leadership manages, as each supervisor counted its own last. */
   readonly census: () => Census;
+}
+
+/** What the last decision was made from and what it found, for metrics. */
+export interface LastSight {
+  readonly place: ClusterPlace;
+  readonly situation: Situation;
+  readonly problems: readonly Problem[];
+  /** Nodes that have left and were not told yet. */
+  readonly departedUntold: number;
+  /** When an open migration last came on, monotonic milliseconds; null without one. */
+  readonly progressAtMs: number | null;
 }
 
 /** What happens within this time is decided about together: a round of looks at 1,000 nodes is a few decisions, not 1,000. */
@@ -92,6 +104,7 @@ export class Supervisor {
   readonly #context: SupervisorContext;
   readonly #settings: ControlSettings;
   readonly #reporter: Reporter;
+  readonly #tally: Tally;
   readonly #watch: NodeWatch;
   readonly #expectant: LookPacer;
   readonly #urgent: LookPacer;
@@ -108,6 +121,8 @@ export class Supervisor {
   #memory: ControlMemory = NO_MEMORY;
   #events: ControlEvent[] = [];
   #problems: readonly Problem[] = [];
+  /** Null before the first decision. */
+  #decided: Situation | null = null;
   #count: Census = { nodes: 0, missed: 0 };
   #policy: Policies;
   #policyStamp: PolicyStamp;
@@ -135,15 +150,17 @@ export class Supervisor {
     const place = { namespace: record.namespace, cluster: record.cluster.name };
     this.#tasks = context.records.tasks.ofCluster(place);
     this.#pace.follow(this.#tasks, clock.monotonicMs());
-    this.#reporter = new Reporter(place, logger, metrics);
+    this.#tally = new Tally(place, { clock, metrics });
+    this.#reporter = new Reporter(logger, this.#tally);
     this.#watch = new NodeWatch({
       client,
       clock,
       random,
       intervalMs: settings.pingIntervalMs,
       knownVersion: () => this.#record.cluster.version,
+      onLate: () => this.#tally.roundLate(),
       onLook: (look) => {
-        metrics.probe(look.result.kind);
+        this.#tally.looked(look);
         this.#happened({ kind: 'probed', node: look.id, ...look });
       },
     });
@@ -220,6 +237,7 @@ export class Supervisor {
 
   /** Begins with a look at every node. Call once. */
   start(): void {
+    this.#tally.begin();
     this.#watch.follow(nodesOf(this.#record.cluster));
     this.#watch.start();
     this.#farewells.follow();
@@ -343,6 +361,18 @@ export class Supervisor {
     return clusterStatus(this.#record, this.#situation(), { problems: this.#problems, departed });
   }
 
+  /** Null before the first decision. Costs nothing, however large the cluster is. */
+  get lastSight(): LastSight | null {
+    if (this.#decided === null) return null;
+    return {
+      place: this.place,
+      situation: this.#decided,
+      problems: this.#problems,
+      departedUntold: this.#farewells.status().filter(({ state }) => state === 'untold').length,
+      progressAtMs: this.#pace.progressAtMs,
+    };
+  }
+
   /** Every node, and whether it is heard from here. */
   reach(): readonly Reach[] {
     const { namespace, cluster } = this.#record;
@@ -435,6 +465,7 @@ export class Supervisor {
     if (decision === null) return;
     this.#memory = decision.memory;
     this.#waits = decision.waits;
+    this.#decided = decision.situation;
     this.#problems = [...decision.problems, ...this.#farewells.problems()];
     this.#reporter.problems(this.#problems);
     for (const action of decision.actions) this.#act(action);

@@ -11,6 +11,7 @@ import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
 import type { TaskSight } from '../control/tasks.ts';
 import type { Name, NodeId } from '../topology/types.ts';
 import type { Leadership } from './leadership.ts';
+import type { LastSight } from './supervisor.ts';
 
 /** What is known of the own place in the group. */
 export interface LeadView {
@@ -38,6 +39,11 @@ export class LeadershipTerms {
     if (wanted === null) return;
     this.#current = this.#begin(wanted);
     this.#current.start();
+  }
+
+  /** As `Leadership.lastSights`; empty on a member that does not lead. */
+  lastSights(): Iterable<LastSight> {
+    return this.#current?.lastSights() ?? [];
   }
 
   /** The status of every cluster; empty on a member that does not lead. */

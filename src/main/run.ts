@@ -10,6 +10,7 @@ import { readConfigFile } from './config-file.ts';
 import { Ending } from './ending.ts';
 import { readFlags, type Flags } from './flags.ts';
 import type { ProcessSignals } from './signals.ts';
+import { readCommit, readVersion } from './version.ts';
 
 /** Resolves once the member runs, or ends the process. */
 export async function run(signals: ProcessSignals): Promise<void> {
@@ -58,6 +59,7 @@ async function startMember(
     ? null
     : await startController(config, {
         logger,
+        build: { version: readVersion(), commit: readCommit() },
         restoreFrom: flags.restore ?? null,
         abandoned: signal,
         onFatal: (error) => {

@@ -35,14 +35,16 @@ export interface ToldLevel {
   readonly featureLevel: number;
 }
 
-export interface LevelKeeperParts {
+export interface LevelKeeperParts<Told extends ToldLevel = ToldLevel> {
   readonly driver: Led;
   readonly self: MemberId;
   readonly clusterId: ClusterId;
   readonly applied: AppliedLevel;
   readonly store: Pick<Store, 'transact'>;
   /** Asks the member at an address; has a deadline of its own, ends early when `abandoned` fires, never rejects. */
-  readonly ask: (address: string, abandoned: AbortSignal) => Promise<Result<ToldLevel, string>>;
+  readonly ask: (address: string, abandoned: AbortSignal) => Promise<Result<Told, string>>;
+  /** A member answered, so long after it was asked. */
+  readonly onTold?: (member: MemberId, told: Told, elapsedMs: number) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -61,15 +63,15 @@ interface Lead {
  * What a member supports changes only with its process, and a process that is exchanged between the answer and the commit finds the
  * record in its log and stops, so an answer of this term is proof enough.
  */
-export class LevelKeeper {
-  readonly #parts: LevelKeeperParts;
+export class LevelKeeper<Told extends ToldLevel = ToldLevel> {
+  readonly #parts: LevelKeeperParts<Told>;
   readonly #stopListening: () => void;
   #lead: Lead | null = null;
   /** What was said last of why the group stays where it is. */
   #said: string | null = null;
 
   /** Works from now on, whenever this member leads. */
-  constructor(parts: LevelKeeperParts) {
+  constructor(parts: LevelKeeperParts<Told>) {
     this.#parts = parts;
     this.#stopListening = parts.driver.onRole((view) => this.#follow(view));
     this.#follow(parts.driver.role);
@@ -124,14 +126,18 @@ export class LevelKeeper {
 
   /** Only the data directory that is bound to the member speaks for it. */
   async #hear(lead: Lead, { addresses, incarnations }: Membership, member: MemberId): Promise<void> {
-    const { ask, self, clusterId } = this.#parts;
+    const { ask, self, clusterId, clock, onTold } = this.#parts;
     if (member === self) return;
+    const askedAtMs = clock.monotonicMs();
     const told = await ask(addresses.get(member) ?? '', lead.ended.signal);
     const bound = incarnations.get(member);
     const isMember = told.ok && told.value.clusterId === clusterId && told.value.memberId === member;
-    if (isMember && (bound === undefined || bound === told.value.incarnation))
-      lead.told.set(member, told.value.featureLevel);
-    else lead.told.delete(member);
+    if (!isMember || (bound !== undefined && bound !== told.value.incarnation)) {
+      lead.told.delete(member);
+      return;
+    }
+    lead.told.set(member, told.value.featureLevel);
+    if (this.#lead === lead) onTold?.(member, told.value, clock.monotonicMs() - askedAtMs);
   }
 
   async #raise(lead: Lead, membership: Membership): Promise<void> {
