@@ -7,7 +7,7 @@ import { createSeededRandom } from '../src/base/random.ts';
 import { Secret } from '../src/base/secret.ts';
 import { NO_MEMORY } from '../src/control/memory.ts';
 import { lookAt } from '../src/control/situation.ts';
-import type { LastSight } from '../src/leader/supervisor.ts';
+import type { LastSight } from '../src/leader/last-sight.ts';
 import { sampleCluster } from '../src/server/samples.ts';
 import { systemClock } from '../src/system/clock.ts';
 import { Metrics } from '../src/telemetry/metrics.ts';
@@ -65,12 +65,12 @@ async function measure({ clusters, seriesMax }: (typeof SHAPES)[number]): Promis
     const startedMs = performance.now();
     const startedBusyMs = busyMs();
     const rendering = metrics.render();
-    let isDone = false;
+    const state = { isDone: false };
     void rendering.then(() => {
-      isDone = true;
+      state.isDone = true;
     });
     let worstMs = busyMs() - startedBusyMs;
-    while (!isDone) {
+    while (!state.isDone) {
       const before = busyMs();
       await turn();
       worstMs = Math.max(worstMs, busyMs() - before);

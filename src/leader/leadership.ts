@@ -18,7 +18,8 @@ import type { ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Name, NodeId } from '../topology/types.ts';
 import type { HandRequest } from './manual-failover.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient, Witnesses } from './ports.ts';
-import { type LastSight, Supervisor } from './supervisor.ts';
+import type { LastSight } from './last-sight.ts';
+import { Supervisor } from './supervisor.ts';
 import { Vantage } from './vantage.ts';
 
 /** The configuration's `controller.failover`. */

@@ -34,6 +34,7 @@ import { Deeds } from './deeds.ts';
 import { DepartureBook } from './departure-book.ts';
 import { eventsOf } from './events.ts';
 import { Farewells } from './farewells.ts';
+import { type LastSight, lastSight } from './last-sight.ts';
 import { LeaseKeeper, type LeasedMaster, leasedMasters } from './lease-keeper.ts';
 import { LookPacer } from './look-pacer.ts';
 import { LostConnections } from './lost-connections.ts';
@@ -66,17 +67,6 @@ export interface SupervisorContext {
   readonly onBetterPlaced: (observers: ReadonlySet<Observer>) => void;
   /** Every node that this leadership manages, as each supervisor counted its own last. */
   readonly census: () => Census;
-}
-
-/** What the last decision was made from and what it found, for metrics. */
-export interface LastSight {
-  readonly place: ClusterPlace;
-  readonly situation: Situation;
-  readonly problems: readonly Problem[];
-  /** Nodes that have left and were not told yet. */
-  readonly departedUntold: number;
-  /** When an open migration last came on, monotonic milliseconds; null without one. */
-  readonly progressAtMs: number | null;
 }
 
 /** What happens within this time is decided about together: a round of looks at 1,000 nodes is a few decisions, not 1,000. */
@@ -364,13 +354,9 @@ export class Supervisor {
   /** Null before the first decision. Costs nothing, however large the cluster is. */
   get lastSight(): LastSight | null {
     if (this.#decided === null) return null;
-    return {
-      place: this.place,
-      situation: this.#decided,
-      problems: this.#problems,
-      departedUntold: this.#farewells.status().filter(({ state }) => state === 'untold').length,
-      progressAtMs: this.#pace.progressAtMs,
-    };
+    const departed = this.#farewells.status();
+    const { progressAtMs } = this.#pace;
+    return lastSight(this.place, this.#decided, { problems: this.#problems, departed, progressAtMs });
   }
 
   /** Every node, and whether it is heard from here. */

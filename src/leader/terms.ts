@@ -11,7 +11,7 @@ import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
 import type { TaskSight } from '../control/tasks.ts';
 import type { Name, NodeId } from '../topology/types.ts';
 import type { Leadership } from './leadership.ts';
-import type { LastSight } from './supervisor.ts';
+import type { LastSight } from './last-sight.ts';
 
 /** What is known of the own place in the group. */
 export interface LeadView {

@@ -6,7 +6,7 @@ import type { Condition } from '../control/sight.ts';
 import type { NodeView } from '../control/situation.ts';
 import { sparesStatus } from '../control/spares-status.ts';
 import { behindOf } from '../control/status.ts';
-import type { LastSight } from '../leader/supervisor.ts';
+import type { LastSight } from '../leader/last-sight.ts';
 import type { RoleView } from '../raft/core/step.ts';
 import type { DriverStatus } from '../raft/status.ts';
 import type { Clock } from '../base/clock.ts';

@@ -6,11 +6,15 @@ import type { Clock, Timer } from '../base/clock.ts';
 const TICK_MS = 250;
 /** A loop that has not turned for so long is stuck. */
 const STUCK_MS = 10_000;
+/** While it stands nobody is answered. Who asked meanwhile is within so long of its end. */
+const TOLD_MS = 1000;
 
 export class EventLoopWatch {
   readonly #clock: Clock;
   readonly #onLag: (lagMs: number) => void;
   #turnedAtMs: number;
+  /** The last time that it stood still. */
+  #stall = { forMs: 0, endedAtMs: -Infinity };
   #timer: Timer | null = null;
 
   /** `onLag` is told at every tick how late it came. */
@@ -21,12 +25,11 @@ export class EventLoopWatch {
     this.#tick();
   }
 
-  /**
-   * Whether the loop had stood still until just now. While it stands, nobody is answered; what waits on sockets is served
-   * before timers, so a question asked meanwhile is the first to hear of it.
-   */
+  /** Whether the loop stands still, or did until just now. */
   get check(): { readonly name: string; readonly problem: string | null } {
-    const forMs = this.#clock.monotonicMs() - this.#turnedAtMs;
+    const nowMs = this.#clock.monotonicMs();
+    const isJustOver = nowMs - this.#stall.endedAtMs < TOLD_MS;
+    const forMs = Math.max(nowMs - this.#turnedAtMs, isJustOver ? this.#stall.forMs : 0);
     const problem =
       forMs < STUCK_MS ? null : `the event loop has not turned for ${Math.round(forMs / 1000)} s`;
     return { name: 'event_loop', problem };
@@ -39,7 +42,9 @@ export class EventLoopWatch {
   #tick(): void {
     this.#timer = this.#clock.setTimer(TICK_MS, () => {
       const nowMs = this.#clock.monotonicMs();
-      this.#onLag(Math.max(0, nowMs - this.#turnedAtMs - TICK_MS));
+      const forMs = nowMs - this.#turnedAtMs;
+      this.#onLag(Math.max(0, forMs - TICK_MS));
+      if (forMs >= STUCK_MS) this.#stall = { forMs, endedAtMs: nowMs };
       this.#turnedAtMs = nowMs;
       this.#tick();
     });
