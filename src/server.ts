@@ -37,9 +37,9 @@ import { PeerAnswers } from './server/peer-answers.ts';
 import { openRaft, type Raft } from './server/raft.ts';
 import { restoreBackup } from './server/restore.ts';
 import { Readiness } from './server/readiness.ts';
-import { countElections, sampleCluster, sampleRaft } from './server/samples.ts';
 import { StartingView } from './server/starting-view.ts';
 import { openStorage, type Storage } from './server/storage.ts';
+import { watchMember } from './server/watch-member.ts';
 import { nextBatch, webhookRecords } from './server/webhooks.ts';
 import { keepNames, serveWitness, witnessPanel } from './server/witnesses.ts';
 import { ReplicatedStore } from './store/replicated-store.ts';
@@ -310,7 +310,7 @@ function createMember(
     ownMarks: () => storage.machine.marks,
     onDiverged: (count) => metrics.raft.diverged(count),
   });
-  watchMember(config, { ...parts, answers, terms, registry });
+  watchMember({ ...parts, answers, terms, registry, awayMs: awayMs(config) });
   driver.onRole((view) => terms.follow(view));
   const webhooks = new Webhooks({
     clock: systemClock,
@@ -389,49 +389,6 @@ function createMember(
     logger,
   });
   return { app, peers: raft.peers, streams: raft.streams };
-}
-
-/** Has the metrics read this member; before anybody else hears of a lead, so that what is counted of it begins with it. */
-function watchMember(
-  config: Config,
-  parts: {
-    readonly metrics: Metrics;
-    readonly storage: Storage;
-    readonly raft: Raft;
-    readonly level: AppliedLevel;
-    readonly answers: PeerAnswers;
-    readonly terms: LeadershipTerms;
-    readonly registry: Registry;
-  },
-): void {
-  const { metrics, storage, raft, level, answers, terms, registry } = parts;
-  const { driver, counters } = raft;
-  metrics.watchRaft(() =>
-    sampleRaft(driver.status(), {
-      clock: systemClock,
-      counters,
-      walBytes: raft.walBytes(),
-      snapshotAtSeconds: storage.snapshotTimes.newestAtSeconds,
-      clockAheadSeconds: (member) => answers.aheadSeconds(member),
-      store: { ...storage.machine.size, featureLevel: level.recorded.level },
-      awayMs: awayMs(config),
-    }),
-  );
-  metrics.watchClusters(function* samples() {
-    for (const seen of terms.lastSights()) yield sampleCluster(seen, registry, systemClock);
-  });
-  driver.onRole(({ established }) => {
-    if (!established) answers.forget();
-    metrics.followLead(established);
-  });
-  driver.onRole(countElections(metrics.raft));
-  driver.onMembership(({ addresses }) => {
-    for (const peer of counters.peers.keys()) {
-      if (addresses.has(memberId(peer))) continue;
-      counters.peers.delete(peer);
-      metrics.raft.forgetPeer(peer);
-    }
-  });
 }
 
 function awayMs({ raft }: Config): number {
