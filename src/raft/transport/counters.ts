@@ -49,14 +49,19 @@ export interface TransportCounters {
   /** Transfers that went on from where another connection, or another leader, had left them. */
   snapshotsResumed: number;
   readonly refused: Record<RefusalReason, number>;
-  /** Only members that this one was told of: a stranger must not make it remember more and more. */
+  /** By member; of those that are none nothing is shown. */
   readonly peers: Map<number, PeerCounts>;
 }
 
-/** The counts of `peer`, which begin with the first call. */
+/** Strangers can give any number as theirs, so what is kept is bounded. */
+const PEERS_MAX = 256;
+
+/** The counts of `peer`, which begin with the first call. Where there are too many, the oldest ones begin anew. */
 export function countsOf({ peers }: TransportCounters, peer: number): PeerCounts {
   const known = peers.get(peer);
   if (known !== undefined) return known;
+  const [oldest] = peers.keys();
+  if (peers.size >= PEERS_MAX && oldest !== undefined) peers.delete(oldest);
   const begun = { sent: 0, dropped: 0, received: 0, accepted: 0, refused: 0, failed: 0 };
   peers.set(peer, begun);
   return begun;
