@@ -27,6 +27,7 @@ import { countedAs, groupChanges } from './server/group-changes.ts';
 import { groupView } from './server/group-view.ts';
 import { leaderSource, NextLeader } from './server/leader-wait.ts';
 import type { LiveConfig } from './server/live-config.ts';
+import { measuredConsensus } from './server/measured.ts';
 import {
   askIdentity,
   checkFoundingPeers,
@@ -35,17 +36,20 @@ import {
   loneFounderRisk,
   type RecordedGroup,
 } from './server/origin.ts';
+import { PeerAnswers } from './server/peer-answers.ts';
 import { openRaft, type Raft } from './server/raft.ts';
 import { restoreBackup } from './server/restore.ts';
-import { countCampaigns, sampleCluster, sampleRaft } from './server/samples.ts';
+import { Readiness } from './server/readiness.ts';
 import { StartingView } from './server/starting-view.ts';
 import { openStorage, type Storage } from './server/storage.ts';
+import { watchMember } from './server/watch-member.ts';
 import { nextBatch, webhookRecords } from './server/webhooks.ts';
 import { keepNames, serveWitness, witnessPanel } from './server/witnesses.ts';
 import { ReplicatedStore } from './store/replicated-store.ts';
 import { systemClock } from './system/clock.ts';
 import { createSystemRandom } from './system/random.ts';
 import { Webhooks } from './webhooks/webhooks.ts';
+import { EventLoopWatch } from './telemetry/event-loop.ts';
 import { Metrics } from './telemetry/metrics.ts';
 
 /** Milliseconds a change may take, retries included: a few elections. */
@@ -69,9 +73,9 @@ const HTTP_CLOSE_DEADLINE_MS = 2000;
 const AWAY_ELECTION_TIMEOUTS = 10;
 
 export interface ControllerParts {
+  /** Which release this is, and of which commit. */
+  readonly build: { readonly version: string; readonly commit: string };
   readonly logger: Logger;
-  /** Which release this is. */
-  readonly release: string;
   /** A backup to make a new group of this one member from; null for an ordinary start. */
   readonly restoreFrom: string | null;
   /** Called once when the process must end: nothing it acknowledged is at risk, but it cannot go on. */
@@ -136,18 +140,31 @@ async function start(
   const isSupported = checkLevel(level, dataDir);
   if (!isSupported.ok) return isSupported;
 
-  const metrics = new Metrics(config.advertiseAddress);
+  const metrics = new Metrics({
+    host: config.advertiseAddress,
+    nodeSeriesMax: config.metrics.nodeSeriesMax,
+    build: { ...parts.build, node: process.version },
+    clock: systemClock,
+  });
   metrics.watchConfig(() => live.sample);
+  const eventLoop = new EventLoopWatch(systemClock, (lagMs) => metrics.observeLag(lagMs));
+  closers.add(() => Promise.resolve(eventLoop.stop()));
   const waiting = new StartingView(config.raft.id, level.recorded.level);
-  const front = new Front({ app: createStartingApp({ group: waiting, metrics }), peers: () => false });
+  const startingHealth = { live: () => [eventLoop.check], ready: () => waiting.checks() };
+  const front = new Front({
+    app: createStartingApp({ group: waiting, health: startingHealth, metrics }),
+    peers: () => false,
+  });
   const http = await listen(config.listen, {
     app: front.app,
     peers: front.peers,
     streams: front.streams,
     clock: systemClock,
     logger,
+    onRejected: (reason) => metrics.requestRejected(reason),
   });
   if (!http.ok) return http;
+  metrics.watchHttp(() => ({ connections: http.value.connections }));
   const stopListening = closers.add(() => http.value.close(HTTP_CLOSE_DEADLINE_MS));
 
   const names = new NameResolver({ clock: systemClock, keptIn: join(dataDir, 'known-names') });
@@ -167,7 +184,8 @@ async function start(
     onFatal: parts.onFatal,
     onExpelled: (reason) => parts.onExpelled(expulsionEnd(config, reason)),
     featureLevel: level.supported,
-    release: parts.release,
+    release: parts.build.version,
+    tally: metrics.raft,
   });
   const { driver } = raft;
   closers.add(() => raft.close());
@@ -186,7 +204,9 @@ async function start(
     clusterId: raft.identity.clusterId,
     ask: (address) => askIdentity(address, { clock: systemClock, lookup: names.lookup }),
   });
-  front.serve(createMember(live, { ...parts, metrics, storage, raft, founding, names, level }, closers));
+  front.serve(
+    createMember(live, { ...parts, metrics, eventLoop, storage, raft, founding, names, level }, closers),
+  );
   driver.start();
   founding.start();
   logger.info('controller.started', {
@@ -237,20 +257,22 @@ function createMember(
   parts: {
     readonly logger: Logger;
     readonly metrics: Metrics;
+    readonly eventLoop: EventLoopWatch;
     readonly storage: Storage;
     readonly raft: Raft;
     readonly founding: FoundingWatch;
     readonly names: NameResolver;
     readonly level: AppliedLevel;
-    readonly release: string;
+    readonly build: ControllerParts['build'];
   },
   closers: Closers,
 ): Answering {
-  const { logger, metrics, storage, raft, founding, names, level } = parts;
+  const { logger, build, metrics, eventLoop, storage, raft, founding, names, level } = parts;
   const { config } = live;
   const { driver } = raft;
   const self = memberId(config.raft.id);
-  const store = new ReplicatedStore(driver, storage.machine);
+  const measuring = { clock: systemClock, tally: metrics.raft };
+  const store = new ReplicatedStore(measuredConsensus(driver, measuring), storage.machine);
   const registry = new Registry({
     store,
     random,
@@ -279,7 +301,7 @@ function createMember(
           isCurrent: (asked) => driver.role.established && driver.role.term === asked,
           giveLead: async (to) => {
             const outcome = await driver.transferLead(memberId(to));
-            metrics.lead.transfer(outcome.ok ? 'done' : countedAs(outcome.error));
+            metrics.raft.transfer(outcome.ok ? 'done' : countedAs(outcome.error));
           },
         },
         live.config.failover,
@@ -292,8 +314,13 @@ function createMember(
   serveWitness({ raft, registry, client: observing });
   const forgetNames = keepNames(raft, registry, names);
   closers.add(() => Promise.resolve(forgetNames()));
-  metrics.watchRaft(() => sampleRaft(driver.status(), raft.counters));
-  metrics.watchClusters(() => terms.statuses().map((status) => sampleCluster(status, registry)));
+  const answers = new PeerAnswers({
+    clock: systemClock,
+    logger,
+    ownMarks: () => storage.machine.marks,
+    onDiverged: (count) => metrics.raft.diverged(count),
+  });
+  watchMember({ ...parts, answers, terms, registry, awayMs: awayMs(config) });
   driver.onRole((view) => terms.follow(view));
   const webhooks = new Webhooks({
     clock: systemClock,
@@ -307,13 +334,12 @@ function createMember(
   });
   driver.onRole((view) => webhooks.follow(view));
   closers.add(() => webhooks.close());
-  driver.onRole(countCampaigns(metrics.lead));
   const levelParts = {
     driver,
     self,
     clusterId: raft.identity.clusterId,
     applied: level,
-    release: parts.release,
+    release: build.version,
     store,
     ask: (address: string, abandoned: AbortSignal) =>
       askIdentity(address, { clock: systemClock, lookup: names.lookup, abandoned }),
@@ -321,21 +347,31 @@ function createMember(
     random,
     logger,
   };
-  const levels = new LevelKeeper(levelParts);
+  const levels = new LevelKeeper({
+    ...levelParts,
+    onTold: (member, told, elapsedMs) => answers.heard(member, told, elapsedMs),
+  });
   closers.add(() => levels.close());
   const inspecting = new KvrocksClient({ clock: systemClock, names });
   closers.add(() => Promise.resolve(inspecting.close()));
   const { electionTimeoutMs } = config.raft;
   const leaderWait = new NextLeader(leaderSource(driver, self), { clock: systemClock, electionTimeoutMs });
   closers.add(() => leaderWait.close());
+  const readiness = new Readiness(driver, {
+    self,
+    advertiseAddress: config.advertiseAddress,
+    awayMs: awayMs(config),
+    foundingTrouble: () => founding.trouble,
+  });
   const app = createApp({
     group: groupView(driver, {
       self,
-      advertiseAddress: config.advertiseAddress,
-      awayMs: awayMs(config),
-      foundingTrouble: () => founding.trouble,
       levels: { group: () => level.recorded.level, of: (member) => levels.levelOf(member) },
     }),
+    health: {
+      live: () => [eventLoop.check, readiness.log],
+      ready: (mustLead) => readiness.checks(mustLead),
+    },
     groupChanges: groupChanges({
       driver,
       self,
@@ -343,12 +379,12 @@ function createMember(
       ask: (address) => askIdentity(address, { clock: systemClock, lookup: names.lookup }),
       deadlineMs: MEMBERS_DEADLINE_MS,
       featureLevel: () => level.recorded.level,
-      onTransfer: (outcome) => metrics.lead.transfer(outcome),
+      onTransfer: (outcome) => metrics.raft.transfer(outcome),
     }),
     configuration: live,
     leaderWait,
     upgrades: upgrades(levelParts),
-    backups: openBackups(registry, driver, { clock: systemClock, logger }),
+    backups: openBackups(registry, driver, { clock: systemClock, logger, onDone: () => metrics.backedUp() }),
     backupVerifier: createBackupVerifier(),
     clusters: registry,
     policies: registry.policies,

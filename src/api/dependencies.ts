@@ -15,6 +15,7 @@ import type {
   Failovers,
   GroupChanges,
   GroupView,
+  Health,
   Insight,
   LeaderWait,
   NodeInspector,
@@ -27,6 +28,7 @@ import type {
 export interface ApiDependencies {
   readonly group: GroupView;
   readonly configuration: Configuration;
+  readonly health: Health;
   readonly leaderWait: LeaderWait;
   readonly groupChanges: GroupChanges;
   readonly upgrades: Upgrades;

@@ -244,8 +244,21 @@ export interface GroupStatus {
   readonly self: number;
   readonly term: number;
   readonly leader: { readonly id: number; readonly address: NodeAddress } | null;
-  /** Null when this member knows a leader and has applied what it knows committed, else why not. */
-  readonly notReady: string | null;
+}
+
+/** One thing that has to be so. */
+export interface HealthCheck {
+  readonly name: string;
+  /** A sentence for people; null when all is well. */
+  readonly problem: string | null;
+}
+
+/** This member's own condition. Local and immediate. */
+export interface Health {
+  /** Whether the process should go on: what speaks against it only a new start mends. */
+  live(): readonly HealthCheck[];
+  /** Whether it can answer for its group; `mustLead`: and leads it. */
+  ready(mustLead: boolean): readonly HealthCheck[];
 }
 
 /** The stored namespaces and clusters. Reads are local: call `linearize` first. No call rejects. */
@@ -431,9 +444,11 @@ export interface Failovers {
 
 /** Counts and times of requests; `telemetry/metrics.ts`. */
 export interface RequestMetrics {
+  /** Before the request is answered, which `observeRequest` then tells. */
+  requestBegan(): void;
   observeRequest(labels: RequestLabels, elapsedMs: number, payloadBytes: number): void;
   /** Prometheus text and its content type. */
-  render(): Promise<{ readonly text: string; readonly contentType: string }>;
+  render(): Promise<{ readonly pieces: readonly Uint8Array[]; readonly contentType: string }>;
 }
 
 export interface RequestLabels {

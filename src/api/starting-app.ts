@@ -9,7 +9,7 @@ import { groupRoutes } from './routes/group.ts';
 import { healthRoutes } from './routes/health.ts';
 
 /** The routes every member answers itself; for all others there is no leader yet. */
-export function createStartingApp(dependencies: Pick<ApiDependencies, 'group' | 'metrics'>): Hono {
+export function createStartingApp(dependencies: Pick<ApiDependencies, 'group' | 'health' | 'metrics'>): Hono {
   return new Hono()
     .route('/', healthRoutes(dependencies))
     .route('/api/v1', groupRoutes(dependencies))

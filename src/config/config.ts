@@ -41,6 +41,10 @@ export interface Config {
     /** 0: masters get no leases. */
     readonly leaseMs: number;
   };
+  readonly metrics: {
+    /** Nodes above which none has series of its own. */
+    readonly nodeSeriesMax: number;
+  };
   readonly logLevel: RawConfig['log']['level'];
   /** Settings of the file that are accepted and mean nothing here, by path. */
   readonly withoutEffect: readonly string[];
@@ -89,6 +93,7 @@ export function checkConfig(raw: RawConfig): Result<Omit<Config, 'withoutEffect'
       failureRatioMax: raw.controller.failover.max_failure_ratio,
       leaseMs: raw.controller.failover.master_lease_ms,
     },
+    metrics: { nodeSeriesMax: raw.metrics.node_series_max },
     logLevel: raw.log.level,
   });
 }

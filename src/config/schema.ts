@@ -139,6 +139,13 @@ export const configSchema = z.strictObject({
   advertise_addr: z.string().default('').meta({ note: 'host:port others reach it at; defaults to addr' }),
   raft: raft.prefault({}),
   controller: z.strictObject({ failover: failover.prefault({}) }).prefault({}),
+  metrics: z
+    .strictObject({
+      node_series_max: z.int().min(0).max(1_000_000).default(2000).meta({
+        note: 'nodes, of all clusters together, above which GET /metrics has counts of each cluster instead of series of each node',
+      }),
+    })
+    .prefault({}),
   log: log.prefault({}),
   storage_type: ignored,
   etcd: ignored,

@@ -40,6 +40,7 @@ export const SETTINGS = {
   'controller.failover.min_alive_size': { parse: asNumber },
   'controller.failover.max_failure_ratio': { parse: asNumber },
   'controller.failover.master_lease_ms': { parse: asNumber },
+  'metrics.node_series_max': { parse: asNumber },
   'log.level': { parse: asText },
 } as const satisfies Record<string, { readonly parse: TextParser }>;
 

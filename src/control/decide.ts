@@ -54,6 +54,8 @@ export interface Decision {
   readonly waits: TaskPlan['waits'];
   /** Decide again at this time even if nothing happens; Infinity when there is no such time. */
   readonly wakeAtMs: number;
+  /** What the decision was made from, for whoever tells of it: nothing in it changes any more. */
+  readonly situation: Situation;
 }
 
 /**
@@ -120,6 +122,7 @@ export function decide(input: ControlInput): Decision {
     ]),
     betterPlaced: betterPlaced(situation),
     waits: waitsOf(situation, tasks, migration.waits),
+    situation,
   };
   const { fences, wakeAtMs: fenceAtMs } = dueFences(situation);
   const fenced = { ...situation, memory: withActions(situation, fences) };
@@ -166,6 +169,7 @@ function onlyLooking(situation: Situation): Decision {
   return {
     actions: [],
     memory: situation.memory,
+    situation,
     problems: diagnose(situation),
     expectant: new Set(),
     urgent: new Set(),

@@ -18,6 +18,7 @@ import type { ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Name, NodeId } from '../topology/types.ts';
 import type { HandRequest } from './manual-failover.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient, Witnesses } from './ports.ts';
+import type { LastSight } from './last-sight.ts';
 import { Supervisor } from './supervisor.ts';
 import { Vantage } from './vantage.ts';
 
@@ -136,7 +137,12 @@ export class Leadership {
     return this.#supervisors.get(keyOf(namespace, cluster))?.tasks() ?? new Map();
   }
 
-  /** The status of every cluster, for metrics. */
+  /** What was last decided from of every cluster, for metrics; each is read when it is taken. */
+  *lastSights(): Iterable<LastSight> {
+    for (const { lastSight } of this.#supervisors.values()) if (lastSight !== null) yield lastSight;
+  }
+
+  /** The status of every cluster. */
   statuses(): readonly ClusterStatus[] {
     return [...this.#supervisors.values()].map((supervisor) => supervisor.status());
   }

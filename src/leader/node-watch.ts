@@ -30,6 +30,8 @@ export interface NodeWatchOptions {
   readonly intervalMs: number;
   /** The committed version: what a node holds above it is asked for. */
   readonly knownVersion: () => number;
+  /** Called when a round begins more than an interval late; must not throw. */
+  readonly onLate: () => void;
   /** Called for each finished look at a node that is still followed; must not throw. */
   readonly onLook: (look: Look) => void;
 }
@@ -113,6 +115,7 @@ export class NodeWatch {
     const dueAtMs = this.#options.clock.monotonicMs() + delayMs;
     this.#roundTimer = this.#options.clock.setTimer(delayMs, () => {
       const lateMs = this.#options.clock.monotonicMs() - dueAtMs;
+      if (lateMs > this.#options.intervalMs) this.#options.onLate();
       // Rounds keep their pace; after a stall of more than an interval they start afresh.
       this.#scheduleRound(Math.max(0, this.#intervalMs - lateMs));
       // A round that takes longer than an interval is finished first, else its tail would never be looked at.

@@ -34,6 +34,7 @@ import { Deeds } from './deeds.ts';
 import { DepartureBook } from './departure-book.ts';
 import { eventsOf } from './events.ts';
 import { Farewells } from './farewells.ts';
+import { type LastSight, lastSight } from './last-sight.ts';
 import { LeaseKeeper, type LeasedMaster, leasedMasters } from './lease-keeper.ts';
 import { LookPacer } from './look-pacer.ts';
 import { LostConnections } from './lost-connections.ts';
@@ -43,6 +44,7 @@ import type { ClusterRecords, LeaderMetrics, NodeClient, PolicyStamp, Told, Witn
 import { Reporter } from './reporter.ts';
 import { CheckRequests } from './check-requests.ts';
 import { SyncRequests } from './sync-requests.ts';
+import { Tally } from './tally.ts';
 import { TaskPace } from './task-pace.ts';
 import { type ClusterStatus, clusterStatus } from '../control/status.ts';
 import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
@@ -92,6 +94,7 @@ export class Supervisor {
   readonly #context: SupervisorContext;
   #settings: ControlSettings;
   readonly #reporter: Reporter;
+  readonly #tally: Tally;
   readonly #watch: NodeWatch;
   readonly #expectant: LookPacer;
   readonly #urgent: LookPacer;
@@ -108,6 +111,8 @@ export class Supervisor {
   #memory: ControlMemory = NO_MEMORY;
   #events: ControlEvent[] = [];
   #problems: readonly Problem[] = [];
+  /** Null before the first decision. */
+  #decided: Situation | null = null;
   #count: Census = { nodes: 0, missed: 0 };
   #policy: Policies;
   #policyStamp: PolicyStamp;
@@ -135,15 +140,17 @@ export class Supervisor {
     const place = { namespace: record.namespace, cluster: record.cluster.name };
     this.#tasks = context.records.tasks.ofCluster(place);
     this.#pace.follow(this.#tasks, clock.monotonicMs());
-    this.#reporter = new Reporter(place, logger, metrics);
+    this.#tally = new Tally(place, { clock, metrics });
+    this.#reporter = new Reporter(logger, this.#tally);
     this.#watch = new NodeWatch({
       client,
       clock,
       random,
       intervalMs: settings.pingIntervalMs,
       knownVersion: () => this.#record.cluster.version,
+      onLate: () => this.#tally.roundLate(),
       onLook: (look) => {
-        metrics.probe(look.result.kind);
+        this.#tally.looked(look);
         this.#happened({ kind: 'probed', node: look.id, ...look });
       },
     });
@@ -220,6 +227,7 @@ export class Supervisor {
 
   /** Begins with a look at every node. Call once. */
   start(): void {
+    this.#tally.begin();
     this.#watch.follow(nodesOf(this.#record.cluster));
     this.#watch.start();
     this.#farewells.follow();
@@ -350,6 +358,14 @@ export class Supervisor {
     return clusterStatus(this.#record, this.#situation(), { problems: this.#problems, departed });
   }
 
+  /** Null before the first decision. Costs nothing, however large the cluster is. */
+  get lastSight(): LastSight | null {
+    if (this.#decided === null) return null;
+    const departed = this.#farewells.status();
+    const { progressAtMs } = this.#pace;
+    return lastSight(this.place, this.#decided, { problems: this.#problems, departed, progressAtMs });
+  }
+
   /** Every node, and whether it is heard from here. */
   reach(): readonly Reach[] {
     const { namespace, cluster } = this.#record;
@@ -442,6 +458,7 @@ export class Supervisor {
     if (decision === null) return;
     this.#memory = decision.memory;
     this.#waits = decision.waits;
+    this.#decided = decision.situation;
     this.#problems = [...decision.problems, ...this.#farewells.problems()];
     this.#reporter.problems(this.#problems);
     for (const action of decision.actions) this.#act(action);

@@ -12,6 +12,7 @@ import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
 import type { TaskSight } from '../control/tasks.ts';
 import type { Name, NodeId } from '../topology/types.ts';
 import type { Leadership } from './leadership.ts';
+import type { LastSight } from './last-sight.ts';
 
 /** What is known of the own place in the group. */
 export interface LeadView {
@@ -44,6 +45,11 @@ export class LeadershipTerms {
   /** For the leadership of the present term, if there is one; the next ones begin with them. */
   adopt(settings: LiveSettings): void {
     this.#current?.adopt(settings);
+  }
+
+  /** As `Leadership.lastSights`; empty on a member that does not lead. */
+  lastSights(): Iterable<LastSight> {
+    return this.#current?.lastSights() ?? [];
   }
 
   /** The status of every cluster; empty on a member that does not lead. */

@@ -11,7 +11,7 @@ import { Ending } from './ending.ts';
 import type { ProcessSignals } from './signals.ts';
 import { readOrRefuse, readSourcesAgain } from './sources.ts';
 import type { Flags } from './verb.ts';
-import { readVersion } from './version.ts';
+import { readCommit, readVersion } from './version.ts';
 
 /** Resolves once the member runs, or ends the process. */
 export async function run(flags: Flags, signals: ProcessSignals): Promise<void> {
@@ -51,7 +51,7 @@ async function startMember(
     ? null
     : await startController(live, {
         logger,
-        release: readVersion(),
+        build: { version: readVersion(), commit: readCommit() },
         restoreFrom: flags.restore ?? null,
         abandoned: signal,
         onFatal: (error) => {

@@ -7,7 +7,6 @@ import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import type { ClusterId } from '../cluster-id.ts';
 import { type MemberId, type RestoredState, type SnapshotMeta, term } from '../core/types.ts';
-import type { DurableLog } from '../ports.ts';
 import { SegmentedLog, type WalEvent } from './durable-log.ts';
 import { IdentityRefused } from './errors.ts';
 import type { FileSystem, OpenFile } from './file-system.ts';
@@ -43,7 +42,7 @@ export interface WalOptions {
 }
 
 export interface OpenedWal {
-  readonly log: DurableLog;
+  readonly log: SegmentedLog;
   readonly restored: RestoredState;
   readonly identity: Identity;
   /** The directory was empty: this member has never run before. */
@@ -118,7 +117,7 @@ function* firstBoot(options: WalOptions, place: Place, found: Identity | null): 
   return { log, restored, identity: ready, firstBoot: true, cuts: [] };
 }
 
-function startLog(options: WalOptions, place: Place, resumption: LogResumption): DurableLog {
+function startLog(options: WalOptions, place: Place, resumption: LogResumption): SegmentedLog {
   const { fileSystem, logFolder: directory, segmentBytes, lowWaterBytes } = place;
   const { clock, random, onEvent = (): void => undefined } = options;
   const logOptions = { fileSystem, directory, segmentBytes, lowWaterBytes, clock, random, onEvent };

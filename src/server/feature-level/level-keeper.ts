@@ -6,7 +6,7 @@ import type { MemberId, Membership } from '../../raft/core/types.ts';
 import type { AppliedLevel } from './applied-level.ts';
 import { commitLevel, type CommitLevelParts } from './commit-level.ts';
 import { foundingLevel, type Support, WAITS_FOR_PEOPLE, whatHolds } from './raising.ts';
-import { isSame, type MemberSupport, surveyMembers, type SurveyParts } from './survey.ts';
+import { isSame, type MemberSupport, surveyMembers, type SurveyParts, type ToldLevel } from './survey.ts';
 
 /** Milliseconds between two looks while this member supports more than the group's level: somebody is being upgraded. */
 const LOOK_MS = 1000;
@@ -20,7 +20,8 @@ export interface Led {
   onRole(listener: (view: RoleView) => void): () => void;
 }
 
-export interface LevelKeeperParts extends SurveyParts, CommitLevelParts {
+export interface LevelKeeperParts<Told extends ToldLevel = ToldLevel>
+  extends SurveyParts<Told>, CommitLevelParts {
   readonly driver: Led;
   readonly applied: AppliedLevel;
   readonly clock: Clock;
@@ -39,15 +40,15 @@ interface Lead {
  * What a member supports changes only with its process, and a process that is exchanged between the answer and the commit finds the
  * record in its log and stops, so an answer of this term is proof enough.
  */
-export class LevelKeeper {
-  readonly #parts: LevelKeeperParts;
+export class LevelKeeper<Told extends ToldLevel = ToldLevel> {
+  readonly #parts: LevelKeeperParts<Told>;
   readonly #stopListening: () => void;
   #lead: Lead | null = null;
   /** What was said last of why the group stays where it is. */
   #said: string | null = null;
 
   /** Works from now on, whenever this member leads. */
-  constructor(parts: LevelKeeperParts) {
+  constructor(parts: LevelKeeperParts<Told>) {
     this.#parts = parts;
     this.#stopListening = parts.driver.onRole((view) => this.#follow(view));
     this.#follow(parts.driver.role);

@@ -1,5 +1,6 @@
 // What every member of a configuration says that it supports, asked one by one.
 
+import type { Clock } from '../../base/clock.ts';
 import type { Result } from '../../base/result.ts';
 import type { ClusterId } from '../../raft/cluster-id.ts';
 import { allMembers } from '../../raft/core/membership.ts';
@@ -17,15 +18,21 @@ export interface ToldLevel {
 }
 
 /** Asks the member at an address; has a deadline of its own, ends early when `abandoned` fires, never rejects. */
-export type AskMember = (address: string, abandoned: AbortSignal) => Promise<Result<ToldLevel, string>>;
+export type AskMember<Told extends ToldLevel = ToldLevel> = (
+  address: string,
+  abandoned: AbortSignal,
+) => Promise<Result<Told, string>>;
 
-export interface SurveyParts {
+export interface SurveyParts<Told extends ToldLevel = ToldLevel> {
   readonly self: MemberId;
   readonly clusterId: ClusterId;
   readonly applied: Pick<AppliedLevel, 'supported'>;
   /** Which release this member runs. */
   readonly release: string;
-  readonly ask: AskMember;
+  readonly ask: AskMember<Told>;
+  /** A member answered, so long after it was asked. Not called once `abandoned` has fired. */
+  readonly onTold?: (member: MemberId, told: Told, elapsedMs: number) => void;
+  readonly clock: Clock;
 }
 
 export interface MemberSupport {
@@ -39,9 +46,9 @@ export interface MemberSupport {
 }
 
 /** Of every member, learners and this one included, ascending by id. Never rejects. */
-export function surveyMembers(
+export function surveyMembers<Told extends ToldLevel>(
   membership: Membership,
-  parts: SurveyParts,
+  parts: SurveyParts<Told>,
   abandoned: AbortSignal,
 ): Promise<readonly MemberSupport[]> {
   return Promise.all(
@@ -49,10 +56,12 @@ export function surveyMembers(
       const address = membership.addresses.get(id) ?? '';
       if (id === parts.self)
         return { id, address, level: parts.applied.supported, release: parts.release, fault: null };
+      const askedAtMs = parts.clock.monotonicMs();
       const told = await parts.ask(address, abandoned);
       if (!told.ok) return { id, address, level: null, release: null, fault: told.error };
       const stranger = strangerAt(id, { membership, clusterId: parts.clusterId, told: told.value });
       if (stranger !== null) return { id, address, level: null, release: null, fault: stranger };
+      if (!abandoned.aborted) parts.onTold?.(id, told.value, parts.clock.monotonicMs() - askedAtMs);
       const { featureLevel: level, release } = told.value;
       return { id, address, level, release, fault: null };
     }),

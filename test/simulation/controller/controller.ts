@@ -4,7 +4,7 @@ import { assert } from '../../../src/base/assert.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
 import type { Panel } from '../../../src/control/evidence.ts';
 import type { ControlSettings } from '../../../src/control/settings.ts';
-import type { ClusterRecords, LeaderMetrics, Witnesses } from '../../../src/leader/ports.ts';
+import type { ClusterRecords, Witnesses } from '../../../src/leader/ports.ts';
 import { clusterId } from '../../../src/raft/cluster-id.ts';
 import { allVoters } from '../../../src/raft/core/membership.ts';
 import { memberId, type MemberId, type Membership } from '../../../src/raft/core/types.ts';
@@ -13,6 +13,7 @@ import { parseName } from '../../../src/topology/name.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
 import { allNodes } from '../../../src/topology/cluster.ts';
 import type { Cluster, NodeAddress } from '../../../src/topology/types.ts';
+import { NO_METRICS } from '../../support/no-metrics.ts';
 import type { Peer as Machine, Running } from '../peer.ts';
 import { childRandom } from '../prng.ts';
 import type { Process } from '../process.ts';
@@ -300,16 +301,6 @@ export class Controller {
     });
   }
 }
-
-const NO_METRICS: LeaderMetrics = {
-  probe: () => undefined,
-  push: () => undefined,
-  migrate: () => undefined,
-  commit: () => undefined,
-  failover: () => undefined,
-  failoverBlocked: () => undefined,
-  forget: () => undefined,
-};
 
 /** As in `src/server/witnesses.ts`, which brings the system's clock and its sockets along. */
 function panelOf({ voterSets }: Membership, self: MemberId, level: number): Panel {

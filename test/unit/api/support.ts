@@ -15,6 +15,7 @@ import type {
   GroupChanges,
   GroupMembers,
   GroupStatus,
+  HealthCheck,
   LeaderWait,
   Insight,
   NodeInspection,
@@ -141,6 +142,9 @@ export interface TestApi {
   /** Events logged at level error. */
   readonly errors: string[];
   status: GroupStatus;
+  /** What speaks against being ready, and against being alive, by its name; nothing unless a test says otherwise. */
+  unready: Readonly<Record<string, string>>;
+  dying: Readonly<Record<string, string>>;
   members: GroupMembers;
   changes: GroupChanges;
   upgrades: Upgrades;
@@ -198,6 +202,10 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
   const api: TestApi = {
     app: createApp({
       group: { current: () => api.status, members: () => api.members },
+      health: {
+        live: () => checksOf('log', api.dying),
+        ready: (mustLead) => checksOf(mustLead ? 'role' : 'leader', api.unready),
+      },
       groupChanges: {
         add: (member) => api.changes.add(member),
         remove: (member) => api.changes.remove(member),
@@ -246,8 +254,10 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
         check: (place) => api.check(place),
       },
       metrics: {
+        requestBegan: () => undefined,
         observeRequest: (labels) => requests.push(labels),
-        render: () => Promise.resolve({ text: 'metric 1\n', contentType: 'text/plain' }),
+        render: () =>
+          Promise.resolve({ pieces: [new TextEncoder().encode('metric 1\n')], contentType: 'text/plain' }),
       },
       clock,
       random,
@@ -258,7 +268,9 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
     registry,
     requests,
     errors,
-    status: { self: 1, term: 1, leader: { id: 1, address: SELF }, notReady: null },
+    status: { self: 1, term: 1, leader: { id: 1, address: SELF } },
+    unready: {},
+    dying: {},
     members: {
       members: [{ id: 1, address: SELF, role: 'voter', lagEntries: 0, lastContactMs: null, featureLevel: 2 }],
       changing: null,
@@ -307,6 +319,11 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
     },
   };
   return api;
+}
+
+/** The check `name`, which holds unless `problems` has it, and whatever else they have. */
+function checksOf(name: string, problems: Readonly<Record<string, string>>): readonly HealthCheck[] {
+  return Object.entries({ [name]: null, ...problems }).map(([key, problem]) => ({ name: key, problem }));
 }
 
 export function failure(message: unknown): unknown {

@@ -26,6 +26,7 @@ function setUp(nodeCount: number) {
     random,
     intervalMs: INTERVAL_MS,
     knownVersion: () => 0,
+    onLate: () => undefined,
     onLook: (look) => looks.push(look),
   });
   const modelOf = (index: number) => fleet.node(nodes[index]!.address);

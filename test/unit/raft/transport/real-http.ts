@@ -101,6 +101,8 @@ export function inboxOf(self: MemberId, snapshotIdleMs = 5000): Inbox {
     state: 'ready',
     featureLevel: 3,
     release: '1.2.3',
+    wallMs: 1000,
+    marks: [{ index: 64, hash: 'abc' }],
   };
   const learned = new Map<MemberId, string>();
   const requests = new PeerRequests(
