@@ -41,7 +41,19 @@ async function filledShard(stage: Scene, count: number): Promise<FilledShard> {
   const master = masterOf(shard);
   const written = await write(stage, master.addr, { slot: 1, count: 200, value: 'acknowledged' });
   for (const { addr } of replicasOf(shard)) await stage.inSync(master.addr, addr);
+  await untilSeen(stage, master.addr);
   return { master, replicas: replicasOf(shard), written };
+}
+
+/** Of a master that was never seen with anything nobody can tell that it has lost it. */
+async function untilSeen(stage: Scene, address: string): Promise<void> {
+  await waitUntil(`${address} to be seen with its data`, async () => {
+    const { nodes } = (await stage.api.get(stage.path('c', '/status'))).body.data.status as {
+      nodes: readonly { addr: string; sequence: number | null }[];
+    };
+    const sequence = nodes.find(({ addr }) => addr === address)?.sequence ?? 0;
+    return sequence > 0 ? true : notYet(nodes);
+  });
 }
 
 /** What the log says about this scene, as text. */
