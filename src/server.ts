@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 
 import { createApp } from './api/app.ts';
+import { ApiDescription } from './api/description.ts';
 import { listen } from './api/listen.ts';
 import { createStartingApp } from './api/starting-app.ts';
 import type { Logger } from './base/logger.ts';
@@ -11,6 +12,7 @@ import type { Config } from './config/config.ts';
 import { KvrocksClient } from './kvrocks/client.ts';
 import { Leadership } from './leader/leadership.ts';
 import { LeadershipTerms } from './leader/terms.ts';
+import { readVersion } from './main/version.ts';
 import { NameResolver } from './names/name-resolver.ts';
 import { memberId } from './raft/core/types.ts';
 import { Registry } from './registry/registry.ts';
@@ -131,7 +133,9 @@ async function start(
 
   const metrics = new Metrics(config.advertiseAddress);
   const waiting = new StartingView(config.raft.id, level.recorded.level);
-  const front = new Front({ app: createStartingApp({ group: waiting, metrics }), peers: () => false });
+  const description = new ApiDescription(readVersion(), systemClock);
+  const startingApp = createStartingApp({ group: waiting, metrics, description });
+  const front = new Front({ app: startingApp, peers: () => false });
   const http = await listen(config.listen, {
     app: front.app,
     peers: front.peers,
@@ -177,7 +181,9 @@ async function start(
     clusterId: raft.identity.clusterId,
     ask: (address) => askIdentity(address, { clock: systemClock, lookup: names.lookup }),
   });
-  front.serve(createMember(config, { logger, metrics, storage, raft, founding, names, level }, closers));
+  front.serve(
+    createMember(config, { logger, metrics, description, storage, raft, founding, names, level }, closers),
+  );
   driver.start();
   founding.start();
   logger.info('controller.started', {
@@ -228,6 +234,7 @@ function createMember(
   parts: {
     readonly logger: Logger;
     readonly metrics: Metrics;
+    readonly description: ApiDescription;
     readonly storage: Storage;
     readonly raft: Raft;
     readonly founding: FoundingWatch;
@@ -348,6 +355,7 @@ function createMember(
     attention: terms,
     insight: terms,
     metrics,
+    description: parts.description,
     clock: systemClock,
     random,
     logger,
