@@ -25,6 +25,7 @@ import { parseName } from '../src/topology/name.ts';
 import { parseAddress } from '../src/topology/node.ts';
 import { NO_TASKS } from '../src/topology/task.ts';
 import type { Cluster } from '../src/topology/types.ts';
+import { NO_METRICS } from '../test/support/no-metrics.ts';
 
 const REPLICAS = 2;
 
@@ -236,15 +237,10 @@ async function measure(options: {
       random: createSystemRandom(),
       logger: silent,
       metrics: {
-        probe: (outcome) => {
-          looks[outcome] += 1;
+        ...NO_METRICS,
+        probe: (_, { error }) => {
+          looks[error === null ? 'answered' : 'failed'] += 1;
         },
-        push: () => undefined,
-        migrate: () => undefined,
-        commit: () => undefined,
-        failover: () => undefined,
-        failoverBlocked: () => undefined,
-        forget: () => undefined,
       },
       isCurrent: () => true,
       giveLead: () => Promise.resolve(),

@@ -79,12 +79,12 @@ async function pack(): Promise<string> {
   return join(folder, tarball);
 }
 
-/** Compiled code and what is named beside it; no types, no tests, no sources. */
+/** Compiled code, of which commit it is, and what is named beside it; no types, no tests, no sources. */
 function checkFiles(installed: string): void {
   const stray = readdirSync(installed, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(installed, join(entry.parentPath, entry.name)))
-    .filter((name) => !PLAIN_FILES.has(name) && !/^dist\/.*\.js$/.test(name));
+    .filter((name) => !PLAIN_FILES.has(name) && !/^dist\/(?:.*\.js|commit\.txt)$/.test(name));
   if (stray.length > 0)
     throw new Error(`the package has files that do not belong there: ${stray.join(', ')}`);
 }

@@ -12,20 +12,23 @@ import type { Config } from './config/config.ts';
 import { KvrocksClient } from './kvrocks/client.ts';
 import { Leadership } from './leader/leadership.ts';
 import { LeadershipTerms } from './leader/terms.ts';
-import { readVersion } from './main/version.ts';
 import { NameResolver } from './names/name-resolver.ts';
 import { memberId } from './raft/core/types.ts';
 import { Registry } from './registry/registry.ts';
+import { createBackupVerifier } from './server/backup-verifier.ts';
 import { openBackups } from './server/backups.ts';
 import { Closers } from './server/closers.ts';
 import { expulsionEnd, type End } from './server/expulsion.ts';
 import { AppliedLevel } from './server/feature-level/applied-level.ts';
 import { LevelKeeper } from './server/feature-level/level-keeper.ts';
+import { upgrades } from './server/feature-level/upgrades.ts';
 import { FoundingWatch } from './server/founding.ts';
 import { Front, type Answering } from './server/front.ts';
 import { countedAs, groupChanges } from './server/group-changes.ts';
 import { groupView } from './server/group-view.ts';
 import { leaderSource, NextLeader } from './server/leader-wait.ts';
+import type { LiveConfig } from './server/live-config.ts';
+import { measuredConsensus } from './server/measured.ts';
 import {
   askIdentity,
   checkFoundingPeers,
@@ -34,17 +37,20 @@ import {
   loneFounderRisk,
   type RecordedGroup,
 } from './server/origin.ts';
+import { PeerAnswers } from './server/peer-answers.ts';
 import { openRaft, type Raft } from './server/raft.ts';
 import { restoreBackup } from './server/restore.ts';
-import { countCampaigns, sampleCluster, sampleRaft } from './server/samples.ts';
+import { Readiness } from './server/readiness.ts';
 import { StartingView } from './server/starting-view.ts';
 import { openStorage, type Storage } from './server/storage.ts';
+import { watchMember } from './server/watch-member.ts';
 import { nextBatch, webhookRecords } from './server/webhooks.ts';
 import { keepNames, serveWitness, witnessPanel } from './server/witnesses.ts';
 import { ReplicatedStore } from './store/replicated-store.ts';
 import { systemClock } from './system/clock.ts';
 import { createSystemRandom } from './system/random.ts';
 import { Webhooks } from './webhooks/webhooks.ts';
+import { EventLoopWatch } from './telemetry/event-loop.ts';
 import { Metrics } from './telemetry/metrics.ts';
 
 /** Milliseconds a change may take, retries included: a few elections. */
@@ -68,6 +74,8 @@ const HTTP_CLOSE_DEADLINE_MS = 2000;
 const AWAY_ELECTION_TIMEOUTS = 10;
 
 export interface ControllerParts {
+  /** Which release this is, and of which commit. */
+  readonly build: { readonly version: string; readonly commit: string };
   readonly logger: Logger;
   /** A backup to make a new group of this one member from; null for an ordinary start. */
   readonly restoreFrom: string | null;
@@ -92,27 +100,29 @@ const random = createSystemRandom();
  * Nothing runs in both cases.
  */
 export async function startController(
-  config: Config,
+  live: LiveConfig,
   parts: ControllerParts,
 ): Promise<Result<Controller, string> | null> {
   const closers = new Closers();
   try {
-    const started = await start(config, parts, closers);
+    const started = await start(live, parts, closers);
     if (started === null || !started.ok) await closers.closeAll();
     return started;
   } catch (error) {
     await closers.closeAll();
     const reason = error instanceof Error ? error.message.replaceAll('\n', ' ') : String(error);
-    return err(`data directory ${config.raft.dataDir}: ${reason}`);
+    return err(`data directory ${live.config.raft.dataDir}: ${reason}`);
   }
 }
 
 async function start(
-  config: Config,
+  live: LiveConfig,
   parts: ControllerParts,
   closers: Closers,
 ): Promise<Result<Controller, string> | null> {
   const { logger } = parts;
+  // Whatever else may change while this runs, what a start needs of it does not.
+  const { config } = live;
   const { dataDir } = config.raft;
   if (parts.restoreFrom !== null) {
     const restored = await restoreBackup(config, parts.restoreFrom, {
@@ -131,19 +141,32 @@ async function start(
   const isSupported = checkLevel(level, dataDir);
   if (!isSupported.ok) return isSupported;
 
-  const metrics = new Metrics(config.advertiseAddress);
+  const metrics = new Metrics({
+    host: config.advertiseAddress,
+    nodeSeriesMax: config.metrics.nodeSeriesMax,
+    build: { ...parts.build, node: process.version },
+    clock: systemClock,
+  });
+  metrics.watchConfig(() => live.sample);
+  const eventLoop = new EventLoopWatch(systemClock, (lagMs) => metrics.observeLag(lagMs));
+  closers.add(() => Promise.resolve(eventLoop.stop()));
   const waiting = new StartingView(config.raft.id, level.recorded.level);
-  const description = new ApiDescription(readVersion(), systemClock);
-  const startingApp = createStartingApp({ group: waiting, metrics, description });
-  const front = new Front({ app: startingApp, peers: () => false });
+  const description = new ApiDescription(parts.build.version, systemClock);
+  const startingHealth = { live: () => [eventLoop.check], ready: () => waiting.checks() };
+  const front = new Front({
+    app: createStartingApp({ group: waiting, health: startingHealth, metrics, description }),
+    peers: () => false,
+  });
   const http = await listen(config.listen, {
     app: front.app,
     peers: front.peers,
     streams: front.streams,
     clock: systemClock,
     logger,
+    onRejected: (reason) => metrics.requestRejected(reason),
   });
   if (!http.ok) return http;
+  metrics.watchHttp(() => ({ connections: http.value.connections }));
   const stopListening = closers.add(() => http.value.close(HTTP_CLOSE_DEADLINE_MS));
 
   const names = new NameResolver({ clock: systemClock, keptIn: join(dataDir, 'known-names') });
@@ -163,6 +186,8 @@ async function start(
     onFatal: parts.onFatal,
     onExpelled: (reason) => parts.onExpelled(expulsionEnd(config, reason)),
     featureLevel: level.supported,
+    release: parts.build.version,
+    tally: metrics.raft,
   });
   const { driver } = raft;
   closers.add(() => raft.close());
@@ -182,7 +207,11 @@ async function start(
     ask: (address) => askIdentity(address, { clock: systemClock, lookup: names.lookup }),
   });
   front.serve(
-    createMember(config, { logger, metrics, description, storage, raft, founding, names, level }, closers),
+    createMember(
+      live,
+      { ...parts, metrics, description, eventLoop, storage, raft, founding, names, level },
+      closers,
+    ),
   );
   driver.start();
   founding.start();
@@ -230,23 +259,27 @@ function checkRecorded(config: Config, { driver, identity }: Raft, logger: Logge
 
 /** What a member is made of once its Raft is open: records, supervisors, and the application in front of both. */
 function createMember(
-  config: Config,
+  live: LiveConfig,
   parts: {
     readonly logger: Logger;
     readonly metrics: Metrics;
     readonly description: ApiDescription;
+    readonly eventLoop: EventLoopWatch;
     readonly storage: Storage;
     readonly raft: Raft;
     readonly founding: FoundingWatch;
     readonly names: NameResolver;
     readonly level: AppliedLevel;
+    readonly build: ControllerParts['build'];
   },
   closers: Closers,
 ): Answering {
-  const { logger, metrics, storage, raft, founding, names, level } = parts;
+  const { logger, build, metrics, description, eventLoop, storage, raft, founding, names, level } = parts;
+  const { config } = live;
   const { driver } = raft;
   const self = memberId(config.raft.id);
-  const store = new ReplicatedStore(driver, storage.machine);
+  const measuring = { clock: systemClock, tally: metrics.raft };
+  const store = new ReplicatedStore(measuredConsensus(driver, measuring), storage.machine);
   const registry = new Registry({
     store,
     random,
@@ -266,7 +299,7 @@ function createMember(
             self,
             lookup: names.lookup,
             featureLevel: () => level.recorded.level,
-            pingIntervalMs: config.failover.pingIntervalMs,
+            pingIntervalMs: () => live.config.failover.pingIntervalMs,
           }),
           clock: systemClock,
           random,
@@ -275,20 +308,26 @@ function createMember(
           isCurrent: (asked) => driver.role.established && driver.role.term === asked,
           giveLead: async (to) => {
             const outcome = await driver.transferLead(memberId(to));
-            metrics.lead.transfer(outcome.ok ? 'done' : countedAs(outcome.error));
+            metrics.raft.transfer(outcome.ok ? 'done' : countedAs(outcome.error));
           },
         },
-        config.failover,
+        live.config.failover,
       ),
   );
   closers.add(() => terms.close());
+  live.onChange(({ failover }) => terms.adopt(failover));
   const observing = new KvrocksClient({ clock: systemClock, names });
   closers.add(() => Promise.resolve(observing.close()));
   serveWitness({ raft, registry, client: observing });
   const forgetNames = keepNames(raft, registry, names);
   closers.add(() => Promise.resolve(forgetNames()));
-  metrics.watchRaft(() => sampleRaft(driver.status(), raft.counters));
-  metrics.watchClusters(() => terms.statuses().map((status) => sampleCluster(status, registry)));
+  const answers = new PeerAnswers({
+    clock: systemClock,
+    logger,
+    ownMarks: () => storage.machine.marks,
+    onDiverged: (count) => metrics.raft.diverged(count),
+  });
+  watchMember({ ...parts, answers, terms, registry, awayMs: awayMs(config) });
   driver.onRole((view) => terms.follow(view));
   const webhooks = new Webhooks({
     clock: systemClock,
@@ -302,18 +341,22 @@ function createMember(
   });
   driver.onRole((view) => webhooks.follow(view));
   closers.add(() => webhooks.close());
-  driver.onRole(countCampaigns(metrics.lead));
-  const levels = new LevelKeeper({
+  const levelParts = {
     driver,
     self,
     clusterId: raft.identity.clusterId,
     applied: level,
+    release: build.version,
     store,
-    ask: (address, abandoned) =>
+    ask: (address: string, abandoned: AbortSignal) =>
       askIdentity(address, { clock: systemClock, lookup: names.lookup, abandoned }),
     clock: systemClock,
     random,
     logger,
+  };
+  const levels = new LevelKeeper({
+    ...levelParts,
+    onTold: (member, told, elapsedMs) => answers.heard(member, told, elapsedMs),
   });
   closers.add(() => levels.close());
   const inspecting = new KvrocksClient({ clock: systemClock, names });
@@ -321,14 +364,21 @@ function createMember(
   const { electionTimeoutMs } = config.raft;
   const leaderWait = new NextLeader(leaderSource(driver, self), { clock: systemClock, electionTimeoutMs });
   closers.add(() => leaderWait.close());
+  const readiness = new Readiness(driver, {
+    self,
+    advertiseAddress: config.advertiseAddress,
+    awayMs: awayMs(config),
+    foundingTrouble: () => founding.trouble,
+  });
   const app = createApp({
     group: groupView(driver, {
       self,
-      advertiseAddress: config.advertiseAddress,
-      awayMs: awayMs(config),
-      foundingTrouble: () => founding.trouble,
       levels: { group: () => level.recorded.level, of: (member) => levels.levelOf(member) },
     }),
+    health: {
+      live: () => [eventLoop.check, readiness.log],
+      ready: (mustLead) => readiness.checks(mustLead),
+    },
     groupChanges: groupChanges({
       driver,
       self,
@@ -336,10 +386,13 @@ function createMember(
       ask: (address) => askIdentity(address, { clock: systemClock, lookup: names.lookup }),
       deadlineMs: MEMBERS_DEADLINE_MS,
       featureLevel: () => level.recorded.level,
-      onTransfer: (outcome) => metrics.lead.transfer(outcome),
+      onTransfer: (outcome) => metrics.raft.transfer(outcome),
     }),
+    configuration: live,
     leaderWait,
-    backups: openBackups(registry, driver, { clock: systemClock, logger }),
+    upgrades: upgrades(levelParts),
+    backups: openBackups(registry, driver, { clock: systemClock, logger, onDone: () => metrics.backedUp() }),
+    backupVerifier: createBackupVerifier(),
     clusters: registry,
     policies: registry.policies,
     departures: registry.departures,
@@ -355,7 +408,7 @@ function createMember(
     attention: terms,
     insight: terms,
     metrics,
-    description: parts.description,
+    description,
     clock: systemClock,
     random,
     logger,

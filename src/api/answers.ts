@@ -8,18 +8,19 @@ export function answer(context: Context, data: unknown, status: ContentfulStatus
   return context.json({ data }, status);
 }
 
-/** Every failure: `{"error":{"message":"..."}}`; upstream's client prints nothing without that object. */
-export function refuse(context: Context, message: string, status: ContentfulStatusCode): Response {
-  return context.json(failureBody(message), status);
+/** Every failure: `{"error":{"message":"..."}}`, and what else there is to know; upstream's client prints nothing without that object. */
+export function refuse(
+  context: Context,
+  message: string,
+  status: ContentfulStatusCode,
+  more: object = {},
+): Response {
+  return context.json({ error: { message, ...more } }, status);
 }
 
 /** The same for whoever answers without the application. */
 export function failureText(message: string): string {
-  return JSON.stringify(failureBody(message));
-}
-
-function failureBody(message: string): unknown {
-  return { error: { message } };
+  return JSON.stringify({ error: { message } });
 }
 
 /**

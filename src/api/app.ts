@@ -25,10 +25,13 @@ import { scalingRoutes } from './routes/scaling.ts';
 import { namespaceRoutes } from './routes/namespaces.ts';
 import { nodeRoutes } from './routes/nodes.ts';
 import { checkRoutes } from './routes/check.ts';
+import { configurationRoutes } from './routes/configuration.ts';
 import { policyRoutes } from './routes/policies.ts';
 import { groupChangeRoutes, groupRoutes } from './routes/group.ts';
 import { shardRoutes } from './routes/shards.ts';
+import { upgradeRoutes, upgradeStatusRoutes } from './routes/upgrade.ts';
 import { spareRoutes } from './routes/spares.ts';
+import { verifyBackupRoutes } from './routes/verify-backup.ts';
 import { webhookRoutes } from './routes/webhooks.ts';
 
 const API = '/api/v1';
@@ -36,15 +39,19 @@ const API = '/api/v1';
 const CLIENT_LEFT = 499;
 
 /**
- * The application: own routes first, then everything that only the leader answers. What peers send under `/raft` is taken
+ * The application: own routes first, which any member answers, then everything that only the leader answers. What peers send under `/raft` is taken
  * before it gets here.
  */
 export function createApp(dependencies: ApiDependencies): Hono {
+  const bodies = readBodies(new RequestBodies());
   const own = new Hono()
     .route('/', healthRoutes(dependencies))
     .route('/', descriptionRoutes(dependencies))
     .route(API, groupRoutes(dependencies))
+    .route(API, upgradeStatusRoutes(dependencies))
+    .route(API, configurationRoutes(dependencies, bodies))
     .route(API, staleInsightRoutes(dependencies));
+  const withLargeBodies = new Hono().route(API, verifyBackupRoutes(dependencies));
   const taking = { ...dependencies, admissions: new AdmissionQueue(dependencies.clock) };
   const leaderOnly = new Hono()
     .route(API, namespaceRoutes(dependencies))
@@ -58,11 +65,12 @@ export function createApp(dependencies: ApiDependencies): Hono {
     .route(API, migrationRoutes(dependencies))
     .route(API, scalingRoutes(taking))
     .route(API, groupChangeRoutes(dependencies))
+    .route(API, upgradeRoutes(dependencies))
     .route(API, insightRoutes(dependencies))
     .route(API, checkRoutes(dependencies))
     .route(API, repairRoutes(dependencies))
     .route(API, backupRoutes(dependencies));
-  const routes = new RouteIndex([...own.routes, ...leaderOnly.routes]);
+  const routes = new RouteIndex([...own.routes, ...withLargeBodies.routes, ...leaderOnly.routes]);
   const known: Hono = new Hono()
     .use(
       measureRequests({
@@ -81,10 +89,11 @@ export function createApp(dependencies: ApiDependencies): Hono {
       }
       await next();
     })
+    .route('/', withLargeBodies)
     .use(limitDeclaredLength())
     .route('/', own)
     .use(redirectToLeader(dependencies))
-    .use(readBodies(new RequestBodies()))
+    .use(bodies)
     .route('/', leaderOnly);
   known.onError((error, context) => {
     if (error instanceof ApiError) {

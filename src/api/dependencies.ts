@@ -8,25 +8,33 @@ import type { ApiDescription } from './description.ts';
 import type {
   Attention,
   Backups,
+  BackupVerifier,
   Clusters,
+  Configuration,
   DepartureLists,
   Events,
   Failovers,
   GroupChanges,
   GroupView,
+  Health,
   Insight,
   LeaderWait,
   NodeInspector,
   Policies,
   RequestMetrics,
+  Upgrades,
   WebhookRecords,
 } from './ports.ts';
 
 export interface ApiDependencies {
   readonly group: GroupView;
+  readonly configuration: Configuration;
+  readonly health: Health;
   readonly leaderWait: LeaderWait;
   readonly groupChanges: GroupChanges;
+  readonly upgrades: Upgrades;
   readonly backups: Backups;
+  readonly backupVerifier: BackupVerifier;
   readonly clusters: Clusters;
   readonly policies: Policies;
   readonly departures: DepartureLists;

@@ -12,6 +12,7 @@ export const STATUS_BY_CODE = {
   exists: 409,
   conflict: 409,
   tooLarge: 413,
+  unprocessable: 422,
   overloaded: 429,
   internal: 500,
   nodeUnreachable: 502,

@@ -17,7 +17,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { failureText } from './answers.ts';
-import { settleHead } from './request-head.ts';
+import { type HeadRejection, settleHead } from './request-head.ts';
 import { refuseRequest, UnreadableRequests } from './unreadable-requests.ts';
 
 /** Idle connections of peers and clients stay open longer than their own keep-alive, so that we never close under a request. */
@@ -51,6 +51,8 @@ export interface HttpServerParts {
   readonly streams?: StreamTaker;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told of requests that are refused before they come to the application. */
+  readonly onRejected?: (reason: HeadRejection) => void;
 }
 
 export interface HttpServerOptions {
@@ -63,6 +65,8 @@ export interface HttpServerOptions {
 
 export interface HttpServer {
   readonly port: number;
+  /** Open now; `peer`: taken over from HTTP. */
+  readonly connections: { readonly http: number; readonly peer: number };
   /** From now on whoever connects is refused; connections that are open are served on. */
   stopAccepting(): void;
   /** Resolves when no connection is open, after `deadlineMs` in any case. */
@@ -89,11 +93,15 @@ export async function listen(
     // Refused in our own words, see `settleHead`.
     requireHostHeader: false,
   });
-  const unreadable = new UnreadableRequests(server, { clock: parts.clock, requestTimeoutMs });
+  const unreadable = new UnreadableRequests(server, {
+    clock: parts.clock,
+    requestTimeoutMs,
+    onRejected: (reason) => parts.onRejected?.(reason),
+  });
   server.on('request', requestListener(parts, unreadable));
   const connections = new Connections(server);
   server.on('upgrade', (request, socket, head) => {
-    connections.forget(socket);
+    connections.takenOver(socket);
     parts.streams?.accept(request, socket, head);
   });
   const problem = await bind(server, options);
@@ -104,6 +112,9 @@ export async function listen(
   const { clock } = parts;
   return ok({
     port,
+    get connections() {
+      return connections.counts;
+    },
     // Node's own `close` of an HTTP server would cut idle connections too, some of them under a request on its way.
     stopAccepting: () => void NetServer.prototype.close.call(server),
     unused: (deadlineMs) => connections.none({ clock, deadlineMs }),
@@ -128,7 +139,8 @@ function requestListener(parts: HttpServerParts, unreadable: UnreadableRequests)
     const problem = settleHead(request);
     if (problem !== null) {
       request.resume();
-      refuseRequest(response, { status: 400, message: problem });
+      parts.onRejected?.(problem.reason);
+      refuseRequest(response, { status: 400, message: problem.message });
       return;
     }
     // What comes in one packet behind a wish to switch protocols that was passed over is lost in Node, and a client would wait for its answer.
@@ -186,12 +198,26 @@ function problemLogger({ clock, logger }: HttpServerParts): (error: Error) => vo
 class Connections {
   readonly #open = new Set<Duplex>();
   readonly #waiting = new Set<() => void>();
+  #peers = 0;
 
   constructor(server: Server) {
     server.on('connection', (socket) => {
       this.#open.add(socket);
       socket.once('close', () => this.forget(socket));
     });
+  }
+
+  get counts(): HttpServer['connections'] {
+    return { http: this.#open.size, peer: this.#peers };
+  }
+
+  /** It speaks HTTP no more, and ends at another time. */
+  takenOver(socket: Duplex): void {
+    this.#peers += 1;
+    socket.once('close', () => {
+      this.#peers -= 1;
+    });
+    this.forget(socket);
   }
 
   forget(socket: Duplex): void {

@@ -4,6 +4,7 @@ import type { Context } from 'hono';
 
 import { unreachable } from '../base/assert.ts';
 import type { Result } from '../base/result.ts';
+import { printTime } from '../base/wall-time.ts';
 import { describe, type TopologyError } from '../topology/errors.ts';
 import { isWildcard } from '../topology/controller-address.ts';
 import { addressParts, parseAddress } from '../topology/node.ts';
@@ -134,6 +135,11 @@ export function clustersRefusal(error: ChangeError): ApiError {
       );
     case 'conflict':
       return new ApiError('conflict', 'the cluster was changed by others meanwhile, please retry');
+    case 'observed':
+      return new ApiError(
+        'conflict',
+        `this group was made out of a backup at ${printTime(error.sinceSeconds)} and only looks at the cluster; compare it with its nodes (GET .../check), then accept it (POST .../accept)`,
+      );
     case 'namespaceNotEmpty':
       return new ApiError(
         'namespaceNotEmpty',

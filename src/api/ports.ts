@@ -1,5 +1,9 @@
 // What the routes need of the rest of the program. `server.ts` joins them with the registry, the leader and Raft.
 
+import type { Readable } from 'node:stream';
+
+import type { BackupReport } from '../backup/report.ts';
+import type { Feature } from '../base/feature-level.ts';
 import type { Result } from '../base/result.ts';
 import type { CheckRefusal, ClusterCheck } from '../control/check.ts';
 import type { Explanation } from '../control/explain.ts';
@@ -24,6 +28,74 @@ export interface GroupView {
   current(): GroupStatus;
   /** Everybody who belongs to the group, ascending by id, as this member knows it. */
   members(): GroupMembers;
+}
+
+/** The configuration of this member. No call rejects. */
+export interface Configuration {
+  view(): ConfigurationView;
+  /** Reads everything again; where anything is wrong nothing changes. `by`: who asked, for the log. */
+  reload(by: string): Promise<Result<Reloaded, readonly ConfigurationProblem[]>>;
+  /** For so many seconds; the configured level ends what was asked for before. */
+  setLogLevel(level: LogLevel, seconds: number): LogLevelView;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export interface ConfigurationView {
+  readonly settings: readonly SettingView[];
+  /** Paths of the file that mean nothing here. */
+  readonly withoutEffect: readonly string[];
+  /** What the file says by now, and counts from the next start on. */
+  readonly needsRestart: readonly SettingChange[];
+  readonly logLevel: LogLevelView;
+  /** How the last reload went, the start counted as one. */
+  readonly reload: {
+    readonly isGood: boolean;
+    readonly readAtSeconds: number;
+    readonly problems: readonly ConfigurationProblem[];
+  };
+}
+
+export interface SettingView {
+  readonly path: string;
+  readonly value: string | number | readonly string[];
+  readonly source: {
+    readonly kind: 'line' | 'file' | 'environment' | 'flag' | 'default';
+    /** `file:line:column`, a variable, a flag. */
+    readonly text: string;
+  };
+  /** It counts on a reload. */
+  readonly isLive: boolean;
+}
+
+export interface LogLevelView {
+  readonly level: LogLevel;
+  /** Seconds since the Unix epoch; null for the configured level, which stays. */
+  readonly untilSeconds: number | null;
+  readonly configured: LogLevel;
+}
+
+export interface SettingChange {
+  readonly path: string;
+  readonly from: SettingView['value'];
+  readonly to: SettingView['value'];
+}
+
+export interface Reloaded {
+  readonly applied: readonly SettingChange[];
+  readonly needsRestart: readonly SettingChange[];
+}
+
+export interface ConfigurationProblem {
+  /** The whole as one line. */
+  readonly text: string;
+  /** Null where it is not in a line, or in no file. */
+  readonly file: string | null;
+  readonly line: number | null;
+  readonly column: number | null;
+  /** The setting; null where it is no setting that is wrong. */
+  readonly path: string | null;
+  readonly message: string;
 }
 
 /** For requests that come between two leaders. */
@@ -89,6 +161,55 @@ export type GroupChangeError =
   | { readonly kind: 'conflict' | 'unavailable' | 'unknown'; readonly reason: string }
   | { readonly kind: 'notLeader' };
 
+/** An upgrade of the group, from its first restarted member to the level from which there is no way back. No call rejects. */
+export interface Upgrades {
+  /** Asks every member what it runs; a second at most. */
+  status(): Promise<UpgradeStatus>;
+  /** Why the leader cannot be asked to finalize: its release does not know how. Null when it can. */
+  olderLeader(): Promise<string | null>;
+  /** For the leader. Resolves once the group works at the level, or at once where it does already or nothing is to be done. */
+  finalize(request: FinalizeRequest): Promise<Result<Finalized, GroupChangeError>>;
+}
+
+export interface FinalizeRequest {
+  /** Null: the highest that any member supports. */
+  readonly level: number | null;
+  readonly isDryRun: boolean;
+}
+
+export interface Finalized {
+  readonly from: number;
+  /** Equal to `from` where the group worked at it already. */
+  readonly to: number;
+}
+
+export interface UpgradeStatus {
+  /** Of the member that tells. */
+  readonly release: string;
+  /** The group's. */
+  readonly level: number;
+  /** That any member supports. */
+  readonly highest: number;
+  readonly members: readonly {
+    readonly id: number;
+    readonly address: string;
+    /** Null of a release that does not say, and while it cannot be asked. */
+    readonly release: string | null;
+    /** What it supports; null while it cannot be asked. */
+    readonly level: number | null;
+    /** Why it cannot be asked; null when it answered. */
+    readonly fault: string | null;
+  }[];
+  /** Who keeps the group from `highest`, as a phrase; null when nobody does. */
+  readonly heldBy: string | null;
+  /** What has to be done next, as a phrase. */
+  readonly next: string;
+  /** What the release of the member that tells can do, and the group not yet. */
+  readonly off: readonly Feature[];
+  /** How to go back, as a phrase. */
+  readonly wayBack: string;
+}
+
 /** A consistent copy of the whole state, to be kept outside. */
 export interface Backups {
   /** The state at one moment of this leader, everything acknowledged before the call included. Never rejects. */
@@ -104,12 +225,40 @@ export interface Backup {
   readonly broken: AbortSignal;
 }
 
+/** Reads backups that others hold, to see whether they are any good. Nothing is kept and nothing is changed. */
+export interface BackupVerifier {
+  /**
+   * `body` is read to its end in any case, unless it is `tooLarge`; the error of a body that breaks off is thrown. `refused`: it is damaged, foreign
+   * or contradicts itself, and the reason names the place.
+   */
+  verify(body: Readable): Promise<Result<BackupReport, BackupVerdict>>;
+}
+
+export type BackupVerdict =
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'tooLarge'; readonly bytesMax: number }
+  /** So many as are read at a time are being read. */
+  | { readonly kind: 'overloaded' };
+
 export interface GroupStatus {
   readonly self: number;
   readonly term: number;
   readonly leader: { readonly id: number; readonly address: NodeAddress } | null;
-  /** Null when this member knows a leader and has applied what it knows committed, else why not. */
-  readonly notReady: string | null;
+}
+
+/** One thing that has to be so. */
+export interface HealthCheck {
+  readonly name: string;
+  /** A sentence for people; null when all is well. */
+  readonly problem: string | null;
+}
+
+/** This member's own condition. Local and immediate. */
+export interface Health {
+  /** Whether the process should go on: what speaks against it only a new start mends. */
+  live(): readonly HealthCheck[];
+  /** Whether it can answer for its group; `mustLead`: and leads it. */
+  ready(mustLead: boolean): readonly HealthCheck[];
 }
 
 /** The stored namespaces and clusters. Reads are local: call `linearize` first. No call rejects. */
@@ -295,9 +444,11 @@ export interface Failovers {
 
 /** Counts and times of requests; `telemetry/metrics.ts`. */
 export interface RequestMetrics {
+  /** Before the request is answered, which `observeRequest` then tells. */
+  requestBegan(): void;
   observeRequest(labels: RequestLabels, elapsedMs: number, payloadBytes: number): void;
   /** Prometheus text and its content type. */
-  render(): Promise<{ readonly text: string; readonly contentType: string }>;
+  render(): Promise<{ readonly pieces: readonly Uint8Array[]; readonly contentType: string }>;
 }
 
 export interface RequestLabels {

@@ -9,20 +9,36 @@ const HOST = 'localhost';
 /** `http://host:port/path?query`, as proxies send it. A host that names a user as well is none that any client means. */
 const ABSOLUTE_TARGET = /^https?:\/\/[^/?#@]+(?<path>[/?][^#]*)?$/i;
 
+/** In which way a request makes no sense: the values of one metric label. */
+export type HeadRejection = 'host' | 'target' | 'size' | 'unreadable';
+
+export interface HeadProblem {
+  readonly reason: HeadRejection;
+  /** A sentence. */
+  readonly message: string;
+}
+
 /**
- * Why `request` is refused (400), as a sentence; null when it is served. Then its target starts with "/", and its Host is one that every
+ * Why `request` is refused (400); null when it is served. Then its target starts with "/", and its Host is one that every
  * parser of addresses takes: balancers check health without a Host, or with one of their own making.
  */
-export function settleHead(request: IncomingMessage): string | null {
+export function settleHead(request: IncomingMessage): HeadProblem | null {
   const target = originForm(request.url ?? '');
   if (target === null)
-    return `the request target must start with "/", not be ${JSON.stringify(excerpt(request.url ?? ''))}`;
+    return {
+      reason: 'target',
+      message: `the request target must start with "/", not be ${JSON.stringify(excerpt(request.url ?? ''))}`,
+    };
   const hosts = request.rawHeaders.filter((name, place) => place % 2 === 0 && name.toLowerCase() === 'host');
-  if (hosts.length > 1) return 'the request has more than one Host';
-  if (hosts.length === 0 && request.httpVersion === '1.1') return 'the request has no Host';
+  if (hosts.length > 1) return { reason: 'host', message: 'the request has more than one Host' };
+  if (hosts.length === 0 && request.httpVersion === '1.1')
+    return { reason: 'host', message: 'the request has no Host' };
   const coding = request.headers['transfer-encoding'];
   if (coding !== undefined && coding.toLowerCase() !== 'chunked')
-    return `of the transfer encodings only "chunked" is taken, not ${JSON.stringify(excerpt(coding))}`;
+    return {
+      reason: 'unreadable',
+      message: `of the transfer encodings only "chunked" is taken, not ${JSON.stringify(excerpt(coding))}`,
+    };
   request.url = target;
   request.headers.host = HOST;
   return null;

@@ -11,7 +11,7 @@ import { healthRoutes } from './routes/health.ts';
 
 /** The routes every member answers itself; for all others there is no leader yet. */
 export function createStartingApp(
-  dependencies: Pick<ApiDependencies, 'group' | 'metrics' | 'description'>,
+  dependencies: Pick<ApiDependencies, 'group' | 'health' | 'metrics' | 'description'>,
 ): Hono {
   return new Hono()
     .route('/', healthRoutes(dependencies))

@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../base/clock.ts';
 import { excerpt } from '../base/excerpt.ts';
 import { failureText } from './answers.ts';
+import type { HeadRejection } from './request-head.ts';
 
 /**
  * A connection closed over bytes that were not read is reset, and a reset can overtake the answer. So ours ends at once, and theirs is
@@ -23,6 +24,12 @@ const LINGER_MS = 500;
 interface Refusal {
   readonly status: number;
   readonly message: string;
+}
+
+export interface UnreadableOptions {
+  readonly clock: Clock;
+  readonly requestTimeoutMs: number;
+  readonly onRejected: (reason: HeadRejection) => void;
 }
 
 /** Answers a request that has a response of its own, and ends the connection. */
@@ -40,6 +47,7 @@ export function refuseRequest(response: ServerResponse, { status, message }: Ref
 export class UnreadableRequests {
   readonly #clock: Clock;
   readonly #requestTimeoutMs: number;
+  readonly #onRejected: (reason: HeadRejection) => void;
   /** The newest request of each connection: with its answer due, another one would be taken for it. */
   readonly #newest = new WeakMap<
     Duplex,
@@ -47,9 +55,10 @@ export class UnreadableRequests {
   >();
   readonly #ended = new WeakSet<Duplex>();
 
-  constructor(server: Server, options: { readonly clock: Clock; readonly requestTimeoutMs: number }) {
+  constructor(server: Server, options: UnreadableOptions) {
     this.#clock = options.clock;
     this.#requestTimeoutMs = options.requestTimeoutMs;
+    this.#onRejected = options.onRejected;
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#onError(error, socket));
     server.on('connect', (_request, socket) =>
       this.#end(socket, { status: 405, message: 'CONNECT is not taken: this is no proxy' }),
@@ -68,7 +77,10 @@ export class UnreadableRequests {
     if (this.#ended.has(socket)) return;
     const refusal = refusalOf(error, this.#requestTimeoutMs);
     if (refusal === null || !socket.writable || !this.#isNext(socket)) socket.destroy();
-    else this.#end(socket, refusal);
+    else {
+      this.#onRejected(refusal.status === 413 || refusal.status === 431 ? 'size' : 'unreadable');
+      this.#end(socket, refusal);
+    }
   }
 
   /** Whether what is written now is the answer to the bytes that could not be read. */

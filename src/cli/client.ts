@@ -33,11 +33,21 @@ const RETRY_MS = 300;
 /** To find out who belongs to the group. */
 const PEERS_PATH = `${ROOT}/raft/peers`;
 
+/** A body that is no JSON, read anew for every host that is asked. */
+export interface Upload {
+  /** What `--print-curl` calls it. */
+  readonly file: string;
+  readonly bytes: number;
+  readonly open: () => Readable;
+}
+
 interface Attempt {
   readonly method: Method;
   readonly path: string;
-  readonly body: string | null;
+  readonly body: string | Upload | null;
   readonly endMs: number;
+  /** Nothing is changed by it, so that it can be asked again. */
+  readonly isSafe: boolean;
 }
 
 /** What one member said: an answer, or that another one has to be asked. */
@@ -69,9 +79,7 @@ export class Client {
    */
   async send(method: Method, path: string, body?: object): Promise<Answer> {
     const { response, host } = await this.sendRaw(method, `${ROOT}${path}`, body);
-    const answer = await parsed(response, host);
-    if (response.status < 400) return { status: response.status, host, data: answer.data };
-    throw new Failure(codeOfStatus(response.status), answer.message ?? `HTTP ${response.status}`);
+    return answerOf(response, host);
   }
 
   get(path: string): Promise<Answer> {
@@ -84,9 +92,28 @@ export class Client {
     path: string,
     body?: object,
   ): Promise<{ readonly response: Response; readonly host: string }> {
-    const endMs = performance.now() + this.#options.timeoutMs;
     const text = body === undefined ? null : JSON.stringify(body);
-    const attempt: Attempt = { method, path, body: text, endMs };
+    return this.#send({ method, path, body: text, endMs: this.#endMs, isSafe: method === 'GET' });
+  }
+
+  /** Posts a file to a route below the API that changes nothing. Throws `Failure`. */
+  async upload(path: string, upload: Upload): Promise<Answer> {
+    const { response, host } = await this.#send({
+      method: 'POST',
+      path: `${ROOT}${path}`,
+      body: upload,
+      endMs: this.#endMs,
+      isSafe: true,
+    });
+    return answerOf(response, host);
+  }
+
+  get #endMs(): number {
+    return performance.now() + this.#options.timeoutMs;
+  }
+
+  async #send(attempt: Attempt): Promise<{ readonly response: Response; readonly host: string }> {
+    const { endMs } = attempt;
     let why = '';
     do {
       for (const host of this.#options.hosts) {
@@ -133,8 +160,8 @@ export class Client {
   }
 
   async #membersAt(host: string): Promise<ReadonlySet<string>> {
-    const endMs = performance.now() + this.#options.timeoutMs;
-    const response = await this.#fetch(host, { method: 'GET', path: PEERS_PATH, body: null, endMs });
+    const asking: Attempt = { method: 'GET', path: PEERS_PATH, body: null, endMs: this.#endMs, isSafe: true };
+    const response = await this.#fetch(host, asking);
     if (typeof response === 'string') throw new Failure(EXIT.unreachable, response);
     const { data } = await parsed(response, host);
     const peers = isRecord(data) && isRecord(data['peers']) ? Object.values(data['peers']) : [];
@@ -143,8 +170,9 @@ export class Client {
 
   /** The reason where the host cannot have taken the request; throws where it may have, and must not get it again. */
   async #fetch(host: string, attempt: Attempt): Promise<Response | string> {
-    const { method, path, body, endMs } = attempt;
-    this.#options.onRequest?.(method, `http://${host}${path}`, body);
+    const { method, path, body, endMs, isSafe } = attempt;
+    const told = body !== null && typeof body !== 'string' ? `@${body.file}` : body;
+    this.#options.onRequest?.(method, `http://${host}${path}`, told);
     try {
       return await exchanged(
         host,
@@ -154,7 +182,7 @@ export class Client {
     } catch (error) {
       const { text, isUnsent } = reasonOf(error);
       const why = `${host} cannot be reached (${text})`;
-      if (isUnsent || method === 'GET') return why;
+      if (isUnsent || isSafe) return why;
       throw new Failure(
         EXIT.unknown,
         `${host} was asked and has not answered (${text}): it may have been done, look before you ask again`,
@@ -172,9 +200,7 @@ function exchanged(host: string, { method, path, body }: Attempt, signal: AbortS
       agent: false,
       headers: {
         accept: 'application/json',
-        ...(body === null
-          ? {}
-          : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }),
+        ...(body === null ? {} : bodyHeaders(body)),
       },
     });
     asked.once('error', reject);
@@ -186,8 +212,19 @@ function exchanged(host: string, { method, path, body }: Attempt, signal: AbortS
       if (isEmpty) message.resume();
       resolve(new Response(isEmpty ? null : Readable.toWeb(message), { status, headers }));
     });
-    asked.end(body ?? undefined);
+    if (body === null || typeof body === 'string') asked.end(body ?? undefined);
+    else
+      body
+        .open()
+        .once('error', (error) => asked.destroy(error))
+        .pipe(asked);
   });
+}
+
+function bodyHeaders(body: string | Upload): Readonly<Record<string, string | number>> {
+  return typeof body === 'string'
+    ? { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
+    : { 'content-type': 'application/octet-stream', 'content-length': body.bytes };
 }
 
 /** Codes of failures before a request is sent. */
@@ -205,6 +242,13 @@ function reasonOf(error: unknown): { readonly text: string; readonly isUnsent: b
   if (code === 'ABORT_ERR') return { text: 'no answer in time', isUnsent: false };
   const text = error instanceof Error && error.message !== '' ? error.message : code;
   return { text, isUnsent: UNSENT.has(code) };
+}
+
+/** Throws `Failure` for an answer that is none of success. */
+async function answerOf(response: Response, host: string): Promise<Answer> {
+  const answer = await parsed(response, host);
+  if (response.status < 400) return { status: response.status, host, data: answer.data };
+  throw new Failure(codeOfStatus(response.status), answer.message ?? `HTTP ${response.status}`);
 }
 
 /** The envelope of an answer; whoever answers anything else is no controller. */

@@ -128,6 +128,12 @@ function hostOf(text: string): string {
 /** The same request for whoever has no kvctl. */
 function curlOf(method: string, url: string, body: string | null): string {
   const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
-  const data = body === null ? '' : ` -H 'Content-Type: application/json' -d ${quote(body)}`;
+  const isFile = body?.startsWith('@') === true;
+  const data =
+    body === null
+      ? ''
+      : isFile
+        ? ` --data-binary ${quote(body)}`
+        : ` -H 'Content-Type: application/json' -d ${quote(body)}`;
   return `curl -L -X ${method}${data} ${quote(url)}`;
 }

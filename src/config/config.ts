@@ -3,7 +3,7 @@
 import { FEATURE_LEVEL } from '../base/feature-level.ts';
 import { err, ok, type Result } from '../base/result.ts';
 import { quoted } from '../base/printable.ts';
-import { isWildcard, parseControllerAddress } from '../topology/controller-address.ts';
+import { isLoopback, isWildcard, parseControllerAddress } from '../topology/controller-address.ts';
 import { addressParts, parseAddress } from '../topology/node.ts';
 import type { NodeAddress } from '../topology/types.ts';
 import type { RawConfig } from './schema.ts';
@@ -41,6 +41,10 @@ export interface Config {
     /** 0: masters get no leases. */
     readonly leaseMs: number;
   };
+  readonly metrics: {
+    /** Nodes above which none has series of its own. */
+    readonly nodeSeriesMax: number;
+  };
   readonly logLevel: RawConfig['log']['level'];
   /** Settings of the file that are accepted and mean nothing here, by path. */
   readonly withoutEffect: readonly string[];
@@ -60,7 +64,10 @@ export function checkConfig(raw: RawConfig): Result<Omit<Config, 'withoutEffect'
   if (!advertise.ok) return advertise;
   const peers = readPeers(raw.raft.peers);
   if (!peers.ok) return peers;
-  const problem = checkRaft(raw.raft, peers.value, advertise.value) ?? checkLease(raw);
+  const problem =
+    checkRaft(raw.raft, peers.value, advertise.value) ??
+    checkReach(raw, peers.value, advertise.value) ??
+    checkLease(raw);
   if (problem !== null) return err(problem);
   return ok({
     listen,
@@ -86,6 +93,7 @@ export function checkConfig(raw: RawConfig): Result<Omit<Config, 'withoutEffect'
       failureRatioMax: raw.controller.failover.max_failure_ratio,
       leaseMs: raw.controller.failover.master_lease_ms,
     },
+    metrics: { nodeSeriesMax: raw.metrics.node_series_max },
     logLevel: raw.log.level,
   });
 }
@@ -133,6 +141,29 @@ function checkRaft(
     };
   }
   return null;
+}
+
+/** Members of one group are all on this machine, or none of them is called by an address that every machine has for itself. */
+function checkReach(
+  { raft, advertise_addr: advertised }: RawConfig,
+  peers: readonly NodeAddress[],
+  own: NodeAddress,
+): Contradiction | null {
+  if (raft.cluster_state !== 'new') return null;
+  const isOwnLoopback = isLoopback(own);
+  const [position, other] =
+    [...peers.entries()].find(([, peer]) => isOwnLoopback !== null && isLoopback(peer) === !isOwnLoopback) ??
+    [];
+  if (position === undefined || other === undefined) return null;
+  if (isOwnLoopback === true)
+    return {
+      path: advertised === '' ? 'addr' : 'advertise_addr',
+      message: `"${own}" is reached from this machine alone, and "${other}" of raft.peers is another one; say where the others reach this member`,
+    };
+  return {
+    path: 'raft.peers',
+    message: `entry ${position + 1}: "${other}" is each machine's own address, and this member is reached at "${own}"; write the one at which the others reach that member`,
+  };
 }
 
 /** Milliseconds; a lease that is shorter runs out whenever a controller or a node is busy for a moment. */

@@ -4,6 +4,7 @@ import { isMap, isScalar, LineCounter, parseDocument, visit, type Document, type
 
 import { printable, quoted } from '../base/printable.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import type { ConfigProblem, Place } from './place.ts';
 import { isTree, type Tree } from './tree.ts';
 
 /**
@@ -20,20 +21,21 @@ export interface ConfigFile {
 
 export interface ParsedFile {
   readonly tree: Record<string, unknown>;
-  /** `file:line:column` of the setting at a path, or of the nearest one above it. */
-  readonly where: (path: readonly PropertyKey[]) => string;
+  /** Where the setting at a path stands, or the nearest one above it. */
+  readonly where: (path: readonly PropertyKey[]) => Place;
 }
 
-/** The settings in `file`; none where there is no file. The error is one line. */
-export function parseFile(file: ConfigFile | null): Result<ParsedFile, string> {
+/** The settings in `file`; none where there is no file. */
+export function parseFile(file: ConfigFile | null): Result<ParsedFile, ConfigProblem> {
   const name = printable(file?.name ?? 'configuration');
+  const whole: Place = { kind: 'file', file: name };
   const text = file?.text ?? '';
   if (Buffer.byteLength(text) > CONFIG_BYTES_MAX)
-    return err(`${name}: larger than ${CONFIG_BYTES_MAX / 1024} KiB, which no configuration is`);
+    return fault(whole, `larger than ${CONFIG_BYTES_MAX / 1024} KiB, which no configuration is`);
   const lines = new LineCounter();
-  const at = (offset: number): string => {
-    const { line, col } = lines.linePos(offset);
-    return `${name}:${line}:${col}`;
+  const at = (offset: number): Place => {
+    const { line, col: column } = lines.linePos(offset);
+    return { kind: 'line', file: name, line, column };
   };
   try {
     // The library compares every key of a map with every other; `repeatedKey` below does not.
@@ -46,32 +48,35 @@ export function parseFile(file: ConfigFile | null): Result<ParsedFile, string> {
     const document = parseDocument(text, options);
     const [problem] = [...document.errors, ...document.warnings];
     if (problem !== undefined)
-      return err(`${at(problem.pos[0])}: not valid YAML: ${firstLine(problem.message)}`);
+      return fault(at(problem.pos[0]), `not valid YAML: ${firstLine(problem.message)}`);
     if (document.contents !== null && !isMap(document.contents))
-      return err(`${name}: expected settings as "key: value" lines`);
-    const fault = badKey(document);
-    if (fault !== null) return err(`${at(fault.offset)}: ${fault.reason}`);
+      return fault(whole, 'expected settings as "key: value" lines');
+    const bad = badKey(document);
+    if (bad !== null) return fault(at(bad.offset), bad.reason);
     const tree: unknown = document.toJS() ?? {};
-    return ok({ tree: withoutNulls(tree as Record<string, unknown>), where: locator(document, name, at) });
+    return ok({ tree: withoutNulls(tree as Record<string, unknown>), where: locator(document, whole, at) });
   } catch (error) {
     // Too deep, or too many aliases: the library throws what it cannot hold.
-    return err(
-      `${name}: not usable YAML: ${error instanceof Error ? firstLine(error.message) : 'it cannot be read'}`,
-    );
+    const reason = error instanceof Error ? firstLine(error.message) : 'it cannot be read';
+    return fault(whole, `not usable YAML: ${reason}`);
   }
+}
+
+function fault(place: Place, message: string): Result<never, ConfigProblem> {
+  return err({ place, path: null, message });
 }
 
 function locator(
   document: Document,
-  name: string,
-  at: (offset: number) => string,
-): (path: readonly PropertyKey[]) => string {
+  whole: Place,
+  at: (offset: number) => Place,
+): (path: readonly PropertyKey[]) => Place {
   return (path) => {
     for (let depth = path.length; depth > 0; depth -= 1) {
       const offset = keyOffset(document, path.slice(0, depth).map(String));
       if (offset !== null) return at(offset);
     }
-    return name;
+    return whole;
   };
 }
 
@@ -82,14 +87,14 @@ interface KeyFault {
 
 /** The first key that is no text, or that its map has already; null when all are well. */
 function badKey(document: Document): KeyFault | null {
-  let fault: KeyFault | null = null;
+  let found: KeyFault | null = null;
   visit(document, {
     Map: (_key, map) => {
-      fault = badKeyOf(map);
-      return fault === null ? undefined : visit.BREAK;
+      found = badKeyOf(map);
+      return found === null ? undefined : visit.BREAK;
     },
   });
-  return fault;
+  return found;
 }
 
 function badKeyOf(map: YAMLMap): KeyFault | null {

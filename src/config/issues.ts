@@ -4,7 +4,7 @@ import type { z } from 'zod';
 
 import { quoted } from '../base/printable.ts';
 
-type Issue = z.core.$ZodIssue;
+export type Issue = z.core.$ZodIssue;
 
 /** What was expected, by the schema's name for it. */
 const EXPECTED: Readonly<Record<string, string>> = {

@@ -2,8 +2,11 @@
 
 import { quoted } from '../base/printable.ts';
 import { err, ok, type Result } from '../base/result.ts';
+import type { Place } from './place.ts';
 
-type TextParser = (text: string) => Result<string | number | readonly string[], string>;
+export type SettingValue = string | number | readonly string[];
+
+type TextParser = (text: string) => Result<SettingValue, string>;
 
 const asText: TextParser = (text) => ok(text);
 
@@ -37,6 +40,7 @@ export const SETTINGS = {
   'controller.failover.min_alive_size': { parse: asNumber },
   'controller.failover.max_failure_ratio': { parse: asNumber },
   'controller.failover.master_lease_ms': { parse: asNumber },
+  'metrics.node_series_max': { parse: asNumber },
   'log.level': { parse: asText },
 } as const satisfies Record<string, { readonly parse: TextParser }>;
 
@@ -45,9 +49,18 @@ export type SettingPath = keyof typeof SETTINGS;
 export interface Override {
   readonly path: SettingPath;
   readonly text: string;
-  /** Where it came from, for messages. */
-  readonly origin: string;
+  readonly place: Place;
 }
+
+/** One setting as it counts, and who has set it. */
+export interface Setting {
+  readonly path: SettingPath;
+  readonly value: SettingValue;
+  readonly source: Place;
+}
+
+/** In the order of the schema. */
+export const SETTING_PATHS = Object.keys(SETTINGS) as readonly SettingPath[];
 
 const PREFIX = 'KVROCKS_CONTROLLER_';
 
@@ -64,11 +77,11 @@ export function readEnvironment(
   environment: Readonly<Record<string, string | undefined>>,
 ): readonly Override[] {
   const overrides: Override[] = [];
-  for (const path of Object.keys(SETTINGS) as SettingPath[]) {
+  for (const path of SETTING_PATHS) {
     const name = environmentName(path);
     const text = environment[name];
     if (text !== undefined && text !== '')
-      overrides.push({ path, text, origin: `environment variable ${name}` });
+      overrides.push({ path, text, place: { kind: 'environment', variables: [name] } });
   }
   const host = environment[`${PREFIX}HTTP_HOST`] ?? '';
   const port = environment[`${PREFIX}HTTP_PORT`] ?? '';
@@ -77,7 +90,7 @@ export function readEnvironment(
     overrides.push({
       path: 'addr',
       text: `${bracketed === '' ? '127.0.0.1' : bracketed}:${port === '' ? '9379' : port}`,
-      origin: `environment variables ${PREFIX}HTTP_HOST and ${PREFIX}HTTP_PORT`,
+      place: { kind: 'environment', variables: [`${PREFIX}HTTP_HOST`, `${PREFIX}HTTP_PORT`] },
     });
   }
   return overrides;

@@ -124,6 +124,8 @@ function remedyOf(
 ): string {
   if (kind === 'topologyUnread')
     return `Mend what is in the way and check again; if its topology makes no sense: ${syncCall(situation, view)}.`;
+  if (situation.facts.observedSinceSeconds !== null)
+    return `Decide which of both is right: what is recorded, POST .../clusters/${situation.cluster.name}/accept, or what the nodes say: delete the cluster, which tells them nothing, and import it from them.`;
   if (situation.facts.contestedVersion !== null)
     return `Make sure that only this controller group manages the cluster, then confirm it: POST .../clusters/${situation.cluster.name}/sync.`;
   if (stuck !== null) return `${stuck}. To have it tried at once: ${syncCall(situation, view)}.`;

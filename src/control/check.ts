@@ -33,6 +33,7 @@ export interface ClusterCheck {
 const OF_STATE: ReadonlySet<ProblemKind> = new Set([
   'slotsUncovered',
   'versionContested',
+  'clusterObserved',
   'unrecordedHandOver',
   'slotsWriteForbidden',
   'unknownJob',

@@ -54,6 +54,8 @@ export interface Decision {
   readonly waits: TaskPlan['waits'];
   /** Decide again at this time even if nothing happens; Infinity when there is no such time. */
   readonly wakeAtMs: number;
+  /** What the decision was made from, for whoever tells of it: nothing in it changes any more. */
+  readonly situation: Situation;
 }
 
 /**
@@ -78,6 +80,7 @@ export function decide(input: ControlInput): Decision {
   const nodes = doubtAfterFailures(known.migrations, reviewed, input.cluster);
   const memory = nodes === reviewed.nodes ? reviewed : { ...reviewed, nodes };
   const situation = lookAt({ ...input, facts, memory });
+  if (facts.observedSinceSeconds !== null) return onlyLooking(situation);
   const failover = planFailovers(situation);
   const migration = planMigrations(situation, failover);
   const held = heldNodes(situation);
@@ -119,6 +122,7 @@ export function decide(input: ControlInput): Decision {
     ]),
     betterPlaced: betterPlaced(situation),
     waits: waitsOf(situation, tasks, migration.waits),
+    situation,
   };
   const { fences, wakeAtMs: fenceAtMs } = dueFences(situation);
   const fenced = { ...situation, memory: withActions(situation, fences) };
@@ -158,6 +162,21 @@ export function decide(input: ControlInput): Decision {
     ...(isDraft ? [] : tunes),
   ];
   return { actions, memory: withActions(situation, actions), ...rest, wakeAtMs };
+}
+
+/** A cluster that nobody has accepted yet: what is wrong is told, and nothing is done. */
+function onlyLooking(situation: Situation): Decision {
+  return {
+    actions: [],
+    memory: situation.memory,
+    situation,
+    problems: diagnose(situation),
+    expectant: new Set(),
+    urgent: new Set(),
+    betterPlaced: new Set(),
+    waits: new Map(),
+    wakeAtMs: Infinity,
+  };
 }
 
 function noChange({ cluster, facts }: Situation): Draft {

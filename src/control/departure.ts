@@ -97,6 +97,8 @@ function ownOf({ departure, cluster, facts }: FarewellCase, { sequence }: NodeRe
 
 function telling({ departure, cluster, facts }: FarewellCase, report: NodeReport): FarewellStep {
   const { cutOff } = departure;
+  if (facts.observedSinceSeconds !== null)
+    return { kind: 'wait', why: 'this group was made out of a backup, and the cluster is not accepted yet' };
   if (facts.contestedVersion !== null)
     return { kind: 'wait', why: 'pushes are held, since somebody else pushes to this cluster, too' };
   // What ends in its midst leaves a replica without data that dies of being asked (facts section 3.4).

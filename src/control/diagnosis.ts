@@ -1,6 +1,7 @@
 // The problems that show in nodes and slots themselves, each said once.
 
 import { unreachable } from '../base/assert.ts';
+import { printTime } from '../base/wall-time.ts';
 import { masterOf, ownedSlots } from '../topology/cluster.ts';
 import { type Maintenance, nodePolicy, wishAt } from '../topology/policy.ts';
 import { ALL_SLOTS, differenceSlots, printSlotRange, printSlotSet } from '../topology/slot.ts';
@@ -55,7 +56,11 @@ export function diagnose(situation: Situation): Problem[] {
   if (uncovered.length > 0)
     problems.push(clusterProblem('slotsUncovered', `slots ${printSlotSet(uncovered).join(' ')}`));
   const { commit } = situation.memory;
-  const { contestedVersion } = situation.facts;
+  const { contestedVersion, observedSinceSeconds } = situation.facts;
+  if (observedSinceSeconds !== null) {
+    const detail = `since ${printTime(observedSinceSeconds)}, when this group was made out of a backup`;
+    problems.push(clusterProblem('clusterObserved', [detail, ...higherVersions(situation)].join('; ')));
+  }
   if (contestedVersion !== null) {
     const detail = `since version ${contestedVersion} somebody else pushes topologies to nodes of this cluster`;
     problems.push(clusterProblem('versionContested', [detail, ...higherVersions(situation)].join('; ')));

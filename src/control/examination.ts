@@ -58,6 +58,7 @@ export function importsInDoubt(situation: Situation, askedAtMs: number): readonl
  */
 function underWay(situation: Situation, held: ReadonlySet<NodeId>, view: NodeView): string | null {
   const { need, shard, node } = view;
+  if (situation.facts.observedSinceSeconds !== null) return null;
   if (shard.drain !== null) return 'a planned change of masters is under way in its shard';
   if (held.has(node.id)) return 'it takes part in a move of slots, and hears of no other version meanwhile';
   switch (need.kind) {

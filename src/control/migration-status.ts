@@ -127,14 +127,20 @@ export function lateMover(situation: Situation, shard: Shard): NodeView | null {
   );
 }
 
-/** Whether this is such a master; one that has gone on may be at it. */
+/**
+ * Whether this is such a master; one that has gone on is at it for as long as it says so, and is not told to follow before that (`target.ts`). One whose
+ * copy was condemned meanwhile has no mark of a master any more.
+ */
 export function mayMoveLate({ node, facts, report, memory: { absence, look } }: NodeView): boolean {
-  const isUnseen = absence === null ? look === null : absence.kind === 'silent';
-  return facts.following === node.id && (isUnseen || report?.sourceJob?.state === 'start');
+  if (absence === null && look !== null) return report?.sourceJob?.state === 'start';
+  const isUnseen = absence === null || absence.kind === 'silent';
+  return isUnseen && (facts.following === node.id || facts.remake !== null);
 }
 
 /** What is said of such a master where something waits for it. */
 export function lateMoverText(late: NodeView): string {
+  if (late.memory.absence === null && late.memory.look !== null)
+    return `${nodeName(late)} was replaced while it did not answer, and is at a move still that it was asked for before: that ends by itself, within minutes`;
   return (
     `${nodeName(late)} was replaced while it did not answer, and may carry out a move that it was asked for whenever it goes on: ` +
     'start it again, or remove it if it is gone for good'

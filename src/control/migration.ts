@@ -30,6 +30,9 @@ import { type NodeView, type Situation, nodeName, testimonyOf, viewOf } from './
 /** A job that failed this often is given up; people can ask again. */
 export const MIGRATION_FAILURES_MAX = 3;
 
+/** As after so many failures: what is in the way of asking is seldom gone in a moment. */
+const NOT_SENT_PAUSE = 4;
+
 const JOB_RUNS = 'the job runs';
 
 /** The next step of one migration. `until` is when waiting ends by itself, if it does. */
@@ -88,12 +91,17 @@ function succeededSinceMs({ memory, source, sourceState }: MigrationView): numbe
   return memory.succeededSinceMs ?? source.memory.look?.startedAtMs ?? null;
 }
 
-/** The source's word that an attempt failed, be it of an earlier leadership. */
+/**
+ * The source's word that an attempt failed, be it of an earlier leadership. So does one that was restarted while its target hangs, and had not come to
+ * its success: it serves the slots again, and the target, which takes them over when it goes on, has nothing of that.
+ */
 function failureSeen({ cluster }: Situation, view: MigrationView): MigrationMemory['failed'] {
-  const { look } = view.source.memory;
-  const isTold = view.isSourceCurrent && view.sourceState === 'failed' && look !== null;
-  const isStarted = view.place.migration.stage.kind === 'started';
-  return isStarted && isTold ? { atMs: look.endedAtMs, version: cluster.version } : null;
+  const { source, target, sourceState, targetState } = view;
+  const { look } = source.memory;
+  if (view.place.migration.stage.kind !== 'started' || !view.isSourceCurrent || look === null) return null;
+  const isAlone =
+    sourceState === 'idle' && targetState !== 'succeeded' && target.memory.absence?.kind === 'silent';
+  return sourceState === 'failed' || isAlone ? { atMs: look.endedAtMs, version: cluster.version } : null;
 }
 
 /**
@@ -112,6 +120,11 @@ function countAttempt(situation: Situation, view: MigrationView): MigrationMemor
   const { error } = memory.request;
   if (error?.kind === 'migrationRunning') {
     return { ...memory, request: null, nextAtMs: situation.nowMs + retryDelayMs(1) };
+  }
+  if (error?.kind === 'ownFault') {
+    // Nothing was sent, so nothing of the move has failed.
+    const nextAtMs = situation.nowMs + retryDelayMs(NOT_SENT_PAUSE);
+    return { ...memory, request: null, nextAtMs, lastError: error.message };
   }
   const failures = error?.kind === 'alreadyMigrated' ? MIGRATION_FAILURES_MAX : memory.failures + 1;
   const told =

@@ -22,6 +22,7 @@ export type ProblemKind =
   | 'foreignNode'
   | 'foreignVersion'
   | 'versionContested'
+  | 'clusterObserved'
   | 'notConverged'
   | 'masterUnconfirmed'
   | 'replicaLinkDown'
@@ -175,6 +176,13 @@ export const PROBLEMS = {
     when: 'Topologies of somebody else had to be overruled again and again, by a higher version or by FORCE. Nothing is pushed to this cluster any more, except to a master that replaces a dead one.',
     remedy:
       'Make sure that only this controller group and no script manages these nodes, then confirm it: POST .../clusters/{cluster}/sync.',
+  },
+  clusterObserved: {
+    severity: 'error',
+    title: 'The cluster is only looked at',
+    when: 'The group of controllers was made out of a backup. Its nodes may have become something else since: nothing is told to them, nothing is replaced and no slots are moved.',
+    remedy:
+      'Compare it with its nodes: GET .../clusters/{cluster}/check. Then accept it as it is recorded, POST .../clusters/{cluster}/accept; or delete it, which tells its nodes nothing, and import it from them.',
   },
   notConverged: {
     severity: 'warning',

@@ -21,6 +21,12 @@ export interface ControlSettings {
   readonly leaseMs: number;
 }
 
+/**
+ * What a leader may change while it leads: every decision is made of what was seen and of these, and none of them was promised to anybody. A
+ * lease was, to masters and by the next leader's count.
+ */
+export type LiveSettings = Omit<ControlSettings, 'leaseMs'>;
+
 /** Milliseconds before the last sight of a master up to which its successor must have everything that is known of it. */
 export const LAG_MS_MAX = 1_500;
 

@@ -108,7 +108,8 @@ export function clusterStatus(
   };
 }
 
-function behindOf(situation: Situation, { node, shard, report }: NodeView): number | null {
+/** Sequence numbers that a replica lacks of its master's last known position; null on a master and where that is not known. */
+export function behindOf(situation: Situation, { node, shard, report }: NodeView): number | null {
   if (node.role === 'master' || report === null || report.sequence === null) return null;
   const lag = lagBehind(masterView(situation, shard).memory.positions, report.sequence);
   return lag.kind === 'known' ? lag.count : null;

@@ -189,9 +189,14 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
   }
   const danger = dangerOfFollowing(found);
   if (danger !== null) return { kind: 'wait', why: danger };
-  if (sight.facts.remake !== null) return needOfCondemned(circumstances, found);
   const isCutOff =
     isIsolated(circumstances, sight, report) || isDrained(sight) || isDetached(circumstances, sight, report);
+  if (report.role === 'master' && report.sourceJob?.state === 'start') {
+    return isCutOff
+      ? { kind: 'wait', why: AT_A_MOVE }
+      : push(sight, { purpose: 'isolation', report, isForced: isAtVersion });
+  }
+  if (sight.facts.remake !== null) return needOfCondemned(circumstances, found);
   const history = historyAt(circumstances, found, isCutOff);
   if (history.kind === 'empty' || history.kind === 'current') {
     return push(sight, { purpose: 'role', report, isForced: isAtVersion });
@@ -204,6 +209,13 @@ function needOfReplica(circumstances: Circumstances, found: NodeCase): Need {
     ? push(sight, { purpose: 'role', report, isForced: isAtVersion })
     : { kind: 'condemn', why: gap };
 }
+
+/**
+ * A source that reaches its target only after a cut, minutes later, has not begun to send: nothing at the target shows it, and as a replica it would not
+ * show it either. It goes on with the move all the same, or says that it failed, which deletes what came from its successor (slot_migrate.cc).
+ */
+const AT_A_MOVE =
+  'it is at a move of slots still that it was asked for before it was replaced; told to follow, it would not show the end of that';
 
 /** An old master that is back on an empty disk: until they are told otherwise, the replicas of its shard copy from its address. */
 function emptiedWhy({ memory, facts }: Sight, report: NodeReport): string | null {

@@ -22,8 +22,12 @@ export function send(
 }
 
 /** One command and its parsed reply. */
-export async function ask<T>(session: Session, command: NodeCommand<T>): Promise<Result<T, LinkFailure>> {
-  const outcome = await send(session, { commands: [command.words] });
+export async function ask<T>(
+  session: Session,
+  command: NodeCommand<T>,
+  how: Pick<LinkRequest, 'isAlone'> = {},
+): Promise<Result<T, LinkFailure>> {
+  const outcome = await send(session, { ...how, commands: [command.words] });
   if (!outcome.ok) return outcome;
   const parsed = command.parse(replyAt(outcome.value, 0));
   return parsed.ok ? parsed : final(parsed.error);

@@ -232,5 +232,5 @@ export class Deeds {
 
 /** The source was sent nothing, whatever became of what its target was asked for. */
 function notAsked({ message }: NodeError): NodeError {
-  return { kind: 'unreachable', message: `not sent: the target could not be made ready for it: ${message}` };
+  return { kind: 'ownFault', message: `not sent: the target could not be made ready for it: ${message}` };
 }

@@ -33,7 +33,7 @@ export interface FarewellsPorts {
   readonly client: Pick<NodeClient, 'probe' | 'setTopology' | 'reset' | 'release'>;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly lookDeadlineMs: number;
+  readonly lookDeadlineMs: () => number;
   /** The record as of now. */
   readonly record: () => ClusterRecord;
   /** The lead is confirmed by a majority, and this is the committed version still. */
@@ -167,7 +167,7 @@ export class Farewells {
     const { client, lookDeadlineMs } = this.#ports;
     const asked = this.#current(farewell);
     if (asked === null) return false;
-    const look = await client.probe(asked, lookDeadlineMs);
+    const look = await client.probe(asked, lookDeadlineMs());
     const departure = this.#current(farewell);
     if (departure === null) return false;
     if (look.kind === 'answered') farewell.seenRole = look.report.role;

@@ -10,7 +10,7 @@ import type { Explanation } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { Census } from '../control/sight.ts';
-import type { ControlSettings } from '../control/settings.ts';
+import type { ControlSettings, LiveSettings } from '../control/settings.ts';
 import type { ClusterStatus } from '../control/status.ts';
 import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
 import type { TaskSight } from '../control/tasks.ts';
@@ -18,6 +18,7 @@ import type { ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { Name, NodeId } from '../topology/types.ts';
 import type { HandRequest } from './manual-failover.ts';
 import type { ClusterRecords, LeaderMetrics, NodeClient, Witnesses } from './ports.ts';
+import type { LastSight } from './last-sight.ts';
 import { Supervisor } from './supervisor.ts';
 import { Vantage } from './vantage.ts';
 
@@ -48,7 +49,7 @@ export interface LeadershipPorts {
 export class Leadership {
   readonly term: number;
   readonly #ports: LeadershipPorts;
-  readonly #options: LeadershipOptions;
+  #options: LeadershipOptions;
   readonly #vantage: Vantage;
   /** Monotonic milliseconds: the lead stood by then. */
   readonly #leadSinceMs: number;
@@ -66,7 +67,7 @@ export class Leadership {
     this.#leadSinceMs = ports.clock.monotonicMs();
     this.#vantage = new Vantage({
       ...this.#ports,
-      lookIntervalMs: this.#options.pingIntervalMs,
+      lookIntervalMs: () => this.#options.pingIntervalMs,
       reach: () => [...this.#supervisors.values()].flatMap((supervisor) => supervisor.reach()),
     });
   }
@@ -86,6 +87,12 @@ export class Leadership {
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
     return this.#stopped;
+  }
+
+  /** Everybody decides by other numbers from now on. */
+  adopt(settings: LiveSettings): void {
+    this.#options = { ...settings, leaseMs: this.#options.leaseMs };
+    for (const supervisor of this.#supervisors.values()) supervisor.adopt(settings);
   }
 
   /** Looks at the nodes of a cluster at once instead of at the next round. */
@@ -130,7 +137,12 @@ export class Leadership {
     return this.#supervisors.get(keyOf(namespace, cluster))?.tasks() ?? new Map();
   }
 
-  /** The status of every cluster, for metrics. */
+  /** What was last decided from of every cluster, for metrics; each is read when it is taken. */
+  *lastSights(): Iterable<LastSight> {
+    for (const { lastSight } of this.#supervisors.values()) if (lastSight !== null) yield lastSight;
+  }
+
+  /** The status of every cluster. */
   statuses(): readonly ClusterStatus[] {
     return [...this.#supervisors.values()].map((supervisor) => supervisor.status());
   }

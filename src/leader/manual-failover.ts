@@ -35,7 +35,7 @@ export interface ManualFailoverPorts {
   /** Whether a drain can be recorded now. */
   readonly canDrain: () => boolean;
   /** Milliseconds after which a drain that did not come to its end is undone. */
-  readonly switchoverTimeoutMs: number;
+  readonly switchoverTimeoutMs: () => number;
 }
 
 /** Replicas that were not heard within this time after the request are not candidates; longer than any probe's deadline. */
@@ -168,7 +168,7 @@ export class ManualFailover {
     const { newMaster, version } = drain;
     const old = masterOf(shard).id;
     await this.#until(
-      this.#ports.switchoverTimeoutMs + DRAIN_MARGIN_MS,
+      this.#ports.switchoverTimeoutMs() + DRAIN_MARGIN_MS,
       () => !this.#isDraining(shard.id, version),
     );
     const { cluster } = this.#ports.current().record;

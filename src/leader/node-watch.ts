@@ -26,10 +26,12 @@ export interface NodeWatchOptions {
   readonly client: NodeClient;
   readonly clock: Clock;
   readonly random: Random;
-  /** Milliseconds from one round to the next. */
+  /** Milliseconds from one round to the next, at first. */
   readonly intervalMs: number;
   /** The committed version: what a node holds above it is asked for. */
   readonly knownVersion: () => number;
+  /** Called when a round begins more than an interval late; must not throw. */
+  readonly onLate: () => void;
   /** Called for each finished look at a node that is still followed; must not throw. */
   readonly onLook: (look: Look) => void;
 }
@@ -46,7 +48,7 @@ interface Target {
 /** Owns the timers and looks of one cluster. */
 export class NodeWatch {
   readonly #options: NodeWatchOptions;
-  readonly #deadlineMs: number;
+  #intervalMs: number;
   #targets = new Map<NodeId, Target>();
   readonly #underWay = new Set<Promise<void>>();
   #roundTimer: Timer | null = null;
@@ -55,13 +57,21 @@ export class NodeWatch {
 
   constructor(options: NodeWatchOptions) {
     this.#options = options;
-    this.#deadlineMs = probeDeadlineMs(options.intervalMs);
+    this.#intervalMs = options.intervalMs;
   }
 
   /** Starts with a round at once. The next comes after one to one and a half intervals, so that clusters spread. */
   start(): void {
-    this.#scheduleRound(this.#options.intervalMs * (1 + 0.5 * randomUnit(this.#options.random)));
+    this.#scheduleRound(this.#intervalMs * (1 + 0.5 * randomUnit(this.#options.random)));
     this.#runBatch([...this.#targets.values()], 0);
+  }
+
+  /** Rounds come at another interval from now on; the first one within it, at a random moment, so that clusters stay spread. */
+  setInterval(intervalMs: number): void {
+    if (intervalMs === this.#intervalMs || this.#isStopped) return;
+    this.#intervalMs = intervalMs;
+    this.#roundTimer?.cancel();
+    this.#scheduleRound(intervalMs * randomUnit(this.#options.random));
   }
 
   /** Follows exactly `nodes` from now on. A node whose address or password changed is a new one. */
@@ -105,8 +115,9 @@ export class NodeWatch {
     const dueAtMs = this.#options.clock.monotonicMs() + delayMs;
     this.#roundTimer = this.#options.clock.setTimer(delayMs, () => {
       const lateMs = this.#options.clock.monotonicMs() - dueAtMs;
+      if (lateMs > this.#options.intervalMs) this.#options.onLate();
       // Rounds keep their pace; after a stall of more than an interval they start afresh.
-      this.#scheduleRound(Math.max(0, this.#options.intervalMs - lateMs));
+      this.#scheduleRound(Math.max(0, this.#intervalMs - lateMs));
       // A round that takes longer than an interval is finished first, else its tail would never be looked at.
       if (this.#batchTimer === null) this.#runBatch([...this.#targets.values()], 0);
     });
@@ -136,7 +147,7 @@ export class NodeWatch {
     const { client, clock, knownVersion, onLook } = this.#options;
     const { id, address } = target.node;
     const startedAtMs = clock.monotonicMs();
-    const result = await client.probe(target.node, this.#deadlineMs, knownVersion());
+    const result = await client.probe(target.node, probeDeadlineMs(this.#intervalMs), knownVersion());
     target.isBusy = false;
     if (this.#isStopped || !this.#isFollowed(target)) return;
     const isExtra = !target.isOfRound;

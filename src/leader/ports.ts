@@ -184,17 +184,34 @@ export interface WitnessWord {
   readonly askedAtMs: number;
 }
 
-/** Counts for `/metrics`; every label is a bounded set. */
+/** Counts for `/metrics`; every label is a bounded set. Times are milliseconds. */
 export interface LeaderMetrics {
-  /** A change of masters was committed; `lost`: sequence numbers that are known to be lost by it. */
-  failover(place: ClusterPlace, kind: 'failover' | 'switchover', lost: number | null): void;
-  /** A master is missed, or has lost its data, and is not replaced now; `reason`: the kind of the problem. */
-  failoverBlocked(place: ClusterPlace, reason: string): void;
+  /** A cluster is looked after from now on; `blockingReasons`: all that `failoverBlocked` may be given. */
+  begin(place: ClusterPlace, blockingReasons: Iterable<string>): void;
   /** The cluster is no more. */
   forget(place: ClusterPlace): void;
-  probe(outcome: 'answered' | 'failed'): void;
-  push(outcome: 'accepted' | 'failed'): void;
+  /** A look has ended; `error`: the kind of what came instead of a report. */
+  probe(place: ClusterPlace, look: { readonly elapsedMs: number; readonly error: string | null }): void;
+  /** A round of looks began more than an interval late. */
+  roundLate(): void;
+  /** A change of masters came to an end; `lost`: sequence numbers that are known to be lost by one that is done. */
+  failover(
+    place: ClusterPlace,
+    kind: 'failover' | 'switchover',
+    result: 'done' | 'failed' | 'undone',
+    lost?: number | null,
+  ): void;
+  /** The new master was seen in office so long after the decision. */
+  promoted(place: ClusterPlace, kind: 'failover' | 'switchover', elapsedMs: number): void;
+  /** A master is missed, or has lost its data, and is not replaced now; `reason`: the kind of the problem. */
+  failoverBlocked(place: ClusterPlace, reason: string): void;
+  push(place: ClusterPlace, outcome: 'accepted' | 'failed'): void;
   migrate(outcome: 'accepted' | 'failed'): void;
+  /** A job has ended, with all its slots; `elapsedMs` is null where its beginning was not seen here. */
+  slots(
+    place: ClusterPlace,
+    job: { readonly outcome: 'moved' | 'kept'; readonly count: number; readonly elapsedMs: number | null },
+  ): void;
   /** `kind` is the kind of the plan, such as `failover`. */
   commit(kind: string, outcome: 'committed' | 'refused'): void;
 }

@@ -13,14 +13,14 @@ import type {
 import type { FailoverRefusal } from '../control/failover-request.ts';
 import type { LeaseAnswer } from '../control/lease-memory.ts';
 import type { NodeError } from '../control/observation.ts';
-import { type Problem, type ProblemKind, problemKey, PROBLEMS } from '../control/problems.ts';
+import { type Problem, problemKey, PROBLEMS } from '../control/problems.ts';
 import { printSlotRange } from '../topology/slot.ts';
-import type { ChangeError, ClusterPlace } from '../topology/record.ts';
+import type { ChangeError } from '../topology/record.ts';
 import { type NodeTuning, tuningText } from '../topology/tuning.ts';
 import type { Cluster, NodeAddress, NodeId } from '../topology/types.ts';
 import { ChangeGate } from './change-gate.ts';
 import type { HandRequest } from './manual-failover.ts';
-import type { LeaderMetrics } from './ports.ts';
+import type { Tally } from './tally.ts';
 
 const REASON_EVENTS = {
   failover: 'failover',
@@ -47,21 +47,13 @@ const REASON_EVENTS = {
 /** Reasons that are no news. */
 const QUIET: ReadonlySet<string> = new Set(['noted', 'taskNoted']);
 
-/** Problems that say why a master is not replaced. */
-const BLOCKING: ReadonlySet<ProblemKind> = new Set([
-  'masterUnreachable',
-  'masterUnconfirmed',
-  'failoverRestrained',
-]);
-
 /** Reasons that are news: positions that are written down are none. */
 type TellingReason = Exclude<CommitReason, { readonly kind: 'noted' | 'taskNoted' }>;
 
 /** One cluster's log. Lasting faults are told when they begin, when they change their nature, and when they end. */
 export class Reporter {
-  readonly #place: ClusterPlace;
   readonly #logger: Logger;
-  readonly #metrics: LeaderMetrics;
+  readonly #tally: Tally;
   readonly #pushFaults = new ChangeGate<NodeId>();
   readonly #problems = new ChangeGate<string>();
   readonly #faults = new ChangeGate<string>();
@@ -69,10 +61,9 @@ export class Reporter {
   readonly #tunings = new ChangeGate<NodeId>();
   #commitFault: string | null = null;
 
-  constructor(place: ClusterPlace, logger: Logger, metrics: LeaderMetrics) {
-    this.#place = place;
+  constructor(logger: Logger, tally: Tally) {
     this.#logger = logger;
-    this.#metrics = metrics;
+    this.#tally = tally;
   }
 
   /** The problems of a decision: what is new, what has another reason now, what is gone. Details that only count on are no news. */
@@ -80,7 +71,7 @@ export class Reporter {
     const current = new Map(problems.map((problem) => [problemKey(problem), problem]));
     for (const [key, problem] of current) {
       if (!this.#problems.isNews(key, problem.detail.replaceAll(/\d+/g, ''))) continue;
-      if (BLOCKING.has(problem.kind)) this.#metrics.failoverBlocked(this.#place, problem.kind);
+      this.#tally.problem(problem.kind);
       const fields = {
         problem: problem.kind,
         severity: PROBLEMS[problem.kind].severity,
@@ -102,6 +93,7 @@ export class Reporter {
   /** What was decided, before it is committed. */
   committing(action: CommitAction): void {
     for (const reason of tellingReasons(action)) {
+      this.#tally.committing(reason);
       const event = `${REASON_EVENTS[reason.kind]}.started`;
       this.#logger.info(event, { ...fieldsOf(reason), version: action.next.version });
     }
@@ -138,7 +130,7 @@ export class Reporter {
   /** `isRepair`: the whole cluster had this version before, so this node had lost it. */
   pushed(action: PushAction, result: Result<void, NodeError>, isRepair: boolean): void {
     const fields = { node: action.node, addr: action.address, version: action.version };
-    this.#metrics.push(result.ok ? 'accepted' : 'failed');
+    this.#tally.pushed(result.ok);
     if (result.ok) {
       this.#pushFaults.clear(action.node);
       if (isRepair) this.#logger.info('push.accepted', { ...fields, why: action.why });
@@ -195,7 +187,7 @@ export class Reporter {
   }
 
   migrateAnswered(action: MigrateAction, result: Result<void, NodeError>): void {
-    this.#metrics.migrate(result.ok ? 'accepted' : 'failed');
+    this.#tally.migrateAnswered(result.ok);
     if (result.ok) return;
     this.#logger.warn('migrate.failed', {
       node: action.source,
@@ -208,10 +200,8 @@ export class Reporter {
 
   committed(action: CommitAction, result: Result<void, ChangeError>): void {
     for (const reason of tellingReasons(action)) {
-      this.#metrics.commit(reason.kind, result.ok ? 'committed' : 'refused');
+      this.#tally.committed(reason, result);
       if (!result.ok) continue;
-      if (reason.kind === 'failover')
-        this.#metrics.failover(this.#place, reason.isDrained ? 'switchover' : 'failover', reason.lost);
       const event = `${REASON_EVENTS[reason.kind]}.committed`;
       this.#logger.info(event, { ...fieldsOf(reason), version: action.next.version });
     }

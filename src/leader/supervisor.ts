@@ -22,7 +22,7 @@ import type { Observer } from '../control/evidence.ts';
 import type { NodeError } from '../control/observation.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
 import type { Problem } from '../control/problems.ts';
-import { type ControlSettings, probeDeadlineMs } from '../control/settings.ts';
+import { type ControlSettings, type LiveSettings, probeDeadlineMs } from '../control/settings.ts';
 import type { Census, Circumstances, Policies } from '../control/sight.ts';
 import { lookAt, type Situation } from '../control/situation.ts';
 import { allNodes } from '../topology/cluster.ts';
@@ -34,6 +34,7 @@ import { Deeds } from './deeds.ts';
 import { DepartureBook } from './departure-book.ts';
 import { eventsOf } from './events.ts';
 import { Farewells } from './farewells.ts';
+import { type LastSight, lastSight } from './last-sight.ts';
 import { LeaseKeeper, type LeasedMaster, leasedMasters } from './lease-keeper.ts';
 import { LookPacer } from './look-pacer.ts';
 import { LostConnections } from './lost-connections.ts';
@@ -43,6 +44,7 @@ import type { ClusterRecords, LeaderMetrics, NodeClient, PolicyStamp, Told, Witn
 import { Reporter } from './reporter.ts';
 import { CheckRequests } from './check-requests.ts';
 import { SyncRequests } from './sync-requests.ts';
+import { Tally } from './tally.ts';
 import { TaskPace } from './task-pace.ts';
 import { type ClusterStatus, clusterStatus } from '../control/status.ts';
 import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
@@ -90,8 +92,9 @@ const DECISION_RETRY_MS = 5_000;
  */
 export class Supervisor {
   readonly #context: SupervisorContext;
-  readonly #settings: ControlSettings;
+  #settings: ControlSettings;
   readonly #reporter: Reporter;
+  readonly #tally: Tally;
   readonly #watch: NodeWatch;
   readonly #expectant: LookPacer;
   readonly #urgent: LookPacer;
@@ -108,6 +111,8 @@ export class Supervisor {
   #memory: ControlMemory = NO_MEMORY;
   #events: ControlEvent[] = [];
   #problems: readonly Problem[] = [];
+  /** Null before the first decision. */
+  #decided: Situation | null = null;
   #count: Census = { nodes: 0, missed: 0 };
   #policy: Policies;
   #policyStamp: PolicyStamp;
@@ -135,15 +140,17 @@ export class Supervisor {
     const place = { namespace: record.namespace, cluster: record.cluster.name };
     this.#tasks = context.records.tasks.ofCluster(place);
     this.#pace.follow(this.#tasks, clock.monotonicMs());
-    this.#reporter = new Reporter(place, logger, metrics);
+    this.#tally = new Tally(place, { clock, metrics });
+    this.#reporter = new Reporter(logger, this.#tally);
     this.#watch = new NodeWatch({
       client,
       clock,
       random,
       intervalMs: settings.pingIntervalMs,
       knownVersion: () => this.#record.cluster.version,
+      onLate: () => this.#tally.roundLate(),
       onLook: (look) => {
-        metrics.probe(look.result.kind);
+        this.#tally.looked(look);
         this.#happened({ kind: 'probed', node: look.id, ...look });
       },
     });
@@ -164,7 +171,7 @@ export class Supervisor {
         this.#memory = forgetNode(this.#memory, id);
       },
       canDrain: () => this.#context.records.storesDrains,
-      switchoverTimeoutMs: settings.switchoverTimeoutMs,
+      switchoverTimeoutMs: () => this.#settings.switchoverTimeoutMs,
     });
     this.#leases = new LeaseKeeper({
       clock,
@@ -211,7 +218,7 @@ export class Supervisor {
       client,
       clock,
       logger,
-      lookDeadlineMs: probeDeadlineMs(settings.pingIntervalMs),
+      lookDeadlineMs: () => probeDeadlineMs(this.#settings.pingIntervalMs),
       record: () => this.#record,
       confirm: (version) => this.#confirm(version),
       onNews: () => this.#turnSoon(),
@@ -220,9 +227,17 @@ export class Supervisor {
 
   /** Begins with a look at every node. Call once. */
   start(): void {
+    this.#tally.begin();
     this.#watch.follow(nodesOf(this.#record.cluster));
     this.#watch.start();
     this.#farewells.follow();
+    this.#turnSoon();
+  }
+
+  /** Decides by other numbers from the next turn on. What was seen and what is under way stays as it is. */
+  adopt(settings: LiveSettings): void {
+    this.#settings = { ...settings, leaseMs: this.#settings.leaseMs };
+    this.#watch.setInterval(settings.pingIntervalMs);
     this.#turnSoon();
   }
 
@@ -343,6 +358,14 @@ export class Supervisor {
     return clusterStatus(this.#record, this.#situation(), { problems: this.#problems, departed });
   }
 
+  /** Null before the first decision. Costs nothing, however large the cluster is. */
+  get lastSight(): LastSight | null {
+    if (this.#decided === null) return null;
+    const departed = this.#farewells.status();
+    const { progressAtMs } = this.#pace;
+    return lastSight(this.place, this.#decided, { problems: this.#problems, departed, progressAtMs });
+  }
+
   /** Every node, and whether it is heard from here. */
   reach(): readonly Reach[] {
     const { namespace, cluster } = this.#record;
@@ -435,6 +458,7 @@ export class Supervisor {
     if (decision === null) return;
     this.#memory = decision.memory;
     this.#waits = decision.waits;
+    this.#decided = decision.situation;
     this.#problems = [...decision.problems, ...this.#farewells.problems()];
     this.#reporter.problems(this.#problems);
     for (const action of decision.actions) this.#act(action);

@@ -24,6 +24,12 @@ export class TaskPace {
     for (const task of open) this.#sample(task, nowMs);
   }
 
+  /** When an open task last came on, or was first seen here, monotonic milliseconds; null without one. */
+  get progressAtMs(): number | null {
+    const times = [...this.#samples.values()].flatMap((samples) => samples.at(-1)?.atMs ?? []);
+    return times.length === 0 ? null : Math.max(...times);
+  }
+
   sights(book: TaskBook, waits: TaskPlan['waits']): ReadonlyMap<number, TaskSight> {
     return new Map(
       openTasks(book).map((task) => [task.id, this.#sight(task, waits.get(task.id)?.why ?? null)]),

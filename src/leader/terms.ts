@@ -5,12 +5,14 @@ import type { CheckRefusal, ClusterCheck } from '../control/check.ts';
 import type { Explanation } from '../control/explain.ts';
 import type { FailoverDone, FailoverRefusal, FailoverRequest } from '../control/failover-request.ts';
 import type { HandPlan } from '../control/plan-by-hand.ts';
+import type { LiveSettings } from '../control/settings.ts';
 import type { ClusterPlace } from '../topology/record.ts';
 import type { ClusterStatus } from '../control/status.ts';
 import type { SyncedNode, SyncRefusal } from '../control/sync-outcome.ts';
 import type { TaskSight } from '../control/tasks.ts';
 import type { Name, NodeId } from '../topology/types.ts';
 import type { Leadership } from './leadership.ts';
+import type { LastSight } from './last-sight.ts';
 
 /** What is known of the own place in the group. */
 export interface LeadView {
@@ -38,6 +40,16 @@ export class LeadershipTerms {
     if (wanted === null) return;
     this.#current = this.#begin(wanted);
     this.#current.start();
+  }
+
+  /** For the leadership of the present term, if there is one; the next ones begin with them. */
+  adopt(settings: LiveSettings): void {
+    this.#current?.adopt(settings);
+  }
+
+  /** As `Leadership.lastSights`; empty on a member that does not lead. */
+  lastSights(): Iterable<LastSight> {
+    return this.#current?.lastSights() ?? [];
   }
 
   /** The status of every cluster; empty on a member that does not lead. */

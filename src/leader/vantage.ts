@@ -30,7 +30,7 @@ export interface VantagePorts {
   /** Every node of every cluster. */
   readonly reach: () => readonly Reach[];
   /** Between two looks of the leader at the same node, milliseconds. */
-  readonly lookIntervalMs: number;
+  readonly lookIntervalMs: () => number;
   /** Gives the lead to this member; what becomes of that shows in the lead itself. */
   readonly giveLead: (to: Observer) => Promise<void>;
 }
@@ -72,7 +72,7 @@ export class Vantage {
    */
   async #compare(observers: ReadonlySet<Observer>): Promise<void> {
     if ((await this.#bestPlaced(observers)) === null) return;
-    await this.#pause(2 * this.#ports.lookIntervalMs);
+    await this.#pause(2 * this.#ports.lookIntervalMs());
     if (this.#isEnded) return;
     const best = await this.#bestPlaced(observers);
     if (best === null || this.#isEnded) return;

@@ -1,63 +1,57 @@
-// From the command line to a running member, and to its end.
+// From flags to a running member, and to its end.
 
-import { loadConfig } from '../config/load.ts';
+import { LiveConfig } from '../server/live-config.ts';
 import { startController } from '../server.ts';
+import { systemClock } from '../system/clock.ts';
 import { createLogger } from '../telemetry/log.ts';
 import type { Logger } from '../base/logger.ts';
-import type { Config } from '../config/config.ts';
 import { complain, refuseToStart } from './complain.ts';
-import { readConfigFile } from './config-file.ts';
+import { withoutEffectText } from './config-verbs/check.ts';
 import { Ending } from './ending.ts';
-import { readFlags, type Flags } from './flags.ts';
 import type { ProcessSignals } from './signals.ts';
+import { readOrRefuse, readSourcesAgain } from './sources.ts';
+import type { Flags } from './verb.ts';
+import { readCommit, readVersion } from './version.ts';
 
 /** Resolves once the member runs, or ends the process. */
-export async function run(signals: ProcessSignals): Promise<void> {
-  const flags = readFlags();
-  const config = readConfig(flags);
+export async function run(flags: Flags, signals: ProcessSignals): Promise<void> {
+  const told = { config: flags.config ?? null, set: flags.set };
+  const loaded = readOrRefuse(told);
   if (flags.checkConfig) {
-    process.stdout.write('the configuration is good\n');
-    if (config.withoutEffect.length > 0)
-      process.stdout.write(`without effect here: ${config.withoutEffect.join(', ')}\n`);
+    process.stdout.write(`the configuration is good\n${withoutEffectText(loaded)}`);
     return;
   }
+  const { config } = loaded;
   const logger = createLogger(config.logLevel, { member: config.raft.id });
   if (config.withoutEffect.length > 0)
     logger.warn('config.without_effect', { settings: config.withoutEffect });
   endOnCrash(logger);
+  const live = new LiveConfig(loaded, {
+    read: () => readSourcesAgain(told),
+    clock: systemClock,
+    logger,
+  });
   const ending = new Ending(logger);
   signals.handle({
     onStop: (signal) => ending.onSignal(signal),
+    onReload: () => void live.reload('SIGHUP'),
     onIgnored: (signal) =>
-      logger.warn('controller.signal_ignored', {
-        signal,
-        reason: 'a changed configuration counts from the next start on; SIGTERM ends this process',
-      }),
+      logger.warn('controller.signal_ignored', { signal, reason: 'it opens no debugger' }),
   });
-  await startMember(config, { flags, logger, ending });
-}
-
-function readConfig(flags: Flags): Config {
-  const file = flags.config === undefined ? null : readConfigFile(flags.config);
-  if (file !== null && !file.ok) return refuseToStart(file.error);
-  const config = loadConfig({
-    file: file === null ? null : file.value,
-    environment: process.env,
-    flags: flags.set,
-  });
-  return config.ok ? config.value : refuseToStart(config.error);
+  await startMember(live, { flags, logger, ending });
 }
 
 async function startMember(
-  config: Config,
+  live: LiveConfig,
   { flags, logger, ending }: { readonly flags: Flags; readonly logger: Logger; readonly ending: Ending },
 ): Promise<void> {
   const { signal } = ending.abandoned;
   await signalsHeard();
   const started = signal.aborted
     ? null
-    : await startController(config, {
+    : await startController(live, {
         logger,
+        build: { version: readVersion(), commit: readCommit() },
         restoreFrom: flags.restore ?? null,
         abandoned: signal,
         onFatal: (error) => {

@@ -219,6 +219,12 @@ export class RaftDriver implements TransportHandler {
     return this.#loop.core.membership;
   }
 
+  /** The membership that is certain to stay until another one is committed. */
+  get committedMembership(): Membership {
+    const { core } = this.#loop;
+    return core.membershipAt(core.commitIndex);
+  }
+
   /** Calls `listener` at every change of `membership` from now on, synchronously; it must not throw. Returns the way to stop. */
   onMembership(listener: (membership: Membership) => void): () => void {
     this.#membershipListeners.add(listener);

@@ -34,6 +34,11 @@ export class Inbox {
     this.#onTurn = onTurn;
   }
 
+  /** Everything that waits for its turn. */
+  get size(): number {
+    return this.#items.length;
+  }
+
   /** Messages dropped because too many waited. */
   get dropped(): number {
     return this.#dropped;

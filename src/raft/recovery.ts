@@ -6,9 +6,10 @@ import type { HardState, LogPosition, RestoredState, SnapshotMeta, Term } from '
 import type { DurableLog, SnapshotFile, SnapshotStore, StateMachine, StateRestore } from './ports.ts';
 import { buildState, swapState } from './restore.ts';
 
+/** Of log and snapshots what a start may have to change or to read. */
 export interface RecoveryParts {
-  readonly log: DurableLog;
-  readonly snapshots: SnapshotStore;
+  readonly log: Pick<DurableLog, 'write' | 'reset'>;
+  readonly snapshots: Pick<SnapshotStore, 'newest' | 'load' | 'older' | 'discard'>;
   readonly stateMachine: StateMachine;
   readonly logger: Logger;
 }
@@ -172,7 +173,7 @@ function holds(restored: RestoredState, position: LogPosition): boolean {
 }
 
 /** The term of an entry the log holds or of its base; null for any other index. */
-function termAt(restored: RestoredState, index: SnapshotMeta['index']): Term | null {
+export function termAt(restored: RestoredState, index: SnapshotMeta['index']): Term | null {
   if (index === restored.base.index) return restored.base.term;
   return restored.entries[index - restored.base.index - 1]?.term ?? null;
 }

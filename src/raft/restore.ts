@@ -8,7 +8,7 @@ import type { SnapshotFile, SnapshotStore, StateMachine, StateRestore } from './
 import { SnapshotDamaged, SnapshotUnsupported } from './snapshot/errors.ts';
 
 export interface RestoreParts {
-  readonly snapshots: SnapshotStore;
+  readonly snapshots: Pick<SnapshotStore, 'load'>;
   readonly stateMachine: StateMachine;
 }
 

@@ -73,6 +73,8 @@ export interface DriverStatus extends RoleView {
   readonly proposals: number;
   readonly changes: number;
   readonly reads: number;
+  /** What waits in the inbox: messages, and what this member itself has to tell its core. */
+  readonly inbox: number;
   /** Messages from peers dropped because the inbox was full. */
   readonly messagesDropped: number;
   /** True while a snapshot from the leader replaces the state. */
@@ -116,6 +118,7 @@ export function driverStatus(
     proposals: waiters.proposals.size,
     changes: waiters.changes.size,
     reads: waiters.reads.size,
+    inbox: loop.inbox.size,
     messagesDropped: loop.inbox.dropped,
     installing: replica.isInstalling,
     fault: seen.fault?.message ?? null,

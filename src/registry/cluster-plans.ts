@@ -112,11 +112,13 @@ export class ClusterPlans {
     });
   }
 
-  /** Refused with `missing`, `conflict`, `addressTaken` (also by a spare of this very cluster) or `featureLevel`. */
+  /** Refused with `missing`, `conflict`, `observed`, `addressTaken` (also by a spare of this very cluster) or `featureLevel`. */
   replace(change: Replacement): Planned {
     const { place, record, next } = change;
     const current = this.#current(place, record);
     if (!current.ok) return current;
+    const { observedSinceSeconds: sinceSeconds } = change.facts ?? record.facts;
+    if (sinceSeconds !== null) return err({ kind: 'observed', sinceSeconds });
     const claims = this.#replaceClaims(change);
     if (!claims.ok) return claims;
     const facts = change.facts === null ? ok(this.#forget(change)) : this.#replaceFacts(change, change.facts);

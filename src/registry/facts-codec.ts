@@ -15,7 +15,8 @@ import type { ClusterVersion, NodeId, ShardId } from '../topology/types.ts';
 import { type Fields, packRecord, readRecord } from './record-fields.ts';
 import { readable } from './unreadable-record.ts';
 
-const FACTS_VERSION = 1;
+/** Version 2 is of a cluster that is only observed: no other has to be read by members below `OBSERVED_LEVEL`. */
+const FACTS_VERSION = 2;
 
 /**
  * Promotions in one record, so that a cluster that fits into a value leaves room for its facts: a failover must not fail on what is
@@ -39,11 +40,13 @@ export function encodeFacts(facts: ClusterFacts): Uint8Array {
   const shards = [...facts.shards].map(([id, shard]) => [id, latestPromotions(shard, countMax)] as const);
   const ids = idsIn(shards, facts.nodes);
   const positions: Positions = new Map(ids.map((id, position) => [id, position]));
-  const value = packRecord(FACTS_VERSION, [
+  const { observedSinceSeconds } = facts;
+  const value = packRecord(observedSinceSeconds === null ? 1 : FACTS_VERSION, [
     facts.contestedVersion,
     ids,
     shards.map(([id, shard]) => encodeShard(id, shard, positions)),
     [...facts.nodes].map(([id, node]) => encodeNode(id, node, positions)),
+    ...(observedSinceSeconds === null ? [] : [observedSinceSeconds]),
   ]);
   decodeFacts({ key: 'facts about to be written', value });
   return value;
@@ -62,7 +65,8 @@ export function decodeFacts(stored: Pick<StoredValue, 'key' | 'value'>): Cluster
       fields,
       fields.each((node) => decodeNode(node, ids)),
     );
-    return { shards, nodes, contestedVersion };
+    const observedSinceSeconds = fields.version === 1 ? null : fields.number();
+    return { shards, nodes, contestedVersion, observedSinceSeconds };
   });
 }
 

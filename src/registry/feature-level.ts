@@ -6,7 +6,8 @@ import type { Cluster } from '../topology/types.ts';
 // A group works at the lowest level of its members (base/feature-level.ts): at level 1 cluster records are of version 1 and facts are kept
 // in memory; from level 2 on cluster records are of version 2, whose migrations can be cancelled, and facts are stored; from level 3 on cluster
 // records are of version 3, whose shards can be drained; from level 4 on there are policies; from level 5 on departures, and policies of clusters
-// are of version 2, which have spares; from level 6 on moves of slots are tasks.
+// are of version 2, which have spares; from level 6 on moves of slots are tasks; from level 7 on facts are of version 2
+// where their cluster is only observed.
 
 /** The level from which on facts are stored. */
 export const STORED_FACTS_LEVEL = 2;
@@ -27,6 +28,9 @@ export const DEPARTURE_LEVEL = 5;
 
 /** The level from which on moves of slots are kept as tasks. */
 export const TASK_LEVEL = 6;
+
+/** The level at which a cluster can be one that is only observed. A group that is made out of a backup begins there. */
+export const OBSERVED_LEVEL = 7;
 
 /** The level without which `cluster` cannot be written. */
 export function levelNeededBy(cluster: Cluster): number {

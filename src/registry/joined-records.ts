@@ -23,7 +23,7 @@ interface Joined {
  * remembers must not be taken for one that never was.
  */
 export class JoinedRecords {
-  readonly #store: Store;
+  readonly #store: Pick<Store, 'get' | 'list'>;
   /** Decoding validates a whole cluster; a stored value never changes, so once is enough. */
   readonly #joined = new WeakMap<StoredValue, Joined>();
   readonly #decodedFacts = new WeakMap<StoredValue, ClusterFacts>();
@@ -33,7 +33,7 @@ export class JoinedRecords {
   /** Goes down, below the 0 of "none": no revision of the store is ever taken for one of these, or the other way round. */
   #unstoredRevision = 0;
 
-  constructor(store: Store) {
+  constructor(store: Pick<Store, 'get' | 'list'>) {
     this.#store = store;
   }
 

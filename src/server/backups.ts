@@ -13,11 +13,18 @@ const OPEN_MAX = 2;
 /** Milliseconds in which a client must take a piece of at most 64 KiB: whoever stands still must not keep others out. */
 const IDLE_MS_MAX = 60_000;
 
+export interface BackupParts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** A backup was read to its end. */
+  readonly onDone: () => void;
+}
+
 /** `cut` gives the state as applied here; null for a moment while it is exchanged, which a leader's never is. */
 export function openBackups(
   registry: Pick<Registry, 'linearize'>,
   source: { cut(): StateCut | null },
-  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  { clock, logger, onDone }: BackupParts,
 ): Backups {
   let open = 0;
   return {
@@ -32,7 +39,8 @@ export function openBackups(
       open += 1;
       const content = streamOf(backupFile(cut.meta, cut.chunks), clock, (problem) => {
         open -= 1;
-        if (problem === null) return;
+        if (problem === 'read') onDone();
+        if (problem === 'read' || problem === 'left') return;
         logger.warn('backup.broken_off', { fileName, reason: problem.message });
         broken.abort(problem);
       });
@@ -43,20 +51,20 @@ export function openBackups(
 
 /**
  * Pulls a piece whenever the reader has room for one, so that nothing piles up here. However it ends, `onEnd` is called exactly
- * once: read to its end or given up by the reader (null), not to be made whole, or left standing too long.
+ * once: `read` to its end, `left` by the reader, not to be made whole, or left standing too long.
  */
 function streamOf(
   pieces: Iterator<Uint8Array>,
   clock: Clock,
-  onEnd: (problem: Error | null) => void,
+  onEnd: (how: Error | 'read' | 'left') => void,
 ): ReadableStream<Uint8Array> {
   let idle: Timer | null = null;
   let isOver = false;
-  const end = (problem: Error | null): void => {
+  const end = (how: Error | 'read' | 'left'): void => {
     if (isOver) return;
     isOver = true;
     idle?.cancel();
-    onEnd(problem);
+    onEnd(how);
   };
   const waitForReader = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
     idle?.cancel();
@@ -73,7 +81,7 @@ function streamOf(
         try {
           const next = pieces.next();
           if (next.done === true) {
-            end(null);
+            end('read');
             controller.close();
             return;
           }
@@ -85,7 +93,7 @@ function streamOf(
         }
       },
       cancel() {
-        end(null);
+        end('left');
         pieces.return?.();
       },
     },

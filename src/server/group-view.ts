@@ -1,7 +1,7 @@
-// What this member tells about its group: who belongs to it, who leads it, and why this member is not ready.
+// What this member tells about its group: who belongs to it, and who leads it.
 
 import type { GroupMember, GroupMembers, GroupStatus, GroupView } from '../api/ports.ts';
-import { allMembers, currentVoters, isJoint, isMember, isVoter } from '../raft/core/membership.ts';
+import { allMembers, currentVoters, isJoint, isVoter } from '../raft/core/membership.ts';
 import type { MemberId, Membership } from '../raft/core/types.ts';
 import type { DriverStatus } from '../raft/status.ts';
 import { parseAddress } from '../topology/node.ts';
@@ -15,11 +15,6 @@ export interface Observed {
 
 export interface GroupViewOptions {
   readonly self: MemberId;
-  readonly advertiseAddress: NodeAddress;
-  /** Milliseconds after which a member that was heard counts as away. */
-  readonly awayMs: number;
-  /** What keeps a group that is being founded from it, beside members that are missing; null when nothing is known. */
-  readonly foundingTrouble: () => string | null;
   readonly levels: Levels;
 }
 
@@ -45,7 +40,6 @@ export function groupView(observed: Observed, options: GroupViewOptions): GroupV
         self: options.self,
         term: status.term,
         leader: status.leader === null || address === null ? null : { id: status.leader, address },
-        notReady: reasonNotReady(membership, status, options),
       };
     },
   };
@@ -114,31 +108,6 @@ export function awaitedFounders(
     const contactMs = status.peers.find(({ id }) => id === voter)?.lastContactMs ?? null;
     return contactMs === null || contactMs > awayMs;
   });
-}
-
-/** Why this member cannot answer for the group yet; null when it can. */
-function reasonNotReady(
-  membership: Membership,
-  status: DriverStatus,
-  { self, advertiseAddress, awayMs, foundingTrouble }: GroupViewOptions,
-): string | null {
-  const { leader, term, applied, commit, installing, fault } = status;
-  if (fault !== null) return `this member gave up: ${fault}`;
-  if (!isMember(membership, self)) {
-    const request = JSON.stringify({ id: self, peer: advertiseAddress, operation: 'add' });
-    return `this member does not belong to the group yet, or has not heard of it: POST /api/v1/raft/peers ${request} to any member of the group`;
-  }
-  const awaited = awaitedFounders(membership, status, awayMs);
-  if (awaited !== null && awaited.length > 0) {
-    const trouble = foundingTrouble();
-    return describeAwaited(membership, awaited) + (trouble === null ? '' : ` (${trouble})`);
-  }
-  if (leader === null)
-    return 'no leader is known: fewer than a majority of the members can be reached, or an election is under way';
-  if (installing) return 'a snapshot from the leader is being installed';
-  // The leader's first entry comes after everything committed before its term: without it this member may be far behind.
-  if (status.appliedTerm < term) return 'the leader has not yet said what is committed';
-  return applied < commit ? `entries up to ${commit} are committed, up to ${applied} applied` : null;
 }
 
 /** A sentence for people. */

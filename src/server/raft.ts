@@ -20,11 +20,16 @@ import { nodeFileSystem } from '../raft/wal/node-file-system.ts';
 import { openWal } from '../raft/wal/open.ts';
 import { systemClock } from '../system/clock.ts';
 import { createSystemRandom } from '../system/random.ts';
+import type { RaftTally } from '../telemetry/raft-counts.ts';
+import { measuredLog, measuredMachine, measuredSnapshots, RoundTrips } from './measured.ts';
 import type { Origin } from './origin.ts';
 import type { Storage } from './storage.ts';
 
 /** Milliseconds one post of a snapshot may take. */
 const SNAPSHOT_IDLE_MS = 10_000;
+
+/** Members of earlier releases read no identity of more than 4 KiB. */
+const MARKS_TOLD_MAX = 16;
 
 const random = createSystemRandom();
 
@@ -32,6 +37,8 @@ export interface Raft {
   readonly driver: RaftDriver;
   readonly identity: Identity;
   readonly counters: TransportCounters;
+  /** Bytes of the files of the log. */
+  readonly walBytes: () => number;
   /** Takes what peers send. */
   readonly peers: RequestTaker;
   readonly streams: StreamTaker;
@@ -49,12 +56,16 @@ export interface RaftParts {
   readonly onExpelled: (reason: ExpulsionReason) => void;
   /** What this member tells whoever asks. */
   readonly featureLevel: number;
+  readonly release: string;
+  readonly tally: RaftTally;
 }
 
 /** Opens everything; nothing is sent and no time passes before `driver.start`. Rejects with a line for the operator. */
 export async function openRaft(config: Config, origin: Origin, parts: RaftParts): Promise<Raft> {
   const { raft, advertiseAddress } = config;
-  const { logger, storage, lookup } = parts;
+  const { logger, storage, lookup, tally } = parts;
+  const measuring = { clock: systemClock, tally };
+  const roundTrips = new RoundTrips(measuring);
   const self = memberId(raft.id);
   const wal = await openWal({
     fileSystem: nodeFileSystem,
@@ -90,7 +101,10 @@ export async function openRaft(config: Config, origin: Origin, parts: RaftParts)
       logger,
       counters,
       snapshots: storage.snapshots,
-      onUnreachable: (peer) => opened.driver?.onUnreachable(peer),
+      onUnreachable: (peer) => {
+        roundTrips.unreachable(peer);
+        opened.driver?.onUnreachable(peer);
+      },
       onRefused: (peer, reason) => opened.driver?.onRefused(peer, reason),
     },
   );
@@ -104,10 +118,10 @@ export async function openRaft(config: Config, origin: Origin, parts: RaftParts)
       trailingEntries: Math.floor(raft.snapshotEntries / 10),
     }),
     {
-      log: wal.log,
-      snapshots: storage.snapshots,
-      stateMachine: storage.machine,
-      transport,
+      log: measuredLog(wal.log, measuring),
+      snapshots: measuredSnapshots(storage.snapshots, measuring, () => storage.snapshotTimes.renewed()),
+      stateMachine: measuredMachine(storage.machine, measuring),
+      transport: roundTrips.measured(transport),
       clock: systemClock,
       scheduler: eventLoopScheduler,
       random,
@@ -122,12 +136,27 @@ export async function openRaft(config: Config, origin: Origin, parts: RaftParts)
   const peers = new PeerRequests(
     { self, clusterId: identity.clusterId, snapshotIdleMs: SNAPSHOT_IDLE_MS },
     {
-      handler: driver,
+      handler: {
+        admits: (from, incarnation) => driver.admits(from, incarnation),
+        onMessage: (message) => {
+          roundTrips.heard(message);
+          driver.onMessage(message);
+        },
+        onUnreachable: (peer) => driver.onUnreachable(peer),
+        onRefused: (peer, reason) => driver.onRefused(peer, reason),
+        onSnapshot: (from, term, file) => driver.onSnapshot(from, term, file),
+      },
       sink: storage.snapshots,
       clock: systemClock,
       logger,
       counters,
-      identity: () => ({ ...identity, featureLevel: parts.featureLevel }),
+      identity: () => ({
+        ...identity,
+        featureLevel: parts.featureLevel,
+        release: parts.release,
+        wallMs: systemClock.wallMs(),
+        marks: storage.machine.marks.slice(-MARKS_TOLD_MAX),
+      }),
       knows: ({ from, incarnation }) => isKnown(driver.membership, from, incarnation),
       onAddress: (member, address) => transport.learnAddress(member, address),
     },
@@ -136,6 +165,7 @@ export async function openRaft(config: Config, origin: Origin, parts: RaftParts)
     driver,
     identity,
     counters,
+    walBytes: () => wal.log.bytes,
     peers: peers.take,
     streams: peers.streams,
     serve: (path, question) => peers.serve(path, question),

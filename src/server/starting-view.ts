@@ -1,6 +1,6 @@
 // What a member tells of its group before it knows which one that is.
 
-import type { GroupMembers, GroupStatus, GroupView } from '../api/ports.ts';
+import type { GroupMembers, GroupStatus, GroupView, HealthCheck } from '../api/ports.ts';
 
 /** A member that does not know its group yet: it has a number, and a reason why it is not ready. */
 export class StartingView implements GroupView {
@@ -20,7 +20,11 @@ export class StartingView implements GroupView {
   }
 
   current(): GroupStatus {
-    return { self: this.#self, term: 0, leader: null, notReady: this.#reason };
+    return { self: this.#self, term: 0, leader: null };
+  }
+
+  checks(): readonly HealthCheck[] {
+    return [{ name: 'recovery', problem: this.#reason }];
   }
 
   members(): GroupMembers {

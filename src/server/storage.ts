@@ -9,10 +9,12 @@ import { openSnapshots, type SnapshotDirectory } from '../raft/snapshot/director
 import { nodeFileSystem } from '../raft/wal/node-file-system.ts';
 import { openStateMachine, type StoreStateMachine } from '../store/state-machine.ts';
 import { systemClock } from '../system/clock.ts';
+import { SnapshotTimes } from './snapshot-times.ts';
 
 export interface Storage {
   readonly machine: StoreStateMachine;
   readonly snapshots: SnapshotDirectory;
+  readonly snapshotTimes: SnapshotTimes;
   /** Where a failed write of the state's copy is reported from now on. */
   failTo(driver: RaftDriver): void;
 }
@@ -45,6 +47,7 @@ export async function openStorage(dataDir: string, logger: Logger): Promise<Resu
   return ok({
     machine: opened.value.machine,
     snapshots,
+    snapshotTimes: await SnapshotTimes.open(systemClock, () => snapshots.newest()),
     failTo: (driver) => {
       onFault = (error) => driver.fail(error);
       if (early !== null) driver.fail(early);

@@ -26,7 +26,7 @@ export interface WitnessParts {
   readonly self: MemberId;
   readonly lookup: LookupFunction;
   readonly featureLevel: () => number;
-  readonly pingIntervalMs: number;
+  readonly pingIntervalMs: () => number;
 }
 
 /** Answers from now on what other members ask; the client is for these looks alone. */
@@ -93,7 +93,7 @@ export function witnessPanel(term: number, parts: WitnessParts): WitnessPanel {
     term,
     panel: () => panelOf(driver.membership, self, featureLevel()),
     peers: () => peersOf(driver.membership, self),
-    lookMs: probeDeadlineMs(pingIntervalMs),
+    lookMs: () => probeDeadlineMs(pingIntervalMs()),
   });
 }
 

@@ -4,6 +4,7 @@ import { rename, rm } from 'node:fs/promises';
 
 import { Level } from 'level';
 
+import { unreachable } from '../base/assert.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { type Result, err, ok } from '../base/result.ts';
@@ -12,7 +13,7 @@ import { LevelCopy, type LevelCopyParts } from './level-copy.ts';
 import { LevelDatabase, type LevelHandle } from './level-database.ts';
 import { CopyReader, type LoadedState } from './level-records.ts';
 import { judgeRefusal } from './level-refusal.ts';
-import { LOG_START } from './log-entry.ts';
+import { LOG_START, type LogPosition } from './log-entry.ts';
 import type { RecordDatabase } from './record-database.ts';
 import { KeyValueState } from './state/key-value-state.ts';
 
@@ -100,6 +101,39 @@ export async function openLevelCopy(options: OpenCopyOptions): Promise<Result<Op
   if (second.kind === 'inUse') return err({ kind: 'dataDirectoryInUse', directory });
   if (second.kind !== 'loaded') return err({ kind: 'cannotOpen', directory, cause: second.cause });
   return ok(opened(second, { kind: 'unusable', reason }, options));
+}
+
+/** A copy that nobody else can open until it is released. */
+export interface HeldCopy {
+  /** How far it is; null where it holds nothing, or nothing that can be used. */
+  readonly position: LogPosition | null;
+  release(): Promise<void>;
+}
+
+/**
+ * Keeps other processes out of the copy in `directory` and tells how far it is. What is unusable stays as it is, and is nobody's: no process
+ * that runs has such a copy.
+ */
+export async function holdCopy(directory: string): Promise<Result<HeldCopy, CopyOpenError>> {
+  const attempt = await tryOpen(directory);
+  switch (attempt.kind) {
+    case 'inUse':
+      return err({ kind: 'dataDirectoryInUse', directory });
+    case 'unavailable':
+      return err({ kind: 'cannotOpen', directory, cause: attempt.cause });
+    case 'unusable':
+      return ok({ position: null, release: () => Promise.resolve() });
+    case 'loaded': {
+      const { database, loaded } = attempt;
+      const release = (): Promise<void> =>
+        new Promise((resolve) => {
+          database.close(() => resolve());
+        });
+      return ok({ position: loaded?.position ?? null, release });
+    }
+    default:
+      return unreachable(attempt);
+  }
 }
 
 /**

@@ -152,22 +152,6 @@ export class SnapshotDecoder {
   }
 }
 
-/** Reads a snapshot only to see whether it is a whole state of the entry at `index`: for a backup, before anything is made of it. */
-export function snapshotCheck(index: number): {
-  chunk(bytes: Uint8Array): void;
-  /** After the last chunk: why it is none; null when it is. */
-  ready(): string | null;
-} {
-  const decoder = new SnapshotDecoder();
-  return {
-    chunk: (bytes) => decoder.chunk(bytes),
-    ready: () => {
-      const state = decoder.finish(index);
-      return state.ok ? null : state.error;
-    },
-  };
-}
-
 function parseHeader(fields: readonly unknown[]): Header | null {
   const [format, version, index, storedCount, requestCount, high, low] = fields;
   if (format !== FORMAT || version !== SNAPSHOT_VERSION) return null;

@@ -9,6 +9,7 @@ import type { LoadedState } from './level-records.ts';
 import type { LogEntry, LogIndex, LogPosition, Term } from './log-entry.ts';
 import { SnapshotDecoder, snapshotChunks } from './snapshot-codec.ts';
 import { hashText } from './state/hash.ts';
+import { type StateMark, StateMarks } from './state-marks.ts';
 import type { KeyValueState, StateChange } from './state/key-value-state.ts';
 import type { Key, StoreChange, StoredValue, TransactionOutcome } from './types.ts';
 
@@ -25,6 +26,7 @@ export interface StateDigest {
 export class StoreStateMachine {
   readonly #copy: DurableCopy;
   readonly #listeners = new Set<(change: StoreChange) => void>();
+  readonly #marks = new StateMarks();
   #state: KeyValueState;
   #position: LogPosition;
 
@@ -49,6 +51,16 @@ export class StoreStateMachine {
     return { index: this.#position.index, hash: hashText(this.#state.hash) };
   }
 
+  /** What this member made of the last entries, for comparison with the others. */
+  get marks(): readonly StateMark[] {
+    return this.#marks.all;
+  }
+
+  /** How much is stored: values, and bytes of keys (in code units) and values. */
+  get size(): { readonly keys: number; readonly bytes: number } {
+    return this.#state.size;
+  }
+
   /**
    * Applies committed entries in order, the first being `applied + 1`, and returns one result an entry: the outcome of a
    * command, null for the others. Watchers are called after the whole group is in memory.
@@ -65,6 +77,7 @@ export class StoreStateMachine {
       this.#position = { index: entry.index, term: entry.term };
       if (entry.kind !== 'command') {
         results.push(null);
+        this.#marks.note(entry.index, this.#state.hash);
         continue;
       }
       const transaction = decodeTransaction(entry.data);
@@ -72,6 +85,7 @@ export class StoreStateMachine {
         ? this.#state.apply(entry.index, transaction.value)
         : this.#state.refuse(entry.index, transaction.error);
       results.push(applied.outcome);
+      this.#marks.note(entry.index, this.#state.hash);
       for (const change of applied.changes) changes.push(change);
       const keys = changedKeys(applied.changes);
       if (keys.length > 0) notices.push({ kind: 'keys', revision: entry.index, keys });
@@ -96,6 +110,7 @@ export class StoreStateMachine {
     return new StateRestore(position, (loaded, done) => {
       this.#state = loaded.state;
       this.#position = loaded.position;
+      this.#marks.clear();
       this.#copy.replace(this.#cut(), done);
       this.#notify({ kind: 'replaced' });
     });

@@ -13,6 +13,14 @@ export function isWildcard(host: string): boolean {
   return WILDCARD_HOSTS.has(host);
 }
 
+/** Whether an address is that of a machine for itself; null for a name, of which nobody knows that. */
+export function isLoopback(address: NodeAddress): boolean | null {
+  const { host } = addressParts(address);
+  if (host === 'localhost' || host === '::1') return true;
+  if (host.includes(':')) return false;
+  return /^[\d.]+$/.test(host) ? host.startsWith('127.') : null;
+}
+
 /** Reads `host:port` or `http://host:port/`; the error is a clause for people that begins with what was read. */
 export function parseControllerAddress(text: string): Result<NodeAddress, string> {
   const [, scheme, rest = text] = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is.exec(text) ?? [];

@@ -12,6 +12,7 @@ export const EVENTS = {
   clusterImported: 'info',
   clusterDeleted: 'warning',
   clusterConfirmed: 'info',
+  clusterAccepted: 'warning',
   passwordChanged: 'info',
   shardAdded: 'info',
   shardRemoved: 'warning',
@@ -72,6 +73,7 @@ export const EVENT_LEVELS: Partial<Record<EventKind, number>> = {
   taskSucceeded: 6,
   taskFailed: 6,
   taskCancelled: 6,
+  clusterAccepted: 7,
 };
 
 /** What whoever makes a change says of it. */

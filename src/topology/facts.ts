@@ -50,6 +50,11 @@ export interface ClusterFacts {
   readonly nodes: ReadonlyMap<NodeId, NodeFacts>;
   /** The version at which somebody else was found to push topologies, too; null while this group is alone. */
   readonly contestedVersion: ClusterVersion | null;
+  /**
+   * Since when, in seconds since the Unix epoch, the cluster is only looked at: this group was made out of a backup, and what its nodes became
+   * afterwards is not known. Null for a cluster that this group manages.
+   */
+  readonly observedSinceSeconds: number | null;
 }
 
 /** Promotions kept for each shard: a node that was away for longer is made anew. */
@@ -59,7 +64,10 @@ export const UNSEEN_NODE: NodeFacts = { sequence: null, following: null, seenAtS
 
 /** Nothing seen yet: every history begins with the topology as it is. */
 export function initialFacts(cluster: Cluster): ClusterFacts {
-  return factsFor({ shards: new Map(), nodes: new Map(), contestedVersion: null }, cluster);
+  return factsFor(
+    { shards: new Map(), nodes: new Map(), contestedVersion: null, observedSinceSeconds: null },
+    cluster,
+  );
 }
 
 /** Nodes that were to be made anew when they left, of which that is kept: the last ones. */

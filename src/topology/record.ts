@@ -42,6 +42,8 @@ export type ChangeError =
   | { readonly kind: 'tooLarge'; readonly reason: string }
   /** Some member of the group still runs a release that could not read the change: it needs level `needed`, the group is at `current`. */
   | { readonly kind: 'featureLevel'; readonly needed: number; readonly current: number }
+  /** This group was made out of a backup and only looks at the cluster, since then, until somebody accepts it. */
+  | { readonly kind: 'observed'; readonly sinceSeconds: number }
   | { readonly kind: 'notLeader' }
   | { readonly kind: 'overloaded' }
   | { readonly kind: 'unknown'; readonly reason: string };

@@ -37,7 +37,7 @@ export interface WitnessPanelPorts {
   /** The voters of the panel but this member. */
   readonly peers: () => readonly Peer[];
   /** How long one look may take, milliseconds. */
-  readonly lookMs: number;
+  readonly lookMs: () => number;
 }
 
 /** Questions under way to one member; what comes meanwhile goes out together with the next. */
@@ -154,7 +154,8 @@ export class WitnessPanel {
 
   /** Nothing for every kind of failure: a member that says nothing is no witness. */
   async #post(origin: string, nodes: readonly QuestionedNode[]): Promise<readonly Spoken[]> {
-    const { clock, clusterId, term, lookMs } = this.#ports;
+    const { clock, clusterId, term } = this.#ports;
+    const lookMs = this.#ports.lookMs();
     const question: Question = { clusterId, term, deadlineMs: lookMs, nodes };
     const abort = new AbortController();
     const timer = clock.setTimer(lookMs + ANSWER_MARGIN_MS, () => abort.abort());

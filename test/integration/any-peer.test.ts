@@ -160,8 +160,8 @@ describe('with a leader', () => {
       ])
         expect(metrics.text).toContain(`kvrocks_controller_${name}`);
       for (const [name, value] of [
-        ['voters', 3],
-        ['learners', 0],
+        ['members{role="voter"}', 3],
+        ['members{role="learner"}', 0],
         ['membership_changing', 0],
         ['disk_space_low', 0],
         ['messages_refused_total{reason="foreignCluster"}', 0],

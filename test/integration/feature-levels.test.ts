@@ -1,4 +1,4 @@
-// Members of different releases in one group: it works at the level that all of them understand, and rises when the last one does.
+// Members that support different levels in one group: a new one takes the level that all of them understand, and rises when it is finalized. What real releases do together: `two-releases.test.ts`.
 
 import { afterEach, describe, expect, test } from 'vitest';
 
@@ -14,6 +14,7 @@ import { expectStatus, masterOf, replicasOf, Scene } from '../support/scene.ts';
 import { notYet, waitUntil } from '../support/wait-until.ts';
 
 const PEERS = '/api/v1/raft/peers';
+const FINALIZE = '/api/v1/controller/upgrade/finalize';
 /** Stands for a release that supports less than this one: such a member says so, and refuses what is beyond it. */
 const HELD = ['--set', 'raft.feature_level_max=1'];
 const groups: ControllerGroup[] = [];
@@ -75,8 +76,15 @@ async function risen(group: ControllerGroup, level: number): Promise<void> {
   });
 }
 
-describe('a group', () => {
-  test('stays at the level of its oldest member and rises once that one is upgraded, whoever leads meanwhile', async () => {
+/** Why it cannot be finalized at what this release supports. */
+async function refusedToFinalize(group: ControllerGroup): Promise<string> {
+  const answer = await group.api.post(FINALIZE, { level: FEATURE_LEVEL });
+  expectStatus(answer, 409);
+  return answer.body.error.message;
+}
+
+describe('a group that has no level yet', () => {
+  test('waits for its oldest member, whoever leads meanwhile, and takes its level once that one is upgraded', async () => {
     const [group, old] = await startedMixed();
     await told(group, { group: 1, members: [FEATURE_LEVEL, FEATURE_LEVEL, 1] });
     expect((await group.api.post('/api/v1/namespaces', { namespace: 'before' })).status).toBe(201);
@@ -99,12 +107,12 @@ describe('a group', () => {
     });
     await risen(group, FEATURE_LEVEL);
     expect(group.logged('raft.feature_level.raised')).toEqual([
-      expect.objectContaining({ from: 1, to: FEATURE_LEVEL }),
+      expect.objectContaining({ from: 1, to: FEATURE_LEVEL, why: 'founded' }),
     ]);
     expect((await group.api.post('/api/v1/namespaces', { namespace: 'after' })).status).toBe(201);
   });
 
-  test('does not rise while a member is away, as it may come back as anything', async () => {
+  test('takes none while a member is away, as it may come back as anything', async () => {
     const [group, old] = await startedMixed();
     await told(group, { group: 1, members: [FEATURE_LEVEL, FEATURE_LEVEL, 1] });
     await old.stop();
@@ -115,7 +123,7 @@ describe('a group', () => {
   });
 });
 
-test('a group held below level 3 replaces a living master at once, and drains it first when it has risen', async () => {
+test('a group held below level 3 replaces a living master at once, and drains it first when it was finalized, which no member may be away for', async () => {
   const group = await started({ env: { KVROCKS_CONTROLLER_RAFT_FEATURE_LEVEL_MAX: '2' } });
   await risen(group, 2);
   const stage = new Scene(group.api);
@@ -133,10 +141,17 @@ test('a group held below level 3 replaces a living master at once, and drains it
     expect(group.logged('failover.committed')).toMatchObject([{ isDrained: false }]);
     expect(group.logged('switchover.drain.committed')).toEqual([]);
     for (const member of group.members) {
+      expect(await refusedToFinalize(group)).toContain(`member ${member.id} supports level 2`);
       await member.stop();
+      expect(await refusedToFinalize(group)).toContain(`member ${member.id} does not say what it supports`);
       member.start(['--set', `raft.feature_level_max=${FEATURE_LEVEL}`]);
       await group.ready();
     }
+    await risen(group, 2);
+    for (const from of [2, FEATURE_LEVEL])
+      expect((await group.api.post(FINALIZE, { level: FEATURE_LEVEL })).body).toEqual({
+        data: { from, to: FEATURE_LEVEL, dry_run: false },
+      });
     await risen(group, FEATURE_LEVEL);
     await failover();
     expect(group.logged('switchover.drain.committed')).toHaveLength(1);

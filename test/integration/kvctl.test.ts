@@ -362,6 +362,25 @@ describe('the group, and what is kvctl’s own', () => {
     expect(await refused(1, 'backup', 'save', join(folder, 'none', 'file'))).toContain('was not written');
   });
 
+  test('a backup is looked into and verified without a controller, and by one where that is wanted', async () => {
+    await cluster(2);
+    const file = join(folder, 'verified.backup');
+    await done('backup', 'save', file);
+    const nobody = ['-H', '127.0.0.1:1'];
+    expect(await done('backup', 'inspect', file, ...nobody)).toMatch(/^feature level {2}\d+$/m);
+    const told = JSON.parse(await done('backup', 'inspect', file, ...nobody, '-o', 'json'));
+    expect(told).toMatchObject({ backup: { members: [{ id: 1 }, { id: 2 }, { id: 3 }] }, finding_count: 0 });
+    expect(told.backup.nodes).toBeGreaterThan(1);
+    expect(await done('backup', 'verify', file, ...nobody)).toContain('is good');
+    expect(JSON.parse(await done('backup', 'verify', file, '--server', '-o', 'json'))).toEqual(told);
+    const content = readFileSync(file);
+    content.writeUInt8(content.readUInt8(300) ^ 1, 300);
+    writeFileSync(file, content);
+    expect(await refused(1, 'backup', 'verify', file, ...nobody)).toMatch(/damaged at byte \d+: /);
+    expect(await refused(1, 'backup', 'verify', file, '--server')).toMatch(/damaged at byte \d+: /);
+    expect(await refused(3, 'backup', 'inspect', join(folder, 'none'))).toContain('there is no file');
+  });
+
   test('any request can be sent, and its answer comes as it is', async () => {
     const { stage } = await cluster(1);
     const path = `/namespaces/${stage.namespace}/clusters/c`;

@@ -1,11 +1,15 @@
 // The OpenAPI document of real members, and each of its examples sent to them.
 
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { describe, expect, test } from 'vitest';
 
 import { addressOf, ADDED, CLUSTER, MASTER_0, NAMESPACE, REPLICA_0 } from '../../src/api/openapi/examples.ts';
 import type { Operation } from '../../src/api/openapi/operation.ts';
 import { OPERATIONS } from '../../src/api/openapi/operations.ts';
-import type { Answer } from '../support/api-client.ts';
+import type { Answer, ApiClient } from '../support/api-client.ts';
+import { startTrio } from '../support/controller-process.ts';
 import { freePort } from '../support/free-port.ts';
 import { masterOf, replicasOf, type Scene } from '../support/scene.ts';
 import { useScenes, useTrio } from '../support/use-trio.ts';
@@ -20,15 +24,19 @@ const RESERVE = 6;
 
 /** Sends the examples one after the other, with the addresses and ids that the nodes here have. Every answer is held against the document by the client. */
 class Examples {
-  readonly #stage: Scene;
   /** Texts of the examples, and what stands for them here. */
   readonly #here = new Map<string, string>();
   readonly #unsent = new Set(
     OPERATIONS.flatMap(({ id, examples }) => Object.keys(examples).map((name) => `${id} ${name}`)),
   );
 
+  /** Who is asked. */
+  api: ApiClient;
+  /** What is sent where a file is taken. */
+  file: Uint8Array = Buffer.alloc(0);
+
   constructor(stage: Scene) {
-    this.#stage = stage;
+    this.api = stage.api;
     this.#here.set(NAMESPACE, stage.namespace).set(CLUSTER, 'c');
   }
 
@@ -53,7 +61,7 @@ class Examples {
   }
 
   async #sendOne(operation: Operation, name: string): Promise<Answer> {
-    const { id, method, path, at = {}, success, examples } = operation;
+    const { id, method, path, at = {}, file, success, examples } = operation;
     const example = examples[name];
     if (example === undefined) throw new Error(`${id} has no example ${name}`);
     const places = {
@@ -66,11 +74,12 @@ class Examples {
     };
     const target = path.replaceAll(/\{(\w+)\}/g, (_, place: keyof typeof places) => places[place]);
     const query = new URLSearchParams(example.query).toString();
-    const answer = await this.#stage.api.send(
+    const answer = await this.api.send(
       method.toUpperCase(),
       this.#translated(query === '' ? target : `${target}?${query}`),
       {
         ...(example.headers === undefined ? {} : { headers: example.headers }),
+        ...(file === undefined ? {} : { rawBody: this.file }),
         ...(example.body === undefined
           ? {}
           : { body: JSON.parse(this.#translated(JSON.stringify(example.body))) as unknown }),
@@ -102,6 +111,26 @@ async function isSeen(stage: Scene): Promise<void> {
     const { status, text, body } = await stage.api.get(stage.path('c', '/status'));
     return status === 200 && body.data.status.converged === true ? true : notYet(text);
   });
+}
+
+/** Sends those that only a group takes which was made out of a backup: once while the nodes are as it says, and once when they are newer. */
+async function sendToRestored(examples: Examples): Promise<void> {
+  const group = await startTrio({ count: 1 });
+  try {
+    const member = group.member(1);
+    const backup = join(group.folder, 'copy.snapshot');
+    writeFileSync(backup, examples.file);
+    examples.api = group.api;
+    for (const which of ['checked', 'forced']) {
+      await member.kill();
+      rmSync(member.dataDir, { recursive: true });
+      member.start(['--restore', backup]);
+      await group.ready();
+      await examples.send(`acceptCluster:${which}`);
+    }
+  } finally {
+    await group.stop();
+  }
 }
 
 describe('the document', () => {
@@ -171,15 +200,27 @@ describe('the document', () => {
     if (even?.body.data.migration !== null) await migrationEnds(stage, 5);
     await stage.converged('c');
 
+    const { content } = await stage.api.download(`${(await trio().leader()).url}/api/v1/raft/snapshot`);
+    examples.file = content;
+    await examples.send('verifyBackup');
     await examples.send('listEvents', 'listClusterEvents', 'deleteCluster', 'importCluster');
     expect((await stage.api.delete(stage.path('c'))).status).toBe(200);
     await examples.send('deleteNamespace');
-    await examples.send('getHealth', 'getReadiness', 'getMetrics', 'getOpenApi', 'getDocs');
+    await examples.send('getLiveness', 'getHealth', 'getMetrics', 'getOpenApi', 'getDocs');
+    await examples.send('getReadiness:one', 'getReadiness:verbose');
+    await examples.send('getConfiguration', 'reloadConfiguration', 'setLogLevel');
+    await examples.send('getUpgrade', 'finalizeUpgrade');
     await examples.send('getLeader', 'getPeers', 'changePeers', 'transferLead:best');
     // The example gives the lead to member 1, which must not have it then.
     if ((await trio().leader()).id === 1) await examples.send('transferLead:best');
     await trio().leader();
     await examples.send('transferLead:chosen');
+    await waitUntil('member 1 to have taken the lead up', async () => {
+      const { status, text } = await stage.api.get('/readyz?role=leader');
+      return status === 200 ? true : notYet(text);
+    });
+    await examples.send('getReadiness:leader');
+    await sendToRestored(examples);
     expect(examples.unsent).toEqual([]);
   });
 

@@ -56,7 +56,7 @@ describe('a process that is told to stop', () => {
 
 describe('a leader', () => {
   test.each(['SIGHUP', 'SIGUSR1'] as const)(
-    'KD3e: goes on after %s, says so, and opens no debugger',
+    'KD3e: goes on after %s, and opens no debugger; a wish to reload is heard',
     async (signal) => {
       const trio = await startTrio();
       trios.push(trio);
@@ -65,7 +65,7 @@ describe('a leader', () => {
       // SIGUSR1 does not even arrive: the flag that keeps the debugger away keeps it away, too.
       const isLogged = signal === 'SIGHUP';
       await waitUntil('the signal to be heard', async () => {
-        const lines = leader.log().filter(({ event }) => event === 'controller.signal_ignored');
+        const lines = leader.log().filter(({ event }) => event === 'config.reloaded');
         const created = await trio.api.sendTo(leader.url, 'POST', '/api/v1/namespaces', {
           body: { namespace: `after-${Math.floor(performance.now())}` },
         });

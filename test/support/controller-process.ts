@@ -47,6 +47,9 @@ const LOG_TAIL_LINES = 80;
 
 type How = Pick<TrioOptions, 'env' | 'launcher' | 'main'>;
 
+/** Where the program of another release is, and what it needs of its surroundings. */
+export type Release = Pick<TrioOptions, 'env' | 'main'>;
+
 /** One line of a member's log. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event?: string };
 
@@ -103,11 +106,11 @@ export class ControllerProcess {
     return this.#crash;
   }
 
-  /** Starts a process here. An end that no call of this class asked for is remembered in `crash`. */
-  start(args: readonly string[] = []): void {
+  /** Starts a process here, of another release where `release` names it. An end that no call of this class asked for is remembered in `crash`. */
+  start(args: readonly string[] = [], release: Release = {}): void {
     if (this.isRunning) throw new Error(`member ${this.id} is running`);
     const { configFile, logFile } = this;
-    const child = new ControllerChild({ configFile, logFile, args, ...this.#how });
+    const child = new ControllerChild({ configFile, logFile, args, ...this.#how, ...release });
     this.#child = child;
     this.#isEndExpected = false;
     this.#isPaused = false;
@@ -120,8 +123,9 @@ export class ControllerProcess {
   /** Starts a process that is expected to refuse, and waits for its end. */
   async startRefused(
     args: readonly string[] = [],
+    release: Release = {},
   ): Promise<{ readonly exit: Exit; readonly stderr: string }> {
-    this.start(args);
+    this.start(args, release);
     return this.endsByItself();
   }
 

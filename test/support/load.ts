@@ -27,10 +27,13 @@ export class Load {
   readonly #failures: string[] = [];
   readonly #writers: readonly Promise<void>[];
   #known: readonly ControllerProcess[];
+  readonly #pauseMs: number;
   #isStopping = false;
   #turn = 0;
 
-  constructor(group: ControllerGroup, prefix: string) {
+  /** `pauseMs`: between two writes of a writer; none when left out. */
+  constructor(group: ControllerGroup, prefix: string, pauseMs = 0) {
+    this.#pauseMs = pauseMs;
     this.#group = group;
     this.#known = group.members;
     this.#writers = Array.from({ length: WRITERS }, (_, writer) => this.#write(`${prefix}-${writer}`));
@@ -62,6 +65,7 @@ export class Load {
       const outcome = await this.#create(namespace);
       if (outcome === null) this.#acknowledged.push(namespace);
       else this.#failures.push(`${namespace}: ${outcome}`);
+      if (this.#pauseMs > 0) await pause(this.#pauseMs);
     }
   }
 

@@ -178,12 +178,14 @@ export class SimulatedDisk implements FileSystem {
   }
 
   rename(from: string, to: string, done: Done): void {
-    const inode = this.#names.get(from);
-    if (inode === undefined) return this.#complete(() => done(diskError('ENOENT', from)));
-    const names = new Map<string, Inode | null>([
-      [from, null],
-      [to, inode],
-    ]);
+    const moved = [...this.#names].filter(([path]) => path === from || path.startsWith(`${from}/`));
+    if (moved.length === 0) return this.#complete(() => done(diskError('ENOENT', from)));
+    const names = new Map<string, Inode | null>(
+      moved.flatMap(([path, inode]): [string, Inode | null][] => [
+        [path, null],
+        [to + path.slice(from.length), inode],
+      ]),
+    );
     this.#issue('rename', to, done, { effect: () => this.#change(dirname(to), names) });
   }
 

@@ -48,8 +48,8 @@ function declaredLength(context: Context): number | null {
   return Number(context.req.header('content-length') ?? 0);
 }
 
-/** Straight from the server where there is one: a stream of the web's kind around it costs as much as the request. */
-function bodyOf(context: Context): Readable | null {
+/** Null without a body. Straight from the server where there is one: a stream of the web's kind around it costs as much as the request. */
+export function bodyOf(context: Context): Readable | null {
   if (['GET', 'HEAD'].includes(context.req.method) || declaredLength(context) === 0) return null;
   const env: unknown = context.env;
   if (typeof env === 'object' && env !== null && 'incoming' in env && env.incoming instanceof IncomingMessage)

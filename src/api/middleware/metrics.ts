@@ -16,6 +16,7 @@ export interface Measurement {
 export function measureRequests({ metrics, clockMs, templateOf }: Measurement): MiddlewareHandler {
   return async (context, next) => {
     const startedMs = clockMs();
+    metrics.requestBegan();
     await next();
     const { method, path } = context.req;
     const code = context.res.status;

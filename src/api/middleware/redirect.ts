@@ -44,6 +44,7 @@ export function redirectToSuccessor(context: Context, group: GroupView): Respons
   return sendTo(context, leader.address, target);
 }
 
-function sendTo(context: Context, address: string, target: string): Response {
+/** Answers that the member at `address` is to be asked the same. */
+export function sendTo(context: Context, address: string, target: string): Response {
   return context.body(null, 307, { Location: `http://${address}${target}` });
 }

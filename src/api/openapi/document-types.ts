@@ -40,7 +40,11 @@ export interface OperationObject {
   readonly summary: string;
   readonly description?: string;
   readonly parameters?: readonly (Parameter | Reference)[];
-  readonly requestBody?: { readonly required: boolean; readonly content: Readonly<Record<string, Content>> };
+  readonly requestBody?: {
+    readonly required: boolean;
+    readonly description?: string;
+    readonly content: Readonly<Record<string, Content>>;
+  };
   readonly responses: Readonly<Record<string, ResponseObject | Reference>>;
 }
 

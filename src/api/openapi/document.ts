@@ -11,6 +11,13 @@ import { examplesOf, HEADERS, PARAMETERS, parametersOf } from './parameters.ts';
 import { refusalsOf, sharedResponses } from './refusals.ts';
 
 const JSON_TYPE = 'application/json';
+const FILE_TYPE = 'application/octet-stream';
+
+const ANSWERED_BY: Readonly<Record<Operation['answeredBy'], string | undefined>> = {
+  leader: undefined,
+  member: 'Every member answers it itself.',
+  named: 'Every member answers it itself, and redirects to the one that `member` names.',
+};
 
 const DESCRIPTION = `Keeps Apache Kvrocks clusters alive. Every member of the group serves this API.
 
@@ -18,7 +25,7 @@ Success is \`{"data": ...}\`, failure \`{"error":{"message":"..."}}\` with a sta
 
 A path that no operation has is answered 404, a method that a path does not take 405. HEAD is taken wherever GET is. What is no proper HTTP request is answered 400, 408, 413, 417 or 431, in the same form, and the connection ends.
 
-In bodies unknown keys are refused, and \`null\` counts as absent where no value null is named. Bodies have at most 1 MiB and are read as JSON whatever their Content-Type says. Clients pass over members of answers that they do not know.`;
+In bodies unknown keys are refused, and \`null\` counts as absent where no value null is named. Bodies have at most 1 MiB and are read as JSON whatever their Content-Type says, but for a backup that is verified. Clients pass over members of answers that they do not know.`;
 
 /** Of the release with that version. */
 export function apiDocument(release: string): ApiDocument {
@@ -56,13 +63,10 @@ export function apiDocument(release: string): ApiDocument {
 }
 
 function operationObject(operation: Operation): OperationObject {
-  const { id, tag, summary, description, body, success, headers = [], examples } = operation;
+  const { id, tag, summary, description, success, headers = [], examples } = operation;
   const { mediaType = JSON_TYPE } = success;
   const parameters = parametersOf(operation);
-  const told = [
-    description,
-    operation.answeredBy === 'member' ? 'Every member answers it itself.' : undefined,
-  ];
+  const told = [description, ANSWERED_BY[operation.answeredBy]];
   const text = told.filter((part) => part !== undefined).join(' ');
   return {
     operationId: id,
@@ -70,19 +74,7 @@ function operationObject(operation: Operation): OperationObject {
     summary,
     ...(text === '' ? {} : { description: text }),
     ...(parameters.length === 0 ? {} : { parameters }),
-    ...(body === undefined
-      ? {}
-      : {
-          requestBody: {
-            required: body.isRequired,
-            content: {
-              [JSON_TYPE]: {
-                schema: { $ref: `#/components/schemas/${bodyName(id)}` },
-                ...examplesOf(examples, ({ body: value }) => value),
-              },
-            },
-          },
-        }),
+    ...requestBody(operation),
     responses: {
       [success.status]: {
         description: success.description,
@@ -99,6 +91,17 @@ function operationObject(operation: Operation): OperationObject {
       ...refusalsOf(operation),
     },
   };
+}
+
+function requestBody({ id, body, file, examples }: Operation): Pick<OperationObject, 'requestBody'> {
+  if (file !== undefined) {
+    const content = { [FILE_TYPE]: { schema: { type: 'string', format: 'binary' } } as const };
+    return { requestBody: { required: true, description: file, content } };
+  }
+  if (body === undefined) return {};
+  const schema = { $ref: `#/components/schemas/${bodyName(id)}` };
+  const content = { [JSON_TYPE]: { schema, ...examplesOf(examples, ({ body: value }) => value) } };
+  return { requestBody: { required: body.isRequired, content } };
 }
 
 function headersOf({ headers = [], success }: Operation): object {

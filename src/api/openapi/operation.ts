@@ -16,7 +16,7 @@ export const TAGS = {
   Automation: 'What people want of the automation: pauses, maintenance, nodes in reserve.',
   Events: 'What has happened, and who is told.',
   Group: 'The group of controllers itself.',
-  Member: 'One controller: alive, ready, measured, described. Every member answers these itself.',
+  Member: 'One controller: alive, ready, measured, configured, described. Every member answers these itself.',
 } as const satisfies Record<string, string>;
 
 export type Tag = keyof typeof TAGS;
@@ -59,12 +59,14 @@ export interface Operation {
   readonly tag: Tag;
   readonly summary: string;
   readonly description?: string;
-  /** `member`: by whoever is asked. `leader`: others redirect to it. */
-  readonly answeredBy: 'leader' | 'member';
+  /** `member`: by whoever is asked. `leader`: others redirect to it. `named`: by the one that the query names, else by whoever is asked. */
+  readonly answeredBy: 'leader' | 'member' | 'named';
   readonly query?: Readonly<Record<string, QueryParameter>>;
   /** Header fields of the request that mean something here. */
   readonly headers?: readonly RequestHeader[];
   readonly body?: { readonly schema: z.ZodObject; readonly isRequired: boolean };
+  /** Says what the body is where that is a file and no JSON. */
+  readonly file?: string;
   readonly success: Success;
   /** Refusals beside those that all operations of its kind share. */
   readonly refusals?: readonly ApiErrorCode[];

@@ -3,9 +3,11 @@
 import type { Operation } from './operation.ts';
 import { AUTOMATION_OPERATIONS } from './operations/automation.ts';
 import { CLUSTER_OPERATIONS } from './operations/clusters.ts';
+import { CONFIGURATION_OPERATIONS } from './operations/configuration.ts';
 import { EVENT_OPERATIONS } from './operations/events.ts';
-import { GROUP_OPERATIONS, MEMBER_OPERATIONS } from './operations/group.ts';
+import { GROUP_OPERATIONS } from './operations/group.ts';
 import { INSIGHT_OPERATIONS } from './operations/insight.ts';
+import { MEMBER_OPERATIONS } from './operations/member.ts';
 import { MIGRATION_OPERATIONS } from './operations/migrations.ts';
 import { NAMESPACE_OPERATIONS } from './operations/namespaces.ts';
 import { NODE_OPERATIONS } from './operations/nodes.ts';
@@ -24,6 +26,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...EVENT_OPERATIONS,
   ...GROUP_OPERATIONS,
   ...MEMBER_OPERATIONS,
+  ...CONFIGURATION_OPERATIONS,
 ];
 
 /** What members say to each other at the same address: no part of the API, and changed from release to release. */

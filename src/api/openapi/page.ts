@@ -91,19 +91,24 @@ function contents(tags: ApiDocument['tags'], shown: readonly Shown[]): string {
 function section(document: ApiDocument, shown: Shown): string {
   const { method, path, operation } = shown;
   const { operationId, summary, description, requestBody, responses } = operation;
-  const body = requestBody?.content['application/json'];
   return [
     `<h3 id="${operationId}"><code>${method.toUpperCase()} ${escaped(path)}</code></h3>`,
     `<p>${prose(summary)}.${description === undefined ? '' : ` ${prose(description)}`}</p>`,
     parameterRows(document, operation),
-    body === undefined
-      ? ''
-      : `<p>Body${requestBody?.required === true ? '' : ' (may be left out)'}: ${schemaText(body.schema)}</p>`,
+    bodyText(requestBody),
     answerRows(document, responses),
     examples(document, shown),
   ]
     .filter((part) => part !== '')
     .join('\n');
+}
+
+function bodyText(requestBody: OperationObject['requestBody']): string {
+  if (requestBody === undefined) return '';
+  const { required, description, content } = requestBody;
+  const json = content['application/json'];
+  const what = json === undefined ? prose(description ?? '') : schemaText(json.schema);
+  return `<p>Body${required ? '' : ' (may be left out)'}: ${what}</p>`;
 }
 
 /** What `reference` leads to among the shared parts. */
@@ -148,16 +153,25 @@ function examples(document: ApiDocument, { method, path, operation }: Shown): st
   const success = Object.entries(operation.responses).find(([status]) => status.startsWith('2'))?.[1];
   const content = success !== undefined && 'content' in success ? Object.values(success.content ?? {}) : [];
   const shown = Object.entries(content[0]?.examples ?? {}).map(([name, { summary, value }]) => {
-    const body = operation.requestBody?.content['application/json']?.examples?.[name]?.value;
+    const sent = sentText(operation.requestBody, name);
     const target = targetOf(document, { path, operation, name });
     const command = [
       `curl -L '${BASE}${target}'`,
-      method === (body === undefined ? 'get' : 'post') ? '' : ` -X ${method.toUpperCase()}`,
-      body === undefined ? '' : ` -d '${JSON.stringify(body)}'`,
+      method === (sent === '' ? 'get' : 'post') ? '' : ` -X ${method.toUpperCase()}`,
+      sent,
     ];
     return `<p>${prose(summary)}:</p>\n<pre>${escaped(`${command.join('')}\n${printed(value)}`)}</pre>`;
   });
   return shown.join('\n');
+}
+
+/** How the command names the body of the example; empty without one. */
+function sentText(requestBody: OperationObject['requestBody'], name: string): string {
+  if (requestBody === undefined) return '';
+  const json = requestBody.content['application/json'];
+  if (json === undefined) return ' --data-binary @FILE';
+  const body = json.examples?.[name]?.value;
+  return body === undefined ? '' : ` -d '${JSON.stringify(body)}'`;
 }
 
 /** In one line where that is short. */

@@ -119,7 +119,7 @@ export const PARAMETERS: Readonly<Record<PathParameter | RequestHeader, Paramete
 
 /** Of answers. */
 export const HEADERS: ApiDocument['components']['headers'] = {
-  Location: { description: 'The same target at the leader.', schema: { type: 'string' } },
+  Location: { description: 'The same target at the member that answers it.', schema: { type: 'string' } },
   RetryAfter: { description: 'Seconds.', schema: { type: 'integer' } },
   PreferenceApplied: {
     description: '`return=representation` where that was asked for.',

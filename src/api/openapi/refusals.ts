@@ -1,7 +1,7 @@
 // Everything that can be refused, as responses that operations share. A failure says what it is by its status, and by a text for people.
 
 import { type ApiErrorCode, STATUS_BY_CODE, TEXT_EXISTS, TEXT_MISSING, TEXT_NO_LEADER } from '../errors.ts';
-import { failureAnswer } from '../schemas/answers/topology.ts';
+import { failureAnswer } from '../schemas/answers/failure.ts';
 import type { Reference, ResponseObject } from './document-types.ts';
 import { schemaOf } from './json-schemas.ts';
 import type { Operation } from './operation.ts';
@@ -38,6 +38,10 @@ export const REFUSALS: Readonly<Record<ApiErrorCode, Refusal>> = {
     when: 'The body, or what would be stored, is too large.',
     message: 'the body is larger than 1048576 bytes',
   },
+  unprocessable: {
+    when: 'The request is well; what it asks to be read is not, and `problems` has the places. Nothing changed.',
+    message: 'nothing was changed: controller.yaml:12:5: unknown key "rafft"; did you mean "raft"?',
+  },
   overloaded: {
     when: 'Too much is waiting. Nothing happened.',
     message: 'too many requests are waiting, please retry later',
@@ -70,6 +74,7 @@ const NAMES: Readonly<Record<number, string>> = {
   404: 'NotFound',
   409: 'Conflict',
   413: 'TooLarge',
+  422: 'Unprocessable',
   429: 'Overloaded',
   500: 'InternalError',
   502: 'NodeUnreachable',
@@ -90,7 +95,8 @@ export function sharedResponses(): Readonly<Record<string, ResponseObject>> {
   );
   return {
     [nameOf(307)]: {
-      description: 'This member does not lead: send the same request to the leader (`curl -L` does).',
+      description:
+        'Another member answers it, the leader or the one that the query names: send it the same request (`curl -L` does).',
       headers: { Location: { $ref: '#/components/headers/Location' } },
     },
     ...Object.fromEntries([...refused].map(([status, those]) => [nameOf(status), responseOf(status, those)])),
@@ -123,10 +129,11 @@ export function refusalsOf(operation: Operation): Readonly<Record<string, Refere
   if (path.includes('{')) codes.add('missing');
   if (path.includes('{shard}')) codes.add('badRequest');
   if (answeredBy === 'leader') codes.add('noLeader').add('overloaded');
-  if (method !== 'get')
-    for (const code of ['badRequest', 'tooLarge', 'unknownOutcome'] as const) codes.add(code);
+  if (method !== 'get') codes.add('badRequest').add('tooLarge').add('overloaded');
+  if (method !== 'get' && answeredBy === 'leader') codes.add('unknownOutcome');
+  if (answeredBy === 'named') codes.add('badRequest').add('missing').add('noLeader');
   const statuses = new Set<number>([...codes].map((code) => STATUS_BY_CODE[code]));
-  if (answeredBy === 'leader') statuses.add(307);
+  if (answeredBy !== 'member') statuses.add(307);
   return Object.fromEntries(
     [...statuses].toSorted((one, other) => one - other).map((status) => [String(status), reference(status)]),
   );

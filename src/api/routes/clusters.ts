@@ -48,8 +48,10 @@ export function clusterRoutes(dependencies: TakingDependencies): Hono {
     .delete(CLUSTER, async (context) => {
       await readNoBody(context);
       const record = await readCluster(clusters, clusterPath(context));
-      refuseWhileDrained(record.cluster);
-      refuseWhileMoving(clusters.tasks.ofCluster(clusterPath(context)));
+      if (record.facts.observedSinceSeconds === null) {
+        refuseWhileDrained(record.cluster);
+        refuseWhileMoving(clusters.tasks.ofCluster(clusterPath(context)));
+      }
       const text = `${printPlace(record)} was deleted${leftText(record.cluster, clusters.tasks.ofCluster(clusterPath(context)))}`;
       const event = { kind: 'clusterDeleted', text } as const;
       settled(await clusters.deleteCluster(record, told(event)));

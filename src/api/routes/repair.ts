@@ -1,29 +1,35 @@
-// Nodes told again what they have to be, and nodes that have left and cannot be told.
+// Nodes told again what they have to be, nodes that have left and cannot be told, and clusters out of a backup that are accepted.
 
 import { type Context, Hono } from 'hono';
 
 import type { SyncedNode, SyncRefusal } from '../../control/sync-outcome.ts';
+import { acceptedCluster } from '../../topology/accept-cluster.ts';
 import { findNode } from '../../topology/cluster.ts';
 import { type Departures, untold, withDeparture } from '../../topology/departure.ts';
 import type { EventDraft } from '../../topology/event.ts';
 import { parseNodeId } from '../../topology/node.ts';
 import type { ClusterRecord } from '../../topology/record.ts';
 import type { NodeId } from '../../topology/types.ts';
+import { readForAcceptance } from '../accept.ts';
 import { answer } from '../answers.ts';
 import { readNoBody, readOptionalBody } from '../body.ts';
 import { changeRecord, readCluster, type RecordChange, told } from '../change-cluster.ts';
-import type { ApiDependencies } from '../dependencies.ts';
+import { type ApiDependencies, wallSeconds } from '../dependencies.ts';
 import { ApiError, missing } from '../errors.ts';
 import { settled } from '../parse.ts';
-import { syncBody } from '../schemas/bodies.ts';
+import { acceptBody, syncBody } from '../schemas/bodies.ts';
 import { clusterPath } from './clusters.ts';
 
 const CLUSTER = '/namespaces/:namespace/clusters/:cluster';
 
-type Repairs = Pick<ApiDependencies, 'clusters' | 'departures' | 'attention'>;
+type Repairs = Pick<ApiDependencies, 'clusters' | 'departures' | 'attention' | 'inspector' | 'clock'>;
+
+/** Objections in one answer. */
+const OBJECTIONS_TOLD = 5;
 
 export function repairRoutes(dependencies: Repairs): Hono {
   return new Hono()
+    .post(`${CLUSTER}/accept`, (context) => accept(dependencies, context))
     .post(`${CLUSTER}/sync`, (context) => sync(dependencies, context))
     .delete(`${CLUSTER}/departed/:node`, (context) => forget(dependencies, context));
 }
@@ -46,6 +52,55 @@ async function sync({ clusters, attention }: Repairs, context: Context): Promise
   return answer(context, {
     sync: { version: record.cluster.version, nodes: synced.value.map(renderSynced) },
   });
+}
+
+/**
+ * Has a cluster of a group that was made out of a backup managed from now on, as it is recorded, unless its nodes say that this would replace newer
+ * data by older.
+ */
+async function accept(dependencies: Repairs, context: Context): Promise<Response> {
+  const { clusters } = dependencies;
+  const { force } = await readOptionalBody(context, acceptBody);
+  const path = clusterPath(context);
+  const { cluster } = observed(await readCluster(clusters, path));
+  const { highestVersion, objections } = await readForAcceptance(
+    dependencies,
+    cluster,
+    context.req.raw.signal,
+  );
+  if (objections.length > 0 && !force) throw notAccepted(objections);
+  const nowSeconds = wallSeconds(dependencies);
+  const next = await changeRecord(clusters, path, (record, tasks) => {
+    const { facts } = observed(record);
+    const accepted = acceptedCluster({ cluster: record.cluster, tasks }, facts, {
+      highestVersion,
+      nowSeconds,
+    });
+    if (!accepted.ok)
+      throw new ApiError('conflict', 'a move of its slots could not be given up, please retry');
+    const text = `it is managed by this group again, as it is recorded${objections.length === 0 ? '' : `, although ${objectionsText(objections)}`}`;
+    return { ...accepted.value, event: { kind: 'clusterAccepted', text } };
+  });
+  return answer(context, { accept: { version: next.version, overridden: objections } });
+}
+
+/** `record` of a cluster that is only observed. */
+function observed(record: ClusterRecord): ClusterRecord {
+  if (record.facts.observedSinceSeconds !== null) return record;
+  throw new ApiError('conflict', 'the cluster is managed already, there is nothing to accept');
+}
+
+function notAccepted(objections: readonly string[]): ApiError {
+  return new ApiError(
+    'conflict',
+    `what the nodes say now is not what is recorded, and newer data could be replaced by older: ${objectionsText(objections)}. Mend that and ask again; ` +
+      'or delete the cluster, which tells its nodes nothing, and import it from them; or accept it as it is recorded: {"force": true}',
+  );
+}
+
+function objectionsText(objections: readonly string[]): string {
+  const more = objections.length - OBJECTIONS_TOLD;
+  return `${objections.slice(0, OBJECTIONS_TOLD).join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
 }
 
 function memberOf({ cluster }: ClusterRecord, text: string): NodeId {

@@ -179,6 +179,7 @@ function failoverRefusal(refusal: FailoverRefusal): ApiError {
     case 'conflict':
     case 'namespaceNotEmpty':
     case 'addressTaken':
+    case 'observed':
     case 'notLeader':
     case 'overloaded':
     case 'tooLarge':

@@ -15,7 +15,6 @@ import { COPIES_MAX, REPLACE_AFTER_SECONDS_MAX, SPARES_MAX } from '../../topolog
 import { addresses, dry_run, OBJECT, password, remake, text, wish } from './fields.ts';
 
 const NAME = '1 to 63 letters, digits, `.`, `_` or `-`, the first a letter or digit.';
-const MEMBER_NUMBER = "expected a member's number, a positive integer";
 
 const with_data = wish.describe('Masters bring the data of their shards with them.');
 
@@ -131,6 +130,11 @@ export const syncBody = z.object(
   OBJECT,
 );
 
+export const acceptBody = z.object(
+  { force: wish.describe('As it is recorded, whatever its nodes say.') },
+  OBJECT,
+);
+
 export const resyncBody = z.object({ force: wish.describe('Also a copy that is proven.') }, OBJECT);
 
 /** At least one of the four, which `PATCH` of a node sees to. */
@@ -236,32 +240,6 @@ export const maintenanceBody = z.object(
     until,
     reason,
     force: wish.describe('A master that nobody takes over from goes into maintenance as it is.'),
-  },
-  OBJECT,
-);
-
-export const changePeersBody = z.object(
-  {
-    id: z
-      .int(MEMBER_NUMBER)
-      .min(1, MEMBER_NUMBER)
-      .describe('A number that no member ever had, or of one that goes.'),
-    peer: z
-      .string('expected a "host:port" text')
-      .default('')
-      .describe('Where the others reach it; may be left out of a removal.'),
-    operation: z.enum(['add', 'remove'], 'expected "add" or "remove"'),
-  },
-  OBJECT,
-);
-
-export const transferBody = z.object(
-  {
-    to: z
-      .int(MEMBER_NUMBER)
-      .min(1, MEMBER_NUMBER)
-      .optional()
-      .describe('The number of a member; left out: whoever has most of the log.'),
   },
   OBJECT,
 );

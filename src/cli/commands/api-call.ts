@@ -11,7 +11,7 @@ import type { Act } from './act.ts';
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const satisfies readonly Method[];
 /** What is not below `/api/v1`. */
-const ROOTS = /^\/(?:api|healthz|readyz|metrics)(?:[/?]|$)/;
+const ROOTS = /^\/(?:api|livez|healthz|readyz|metrics)(?:[/?]|$)/;
 
 export function registerApi(program: Command, act: Act): void {
   program

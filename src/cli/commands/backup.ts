@@ -15,9 +15,11 @@ import { errorText } from './api-call.ts';
 const LINE_MS = 1000;
 
 export function registerBackup(program: Command, act: Act): void {
-  program
+  const backup = program
     .command('backup')
     .description('for the day when a majority of the controllers is lost')
+    .addHelpText('after', '\nExample: kvctl backup save monday.backup && kvctl backup verify monday.backup');
+  backup
     .command('save <file>')
     .description('the whole state of the group; passwords of nodes are in it')
     .addHelpText('after', '\nExample: kvctl backup save kvrocks-controller.backup --timeout 5m')
@@ -27,6 +29,33 @@ export function registerBackup(program: Command, act: Act): void {
           await session.terminal.confirm(`${file} is there already and is replaced`, file);
         const bytes = await save(session, file);
         await session.output.done(printable(`${file}: ${sizeText(bytes)}`), { file, bytes }, [file]);
+      }),
+    );
+  backup
+    .command('inspect <file>')
+    .description('what a backup holds; no controller is asked, and no password is shown')
+    .addHelpText('after', '\nExample: kvctl backup inspect monday.backup -o json')
+    .action(
+      act(async (session, [file = '']) => {
+        const { inspect } = await import('./backup-files.ts');
+        await inspect(session, file);
+      }),
+    );
+  backup
+    .command('verify <file>')
+    .description(
+      'whether a backup could be restored: every byte, every record, and that none contradicts another',
+    )
+    .option('--server', 'let a controller judge, by the release that it runs (-H); 64 MiB at most')
+    .addHelpText(
+      'after',
+      '\nNo controller is asked without --server. The exit code is 0 for a good backup, 1 for one that is damaged or contradicts itself.\n' +
+        '\nExample: kvctl backup verify monday.backup\n         kvctl backup verify monday.backup --server -H 10.0.0.1:9379',
+    )
+    .action(
+      act(async (session, [file = ''], { server }) => {
+        const { verify } = await import('./backup-files.ts');
+        await verify(session, file, server === true);
       }),
     );
 }

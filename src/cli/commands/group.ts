@@ -1,4 +1,4 @@
-// The group of controllers, its state as a file, its API as it is; and what is kvctl's own.
+// The group of controllers, their configuration, their state as a file, their API as it is; and what is kvctl's own.
 
 import type { Command } from 'commander';
 
@@ -6,13 +6,17 @@ import { readVersion } from '../../main/version.ts';
 import type { Act } from './act.ts';
 import { registerApi } from './api-call.ts';
 import { registerBackup } from './backup.ts';
+import { registerConfiguration } from './configuration.ts';
 import { registerCompletion } from './completion.ts';
 import { registerContexts } from './contexts-command.ts';
 import { registerRaft } from './raft.ts';
+import { registerUpgrade } from './upgrade.ts';
 
 export function registerGroup(program: Command, act: Act): void {
   registerRaft(program, act);
+  registerUpgrade(program, act);
   registerBackup(program, act);
+  registerConfiguration(program, act);
   registerApi(program, act);
   registerContexts(program);
   registerVersion(program, act);

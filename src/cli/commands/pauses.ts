@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 
 import { printable } from '../../base/printable.ts';
+import { usage } from '../failure.ts';
 import type { Session } from '../session.ts';
 import type { Act } from './act.ts';
 import { untilTime } from '../durations.ts';
@@ -28,10 +29,43 @@ export function registerPauses(program: Command, act: Act): void {
     );
   program
     .command('resume')
-    .description('automatic failovers again')
+    .description(
+      'automatic failovers again; or, after a restore, a cluster that is only looked at is managed again',
+    )
     .option('--all', ALL)
-    .addHelpText('after', '\nExample: kvctl resume -n shop -c carts')
-    .action(act((session, _, { all }) => wish(session, all === true, { failover: 'on' })));
+    .option('--accept', 'a cluster of a group that was made out of a backup, as it is recorded')
+    .option('--force', 'with --accept: whatever its nodes say, also where newer data is lost')
+    .addHelpText(
+      'after',
+      '\nExamples: kvctl resume -n shop -c carts\n          kvctl resume -n shop -c carts --accept',
+    )
+    .action(
+      act(async (session, _, { all, accept: isAccepted, force }) => {
+        if (isAccepted !== true && force === true) throw usage('--force goes with --accept');
+        if (isAccepted === true && all === true)
+          throw usage('clusters are accepted one by one, without --all');
+        if (isAccepted === true) await accept(session, force === true);
+        else await wish(session, all === true, { failover: 'on' });
+      }),
+    );
+}
+
+interface AcceptAnswer {
+  readonly accept: { readonly version: number; readonly overridden: readonly string[] };
+}
+
+async function accept(session: Session, isForced: boolean): Promise<void> {
+  const { cluster } = session;
+  if (isForced)
+    await session.terminal.confirm(
+      `${cluster} becomes what the backup says, also where its nodes have newer data, which is lost by that`,
+      cluster,
+    );
+  const body = isForced ? { force: true } : {};
+  const { data } = await session.client.send('POST', session.path('/accept'), body);
+  const { version, overridden } = (data as AcceptAnswer).accept;
+  for (const objection of overridden) session.terminal.tell(printable(`overridden: ${objection}`));
+  await session.output.done(printable(`${cluster} is managed again, at version ${version}`), data);
 }
 
 interface AutomationBody {

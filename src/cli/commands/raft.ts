@@ -82,7 +82,8 @@ function registerChanges(raft: Command, act: Act): void {
     );
 }
 
-function memberId(text: string): number {
+/** Throws `Failure` for what is no number. */
+export function memberId(text: string): number {
   if (!/^[1-9]\d{0,14}$/.test(text))
     throw usage(`${JSON.stringify(text)} is no number of a controller, such as 4`);
   return Number(text);

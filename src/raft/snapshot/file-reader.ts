@@ -39,7 +39,7 @@ export class SnapshotFileReader {
   }
 
   /** Opens the file and reads its header. After an error nothing is left to close. */
-  static *open(fileSystem: FileSystem, path: string): Task<SnapshotFileReader> {
+  static *open(fileSystem: Pick<FileSystem, 'open'>, path: string): Task<SnapshotFileReader> {
     const file = yield* outcome<OpenFile>((done) => fileSystem.open(path, 'read', done));
     const reader = new SnapshotFileReader(file, path);
     try {
@@ -143,12 +143,15 @@ export function* readSnapshot(
   }
 }
 
-/** Reads the whole file; every byte goes to `onPiece`, also those before a damaged place, in pieces that are little work each. */
+/**
+ * Reads the whole file; every byte goes to `onPiece`, also those before a damaged place, in pieces that are little work each. It may come from
+ * anywhere that hands out bytes in their order.
+ */
 export function* readSnapshotPieces(
-  fileSystem: FileSystem,
+  fileSystem: Pick<FileSystem, 'open' | 'defer'>,
   path: string,
   onPiece: (piece: Uint8Array) => void,
-): Task<void> {
+): Task<{ readonly meta: SnapshotMeta; readonly bytes: number }> {
   const reader = yield* SnapshotFileReader.open(fileSystem, path);
   try {
     for (let chunk = yield* reader.next(); chunk !== null; chunk = yield* reader.next()) {
@@ -157,6 +160,7 @@ export function* readSnapshotPieces(
         onPiece(chunk.subarray(from, from + PIECE_BYTES_MAX));
       }
     }
+    return { meta: reader.meta, bytes: reader.bytes };
   } finally {
     yield* reader.close();
   }

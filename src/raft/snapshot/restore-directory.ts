@@ -4,9 +4,16 @@ import { join } from 'node:path';
 
 import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
+import type { Result } from '../../base/result.ts';
 import { type Task, completion, outcome } from '../../base/task.ts';
 import type { ClusterId } from '../cluster-id.ts';
-import type { LogPosition, MemberId, Membership, SnapshotMeta } from '../core/types.ts';
+import {
+  type LogPosition,
+  logIndex,
+  type MemberId,
+  type Membership,
+  type SnapshotMeta,
+} from '../core/types.ts';
 import type { SnapshotFile } from '../ports.ts';
 import type { FileSystem } from '../wal/file-system.ts';
 import {
@@ -28,11 +35,18 @@ const SNAPSHOT_FOLDER = 'snapshots';
 /** What a file system may have put into the root of a new volume. */
 const NOT_OURS = 'lost+found';
 
-/** Reads a state only to see whether it is one. */
-export interface StateCheck {
+/** Reads a state, and makes of it what the new group begins with. */
+export interface StateReader {
   chunk(bytes: Uint8Array): void;
-  /** After the last chunk: why they are no state; null when they are. */
-  ready(): string | null;
+  /** After the last chunk; the error says why they are no state. */
+  ready(): Result<FirstState, string>;
+}
+
+export interface FirstState {
+  /** Log entries by which it is ahead of the backup. */
+  readonly entries: number;
+  /** As those of `StateMachine.snapshot`. */
+  readonly chunks: Iterable<Uint8Array>;
 }
 
 export interface RestoreDirectoryOptions {
@@ -46,8 +60,8 @@ export interface RestoreDirectoryOptions {
   readonly address: string;
   /** The new group's: random, so that members of the old group are foreign to it. */
   readonly clusterId: ClusterId;
-  /** Checks the content for the state machine that will run on it. */
-  readonly check: (position: LogPosition) => StateCheck;
+  /** Reads the content for the state machine that will run on it. */
+  readonly read: (position: LogPosition) => StateReader;
   readonly clock: Clock;
   readonly random: Random;
   /** As for `openWal`. */
@@ -55,7 +69,7 @@ export interface RestoreDirectoryOptions {
 }
 
 export interface RestoredDirectory {
-  /** Where the new group begins: the backup's position, with this member alone. */
+  /** Where the new group begins, with this member alone. */
   readonly meta: SnapshotMeta;
   readonly identity: Identity;
   /** Who took part in the group that was backed up. */
@@ -63,8 +77,8 @@ export interface RestoredDirectory {
 }
 
 /**
- * Verifies the whole backup, then makes the directory, which starts like that of any member: its log begins at the backup's
- * index and term, in force is a membership of this member alone, bound to a new incarnation. One that was interrupted leaves a
+ * Verifies the whole backup, then makes the directory, which starts like that of any member: its log begins right behind the
+ * state it is given, in the backup's term, in force is a membership of this member alone, bound to a new incarnation. One that was interrupted leaves a
  * mark by which every start refuses the directory. Rejects with `RestoreRefused`
  * and a line that says what to do when the directory is not empty or the file is not to be used, and with the disk's error.
  */
@@ -74,10 +88,10 @@ export function restoreDataDirectory(options: RestoreDirectoryOptions): Promise<
 
 /** `restoreDataDirectory` for a caller that owns the order of events. */
 export function* restoreDataDirectoryTask(options: RestoreDirectoryOptions): Task<RestoredDirectory> {
-  const { fileSystem, directory, backupFile, memberId, address } = options;
+  const { fileSystem, directory, memberId, address } = options;
   yield* completion((done) => fileSystem.ensureDirectory(directory, done));
   yield* expectEmpty(fileSystem, directory);
-  const found = yield* verify(options);
+  const { found, first } = yield* verify(options);
   const identity = createIdentity(options, options);
   const membership: Membership = {
     voterSets: [[memberId]],
@@ -86,10 +100,11 @@ export function* restoreDataDirectoryTask(options: RestoreDirectoryOptions): Tas
     incarnations: new Map([[memberId, identity.incarnation]]),
     removed: [],
   };
-  const meta: SnapshotMeta = { index: found.index, term: found.term, membership };
+  const index = logIndex(found.index + first.entries);
+  const meta: SnapshotMeta = { index, term: found.term, membership };
   yield* markRestoring(fileSystem, directory);
   yield* makeRestoredLog(options, identity, meta);
-  yield* copySnapshot(fileSystem, { from: backupFile, to: join(directory, SNAPSHOT_FOLDER), meta });
+  yield* writeSnapshot(options, first, meta);
   const ready = { ...identity, state: 'ready' } satisfies Identity;
   yield* writeIdentity(fileSystem, directory, ready);
   yield* markRestored(fileSystem, directory);
@@ -104,19 +119,24 @@ function* expectEmpty(fileSystem: FileSystem, directory: string): Task<void> {
   throw new RestoreRefused('notEmpty', text);
 }
 
+interface Verified {
+  readonly found: SnapshotMeta;
+  readonly first: FirstState;
+}
+
 /** Reads the whole file twice over: its own checksums, and whether this release makes a state of it. */
-function* verify({ fileSystem, backupFile, check }: RestoreDirectoryOptions): Task<SnapshotMeta> {
+function* verify({ fileSystem, backupFile, read }: RestoreDirectoryOptions): Task<Verified> {
   try {
     const reader = yield* SnapshotFileReader.open(fileSystem, backupFile);
     const { meta } = reader;
     yield* reader.close();
-    const state = check(meta);
+    const state = read(meta);
     yield* readSnapshotPieces(fileSystem, backupFile, (piece) => state.chunk(piece));
-    const problem = state.ready();
-    if (problem === null) return meta;
+    const first = state.ready();
+    if (first.ok) return { found: meta, first: first.value };
     throw new RestoreRefused(
       'damaged',
-      `the backup ${backupFile} is no state this release can read: ${problem}. Use another backup, or the release that wrote this one.`,
+      `the backup ${backupFile} is no state this release can read: ${first.error}. Use another backup, or the release that wrote this one.`,
     );
   } catch (error) {
     throw refusal(backupFile, error);
@@ -150,22 +170,17 @@ function* makeRestoredLog(
   yield* completion((done) => active.file.close(done));
 }
 
-/** The same state under the new membership. */
-function* copySnapshot(
-  fileSystem: FileSystem,
-  copy: { readonly from: string; readonly to: string; readonly meta: SnapshotMeta },
+function* writeSnapshot(
+  { fileSystem, directory }: RestoreDirectoryOptions,
+  { chunks }: FirstState,
+  meta: SnapshotMeta,
 ): Task<void> {
-  const { snapshots } = yield* openSnapshotsTask({ fileSystem, directory: copy.to });
-  const incoming = snapshots.receive(copy.meta);
-  const reader = yield* SnapshotFileReader.open(fileSystem, copy.from);
+  const { snapshots } = yield* openSnapshotsTask({ fileSystem, directory: join(directory, SNAPSHOT_FOLDER) });
+  const incoming = snapshots.receive(meta);
   try {
-    for (let chunk = yield* reader.next(); chunk !== null; chunk = yield* reader.next()) {
-      const payload = chunk;
-      yield* completion((done) => incoming.write(payload, done));
-    }
+    for (const chunk of chunks) yield* completion((done) => incoming.write(chunk, done));
     yield* outcome<SnapshotFile>((done) => incoming.finish(done));
   } finally {
     incoming.abort();
-    yield* reader.close();
   }
 }

@@ -22,6 +22,18 @@ export type RefusalReason =
   | 'stalled'
   | 'aborted';
 
+/** What went to and came from one other member. */
+export interface PeerCounts {
+  sent: number;
+  /** Messages that did not fit a queue, or waited for or went to a peer that could not be reached. */
+  dropped: number;
+  received: number;
+  /** Connections opened to it, by how they began: it took something, it refused, or they ended before. */
+  accepted: number;
+  refused: number;
+  failed: number;
+}
+
 export interface TransportCounters {
   framesSent: number;
   messagesSent: number;
@@ -37,6 +49,22 @@ export interface TransportCounters {
   /** Transfers that went on from where another connection, or another leader, had left them. */
   snapshotsResumed: number;
   readonly refused: Record<RefusalReason, number>;
+  /** By member; of those that are none nothing is shown. */
+  readonly peers: Map<number, PeerCounts>;
+}
+
+/** Strangers can give any number as theirs, so what is kept is bounded. */
+const PEERS_MAX = 256;
+
+/** The counts of `peer`, which begin with the first call. Where there are too many, the oldest ones begin anew. */
+export function countsOf({ peers }: TransportCounters, peer: number): PeerCounts {
+  const known = peers.get(peer);
+  if (known !== undefined) return known;
+  const [oldest] = peers.keys();
+  if (peers.size >= PEERS_MAX && oldest !== undefined) peers.delete(oldest);
+  const begun = { sent: 0, dropped: 0, received: 0, accepted: 0, refused: 0, failed: 0 };
+  peers.set(peer, begun);
+  return begun;
 }
 
 export function createTransportCounters(): TransportCounters {
@@ -51,6 +79,7 @@ export function createTransportCounters(): TransportCounters {
     snapshotsSent: 0,
     snapshotsReceived: 0,
     snapshotsResumed: 0,
+    peers: new Map(),
     refused: {
       notAFrame: 0,
       version: 0,

@@ -23,6 +23,12 @@ export interface PeerIdentity {
   readonly state: 'initialising' | 'ready' | 'removed';
   /** What it supports. Releases from before there were levels do not say it. */
   readonly featureLevel: number;
+  /** Which release it runs, for people; null of one from before it was said. */
+  readonly release: string | null;
+  /** Its wall clock when it answered, milliseconds since the Unix epoch; null of earlier releases. */
+  readonly wallMs: number | null;
+  /** What its state was after some of the last entries; none of earlier releases. */
+  readonly marks: readonly { readonly index: number; readonly hash: string }[];
 }
 
 /** Fields a later release may add are ignored. */
@@ -32,6 +38,9 @@ const identitySchema: z.ZodType<PeerIdentity> = z.object({
   incarnation: z.string().refine(isIncarnation).transform(incarnation),
   state: z.enum(['initialising', 'ready', 'removed']),
   featureLevel: z.int().positive().default(FIRST_FEATURE_LEVEL),
+  release: z.string().nullable().default(null),
+  wallMs: z.number().nullable().default(null),
+  marks: z.array(z.object({ index: z.int().positive(), hash: z.string().max(64) })).default([]),
 });
 
 /** What asking needs. */

@@ -9,7 +9,7 @@ import type { Random } from '../../base/random.ts';
 import type { Message } from '../core/messages.ts';
 import type { MemberId } from '../core/types.ts';
 import type { ExpulsionReason } from '../ports.ts';
-import type { TransportCounters } from './counters.ts';
+import { countsOf, type TransportCounters } from './counters.ts';
 import { FrameStream } from './frame-stream.ts';
 import type { FrameSealer } from './frame.ts';
 import { encodeMessages, messageBytes } from './message-codec.ts';
@@ -163,12 +163,14 @@ export class PeerLink {
     const frame = encodeMessages(this.#address.sealer, messages);
     counters.framesSent += 1;
     counters.messagesSent += messages.length;
+    countsOf(counters, this.#peer).sent += messages.length;
     counters.bytesSent += frame.byteLength;
     stream.write(frame);
   }
 
   #connect(): FrameStream {
-    const { clock, lookup } = this.#parts;
+    const { clock, lookup, counters } = this.#parts;
+    let isAccepted = false;
     return new FrameStream(
       { origin: this.#address.origin, deadlineMs: this.#limits.deadlineMs },
       {
@@ -176,11 +178,14 @@ export class PeerLink {
         lookup,
         onWritable: () => this.#pump(),
         onTaken: () => {
+          if (!isAccepted) countsOf(counters, this.#peer).accepted += 1;
+          isAccepted = true;
           this.#succeeded();
           this.#pump();
         },
         onEnd: ({ status, reason }) => {
           this.#stream = null;
+          if (!isAccepted) countsOf(counters, this.#peer)[status === 0 ? 'failed' : 'refused'] += 1;
           if (status === 409) this.#parts.onRefused(this.#peer, 'otherIncarnation');
           if (status === 410) this.#parts.onRefused(this.#peer, 'removed');
           this.#failed(reason);
@@ -209,6 +214,7 @@ export class PeerLink {
 
   #drop(count: number): void {
     this.#parts.counters.messagesDropped += count;
+    countsOf(this.#parts.counters, this.#peer).dropped += count;
     this.#parts.onUnreachable(this.#peer);
   }
 

@@ -10,6 +10,7 @@ import type { ClusterId } from '../cluster-id.ts';
 import type { MemberId } from '../core/types.ts';
 import type { TransportHandler } from '../ports.ts';
 import { openFrame, type Frame, type FrameError, type FrameHead } from './frame.ts';
+import { countsOf } from './counters.ts';
 import type { PeerIdentity } from './identity-client.ts';
 import { decodeMessages } from './message-codec.ts';
 import { MessageStreams } from './message-streams.ts';
@@ -173,8 +174,10 @@ export class PeerRequests {
     if (!messages.ok) return err(refusalOf(messages.error));
     counters.framesReceived += 1;
     counters.messagesReceived += messages.value.length;
+    const { head } = frame.value;
+    if (this.#parts.knows(head)) countsOf(counters, head.from).received += messages.value.length;
     for (const message of messages.value) handler.onMessage(message);
-    return ok(frame.value.head);
+    return ok(head);
   }
 
   async #takeSnapshot(bytes: Buffer, response: ServerResponse): Promise<void> {

@@ -96,6 +96,12 @@ export class SegmentedLog implements DurableLog {
     return this.#failure;
   }
 
+  /** Of all files of the log, the one that is ready for later included. */
+  get bytes(): number {
+    const sealed = this.#sealed.reduce((sum, { capacityBytes }) => sum + capacityBytes, 0);
+    return sealed + this.#active.capacityBytes + this.#housekeeping.spareBytes;
+  }
+
   hasRoomFor(bytes: number): boolean {
     return !this.spaceLow || this.#bytesLeft() - bytes >= this.#active.capacityBytes / KEPT_PARTS;
   }
@@ -177,7 +183,11 @@ export class SegmentedLog implements DurableLog {
     const bytes = this.#writer.view();
     file.writeDurably(bytes, 0, (error) => {
       if (error === null) {
-        this.#sealed.push({ number: previous.number, indexMax: previous.indexMax });
+        this.#sealed.push({
+          number: previous.number,
+          indexMax: previous.indexMax,
+          capacityBytes: previous.capacityBytes,
+        });
         this.#active = { number, file, capacityBytes, offset, indexMax: 0 };
         this.#advance(records, chain);
         this.#housekeeping.retire(previous.file);
@@ -232,7 +242,7 @@ export class SegmentedLog implements DurableLog {
         this.#active = { ...this.#active, indexMax };
       } else if (record.kind === 'reset') {
         this.#active = { ...this.#active, indexMax: 0 };
-        this.#sealed = this.#sealed.map(({ number }) => ({ number, indexMax: 0 }));
+        this.#sealed = this.#sealed.map((segment) => ({ ...segment, indexMax: 0 }));
       }
     }
   }

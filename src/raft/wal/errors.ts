@@ -40,7 +40,8 @@ export class WalUnsupported extends Error {
 
 /**
  * Why an identity is refused. `missing`: a log without identity; `logMissing`: an identity without its log;
- * `unsupported`: of a newer release; `outdated`: of builds before the first release; `halfRestored`: a restore was interrupted.
+ * `unsupported`: of a newer release; `outdated`: of builds before the first release; `halfRestored`, `halfRecovered`: a restore or a
+ * recovery was interrupted; `neverRan`: there is nothing to look at.
  */
 export type IdentityProblem =
   | 'otherMember'
@@ -51,7 +52,9 @@ export type IdentityProblem =
   | 'logMissing'
   | 'unsupported'
   | 'outdated'
-  | 'halfRestored';
+  | 'halfRestored'
+  | 'halfRecovered'
+  | 'neverRan';
 
 /** These name damage; the others say themselves what to do. */
 const DAMAGED: ReadonlySet<IdentityProblem> = new Set(['unreadable', 'missing', 'logMissing']);

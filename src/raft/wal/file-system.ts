@@ -48,7 +48,7 @@ export interface FileSystem {
   /** The names in a directory, in no particular order. */
   list(directory: string, done: Outcome<readonly string[]>): void;
   open(path: string, mode: OpenMode, done: Outcome<OpenFile>): void;
-  /** Replaces `to` when it exists. Both in one directory. */
+  /** Of a file, which replaces `to` when that exists, or of a folder, where `to` must not exist. `syncDirectory` of both their folders makes it durable. */
   rename(from: string, to: string, done: Done): void;
   remove(path: string, done: Done): void;
   /** Makes all creations, renames and removals in this directory durable. */

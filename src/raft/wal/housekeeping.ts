@@ -84,6 +84,11 @@ export class Housekeeping {
     return this.#spaceLow;
   }
 
+  /** Of the segment that is ready; 0 while there is none. */
+  get spareBytes(): number {
+    return this.#spare.kind === 'ready' ? this.#spare.spare.capacityBytes : 0;
+  }
+
   /** Starts making segment `number` ready; the one before it is in use and durable. */
   prepare(number: number): void {
     assert(this.#spare.kind === 'none', 'one spare segment at a time');

@@ -18,6 +18,9 @@ export const IDENTITY_FILE = 'identity.json';
 const RESTORING_FILE = 'restore-unfinished';
 const RESTORING_TEXT =
   'A backup was being restored into this directory. Empty it and start with --restore again.\n';
+/** There while a new group is made out of what the directory held: the name of the folder that keeps that. */
+const RECOVERING_FILE = 'recovery-unfinished';
+const KEPT_NAME = /^before-recovery-[0-9a-f]{8}$/;
 /** 1 had no cluster id; its members knew no incarnations, so nothing of such a group can be carried on. */
 const FORMAT = 2;
 const FILE_BYTES_MAX = 4096;
@@ -46,7 +49,8 @@ export type Identity = z.infer<typeof identitySchema>;
 
 /** Whom the configuration says the directory belongs to. */
 export interface ExpectedIdentity {
-  readonly memberId: MemberId;
+  /** Null for who only looks. */
+  readonly memberId: MemberId | null;
   /** Null when only the directory can tell: `raft.peers` may have changed since the group was founded. */
   readonly clusterId: ClusterId | null;
 }
@@ -68,7 +72,7 @@ export function createIdentity(
 
 /**
  * The identity in `directory`; null when there is none. Throws `IdentityRefused`, with what to do, when it belongs to
- * another member or cluster, to a member that was removed, or to another release, or when it was only half restored.
+ * another member or cluster, to a member that was removed, or to another release, or when it was only half restored or recovered.
  */
 export function* readIdentity(
   fileSystem: FileSystem,
@@ -81,20 +85,69 @@ export function* readIdentity(
   return identity;
 }
 
+/**
+ * The name of the folder for what `directory` holds once a new group is made of that. Nothing is moved before it is told to
+ * `markRecovering`, so that whatever an interrupted recovery leaves is never started from.
+ */
+export function keptName({ incarnation: held }: Identity): string {
+  return `before-recovery-${held.slice(0, 8)}`;
+}
+
+/** Says that what was in `directory` is on its way into its folder `kept`. Said once: to write it anew would leave a moment without it. */
+export function* markRecovering(fileSystem: FileSystem, directory: string, kept: string): Task<void> {
+  if ((yield* readRecovering(fileSystem, directory)) === kept) return;
+  yield* writeMark(fileSystem, { directory, name: RECOVERING_FILE, text: `${kept}\n` });
+}
+
+/** Where the interrupted recovery of `directory` keeps what was there; null when none was, or it had not said yet. */
+export function* readRecovering(fileSystem: FileSystem, directory: string): Task<string | null> {
+  const names = yield* outcome<readonly string[]>((done) => fileSystem.list(directory, done));
+  if (!names.includes(RECOVERING_FILE)) return null;
+  const text = (yield* readText(fileSystem, join(directory, RECOVERING_FILE))).trim();
+  return KEPT_NAME.test(text) ? text : null;
+}
+
+/**
+ * The same for who holds the directory: a recovery that was interrupted before it could say where has moved nothing, and its mark is taken
+ * away.
+ */
+export function* settleRecovering(fileSystem: FileSystem, directory: string): Task<string | null> {
+  const kept = yield* readRecovering(fileSystem, directory);
+  const names = yield* outcome<readonly string[]>((done) => fileSystem.list(directory, done));
+  if (kept === null && names.includes(RECOVERING_FILE))
+    yield* removeMark(fileSystem, directory, RECOVERING_FILE);
+  return kept;
+}
+
+/** Everything of the new group is durable: from now on the directory starts like any other. */
+export function* markRecovered(fileSystem: FileSystem, directory: string): Task<void> {
+  yield* removeMark(fileSystem, directory, RECOVERING_FILE);
+}
+
 /** Nothing is made in `directory` before this is done, so that whatever an interrupted restore leaves is never started from. */
 export function* markRestoring(fileSystem: FileSystem, directory: string): Task<void> {
-  const text = Buffer.from(RESTORING_TEXT);
-  const path = join(directory, RESTORING_FILE);
-  const file = yield* outcome<OpenFile>((done) => fileSystem.open(path, 'create', done));
-  yield* completion((done) => file.write(text, 0, done));
+  yield* writeMark(fileSystem, { directory, name: RESTORING_FILE, text: RESTORING_TEXT });
+}
+
+/** Everything restored is durable: from now on the directory starts like any other. */
+export function* markRestored(fileSystem: FileSystem, directory: string): Task<void> {
+  yield* removeMark(fileSystem, directory, RESTORING_FILE);
+}
+
+function* writeMark(
+  fileSystem: FileSystem,
+  mark: { readonly directory: string; readonly name: string; readonly text: string },
+): Task<void> {
+  const { directory, name, text } = mark;
+  const file = yield* outcome<OpenFile>((done) => fileSystem.open(join(directory, name), 'create', done));
+  yield* completion((done) => file.write(Buffer.from(text), 0, done));
   yield* completion((done) => file.datasync(done));
   yield* completion((done) => file.close(done));
   yield* completion((done) => fileSystem.syncDirectory(directory, done));
 }
 
-/** Everything restored is durable: from now on the directory starts like any other. */
-export function* markRestored(fileSystem: FileSystem, directory: string): Task<void> {
-  yield* completion((done) => fileSystem.remove(join(directory, RESTORING_FILE), done));
+function* removeMark(fileSystem: FileSystem, directory: string, name: string): Task<void> {
+  yield* completion((done) => fileSystem.remove(join(directory, name), done));
   yield* completion((done) => fileSystem.syncDirectory(directory, done));
 }
 
@@ -124,12 +177,13 @@ export function* markRemoved(fileSystem: FileSystem, directory: string): Task<vo
 function* load(fileSystem: FileSystem, directory: string, path: string): Task<Identity | null> {
   const names = yield* outcome<readonly string[]>((done) => fileSystem.list(directory, done));
   if (names.includes(RESTORING_FILE)) throw halfRestored(join(directory, RESTORING_FILE), directory);
+  if (names.includes(RECOVERING_FILE)) throw halfRecovered(join(directory, RECOVERING_FILE), directory);
   if (!names.includes(IDENTITY_FILE)) return null;
   return parseIdentity(path, yield* readText(fileSystem, path));
 }
 
 function check(path: string, identity: Identity, expected: ExpectedIdentity): void {
-  if (identity.memberId !== expected.memberId) {
+  if (expected.memberId !== null && identity.memberId !== expected.memberId) {
     const text = `this data directory belongs to member ${identity.memberId}, the configuration says member ${expected.memberId}. Correct the member id or the data directory in the configuration.`;
     throw new IdentityRefused(path, 'otherMember', text);
   }
@@ -160,6 +214,11 @@ function parseIdentity(path: string, text: string): Identity {
 function halfRestored(path: string, directory: string): IdentityRefused {
   const text = `restoring a backup into ${directory} was interrupted, so what it holds cannot be started. Empty the directory, or name another empty one, and start with --restore again.`;
   return new IdentityRefused(path, 'halfRestored', text);
+}
+
+function halfRecovered(path: string, directory: string): IdentityRefused {
+  const text = `making a new group out of ${directory} was interrupted, so what it holds cannot be started. Run the same recover --force-new-group again: it goes on where it was.`;
+  return new IdentityRefused(path, 'halfRecovered', text);
 }
 
 function otherFormat(path: string, format: number): IdentityRefused {

@@ -37,7 +37,6 @@ export interface LogResumption {
 /** The segment that groups are written to. */
 export interface ActiveSegment extends SegmentUse {
   readonly file: OpenFile;
-  readonly capacityBytes: number;
   /** The next frame goes here. */
   readonly offset: number;
 }

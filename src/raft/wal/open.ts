@@ -7,22 +7,21 @@ import type { Clock } from '../../base/clock.ts';
 import type { Random } from '../../base/random.ts';
 import type { ClusterId } from '../cluster-id.ts';
 import { type MemberId, type RestoredState, type SnapshotMeta, term } from '../core/types.ts';
-import type { DurableLog } from '../ports.ts';
 import { SegmentedLog, type WalEvent } from './durable-log.ts';
-import { IdentityRefused, WalDamaged } from './errors.ts';
+import { IdentityRefused } from './errors.ts';
 import type { FileSystem, OpenFile } from './file-system.ts';
-import { SECTOR_BYTES, parseSegmentName, segmentName } from './format.ts';
+import { SECTOR_BYTES, segmentName } from './format.ts';
 import { IDENTITY_FILE, type Identity, createIdentity, readIdentity, writeIdentity } from './identity.ts';
 import { LOG_FOLDER, type LogPlace, type LogResumption, SEGMENT_BYTES_DEFAULT, makeLog } from './new-log.ts';
 import { LogOutline } from './outline.ts';
-import { type Cut, LogScanner, type LogTail, type ScanResult } from './scan.ts';
+import { listSegments, logMissing, scanSegments } from './read.ts';
+import type { Cut, LogTail, ScanResult } from './scan.ts';
 import { type Task, completion, outcome, taskPromise } from './task.ts';
 
 const SEGMENT_BYTES_MIN = 4096;
 const SEGMENT_BYTES_MAX = 1024 * 1024 * 1024;
 /** The low-water mark in segments: 32 MiB of free bytes at the default size. One for the next segment, one for all the rest. */
 const LOW_WATER_SEGMENTS = 2;
-const READ_STEP_BYTES = 1024 * 1024;
 
 export interface WalOptions {
   readonly fileSystem: FileSystem;
@@ -43,7 +42,7 @@ export interface WalOptions {
 }
 
 export interface OpenedWal {
-  readonly log: DurableLog;
+  readonly log: SegmentedLog;
   readonly restored: RestoredState;
   readonly identity: Identity;
   /** The directory was empty: this member has never run before. */
@@ -89,13 +88,7 @@ export function* openWalTask(options: WalOptions): Task<OpenedWal> {
     );
   }
   if (identity?.state !== 'ready') return yield* firstBoot(options, place, identity);
-  if (segments.length === 0) {
-    throw new IdentityRefused(
-      identityPath,
-      'logMissing',
-      `the log of this member is missing from ${logFolder}.`,
-    );
-  }
+  if (segments.length === 0) throw logMissing(logFolder, identityPath);
   const incarnation = Buffer.from(identity.incarnation, 'hex');
   const scan = yield* scanSegments(place, segments, incarnation);
   const file = yield* repairTail(place, scan);
@@ -124,27 +117,11 @@ function* firstBoot(options: WalOptions, place: Place, found: Identity | null): 
   return { log, restored, identity: ready, firstBoot: true, cuts: [] };
 }
 
-function startLog(options: WalOptions, place: Place, resumption: LogResumption): DurableLog {
+function startLog(options: WalOptions, place: Place, resumption: LogResumption): SegmentedLog {
   const { fileSystem, logFolder: directory, segmentBytes, lowWaterBytes } = place;
   const { clock, random, onEvent = (): void => undefined } = options;
   const logOptions = { fileSystem, directory, segmentBytes, lowWaterBytes, clock, random, onEvent };
   return new SegmentedLog(logOptions, resumption);
-}
-
-function* scanSegments(place: Place, segments: readonly number[], incarnation: Uint8Array): Task<ScanResult> {
-  const scanner = new LogScanner(incarnation);
-  try {
-    for (const number of segments) {
-      const name = segmentName(number);
-      const bytes = yield* readWhole(place.fileSystem, join(place.logFolder, name));
-      scanner.add({ name, number, bytes });
-    }
-    return scanner.finish();
-  } catch (error) {
-    // The scanner knows names only; the operator needs the path.
-    if (!(error instanceof WalDamaged)) throw error;
-    throw new WalDamaged({ file: join(place.logFolder, error.file), offset: error.offset }, error.reason);
-  }
 }
 
 /**
@@ -172,29 +149,6 @@ function* removeFiles(place: Place, names: readonly string[]): Task<void> {
   const { fileSystem, logFolder } = place;
   for (const name of names) yield* completion((done) => fileSystem.remove(join(logFolder, name), done));
   yield* completion((done) => fileSystem.syncDirectory(logFolder, done));
-}
-
-/** The numbers of the segments on disk, ascending. */
-function* listSegments(place: Place): Task<number[]> {
-  const names = yield* outcome<readonly string[]>((done) => place.fileSystem.list(place.logFolder, done));
-  const numbers = names.map(parseSegmentName).filter((number) => number !== null);
-  return numbers.sort((left, right) => left - right);
-}
-
-function* readWhole(fileSystem: FileSystem, path: string): Task<Buffer> {
-  const file = yield* outcome<OpenFile>((done) => fileSystem.open(path, 'read', done));
-  const size = yield* outcome<number>((done) => file.sizeBytes(done));
-  const bytes = Buffer.alloc(size);
-  let filled = 0;
-  while (filled < size) {
-    const into = bytes.subarray(filled, Math.min(size, filled + READ_STEP_BYTES));
-    const at = filled;
-    const count = yield* outcome<number>((done) => file.read(into, at, done));
-    if (count === 0) break;
-    filled += count;
-  }
-  yield* completion((done) => file.close(done));
-  return bytes.subarray(0, filled);
 }
 
 function placeOf(options: WalOptions): Place {

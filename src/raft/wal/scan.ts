@@ -29,6 +29,8 @@ export interface SegmentBytes {
 export interface SegmentUse {
   readonly number: number;
   readonly indexMax: number;
+  /** Of its file. */
+  readonly capacityBytes: number;
 }
 
 /** Where the log ends. */
@@ -197,7 +199,10 @@ export class LogScanner {
 
   /** The tail so far is followed by another segment in use. Left-over bytes behind its last frame lost nothing: the chain holds. */
   #seal(): void {
-    if (this.#tail !== null) this.#sealed.push({ number: this.#tail.number, indexMax: this.#tail.indexMax });
+    if (this.#tail !== null) {
+      const { number, indexMax, capacityBytes } = this.#tail;
+      this.#sealed.push({ number, indexMax, capacityBytes });
+    }
     this.#indexMax = 0;
   }
 
@@ -288,7 +293,7 @@ export class LogScanner {
       this.#entries = [];
       this.#firstHeld = record.base.index + 1;
       this.#indexMax = 0;
-      this.#sealed = this.#sealed.map(({ number }) => ({ number, indexMax: 0 }));
+      this.#sealed = this.#sealed.map((segment) => ({ ...segment, indexMax: 0 }));
     }
   }
 }

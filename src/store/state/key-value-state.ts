@@ -57,6 +57,11 @@ export class KeyValueState {
     return this.#hash;
   }
 
+  /** How much is stored: values, and bytes of keys (in code units) and values. */
+  get size(): { readonly keys: number; readonly bytes: number } {
+    return { keys: this.#values.count, bytes: this.#values.bytes };
+  }
+
   get(key: Key): StoredValue | null {
     return this.#values.get(key);
   }

@@ -26,10 +26,16 @@ export interface ValueCut extends Iterable<StoredValue> {
 export class OrderedValues {
   #blocks: Block[] = [];
   #count = 0;
+  #bytes = 0;
   #epoch = 0;
 
   get count(): number {
     return this.#count;
+  }
+
+  /** Of all keys, in code units, and values. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   get(key: Key): StoredValue | null {
@@ -41,6 +47,7 @@ export class OrderedValues {
 
   /** Puts a value in its place; returns the one it displaces, null when the key is new. */
   put(stored: StoredValue): StoredValue | null {
+    this.#bytes += bytesOf(stored);
     const position = this.#blockOf(stored.key);
     if (this.#blocks[position] === undefined) {
       this.#blocks.push({ epoch: this.#epoch, values: [stored] });
@@ -52,6 +59,7 @@ export class OrderedValues {
     const previous = values[place] ?? null;
     if (previous?.key === stored.key) {
       values[place] = stored;
+      this.#bytes -= bytesOf(previous);
       return previous;
     }
     values.splice(place, 0, stored);
@@ -68,7 +76,9 @@ export class OrderedValues {
     const [removed] = values.splice(firstNotBefore(values, key), 1);
     this.#count -= 1;
     if (values.length === 0) this.#blocks.splice(position, 1);
-    return present(removed, 'the value was there a moment ago');
+    const gone = present(removed, 'the value was there a moment ago');
+    this.#bytes -= bytesOf(gone);
+    return gone;
   }
 
   /** All values whose key starts with `prefix`, in order. */
@@ -172,4 +182,8 @@ function firstNotBefore(values: readonly StoredValue[], bound: string): number {
     else high = middle;
   }
   return low;
+}
+
+function bytesOf({ key, value }: StoredValue): number {
+  return key.length + value.byteLength;
 }

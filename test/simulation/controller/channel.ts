@@ -1,7 +1,7 @@
 // Questions between members, beside Raft: each may be lost, and so may its answer.
 
 import type { MemberId } from '../../../src/raft/core/types.ts';
-import type { ToldLevel } from '../../../src/server/feature-level/level-keeper.ts';
+import type { ToldLevel } from '../../../src/server/feature-level/survey.ts';
 import type { Network } from '../network.ts';
 import type { Process } from '../process.ts';
 import type { Witness } from './production.ts';

@@ -4,15 +4,16 @@ import { assert } from '../../../src/base/assert.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
 import type { Panel } from '../../../src/control/evidence.ts';
 import type { ControlSettings } from '../../../src/control/settings.ts';
-import type { ClusterRecords, LeaderMetrics, Witnesses } from '../../../src/leader/ports.ts';
+import type { ClusterRecords, Witnesses } from '../../../src/leader/ports.ts';
 import { clusterId } from '../../../src/raft/cluster-id.ts';
 import { allVoters } from '../../../src/raft/core/membership.ts';
 import { memberId, type MemberId, type Membership } from '../../../src/raft/core/types.ts';
-import type { ToldLevel } from '../../../src/server/feature-level/level-keeper.ts';
+import type { ToldLevel } from '../../../src/server/feature-level/survey.ts';
 import { parseName } from '../../../src/topology/name.ts';
 import type { ClusterRecord } from '../../../src/topology/record.ts';
 import { allNodes } from '../../../src/topology/cluster.ts';
 import type { Cluster, NodeAddress } from '../../../src/topology/types.ts';
+import { NO_METRICS } from '../../support/no-metrics.ts';
 import type { Peer as Machine, Running } from '../peer.ts';
 import { childRandom } from '../prng.ts';
 import type { Process } from '../process.ts';
@@ -144,6 +145,7 @@ export class Controller {
       self: this.id,
       clusterId: CLUSTER_ID,
       applied: this.#level,
+      release: '',
       store,
       ask: (address, abandoned) => this.#askIdentity(address, abandoned),
       clock,
@@ -167,6 +169,7 @@ export class Controller {
       memberId: this.id,
       incarnation: this.machine.incarnation,
       featureLevel: FEATURE_LEVEL,
+      release: null,
     };
   }
 
@@ -187,7 +190,7 @@ export class Controller {
           term,
           panel: () => panelOf(driver.membership, this.id, this.level),
           peers: () => peersOf(driver.membership, this.id),
-          lookMs: probeDeadlineMs(settings.pingIntervalMs),
+          lookMs: () => probeDeadlineMs(settings.pingIntervalMs),
         }),
         clock: this.process.clock,
         random: this.#random,
@@ -298,16 +301,6 @@ export class Controller {
     });
   }
 }
-
-const NO_METRICS: LeaderMetrics = {
-  probe: () => undefined,
-  push: () => undefined,
-  migrate: () => undefined,
-  commit: () => undefined,
-  failover: () => undefined,
-  failoverBlocked: () => undefined,
-  forget: () => undefined,
-};
 
 /** As in `src/server/witnesses.ts`, which brings the system's clock and its sockets along. */
 function panelOf({ voterSets }: Membership, self: MemberId, level: number): Panel {

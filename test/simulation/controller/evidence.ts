@@ -31,6 +31,14 @@ export interface Look {
   readonly kind: EvidenceKind;
   /** Of the node, where it reported one. */
   readonly sequence: number | null;
+  /** A topology was on its way to the node: what such a look shows is judged by nobody. */
+  readonly isDuringPush: boolean;
+}
+
+/** Looks that began and ended in it. Virtual microseconds. */
+interface Span {
+  readonly fromUs: number;
+  readonly toUs: number;
 }
 
 /** What a member's answer to a leader was made of. */
@@ -68,11 +76,11 @@ export class Evidence {
     node: FleetNode,
     look: Omit<Look, 'kind' | 'sequence'> & { readonly result: ProbeResult },
   ): void {
-    const { result, startedUs, endedUs } = look;
+    const { result, startedUs, endedUs, isDuringPush } = look;
     const { kind } = sightingOf(result, node.model.id ?? ('' as NodeId));
     const sequence = result.kind === 'answered' ? result.report.sequence : null;
     const looks = this.#looks.get(key(observer, node.address)) ?? [];
-    looks.push({ startedUs, endedUs, kind, sequence });
+    looks.push({ startedUs, endedUs, kind, sequence, isDuringPush });
     if (looks.length > 2 * LOOKS_MAX) looks.splice(0, LOOKS_MAX);
     this.#looks.set(key(observer, node.address), looks);
   }
@@ -109,11 +117,11 @@ export class Evidence {
    * earlier one that had the time to write that down. -Infinity when there was none.
    */
   lastJudgedMs(address: NodeAddress, leader: number, sinceUs: number): number {
-    const own = this.#answered(address, leader, { fromUs: sinceUs, toUs: Infinity });
+    const own = this.#judged(address, leader, { fromUs: sinceUs, toUs: Infinity });
     if (spanMs(own) >= LAG_MS_MAX) return (own.at(-1)?.endedUs ?? 0) / 1000;
     for (const each of this.#leaderships.toReversed()) {
       if (each.sinceUs >= sinceUs) continue;
-      const all = this.#answered(address, each.leader, { fromUs: each.sinceUs, toUs: each.untilUs });
+      const all = this.#judged(address, each.leader, { fromUs: each.sinceUs, toUs: each.untilUs });
       const looks = sinceLastPause(all, PAUSE_INTERVALS * this.#settings.pingIntervalMs);
       if (spanMs(looks) >= LAG_MS_MAX + WRITTEN_DOWN_MS)
         return (looks.at(-1)?.endedUs ?? 0) / 1000 - WRITTEN_DOWN_MS;
@@ -121,11 +129,11 @@ export class Evidence {
     return -Infinity;
   }
 
-  #answered(
-    address: NodeAddress,
-    observer: number,
-    { fromUs, toUs }: { readonly fromUs: number; readonly toUs: number },
-  ): readonly Look[] {
+  #judged(address: NodeAddress, observer: number, span: Span): readonly Look[] {
+    return this.#answered(address, observer, span).filter(({ isDuringPush }) => !isDuringPush);
+  }
+
+  #answered(address: NodeAddress, observer: number, { fromUs, toUs }: Span): readonly Look[] {
     return this.#of(observer, address).filter(
       ({ kind, sequence, startedUs, endedUs }) =>
         kind === 'answered' && sequence !== null && startedUs >= fromUs && endedUs <= toUs,

@@ -18,6 +18,8 @@ const SILENCE_MS = 2070;
 const CLOSED_MS_MAX = 700;
 /** How much later than the end of a cut the end of a connection comes through, at most: it is sent again at growing intervals (RFC 6298, section 5). */
 const LATE_END_MS_MAX = 3000;
+/** How long a connection is tried to be made without an answer (six repetitions, tcp(7), tcp_syn_retries). */
+const CONNECT_MS_MAX = 127_000;
 
 /** A write as it came to the target. */
 export interface Copied {
@@ -152,8 +154,10 @@ export class Jobs {
       if (isOver(job.phase) || (job.source !== node && job.target !== node)) continue;
       // Of a source that ended nothing more can come of it.
       if (job.source.lives === job.sourceLife) this.#parts.onTold(job, node);
-      if (job.source === node && node.model.role !== before.role && job.sourceLife === node.lives)
-        this.#giveUp(job);
+      // One that is still to reach its target hears of nothing else before it does.
+      const isConnecting = job.phase === 'connecting' && job.untilMs === Infinity;
+      const isOther = node.model.role !== before.role && job.sourceLife === node.lives;
+      if (job.source === node && isOther && !isConnecting) this.#giveUp(job);
     }
   }
 
@@ -192,9 +196,17 @@ export class Jobs {
     if (!isReached || target.model.life !== 'up' || fleet.isBusy(target)) {
       const isReady = job.phase === 'closing' && job.left.length === 0 && nowMs >= job.untilMs;
       if (isReady && isReached && target.model.life === 'hung') job.isAsked = true;
+      if (job.phase === 'connecting' && !isReached) {
+        job.untilMs = Infinity;
+        if (nowMs - job.heardMs > CONNECT_MS_MAX) this.#giveUp(job);
+        return true;
+      }
       if (nowMs - job.heardMs > SILENCE_MS) this.#giveUp(job);
       return true;
     }
+    // As the end of one, the beginning of a connection is sent again at growing intervals.
+    if (job.untilMs === Infinity) job.untilMs = nowMs + between(this.#ends, 0, LATE_END_MS_MAX);
+    if (job.phase === 'connecting' && nowMs < job.untilMs) return true;
     job.heardMs = nowMs;
     if (job.isRefused) this.#giveUp(job);
     else this.#progress(job);
@@ -212,6 +224,11 @@ export class Jobs {
         }
         job.isBegun = true;
         beginImport(fleet.world, target.model, range);
+        if (source.model.role !== 'master') {
+          this.#fail(job);
+          this.#giveUp(job);
+          return;
+        }
         this.#readSource(job);
         this.#enter(job, 'copying', this.#parts.copyMsMax);
         return;

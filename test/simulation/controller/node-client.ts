@@ -27,7 +27,11 @@ export interface NodeClientParts {
   readonly network: Network;
   readonly process: Process;
   /** A look has ended. Times in virtual microseconds. */
-  readonly onLook: (node: FleetNode, result: ProbeResult, startedUs: number) => void;
+  readonly onLook: (
+    node: FleetNode,
+    result: ProbeResult,
+    look: { readonly startedUs: number; readonly isDuringPush: boolean },
+  ) => void;
   /** Something is about to be sent. */
   readonly onPush: (node: FleetNode, push: TopologyPush) => void;
   readonly onOutrun: (node: FleetNode) => void;
@@ -45,6 +49,8 @@ export class SimulatedNodeClient implements NodeClient {
   readonly #parts: NodeClientParts;
   readonly #open = new Map<FleetNode, Open>();
   readonly #underWay = new Map<Settle, FleetNode>();
+  /** To whom a topology is on its way. */
+  readonly #pushes = new Set<FleetNode>();
   #onLost: (address: NodeAddress) => void = () => undefined;
   #isClosed = false;
 
@@ -60,11 +66,12 @@ export class SimulatedNodeClient implements NodeClient {
       ok(node.model.report(fleet.nowMs)),
     );
     const result: ProbeResult = outcome.ok ? outcome.value : { kind: 'failed', error: outcome.error };
-    if (!this.#isClosed) onLook(node, result, startedUs);
+    const isDuringPush = this.#pushes.has(node);
+    if (!this.#isClosed) onLook(node, result, { startedUs, isDuringPush });
     return result;
   }
 
-  setTopology(
+  async setTopology(
     { address }: NodeEndpoint,
     push: TopologyPush,
     deadlineMs: number,
@@ -72,7 +79,10 @@ export class SimulatedNodeClient implements NodeClient {
     const { fleet, onPush } = this.#parts;
     const node = fleet.at(address);
     if (!this.#isClosed) onPush(node, push);
-    return this.#command(node, deadlineMs, () => fleet.setNodes(node, push));
+    this.#pushes.add(node);
+    const told = await this.#command(node, deadlineMs, () => fleet.setNodes(node, push));
+    this.#pushes.delete(node);
+    return told;
   }
 
   endClients({ address }: NodeEndpoint, deadlineMs: number): Promise<Result<void, NodeError>> {

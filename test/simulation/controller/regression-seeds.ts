@@ -122,6 +122,16 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
       'a master that was replaced while it hung carried its move out beside that of its successor, and had the slots deleted',
   },
   {
+    seed: 4060204,
+    found:
+      'a target that hung came to its success after its source had been restarted and took writes again, which were deleted',
+  },
+  {
+    seed: 4060216,
+    found:
+      'looks that a push held back were taken for ones by which a leader could have written down who lags',
+  },
+  {
     seed: 4000056,
     found: 'a shard that was emptied waits for what others move to it: that is no fault',
   },

@@ -328,12 +328,12 @@ class Run {
         fleet: this.#fleet,
         network: this.#network,
         nowUs,
-        onLook: (observer, node, result, startedUs) => {
+        onLook: (observer, node, result, { startedUs, isDuringPush }) => {
           this.#trace.say(
             observer,
             () => `looked at ${node.name} from ${startedUs / 1000}: ${describeLook(result)}`,
           );
-          this.#evidence.noteLook(observer, node, { result, startedUs, endedUs: nowUs() });
+          this.#evidence.noteLook(observer, node, { result, startedUs, endedUs: nowUs(), isDuringPush });
           if (result.kind === 'answered' && observer === this.#group.leader?.id)
             this.#book.moves.seen(node, result.report);
         },

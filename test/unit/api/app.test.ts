@@ -361,7 +361,6 @@ describe('the group', () => {
       self: 1,
       term: 3,
       leader: { id: 2, address: '127.0.0.1:9380' as typeof SELF },
-      notReady: null,
     };
     const answer = await api.call('POST', `${ROOT}/a%2Fb?x=%20y`, { a: 1 });
     expect(answer.status).toBe(405);
@@ -373,7 +372,7 @@ describe('the group', () => {
 
   test('without a leader the answer is 503 with Retry-After, but own routes answer', async () => {
     const api = testApi();
-    api.status = { self: 1, term: 3, leader: null, notReady: 'no leader is known' };
+    api.status = { self: 1, term: 3, leader: null };
     const answer = await api.call('GET', ROOT);
     expect(answer).toMatchObject({ status: 503, body: failure('no leader now, please retry later') });
     expect(answer.headers.get('Retry-After')).toBe('1');
@@ -383,12 +382,37 @@ describe('the group', () => {
     expect((await api.call('GET', '/api/v1/raft/peers')).body).toMatchObject({
       data: { leader: 0, peers: { 1: SELF } },
     });
-    expect((await api.call('GET', '/healthz')).status).toBe(200);
+    expect((await api.call('GET', '/metrics')).body).toBe('metric 1\n');
+  });
+
+  test('/livez and /readyz answer 200, or 503 with the names of the checks that fail; `verbose` names the others, too', async () => {
+    const api = testApi();
+    for (const path of ['/livez', '/healthz', '/readyz', '/readyz?role=leader'])
+      expect(await api.call('GET', path), path).toMatchObject({ status: 200, body: { data: 'ok' } });
+    api.unready = { applied: 'far behind' };
     expect(await api.call('GET', '/readyz')).toMatchObject({
       status: 503,
-      body: failure('no leader is known'),
+      body: { error: { message: 'applied: far behind', failing: ['applied'] } },
     });
-    expect((await api.call('GET', '/metrics')).body).toBe('metric 1\n');
+    expect((await api.call('GET', '/readyz?role=leader&verbose')).body).toEqual({
+      error: {
+        message: 'applied: far behind',
+        failing: ['applied'],
+        checks: [
+          { name: 'role', ok: true, problem: null },
+          { name: 'applied', ok: false, problem: 'far behind' },
+        ],
+      },
+    });
+    expect((await api.call('GET', '/livez?verbose')).body).toEqual({
+      data: { checks: [{ name: 'log', ok: true, problem: null }] },
+    });
+    expect((await api.call('GET', '/readyz?role=follower')).status).toBe(400);
+    api.dying = { log: 'disk on fire' };
+    expect(await api.call('GET', '/healthz')).toMatchObject({
+      status: 503,
+      body: { error: { failing: ['log'] } },
+    });
   });
 
   test('a lead lost in between is 503, an unknown outcome 504, a full queue 429', async () => {

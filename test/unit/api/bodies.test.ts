@@ -86,6 +86,7 @@ const EVERY_CHANGE = [
         'unknown key "force"; this route takes no body',
       ] as const,
   ),
+  ['POST', `${CLUSTER}/accept`, { forced: true }, 'unknown key "forced"; did you mean "force"?'],
   ['POST', `${CLUSTER}/sync`, { nodes: [] }, 'unknown key "nodes"; did you mean "node"?'],
   ['DELETE', `${CLUSTER}/departed/x`, { force: true }, 'unknown key "force"; this route takes no body'],
   ['PATCH', CLUSTER, { password: '', pasword: '' }, 'unknown key "pasword"; did you mean "password"?'],
@@ -101,7 +102,20 @@ const EVERY_CHANGE = [
     { id: 2, peer: '127.0.0.1:9', operation: 'add', op: 1 },
     'unknown key "op"; did you mean "operation"?',
   ],
+  ['POST', '/api/v1/controller/reload', { file: 'x' }, 'unknown key "file"; this route takes no body'],
+  [
+    'PUT',
+    '/api/v1/controller/log-level',
+    { level: 'debug', second: 5 },
+    'unknown key "second"; did you mean "seconds"?',
+  ],
   ['POST', '/api/v1/controller/leader/transfer', { target: 99 }, 'unknown key "target"; known are "to"'],
+  [
+    'POST',
+    '/api/v1/controller/upgrade/finalize',
+    { levels: 6 },
+    'unknown key "levels"; did you mean "level"?',
+  ],
   [
     'POST',
     `${CLUSTER}/shards/0/nodes/x/resync`,
@@ -184,6 +198,8 @@ describe('a body', () => {
     const { app } = testApi();
     const changing = app.routes.filter(({ method }) => !['GET', 'ALL'].includes(method));
     const templates = new Set(changing.map(({ method, path }) => `${method} ${path}`));
+    // Its body is no JSON, and it changes nothing.
+    templates.delete('POST /api/v1/controller/verify-backup');
     expect(templates.size).toBe(EVERY_CHANGE.length);
   });
 

@@ -184,7 +184,7 @@ describe('POST /api/v1/controller/leader/transfer', () => {
 
   test('is redirected by a follower', async () => {
     const api = testApi();
-    api.status = { self: 1, term: 3, leader: { id: 2, address: OTHER }, notReady: null };
+    api.status = { self: 1, term: 3, leader: { id: 2, address: OTHER } };
     const answer = await api.call('POST', TRANSFER, { to: 1 });
     expect([answer.status, answer.headers.get('Location')]).toEqual([307, `http://${OTHER}${TRANSFER}`]);
   });
@@ -229,7 +229,7 @@ test('a leader deposed while it handles a request sends the client to its succes
 });
 
 describe('a request that comes between two leaders', () => {
-  const LEADERLESS: GroupStatus = { self: 1, term: 3, leader: null, notReady: 'no leader is known' };
+  const LEADERLESS: GroupStatus = { self: 1, term: 3, leader: null };
   const NAMESPACES = '/api/v1/namespaces';
 
   test.each([
@@ -239,7 +239,7 @@ describe('a request that comes between two leaders', () => {
     const api = testApi();
     api.status = LEADERLESS;
     api.untilKnown = () => {
-      api.status = { self: 1, term: 4, leader, notReady: null };
+      api.status = { self: 1, term: 4, leader };
       return Promise.resolve();
     };
     const answer = await api.call('GET', NAMESPACES);

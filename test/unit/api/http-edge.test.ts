@@ -222,7 +222,7 @@ describe('the head of a request', () => {
         .answers();
       expect(answer, path).toMatchObject({ status: 200 });
     }
-    api.status = { ...api.status, notReady: 'this member waits' };
+    api.unready = { leader: 'this member waits' };
     const [unready] = await connect()
       .send(head(`GET /readyz ${version}`, ...fields))
       .answers();

@@ -3,10 +3,12 @@
 import { describe, expect, test } from 'vitest';
 
 import { ok } from '../../../src/base/result.ts';
+import { observation } from '../../../src/registry/observation.ts';
 import { markMigrationStarted, startMigration } from '../../../src/topology/change-slots.ts';
 import { slotRange } from '../../../src/topology/slot.ts';
 import type { NodeId } from '../../../src/topology/types.ts';
 import { name } from '../registry/support.ts';
+import { entry } from '../store/support.ts';
 import { nodeIdAt, sampleCluster, valueOf } from '../topology/arbitrary.ts';
 import { nodesText } from '../topology/nodes-text.ts';
 import { said, testApi, type TestApi } from './support.ts';
@@ -16,16 +18,18 @@ const CLUSTER = `${ROOT}/ns/clusters/c`;
 const REPLICA = 'b'.repeat(40) as NodeId;
 
 const OTHER = `${ROOT}/ns/clusters/other`;
+const RESTORED = `${ROOT}/old/clusters/restored`;
 /** A cluster that nobody manages yet. */
 const FOUND = sampleCluster(1, 1);
 
-/** Two shards with slots, the first with a replica, and a third without slots; beside it a contested cluster that moves slots. */
+/** Two shards with slots, the first with a replica, and a third without slots; beside it a contested cluster that moves slots, and one that is only observed. */
 async function scene(): Promise<TestApi> {
   const api = testApi();
   for (let port = 1; port <= 12; port += 1) api.fleet.add(`127.0.0.1:${port}`);
   const topology = nodesText(FOUND).replace(' master ', ' myself,master ');
   const id = nodeIdAt(FOUND, 0, 0);
   api.fleet.set('127.0.0.1:7000', said({ id, version: 1, sequence: 5 }), { topology });
+  await observe(api);
   const steps = [
     [ROOT, { namespace: 'ns' }],
     [ROOT, { namespace: 'empty' }],
@@ -51,6 +55,17 @@ async function scene(): Promise<TestApi> {
   return api;
 }
 
+/** A cluster that is there before all others, and only observed. */
+async function observe(api: TestApi): Promise<void> {
+  api.fleet.add('127.0.0.1:14');
+  expect((await api.call('POST', ROOT, { namespace: 'old' })).status).toBe(201);
+  const body = { name: 'restored', nodes: ['127.0.0.1:14'] };
+  expect((await api.call('POST', `${ROOT}/old/clusters`, body)).status).toBe(201);
+  const { machine } = api.group;
+  const marked = valueOf(observation(machine, { nowSeconds: 1, requestId: 'c'.repeat(32) }));
+  machine.apply([entry(machine.applied + 1, marked)]);
+}
+
 async function replicaOf(api: TestApi): Promise<string> {
   const { body } = await api.call('GET', `${CLUSTER}/shards/0/nodes`);
   const id = (body as { data: { nodes: { id: NodeId }[] } }).data.nodes[1]?.id ?? REPLICA;
@@ -74,6 +89,7 @@ const CHANGES = [
   ['DELETE', CLUSTER, undefined, 200],
   ['PATCH', CLUSTER, { password: 'new' }, 200],
   ['POST', `${OTHER}/sync`, undefined, 200],
+  ['POST', `${RESTORED}/accept`, { force: true }, 200],
   ['DELETE', `${CLUSTER}/departed/DEPARTED`, undefined, 200],
   ['POST', `${CLUSTER}/shards`, { nodes: ['127.0.0.1:6'] }, 201],
   ['DELETE', `${CLUSTER}/shards/2`, undefined, 200],
@@ -104,8 +120,8 @@ const CHANGES = [
   ['POST', `${OTHER}/migrate/cancel`, undefined, 200],
 ] as const;
 
-/** Those with an outcome of their own: the failover, which is below, and what concerns the group (`group.test.ts`). */
-const OTHERS = ['failover', 'peers', 'transfer'];
+/** Those with an outcome of their own: the failover, which is below, what concerns the group (`group.test.ts`, `upgrade.test.ts`) or one member (`configuration.test.ts`); and one that changes nothing. */
+const OTHERS = ['failover', 'peers', 'transfer', 'finalize', 'verify-backup', 'reload', 'log-level'];
 
 test('KD5: every route that changes something is among those below', () => {
   const routes = testApi().app.routes.filter(({ method }) => !['GET', 'ALL'].includes(method));

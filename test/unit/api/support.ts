@@ -11,15 +11,20 @@ import type {
 } from '../../../src/control/failover-request.ts';
 import type {
   Attention,
+  Configuration,
+  ConfigurationView,
   GroupChanges,
   GroupMembers,
   GroupStatus,
+  HealthCheck,
   LeaderWait,
   Insight,
   NodeInspection,
   NodeInspector,
   RequestLabels,
   SameProcesses,
+  Upgrades,
+  UpgradeStatus,
 } from '../../../src/api/ports.ts';
 import type { Clock } from '../../../src/base/clock.ts';
 import { systemClock } from '../../../src/system/clock.ts';
@@ -31,6 +36,7 @@ import type { NodeEndpoint } from '../../../src/control/node-commands.ts';
 import type { NodeError } from '../../../src/control/observation.ts';
 import { FEATURE_LEVEL } from '../../../src/base/feature-level.ts';
 import { Registry } from '../../../src/registry/registry.ts';
+import { createBackupVerifier } from '../../../src/server/backup-verifier.ts';
 import { webhookRecords } from '../../../src/server/webhooks.ts';
 import { ReplicatedStore } from '../../../src/store/replicated-store.ts';
 import type { NodeAddress } from '../../../src/topology/types.ts';
@@ -139,11 +145,17 @@ export interface TestApi {
   /** Events logged at level error. */
   readonly errors: string[];
   status: GroupStatus;
+  /** What speaks against being ready, and against being alive, by its name; nothing unless a test says otherwise. */
+  unready: Readonly<Record<string, string>>;
+  dying: Readonly<Record<string, string>>;
   members: GroupMembers;
   changes: GroupChanges;
+  upgrades: Upgrades;
   /** Waits for a leader; at once in vain unless a test says otherwise. */
   untilKnown: LeaderWait['untilKnown'];
   featureLevel: number;
+  configuration: ConfigurationView;
+  reload: Configuration['reload'];
   /** Backups opened so far. */
   backups: number;
   /** What the leader sees; null while it has not looked. */
@@ -165,6 +177,18 @@ export interface Answer {
 
 export const SELF = '127.0.0.1:9379' as NodeAddress;
 
+/** Of a group of one, of which nothing is to be upgraded. */
+export const UPGRADED: UpgradeStatus = {
+  release: '1.2.3',
+  level: 2,
+  highest: 2,
+  members: [{ id: 1, address: SELF, release: '1.2.3', level: 2, fault: null }],
+  heldBy: null,
+  next: 'nothing',
+  off: [],
+  wayBack: 'a backup',
+};
+
 export function testApi(clock: Clock = new JumpingClock()): TestApi {
   const random = createSeededRandom(1);
   const group = new GroupOfOne();
@@ -181,10 +205,24 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
   const api: TestApi = {
     app: createApp({
       group: { current: () => api.status, members: () => api.members },
+      health: {
+        live: () => checksOf('log', api.dying),
+        ready: (mustLead) => checksOf(mustLead ? 'role' : 'leader', api.unready),
+      },
       groupChanges: {
         add: (member) => api.changes.add(member),
         remove: (member) => api.changes.remove(member),
         transferLead: (to) => api.changes.transferLead(to),
+      },
+      upgrades: {
+        status: () => api.upgrades.status(),
+        olderLeader: () => api.upgrades.olderLeader(),
+        finalize: (request) => api.upgrades.finalize(request),
+      },
+      configuration: {
+        view: () => api.configuration,
+        reload: (by) => api.reload(by),
+        setLogLevel: (level, seconds) => ({ level, untilSeconds: seconds, configured: 'info' }),
       },
       leaderWait: { untilKnown: (abandoned) => api.untilKnown(abandoned) },
       backups: {
@@ -196,6 +234,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
           return ok({ fileName: 'copy-7.snapshot', content, broken: new AbortController().signal });
         },
       },
+      backupVerifier: createBackupVerifier(),
       clusters: registry,
       policies: registry.policies,
       departures: registry.departures,
@@ -218,8 +257,10 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
         check: (place) => api.check(place),
       },
       metrics: {
+        requestBegan: () => undefined,
         observeRequest: (labels) => requests.push(labels),
-        render: () => Promise.resolve({ text: 'metric 1\n', contentType: 'text/plain' }),
+        render: () =>
+          Promise.resolve({ pieces: [new TextEncoder().encode('metric 1\n')], contentType: 'text/plain' }),
       },
       description: new ApiDescription('1.2.3', systemClock),
       clock,
@@ -231,7 +272,9 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
     registry,
     requests,
     errors,
-    status: { self: 1, term: 1, leader: { id: 1, address: SELF }, notReady: null },
+    status: { self: 1, term: 1, leader: { id: 1, address: SELF } },
+    unready: {},
+    dying: {},
     members: {
       members: [{ id: 1, address: SELF, role: 'voter', lagEntries: 0, lastContactMs: null, featureLevel: 2 }],
       changing: null,
@@ -242,8 +285,21 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
       remove: () => Promise.resolve(ok(undefined)),
       transferLead: () => Promise.resolve(ok({ id: 1, address: SELF, term: 1 })),
     },
+    upgrades: {
+      status: () => Promise.resolve(UPGRADED),
+      olderLeader: () => Promise.resolve(null),
+      finalize: () => Promise.resolve(ok({ from: 2, to: 2 })),
+    },
     untilKnown: () => Promise.resolve(),
     featureLevel: FEATURE_LEVEL,
+    configuration: {
+      settings: [],
+      withoutEffect: [],
+      needsRestart: [],
+      logLevel: { level: 'info', untilSeconds: null, configured: 'info' },
+      reload: { isGood: true, readAtSeconds: 0, problems: [] },
+    },
+    reload: () => Promise.resolve(ok({ applied: [], needsRestart: [] })),
     backups: 0,
     seen: null,
     nudged: [],
@@ -275,6 +331,11 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
     },
   };
   return api;
+}
+
+/** The check `name`, which holds unless `problems` has it, and whatever else they have. */
+function checksOf(name: string, problems: Readonly<Record<string, string>>): readonly HealthCheck[] {
+  return Object.entries({ [name]: null, ...problems }).map(([key, problem]) => ({ name: key, problem }));
 }
 
 export function failure(message: unknown): unknown {

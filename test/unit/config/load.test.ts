@@ -5,18 +5,32 @@ import { describe, expect, test } from 'vitest';
 import { FEATURE_LEVEL } from '../../../src/base/feature-level.ts';
 import { exampleConfig } from '../../../src/config/example.ts';
 import { loadConfig, type ConfigSources } from '../../../src/config/load.ts';
+import { problemText } from '../../../src/config/place.ts';
+import { describeSettings } from '../../../src/config/schema.ts';
+import { SETTING_PATHS } from '../../../src/config/settings.ts';
+import { ok } from '../../../src/base/result.ts';
 
 function load(text: string, more: Partial<ConfigSources> = {}) {
-  return loadConfig({ file: { name: 'c.yaml', text }, environment: {}, flags: [], ...more });
+  const result = loadConfig({ file: { name: 'c.yaml', text }, environment: {}, flags: [], ...more });
+  return result.ok ? ok(result.value.config) : result;
 }
 
-function problem(text: string, more: Partial<ConfigSources> = {}): string {
+function problems(text: string, more: Partial<ConfigSources> = {}): readonly string[] {
   const result = load(text, more);
   if (result.ok) throw new Error('expected a problem');
-  return result.error;
+  return result.error.map(problemText);
+}
+
+/** The one that is told at a start. */
+function problem(text: string, more: Partial<ConfigSources> = {}): string {
+  return problems(text, more)[0] ?? '';
 }
 
 describe('loading', () => {
+  test('flags and variables know every setting of the schema', () => {
+    expect(SETTING_PATHS).toEqual([...describeSettings().keys()]);
+  });
+
   test('an empty file gives the defaults', () => {
     const result = load('');
     expect(result.ok && result.value).toMatchObject({
@@ -241,6 +255,42 @@ describe('refusing', () => {
       expect(line).not.toMatch(/\p{Cc}/u);
       expect(line.length).toBeLessThan(1000);
     }
+  });
+
+  test('all problems of a file are told in the order of its lines, and not more than anybody reads', () => {
+    expect(problems('raft:\n  idd: 1\n  snapshot_entries: 1\nrafft: {}\nlog: {level: loud}')).toEqual([
+      'c.yaml:2:3: unknown key "raft.idd"; did you mean "raft.id"?',
+      'c.yaml:3:3: raft.snapshot_entries: must be at least 10, got 1',
+      'c.yaml:4:1: unknown key "rafft"; did you mean "raft"?',
+      'c.yaml:5:7: log.level: expected debug or info or warn or error, got "loud"',
+    ]);
+    const keys = Array.from({ length: 1000 }, (_, index) => `k${index}: 1\n`).join('');
+    expect(problems(keys)).toHaveLength(20);
+    expect(problems('', { flags: ['raft.idd=1', 'raft.id'] })).toHaveLength(2);
+  });
+
+  test.each([
+    [
+      'raft: {peers: ["127.0.0.1:9379", "10.0.0.2:9379"]}',
+      'c.yaml: addr: "127.0.0.1:9379" is reached from this machine alone, and "10.0.0.2:9379" of raft.peers is another one',
+    ],
+    [
+      'advertise_addr: "localhost:1"\nraft: {peers: ["localhost:1", "[2001:db8::2]:1"]}',
+      'c.yaml:1:1: advertise_addr: "localhost:1" is reached from this machine alone',
+    ],
+    [
+      'addr: "10.0.0.2:1"\nraft: {id: 2, peers: ["127.0.0.1:1", "10.0.0.2:1"]}',
+      'c.yaml:2:15: raft.peers: entry 1: "127.0.0.1:1" is each machine\'s own address',
+    ],
+  ])('%j mixes members that are on one machine with others', (text, expected) => {
+    expect(problem(text)).toContain(expected);
+  });
+
+  test('names may lead anywhere, and whom a joining member asks is its own business', () => {
+    expect(load('raft: {peers: ["127.0.0.1:9379", "b.example:9379"]}').ok).toBe(true);
+    expect(
+      load('addr: "10.0.0.4:1"\nraft: {id: 4, cluster_state: existing, peers: ["127.0.0.1:1"]}').ok,
+    ).toBe(true);
   });
 
   test('an override says where it came from', () => {

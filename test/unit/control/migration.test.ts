@@ -316,6 +316,34 @@ test('nothing is moved to a target that still holds an import open: the end of t
   expect(only(after.decide(), 'migrate').attempt).toBe(2);
 });
 
+test('a success that a hung target may come to after its source was restarted, and takes writes again, is cleared before it shows', () => {
+  const scene = running();
+  scene.fail(target(scene), 'hang');
+  look(scene);
+  // Killed and started again: it has forgotten its job, and serves the slots.
+  scene.set(source(scene), { sourceJob: null });
+  look(scene);
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationCleared' }]);
+  tellTarget(scene, 'success');
+  look(scene);
+  // It came after what the target was told to forget it by.
+  expect(scene.commit().reasons).toMatchObject([{ kind: 'migrationCleared' }]);
+});
+
+test('a success that the target came to before it hung is recorded, although its source was restarted since', () => {
+  const scene = running();
+  tellTarget(scene, 'success');
+  look(scene);
+  scene.decide();
+  scene.fail(target(scene), 'hang');
+  scene.set(source(scene), { sourceJob: null });
+  look(scene);
+  scene.decide();
+  tellTarget(scene, 'success');
+  look(scene);
+  finished(scene);
+});
+
 test('success is not recorded while the target is silent', () => {
   const scene = running();
   tellSource(scene, 'success');

@@ -59,6 +59,11 @@ describe('the connections of all clients', () => {
     expect(await client.endClients(node.endpoint, PATIENT_MS)).toEqual(DONE);
   });
 
+  it('are not waited for while they wait for data: these do not end', async () => {
+    await start([line(2, { flags: 'c', cmd: 'blpop' }) + line(3, { flags: 'c', cmd: 'bzpopmin' })]);
+    expect(await client.endClients(node.endpoint, PATIENT_MS)).toEqual(DONE);
+  });
+
   it('that do not end by the deadline are told', async () => {
     await start([line(2, { flags: 'c' })]);
     const ended = await client.endClients(node.endpoint, DEADLINE_MS);
@@ -86,6 +91,17 @@ describe('the connections of earlier imports', () => {
       'CLIENT LIST',
       'CLUSTER INFO',
     ]);
+  });
+
+  it('alone are waited for, not what others have ended', async () => {
+    const stuck = line(2, { flags: 'c', cmd: 'get' });
+    await start([
+      stuck + line(4, { cmd: 'cluster' }),
+      stuck + line(4, { cmd: 'cluster', flags: 'c' }),
+      stuck,
+    ]);
+    expect(await client.endImports(node.endpoint, PATIENT_MS)).toEqual(DONE);
+    expect(asked().filter((command) => command === 'CLIENT LIST')).toHaveLength(3);
   });
 
   it('cost two questions where there is none', async () => {

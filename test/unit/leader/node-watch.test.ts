@@ -26,6 +26,7 @@ function setUp(nodeCount: number) {
     random,
     intervalMs: INTERVAL_MS,
     knownVersion: () => 0,
+    onLate: () => undefined,
     onLook: (look) => looks.push(look),
   });
   const modelOf = (index: number) => fleet.node(nodes[index]!.address);
@@ -121,6 +122,27 @@ describe('watching nodes', () => {
     await clock.advance(2 * INTERVAL_MS);
     expect([...fleet.nodes.values()].every((node) => node.probes >= 2)).toBe(true);
     await watch.stop();
+  });
+
+  it('rounds come at another interval as soon as that is said, with the deadline of that', async () => {
+    const { clock, nodes, looks, watch, modelOf } = setUp(1);
+    watch.follow(nodes);
+    watch.start();
+    watch.setInterval(3_600_000);
+    await clock.advance(3_600_000);
+    expect(modelOf(0).probes).toBeOneOf([2, 3]);
+    watch.setInterval(200);
+    const before = modelOf(0).probes;
+    await clock.advance(2000);
+    expect(modelOf(0).probes - before).toBeOneOf([9, 10]);
+    modelOf(0).state = 'hung';
+    await clock.advance(200);
+    const hung = looks.length;
+    await clock.advance(200);
+    expect(looks.length).toBeGreaterThan(hung);
+    await watch.stop();
+    watch.setInterval(100);
+    expect(clock.pendingCount).toBe(0);
   });
 
   it('a node that left is not looked at, its late reply is not reported, its connection is closed', async () => {

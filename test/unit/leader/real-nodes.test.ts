@@ -15,6 +15,7 @@ import { slotRange } from '../../../src/topology/slot.ts';
 import { createCluster } from '../../../src/topology/create-cluster.ts';
 import type { Cluster } from '../../../src/topology/types.ts';
 import { type KvrocksNode, startKvrocksNode } from '../../support/kvrocks-node.ts';
+import { NO_METRICS } from '../../support/no-metrics.ts';
 import { notYet, waitUntil } from '../../support/wait-until.ts';
 import { ModelWitnesses } from './model-witnesses.ts';
 import { ModelRecords } from './model-records.ts';
@@ -71,15 +72,7 @@ async function start(shards: number, replicas: number): Promise<ModelRecords> {
       clock: systemClock,
       random,
       logger: silent,
-      metrics: {
-        probe: () => undefined,
-        push: () => undefined,
-        migrate: () => undefined,
-        commit: () => undefined,
-        failover: () => undefined,
-        failoverBlocked: () => undefined,
-        forget: () => undefined,
-      },
+      metrics: NO_METRICS,
       isCurrent: () => true,
       giveLead: () => Promise.resolve(),
     },

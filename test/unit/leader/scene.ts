@@ -172,12 +172,17 @@ export class Scene {
       this.counts.set(key, (this.counts.get(key) ?? 0) + 1);
     };
     return {
-      probe: (outcome) => count(`probe ${outcome}`),
-      push: (outcome) => count(`push ${outcome}`),
+      probe: (_, { error }) => count(`probe ${error ?? 'answered'}`),
+      roundLate: () => count('round late'),
+      push: (_, outcome) => count(`push ${outcome}`),
       migrate: (outcome) => count(`migrate ${outcome}`),
+      slots: (_, { outcome, count: slots }) => count(`${slots} slots ${outcome}`),
       commit: (kind, outcome) => count(`commit ${kind} ${outcome}`),
-      failover: (_, kind, lost) => count(`${kind} lost ${lost}`),
+      failover: (_, kind, result, lost) =>
+        count(result === 'done' ? `${kind} lost ${lost}` : `${kind} ${result}`),
+      promoted: (_, kind) => count(`promoted by ${kind}`),
       failoverBlocked: (_, reason) => count(`blocked ${reason}`),
+      begin: ({ cluster }) => count(`begin ${cluster}`),
       forget: ({ cluster }) => count(`forget ${cluster}`),
     };
   }

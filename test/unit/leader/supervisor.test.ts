@@ -365,7 +365,7 @@ describe('a migration', () => {
     await scene.clock.until(() => target.ends.length === 2, 10_000);
     expect(source.migrates).toEqual([]);
     expect(scene.events('migrate.failed')[0]?.fields).toMatchObject({
-      reason: 'unreachable',
+      reason: 'ownFault',
       message: expect.stringContaining('it takes in slots 9 from somewhere else'),
     });
     target.endError = null;
@@ -418,6 +418,33 @@ describe('a migration', () => {
     expect(order.slice(0, 2)).toEqual([target.address, source.address]);
     expect(scene.cluster.shards[0]!.migration).toBeNull();
     expectOnlyCommitted(scene);
+    await scene.stop();
+  });
+});
+
+describe('other settings while it leads', () => {
+  const never = { ...OPTIONS, pingIntervalMs: 600_000, maxPingCount: 1000 };
+
+  it('count from the next decision on, for what is missed already, too', async () => {
+    const scene = new Scene(1, 2, never);
+    await scene.settle();
+    scene.model(0, 0).state = 'hung';
+    await scene.clock.advance(10 * WINDOW_MS);
+    expect(scene.cluster.version).toBe(1);
+    scene.leadership.adopt(OPTIONS);
+    await scene.clock.until(() => scene.model(0, 1).isMaster, 2 * WINDOW_MS);
+    await scene.stop();
+  });
+
+  it('count for clusters that come later', async () => {
+    const scene = new Scene(1, 1, never);
+    await scene.settle();
+    scene.leadership.adopt(OPTIONS);
+    const address = addressOf(7100);
+    scene.fleet.add(address);
+    scene.put(scene.namespace, makeCluster(nameOf('later'), [address], 1));
+    await scene.clock.advance(10 * PING_INTERVAL_MS);
+    expect(scene.fleet.node(address).probes).toBeGreaterThan(8);
     await scene.stop();
   });
 });

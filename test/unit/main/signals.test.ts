@@ -29,9 +29,23 @@ test('KD3e: afterwards whoever has begun something decides, once for each signal
   const seen: string[] = [];
   signals.handle({
     onStop: (signal) => seen.push(`stop ${signal}`),
+    onReload: () => seen.push('reload'),
     onIgnored: (signal) => seen.push(`ignored ${signal}`),
   });
   for (const signal of listeners.keys()) send(signal);
-  expect(seen).toEqual(['stop SIGTERM', 'stop SIGINT', 'ignored SIGHUP', 'ignored SIGUSR1']);
+  expect(seen).toEqual(['stop SIGTERM', 'stop SIGINT', 'reload', 'ignored SIGUSR1']);
   expect(exits).toEqual([]);
+});
+
+test('a wish to reload from before anybody could hear it is heard then', () => {
+  const { signals, send } = scene();
+  const seen: string[] = [];
+  send('SIGHUP');
+  send('SIGHUP');
+  signals.handle({
+    onStop: () => undefined,
+    onReload: () => seen.push('reload'),
+    onIgnored: () => undefined,
+  });
+  expect(seen).toEqual(['reload']);
 });

@@ -30,7 +30,7 @@ const secondsArbitrary = fc.nat(4_000_000_000);
 
 const strangerArbitrary: fc.Arbitrary<NodeId> = fc.nat().map((seed) => newNodeId(createSeededRandom(seed)));
 
-/** In step with `cluster`. */
+/** In step with `cluster`, which is managed. */
 export function factsArbitrary(cluster: Cluster): fc.Arbitrary<ClusterFacts> {
   const ids = allNodes(cluster).map(({ node }) => node.id);
   const id = fc.oneof(fc.constantFrom(...ids), strangerArbitrary);
@@ -63,5 +63,6 @@ export function factsArbitrary(cluster: Cluster): fc.Arbitrary<ClusterFacts> {
       shards: new Map(cluster.shards.map((one, index) => [one.id, shards[index]!])),
       nodes: new Map(ids.map((one, index) => [one, nodes[index]!])),
       contestedVersion,
+      observedSinceSeconds: null,
     }));
 }

@@ -116,7 +116,7 @@ describe('facts record', () => {
   it('is refused when its parts do not fit together', () => {
     type Nested = unknown[][];
     const cases: [string, (fields: unknown[]) => void][] = [
-      ['versions up to 1; update this member', (fields) => (fields[0] = 2)],
+      ['versions up to 2; update this member', (fields) => (fields[0] = 3)],
       ['field 1 is malformed', (fields) => (fields[0] = 0)],
       ['version', (fields) => (fields[1] = 0)],
       ['40 visible', (fields) => ((fields[2] as string[])[0] = 'short')],
@@ -164,6 +164,7 @@ describe('the size of a facts record', () => {
       shards: new Map(shards),
       nodes: new Map(nodes),
       contestedVersion: null,
+      observedSinceSeconds: null,
     };
     const value = encodeFacts(facts);
     expect(value.length).toBeLessThan(VALUE_BYTES_MAX);

@@ -311,9 +311,9 @@ describe('a record of a later release', () => {
   it('of facts stops whoever reads it, with the remedy', async () => {
     const { registry, group } = await sceneWithCluster(2);
     const packr = new Packr({ useRecords: false });
-    const put = [{ key: 'facts/ns/c', value: packr.pack([2, null, [], [], []]) }];
+    const put = [{ key: 'facts/ns/c', value: packr.pack([3, null, [], [], []]) }];
     group.machine.apply([entry(group.machine.applied + 1, transaction(1, { put }))]);
-    expect(() => registry.getCluster(ns, c)).toThrow('versions up to 1; update this member');
+    expect(() => registry.getCluster(ns, c)).toThrow('versions up to 2; update this member');
     expect(() => registry.allClusters()).toThrow(UnreadableRecordError);
   });
 });

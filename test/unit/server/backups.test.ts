@@ -38,7 +38,11 @@ function scene(chunks: () => Iterable<Uint8Array>) {
     },
   };
   const registry = { linearize: () => Promise.resolve(ok(undefined)) };
-  return { clock, lines, cuts, backups: openBackups(registry, source, { clock, logger }) };
+  const whole = { count: 0 };
+  const onDone = (): void => {
+    whole.count += 1;
+  };
+  return { clock, lines, cuts, whole, backups: openBackups(registry, source, { clock, logger, onDone }) };
 }
 
 async function opened(backups: Backups): Promise<Backup> {
@@ -65,16 +69,16 @@ function* endless(): Generator<Uint8Array, undefined> {
 
 describe('a download', () => {
   test('that is read to its end gives its place back, and no timer is left', async () => {
-    const { backups, clock, lines } = scene(() => [PIECE, PIECE]);
+    const { backups, clock, lines, whole } = scene(() => [PIECE, PIECE]);
     const { fileName, content } = await opened(backups);
     expect(fileName).toBe('kvrocks-controller-7.snapshot');
     expect(await placesLeft(backups)).toBe(1);
     expect((await new Response(content).arrayBuffer()).byteLength).toBeGreaterThan(2 * PIECE.length);
-    expect([await placesLeft(backups), clock.pendingCount, lines]).toEqual([2, 0, []]);
+    expect([await placesLeft(backups), clock.pendingCount, lines, whole.count]).toEqual([2, 0, [], 1]);
   });
 
   test('that its client gives up gives its place back once', async () => {
-    const { backups, clock } = scene(endless);
+    const { backups, clock, whole } = scene(endless);
     const [first] = [await opened(backups), await opened(backups)];
     expect(await placesLeft(backups)).toBe(0);
     const reader = first.content.getReader();
@@ -83,7 +87,7 @@ describe('a download', () => {
     await reader.cancel();
     expect(await placesLeft(backups)).toBe(1);
     await clock.advance(60_000);
-    expect([await placesLeft(backups), clock.pendingCount]).toEqual([2, 0]);
+    expect([await placesLeft(backups), clock.pendingCount, whole.count]).toEqual([2, 0, 0]);
   });
 
   test('whose state cannot be read fails, and gives its place back once', async () => {

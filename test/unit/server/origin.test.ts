@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 
 import type { Config } from '../../../src/config/config.ts';
 import { loadConfig } from '../../../src/config/load.ts';
+import { problemText } from '../../../src/config/place.ts';
 import { clusterId, foundingClusterId } from '../../../src/raft/cluster-id.ts';
 import { foundingMembership } from '../../../src/raft/core/membership.ts';
 import { memberId, type Membership } from '../../../src/raft/core/types.ts';
@@ -24,8 +25,8 @@ function config(address: string, peers: readonly string[], clusterState = 'new')
     'raft.data_dir=/data/1',
   ];
   const loaded = loadConfig({ file: null, environment: {}, flags });
-  if (!loaded.ok) throw new Error(loaded.error);
-  return loaded.value;
+  if (!loaded.ok) throw new Error(loaded.error.map(problemText).join('\n'));
+  return loaded.value.config;
 }
 
 function members(...addresses: readonly string[]): Membership {

@@ -148,7 +148,7 @@ describe('a leader that asks', () => {
       term,
       panel: () => ({ self: 1, voters: [[1, 2, 3]] }),
       peers: () => origins.map((origin, index) => ({ id: index + 2, origin })),
-      lookMs: 200,
+      lookMs: () => 200,
     });
     panels.push(panel);
     return panel;

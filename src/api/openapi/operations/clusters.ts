@@ -1,7 +1,13 @@
 // Clusters as they are recorded.
 
-import { clusterAnswer, clustersAnswer, createdAnswer, okAnswer } from '../../schemas/answers/topology.ts';
-import { changeClusterBody, createClusterBody, importClusterBody } from '../../schemas/bodies.ts';
+import {
+  acceptAnswer,
+  clusterAnswer,
+  clustersAnswer,
+  createdAnswer,
+  okAnswer,
+} from '../../schemas/answers/topology.ts';
+import { acceptBody, changeClusterBody, createClusterBody, importClusterBody } from '../../schemas/bodies.ts';
 import { addressOf, CLUSTER, CLUSTER_EXAMPLE } from '../examples.ts';
 import { data, type Operation } from '../operation.ts';
 import { PAGE } from './namespaces.ts';
@@ -81,6 +87,33 @@ export const CLUSTER_OPERATIONS: readonly Operation[] = [
         summary: 'By one of its nodes',
         body: { nodes: [addressOf(0)], password: '' },
         answer: data('created'),
+      },
+    },
+  },
+  {
+    id: 'acceptCluster',
+    method: 'post',
+    path: `${ONE}/accept`,
+    tag: 'Clusters',
+    summary: 'Manage a cluster of a group that was made out of a backup',
+    description:
+      'Until then the group only looks at it. Every node is asked first: what speaks against the cluster as it is recorded is told (409), and `force` passes over it. It takes 30 s at most.',
+    answeredBy: 'leader',
+    body: { schema: acceptBody, isRequired: false },
+    success: { status: 200, description: 'Its nodes are told what is recorded.', answers: [acceptAnswer] },
+    refusals: ['conflict'],
+    examples: {
+      checked: {
+        summary: 'If nothing speaks against it',
+        body: {},
+        answer: data({ accept: { version: 2, overridden: [] } }),
+      },
+      forced: {
+        summary: 'Whatever its nodes say',
+        body: { force: true },
+        answer: data({
+          accept: { version: 2, overridden: [`node ${addressOf(1)} does not answer`] },
+        }),
       },
     },
   },

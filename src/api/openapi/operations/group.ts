@@ -2,21 +2,27 @@
 
 import { z } from 'zod';
 
-import { leaderAnswer, newLeaderAnswer, peersAnswer } from '../../schemas/answers/group.ts';
+import {
+  backupAnswer,
+  finalizeAnswer,
+  leaderAnswer,
+  newLeaderAnswer,
+  peersAnswer,
+  upgradeAnswer,
+} from '../../schemas/answers/group.ts';
 import { okAnswer } from '../../schemas/answers/topology.ts';
-import { changePeersBody, transferBody } from '../../schemas/bodies.ts';
+import { changePeersBody, finalizeBody, transferBody } from '../../schemas/group-bodies.ts';
+import { TIME } from '../examples.ts';
 import { data, type Operation } from '../operation.ts';
 
 const LEADER = { leader: { id: 1, addr: '127.0.0.1:9379' }, term: 1 };
-const TEXT = z.string();
-
 const member = (id: number, lag: number | null): object => ({
   id,
   addr: `127.0.0.1:${9378 + id}`,
   role: 'voter',
   lag,
   lastContactMs: lag === null ? null : 12,
-  featureLevel: 6,
+  featureLevel: 7,
 });
 
 export const GROUP_OPERATIONS: readonly Operation[] = [
@@ -64,7 +70,7 @@ export const GROUP_OPERATIONS: readonly Operation[] = [
           leader: 1,
           peers: { '1': '127.0.0.1:9379', '2': '127.0.0.1:9380', '3': '127.0.0.1:9381' },
           members: [member(1, null), member(2, 0), member(3, 0)],
-          featureLevel: 6,
+          featureLevel: 7,
         }),
       },
     },
@@ -101,80 +107,113 @@ export const GROUP_OPERATIONS: readonly Operation[] = [
     success: {
       status: 200,
       description: 'The file, for `--restore`.',
-      answers: [TEXT.meta({ format: 'binary' })],
+      answers: [z.string().meta({ format: 'binary' })],
       mediaType: 'application/octet-stream',
       headers: { 'Content-Disposition': 'A name for the file.' },
     },
     examples: {},
   },
-];
-
-export const MEMBER_OPERATIONS: readonly Operation[] = [
   {
-    id: 'getHealth',
-    method: 'get',
-    path: '/healthz',
-    tag: 'Member',
-    summary: 'Alive',
+    id: 'verifyBackup',
+    method: 'post',
+    path: '/api/v1/controller/verify-backup',
+    tag: 'Group',
+    summary: 'Whether a backup is any good',
+    description:
+      'It is read as for a restore: every checksum, every record, and whether one contradicts another. 400 names the place. Nothing is kept or changed, and one backup is read at a time.',
     answeredBy: 'member',
-    success: { status: 200, description: 'The process answers.', answers: [okAnswer] },
-    examples: { one: { summary: 'Alive', answer: data('ok') } },
-  },
-  {
-    id: 'getReadiness',
-    method: 'get',
-    path: '/readyz',
-    tag: 'Member',
-    summary: 'Whether this member knows a leader and has applied what is committed',
-    answeredBy: 'member',
-    success: { status: 200, description: 'It has.', answers: [okAnswer] },
-    refusals: ['unavailable'],
-    examples: { one: { summary: 'Ready', answer: data('ok') } },
-  },
-  {
-    id: 'getMetrics',
-    method: 'get',
-    path: '/metrics',
-    tag: 'Member',
-    summary: 'Metrics of this member',
-    answeredBy: 'member',
-    success: {
-      status: 200,
-      description: 'In the text format of Prometheus.',
-      answers: [TEXT],
-      mediaType: 'text/plain',
-    },
+    file: 'The backup, at most 64 MiB.',
+    success: { status: 200, description: 'What it holds.', answers: [backupAnswer] },
+    refusals: ['noLeader'],
     examples: {
-      one: { summary: 'One of them', answer: 'kvrocks_controller_raft_term 1\n' },
+      good: {
+        summary: 'A good one',
+        answer: data({
+          backup: {
+            format: 1,
+            bytes: 4096,
+            index: 120,
+            term: 3,
+            members: [{ id: 1, addr: '127.0.0.1:9379', role: 'voter' }],
+            feature_level: 7,
+            newest_event_at: TIME,
+            namespaces: 1,
+            clusters: 1,
+            shards: 2,
+            nodes: 4,
+            open_tasks: 0,
+            events: 1,
+          },
+          finding_count: 0,
+          findings: [],
+        }),
+      },
     },
   },
   {
-    id: 'getOpenApi',
+    id: 'getUpgrade',
     method: 'get',
-    path: '/openapi.json',
-    tag: 'Member',
-    summary: 'This document',
+    path: '/api/v1/controller/upgrade',
+    tag: 'Group',
+    summary: 'How far an upgrade of the group is',
+    description: 'Every member is asked what it runs; that takes a second at most.',
     answeredBy: 'member',
     success: {
       status: 200,
-      description: 'OpenAPI 3.1, of the release that answers.',
-      answers: [z.looseObject({ openapi: z.string().regex(/^3\.1\./) })],
+      description: 'What each controller runs, what holds the group, what comes next, and the way back.',
+      answers: [upgradeAnswer],
     },
-    examples: { one: { summary: 'Its first line', answer: { openapi: '3.1.1' } } },
+    refusals: ['noLeader'],
+    examples: {
+      one: {
+        summary: 'A group that can be finalized (of which one member is shown)',
+        answer: data({
+          upgrade: {
+            release: '1.0.0',
+            level: 6,
+            highest: 7,
+            members: [
+              { id: 1, addr: '127.0.0.1:9379', release: '1.0.0', level: 7, reached: true, error: null },
+            ],
+            held_by: null,
+            next: 'POST /api/v1/controller/upgrade/finalize (kvctl upgrade finalize) makes the group work at level 7',
+            off: [
+              {
+                level: 7,
+                brings:
+                  'a group that is restored from a backup only looks at its clusters until each is accepted',
+              },
+            ],
+            way_back:
+              'until the group is finalized, every release that supports level 6 can be started again: restart the members with it, one after the other',
+          },
+        }),
+      },
+    },
   },
   {
-    id: 'getDocs',
-    method: 'get',
-    path: '/docs',
-    tag: 'Member',
-    summary: 'This document as a page',
-    answeredBy: 'member',
-    success: {
-      status: 200,
-      description: 'HTML without scripts.',
-      answers: [TEXT],
-      mediaType: 'text/html',
+    id: 'finalizeUpgrade',
+    method: 'post',
+    path: '/api/v1/controller/upgrade/finalize',
+    tag: 'Group',
+    summary: 'Have the group use what its members support',
+    description:
+      'No release that supports less starts afterwards. A member that is older or away speaks against it (409).',
+    answeredBy: 'leader',
+    body: { schema: finalizeBody, isRequired: false },
+    success: { status: 200, description: 'The group works at the level.', answers: [finalizeAnswer] },
+    refusals: ['conflict', 'unavailable'],
+    examples: {
+      dryRun: {
+        summary: 'Only whether it could be',
+        body: { dry_run: true },
+        answer: data({ from: 6, to: 7, dry_run: true }),
+      },
+      highest: {
+        summary: 'To what the newest member supports',
+        body: {},
+        answer: data({ from: 6, to: 7, dry_run: false }),
+      },
     },
-    examples: { one: { summary: 'Its beginning', answer: '<!doctype html>\n' } },
   },
 ];

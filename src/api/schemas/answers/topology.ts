@@ -7,13 +7,6 @@ import { address, answerOf, named, nodeId, oneOf, slotRange } from '../named.ts'
 export const okAnswer = answerOf('OkAnswer', z.literal('ok'));
 export const createdAnswer = answerOf('CreatedAnswer', z.literal('created'));
 
-export const failureAnswer = named(
-  'Failure',
-  z.object({
-    error: z.object({ message: z.string().describe('For people: what is wrong, and what to do.') }),
-  }),
-);
-
 const moving = z
   .union([z.int(), z.string()])
   .describe('-1 while nothing moves; the slot while one moves; text such as `5-9` while a range does.');
@@ -66,6 +59,15 @@ export const clustersAnswer = answerOf(
   z.object({ clusters: z.array(z.string()), next_cursor: nextCursor }),
 );
 export const clusterAnswer = answerOf('ClusterAnswer', z.object({ cluster }));
+export const acceptAnswer = answerOf(
+  'AcceptAnswer',
+  z.object({
+    accept: z.object({
+      version: z.int().describe('What its nodes are told from now on.'),
+      overridden: z.array(z.string()).describe('What spoke against it; empty without `force`.'),
+    }),
+  }),
+);
 export const shardsAnswer = answerOf('ShardsAnswer', z.object({ shards: z.array(shard) }));
 export const shardAnswer = answerOf('ShardAnswer', z.object({ shard }));
 export const nodesAnswer = answerOf('NodesAnswer', z.object({ nodes: z.array(node) }));

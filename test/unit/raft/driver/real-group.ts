@@ -190,7 +190,7 @@ export class RealGroup {
         handler: driver,
         sink: snapshots,
         knows: ({ from }) => driver.membership.addresses.has(from),
-        identity: () => ({ ...identity, featureLevel: 1 }),
+        identity: () => ({ ...identity, featureLevel: 1, release: null, wallMs: null, marks: [] }),
         onAddress: (peer, address) => transport.learnAddress(peer, address),
       },
     );

@@ -7,10 +7,11 @@ import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it, onTestFinished } from 'vitest';
 
+import { ok } from '../../../../src/base/result.ts';
 import { createSeededRandom } from '../../../../src/base/random.ts';
 import { runTask } from '../../../../src/base/task.ts';
 import { clusterId } from '../../../../src/raft/cluster-id.ts';
-import { term, memberId } from '../../../../src/raft/core/types.ts';
+import { type LogPosition, term, memberId } from '../../../../src/raft/core/types.ts';
 import { backupFile } from '../../../../src/raft/snapshot/backup.ts';
 import { SNAPSHOT_VERSION } from '../../../../src/raft/snapshot/format.ts';
 import { RestoreRefused } from '../../../../src/raft/snapshot/errors.ts';
@@ -19,10 +20,11 @@ import {
   type RestoredDirectory,
   restoreDataDirectory,
   restoreDataDirectoryTask,
+  type StateReader,
 } from '../../../../src/raft/snapshot/restore-directory.ts';
 import { nodeFileSystem } from '../../../../src/raft/wal/node-file-system.ts';
 import { openWal } from '../../../../src/raft/wal/open.ts';
-import { snapshotCheck } from '../../../../src/store/snapshot-codec.ts';
+import { SnapshotDecoder, snapshotChunks } from '../../../../src/store/snapshot-codec.ts';
 import { INITIAL_BASE, SEGMENT_BYTES } from '../../../support/log-script.ts';
 import { membership } from '../../../support/raft-core/builders.ts';
 import { type PowerLoss, SimulatedDisk } from '../../../support/simulated-disk.ts';
@@ -37,12 +39,26 @@ function backup(index = 20): Buffer {
   return Buffer.concat([...backupFile(meta, chunks)]);
 }
 
+/** Takes a state as it is. */
+function read(position: LogPosition): StateReader {
+  const decoder = new SnapshotDecoder();
+  return {
+    chunk: (bytes) => decoder.chunk(bytes),
+    ready: () => {
+      const state = decoder.finish(position.index);
+      if (!state.ok) return state;
+      const { hash } = state.value;
+      return ok({ entries: 0, chunks: snapshotChunks({ position, hash, contents: state.value.contents() }) });
+    },
+  };
+}
+
 const common = {
   backupFile: FILE,
   memberId: memberId(1),
   address: '10.0.0.1:9379',
   clusterId: CLUSTER,
-  check: ({ index }) => snapshotCheck(index),
+  read,
   clock: { monotonicMs: () => 0, wallMs: () => 0, setTimer: () => ({ cancel: () => undefined }) },
   random: createSeededRandom(3),
   segmentBytes: SEGMENT_BYTES,

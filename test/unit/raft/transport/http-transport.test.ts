@@ -27,6 +27,9 @@ describe('messages', () => {
     await until(() => inbox.messages.length === 4);
     expect(counters.framesSent).toBe(2);
     expect(inbox.counters.messagesReceived).toBe(4);
+    expect(inbox.counters.peers.get(ONE)).toMatchObject({ received: 4 });
+    await until(() => counters.peers.get(TWO)?.accepted === 2);
+    expect(counters.peers.get(TWO)).toMatchObject({ sent: 4, dropped: 0, refused: 0, failed: 0 });
     await until(() => counters.postsFailed === 0 && transport.status()[0]?.queued === 0);
     expect(transport.status()).toEqual([{ peer: TWO, reachable: true, queued: 0 }]);
   });
@@ -76,6 +79,7 @@ describe('messages', () => {
     expect(counters.postsFailed).toBe(1);
     transport.send([heartbeat(2)]);
     expect(counters.messagesDropped).toBe(2);
+    expect(counters.peers.get(TWO)).toMatchObject({ dropped: 2, accepted: 0, failed: 1 });
     expect(transport.status()[0]!.reachable).toBe(false);
     const inbox = await listen(TWO, 1000, port);
     await until(() => {

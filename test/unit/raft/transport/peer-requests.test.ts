@@ -260,11 +260,14 @@ describe('the identity of a member', () => {
         incarnation: incarnationOf(2),
         state: 'ready',
         featureLevel: 3,
+        release: '1.2.3',
+        wallMs: 1000,
+        marks: [{ index: 64, hash: 'abc' }],
       },
     });
   });
 
-  it('without a feature level is that of the first release; what a later one adds is passed over', async () => {
+  it('without a feature level is that of the first release, with neither a name of it nor time nor marks; what a later one adds is passed over', async () => {
     const told = { clusterId: CLUSTER, memberId: 2, incarnation: incarnationOf(2), state: 'ready' };
     const text = JSON.stringify({ ...told, format: 9, moods: ['calm'] });
     const server = await rawServer((socket) => {
@@ -272,7 +275,7 @@ describe('the identity of a member', () => {
     });
     expect(await fetchIdentity(server, 5000, ASKING)).toEqual({
       ok: true,
-      value: { ...told, featureLevel: 1 },
+      value: { ...told, featureLevel: 1, release: null, wallMs: null, marks: [] },
     });
   });
 

@@ -100,6 +100,9 @@ export function inboxOf(self: MemberId, snapshotIdleMs = 5000): Inbox {
     incarnation: incarnationOf(self),
     state: 'ready',
     featureLevel: 3,
+    release: '1.2.3',
+    wallMs: 1000,
+    marks: [{ index: 64, hash: 'abc' }],
   };
   const learned = new Map<MemberId, string>();
   const requests = new PeerRequests(

@@ -48,13 +48,13 @@ describe('the level of a group', () => {
 
   test('comes with a snapshot, too', () => {
     const source = member(9);
-    source.machine.apply([raise(1, 7)]);
+    source.machine.apply([raise(1, 8)]);
     const { machine, level, ends } = member(2);
     const restore = machine.restore(logPosition(1, 1));
     for (const chunk of source.machine.snapshot().chunks) restore.chunk(chunk);
     expect(restore.ready()).toBeNull();
     restore.swap(() => undefined);
-    expect(level.recorded.level).toBe(7);
+    expect(level.recorded.level).toBe(8);
     expect(ends).toEqual([expect.stringContaining('start the release that the other members run')]);
   });
 });

@@ -1,7 +1,8 @@
-// A leader that asks its members what they support and raises the level of the group when all of them do.
+// A leader that asks its members what they support, gives a new group its level, and leaves an old one to people.
 
 import { describe, expect, test } from 'vitest';
 
+import { FEATURE_LEVEL, FEATURES } from '../../../../src/base/feature-level.ts';
 import type { LogFields } from '../../../../src/base/logger.ts';
 import { createSeededRandom } from '../../../../src/base/random.ts';
 import { err, ok, type Result } from '../../../../src/base/result.ts';
@@ -10,7 +11,9 @@ import { foundingMembership } from '../../../../src/raft/core/membership.ts';
 import type { RoleView } from '../../../../src/raft/core/step.ts';
 import { incarnation, memberId, term, type Membership } from '../../../../src/raft/core/types.ts';
 import { AppliedLevel } from '../../../../src/server/feature-level/applied-level.ts';
-import { LevelKeeper, type ToldLevel } from '../../../../src/server/feature-level/level-keeper.ts';
+import { LevelKeeper } from '../../../../src/server/feature-level/level-keeper.ts';
+import type { ToldLevel } from '../../../../src/server/feature-level/survey.ts';
+import { upgrades } from '../../../../src/server/feature-level/upgrades.ts';
 import { ReplicatedStore } from '../../../../src/store/replicated-store.ts';
 import { silentLogger } from '../../../support/silent-logger.ts';
 import { FakeClock } from '../../leader/fake-clock.ts';
@@ -57,30 +60,39 @@ function scene(supported = 2) {
   };
   const says = new Map<string, Result<ToldLevel, string>>();
   let onAsked: () => void = () => undefined;
-  const keeper = new LevelKeeper({
+  const parts = {
     driver,
     self: ONE,
     clusterId: GROUP,
     applied,
     store: new ReplicatedStore(consensus, consensus.machine),
-    ask: (address) => {
+    release: '1.2.3',
+    ask: (address: string) => {
       onAsked();
       return Promise.resolve(says.get(address) ?? err(`${address} cannot be asked`));
     },
     clock,
     random: createSeededRandom(1),
-    logger: { ...silentLogger, info: (event, fields = {}) => void lines.push({ event, fields }) },
-  });
+    logger: {
+      ...silentLogger,
+      info: (event: string, fields: LogFields = {}) => void lines.push({ event, fields }),
+    },
+  };
+  const keeper = new LevelKeeper(parts);
   return {
     consensus,
     clock,
     applied,
     keeper,
+    upgrades: upgrades(parts),
     driver,
     lines,
     say: (id: number, featureLevel: number, more: Partial<ToldLevel> = {}) => {
       const address = driver.membership.addresses.get(memberId(id)) ?? '';
-      says.set(address, ok({ clusterId: GROUP, memberId: id, incarnation: DISK, featureLevel, ...more }));
+      says.set(
+        address,
+        ok({ clusterId: GROUP, memberId: id, incarnation: DISK, featureLevel, release: null, ...more }),
+      );
     },
     whenAsked: (then: () => void) => {
       onAsked = then;
@@ -106,14 +118,16 @@ function leader(number: number): RoleView {
 const LOOKS_MS = 5000;
 
 describe('a leader', () => {
-  test('raises the level once all members have said that they support it', async () => {
+  test('gives a new group its level once all members have said that they support it', async () => {
     const { become, say, clock, applied, lines, keeper } = scene();
     say(2, 2);
     say(3, 2);
     become(leader(1));
     await clock.until(() => applied.recorded.level === 2, LOOKS_MS);
     await clock.advance(LOOKS_MS);
-    expect(lines).toEqual([{ event: 'raft.feature_level.raised', fields: { from: 1, to: 2 } }]);
+    expect(lines).toEqual([
+      { event: 'raft.feature_level.raised', fields: { from: 1, to: 2, why: 'founded' } },
+    ]);
     expect([ONE, TWO, THREE].map((member) => keeper.levelOf(member))).toEqual([2, 2, 2]);
   });
 
@@ -215,6 +229,142 @@ describe('a leader', () => {
     become(leader(1));
     await clock.until(() => applied.recorded.level === 2, LOOKS_MS);
     expect(consensus.proposals).toBe(3);
+  });
+});
+
+/** A group that works at level 2, all members of which support 3 by now, and its leader, member 1, `supported`. */
+async function upgraded(supported = 3) {
+  const it = scene(supported);
+  for (const member of [2, 3]) it.say(member, 2);
+  it.become(leader(1));
+  await it.clock.until(() => it.applied.recorded.level === 2, LOOKS_MS);
+  for (const member of [2, 3]) it.say(member, 3, { release: '1.2.3' });
+  await it.clock.advance(LOOKS_MS);
+  return it;
+}
+
+const NEWEST = { level: null, isDryRun: false };
+
+describe('a group that has a level', () => {
+  test('is not raised by itself, and the log says once what it waits for', async () => {
+    const { applied, lines, clock } = await upgraded();
+    await clock.advance(LOOKS_MS);
+    expect(applied.recorded.level).toBe(2);
+    expect(lines.slice(-1)).toEqual([
+      {
+        event: 'raft.feature_level.held',
+        fields: { level: 2, reason: expect.stringContaining('kvctl upgrade finalize') },
+      },
+    ]);
+  });
+
+  test('is raised when somebody asks for it, to what all support; a second request changes nothing', async () => {
+    const { applied, lines, consensus, upgrades: upgrade } = await upgraded();
+    expect(await upgrade.finalize({ level: null, isDryRun: true })).toEqual(ok({ from: 2, to: 3 }));
+    expect(applied.recorded.level).toBe(2);
+    expect(await upgrade.finalize(NEWEST)).toEqual(ok({ from: 2, to: 3 }));
+    expect(applied.recorded.level).toBe(3);
+    expect(lines.slice(-1)).toEqual([
+      { event: 'raft.feature_level.raised', fields: { from: 2, to: 3, why: 'finalized' } },
+    ]);
+    const { proposals } = consensus;
+    expect(await upgrade.finalize(NEWEST)).toEqual(ok({ from: 3, to: 3 }));
+    expect(consensus.proposals).toBe(proposals);
+  });
+
+  test('is asked anew for each request: what was said before does not count', async () => {
+    const { say, applied, upgrades: upgrade } = await upgraded();
+    say(3, 2);
+    expect(await upgrade.finalize(NEWEST)).toEqual(
+      err({ kind: 'conflict', reason: expect.stringContaining('member 3 supports level 2') }),
+    );
+    expect(await upgrade.finalize({ level: 1, isDryRun: false })).toMatchObject({
+      error: { kind: 'conflict', reason: expect.stringContaining('never goes back') },
+    });
+    expect(applied.recorded.level).toBe(2);
+  });
+
+  test('is not raised on the word of members that have changed, nor by who has lost the lead meanwhile', async () => {
+    const { driver, whenAsked, applied, become, upgrades: upgrade } = await upgraded();
+    whenAsked(() => {
+      driver.membership = { ...FOUNDERS, addresses: new Map([...FOUNDERS.addresses, [TWO, 'e:1'] as const]) };
+    });
+    expect(await upgrade.finalize(NEWEST)).toMatchObject({ error: { kind: 'conflict' } });
+    whenAsked(() => become(follower(2)));
+    expect(await upgrade.finalize(NEWEST)).toEqual(err({ kind: 'notLeader' }));
+    expect(await upgrade.finalize(NEWEST)).toEqual(err({ kind: 'notLeader' }));
+    driver.role = { ...leader(3), established: false };
+    expect(await upgrade.finalize(NEWEST)).toMatchObject({ error: { kind: 'unavailable' } });
+    expect(applied.recorded.level).toBe(2);
+  });
+
+  test.each([
+    ['lost', 'unknown'],
+    ['overloaded', 'unavailable'],
+  ] as const)('says so when the raise was %s', async (fate, kind) => {
+    const { consensus, upgrades: upgrade } = await upgraded();
+    consensus.fates = [fate];
+    expect(await upgrade.finalize(NEWEST)).toMatchObject({ error: { kind } });
+  });
+});
+
+describe('the state of an upgrade', () => {
+  test('names each member, who holds the group, what is off and the way back', async () => {
+    const { say, upgrades: upgrade } = await upgraded();
+    expect(await upgrade.status()).toMatchObject({
+      release: '1.2.3',
+      level: 2,
+      highest: 3,
+      heldBy: null,
+      next: expect.stringContaining('makes the group work at level 3'),
+      wayBack: expect.stringContaining('every release that supports level 2 can be started again'),
+    });
+    say(2, 2);
+    say(3, 3, { incarnation: OTHER_DISK });
+    const { members, heldBy, next, off } = await upgrade.status();
+    expect(members).toEqual([
+      { id: 1, address: 'a:1', release: '1.2.3', level: 3, fault: null },
+      { id: 2, address: 'b:1', release: null, level: 2, fault: null },
+      { id: 3, address: 'c:1', release: null, level: null, fault: expect.stringContaining('data directory') },
+    ]);
+    expect(heldBy).toBe('member 2 supports level 2, member 3 does not say what it supports');
+    expect(next).toContain('restart who supports less');
+    expect(off.map(({ level }) => level)).toEqual(FEATURES.map(({ level }) => level).slice(1));
+  });
+
+  test.each([
+    [3, 'remove raft.feature_level_max'],
+    [FEATURE_LEVEL, 'nothing: '],
+  ])(
+    'of a group that was finalized at %i is that there is no way back, and what is left to do',
+    async (to, next) => {
+      const { say, upgrades: upgrade } = await upgraded(to);
+      for (const member of [2, 3]) say(member, to);
+      await upgrade.finalize(NEWEST);
+      expect(await upgrade.status()).toMatchObject({
+        level: to,
+        next: expect.stringContaining(next),
+        wayBack: expect.stringContaining('only a backup'),
+      });
+    },
+  );
+
+  test('of a new group is that it takes its level by itself', async () => {
+    const { say, become, upgrades: upgrade } = scene();
+    say(2, 2);
+    become(leader(1));
+    expect((await upgrade.status()).next).toContain('by itself');
+  });
+
+  test('tells who does not lead when the leader is of a release that cannot be asked to finalize', async () => {
+    const { say, upgrades: upgrade } = scene();
+    expect(await upgrade.olderLeader()).toBeNull();
+    say(2, 1);
+    expect(await upgrade.olderLeader()).toContain(
+      'member 2 at b:1 leads and runs an earlier release, which cannot finalize (member 2 supports level 1, member 3 ',
+    );
+    say(2, 1, { release: '1.2.3' });
+    expect(await upgrade.olderLeader()).toBeNull();
   });
 });
 

@@ -4,7 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { OrderedValues } from '../../../../src/store/state/ordered-values.ts';
 import type { StoredValue } from '../../../../src/store/types.ts';
 
-const stored = (key: string, revision = 1): StoredValue => ({ key, revision, value: new Uint8Array() });
+const stored = (key: string, revision = 1): StoredValue => ({
+  key,
+  revision,
+  value: new Uint8Array(revision % 5),
+});
 
 /** Enough keys for many blocks, in and out of order. */
 const keyOf = (number: number): string => `key/${String((number * 7919) % 5000).padStart(4, '0')}`;
@@ -55,6 +59,9 @@ describe('ordered values', () => {
         }
         expect(values.withPrefix('')).toEqual(inOrder(model));
         expect(values.count).toBe(model.size);
+        expect(values.bytes).toBe(
+          inOrder(model).reduce((sum, { key, value }) => sum + key.length + value.length, 0),
+        );
         for (const key of ['key/0000', 'key/2500', 'key/4999', 'a', 'z'])
           expect(values.get(key)).toBe(model.get(key) ?? null);
         for (const prefix of ['key/1', 'key/49', 'k', 'z']) {
