@@ -15,7 +15,7 @@ const HEADER = `# Metrics
 - Above \`metrics.node_series_max\` nodes (2000, of all clusters together) the series of single nodes, \`node_*\` with a label \`node\`, are absent; \`cluster_nodes\` counts the nodes of each cluster then.
 - Alerts, dashboards and what to do: \`deploy/prometheus/rules.yaml\`, \`deploy/grafana\`, \`docs/runbooks\`.
 
-**Not there yet**, because what they would measure is not: authentication and audit (\`auth_*\`, \`audit_records_total\`, \`security_insecure\`), keys and certificates (\`tls_*\`, \`secrets_*\`, \`peer_key_in_use\`), reloads of the configuration (\`config_reload_*\`), requests carried on by followers (\`http_forwarded_total\`), denied addresses of nodes (\`node_address_denied_total\`), and the reasons \`origin\`, \`rate\` and \`handshake\` of \`http_rejected_total\`. There are no traces.
+**Not there yet**, because what they would measure is not: authentication and audit (\`auth_*\`, \`audit_records_total\`, \`security_insecure\`), keys and certificates (\`tls_*\`, \`secrets_*\`, \`peer_key_in_use\`), requests carried on by followers (\`http_forwarded_total\`), denied addresses of nodes (\`node_address_denied_total\`), and the reasons \`origin\`, \`rate\` and \`handshake\` of \`http_rejected_total\`. There are no traces.
 `;
 
 const SHORT = { counter: 'C', gauge: 'G', histogram: 'H' } as const;

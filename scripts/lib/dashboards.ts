@@ -434,6 +434,15 @@ export const DASHBOARDS: readonly DashboardPlan[] = [
         lines: [['count by (version, commit, node) (~build_info{})', '{{version}} {{commit}} on {{node}}']],
       },
       {
+        title: 'Last reload of the configuration: 1 is good',
+        lines: [['~config_reload_success{}', '{{instance}}']],
+      },
+      {
+        title: 'Age of the configuration that counts',
+        unit: 's',
+        lines: [['time() - ~config_reload_timestamp_seconds{}', '{{instance}}']],
+      },
+      {
         title: 'Processor',
         unit: 'percentunit',
         lines: [['rate(process_cpu_seconds_total{}[$__rate_interval])', '{{instance}}']],

@@ -3,7 +3,7 @@
 import { judgeAcceptance, type AcceptanceVerdict, type NodeWord } from '../control/acceptance.ts';
 import { ADOPTED_VERSION_MAX } from '../control/target.ts';
 import { parseClusterNodes } from '../topology/cluster-nodes-text.ts';
-import { allNodes } from '../topology/cluster.ts';
+import { nodesOf } from '../topology/cluster.ts';
 import type { Cluster, Node, NodeId } from '../topology/types.ts';
 import { nodeRefusal } from './admission/refusals.ts';
 import { askAll } from './ask-nodes.ts';
@@ -19,7 +19,7 @@ export async function readForAcceptance(
   cluster: Cluster,
   abandoned: AbortSignal,
 ): Promise<AcceptanceVerdict> {
-  const nodes = allNodes(cluster).map(({ node }) => node);
+  const nodes = nodesOf(cluster);
   const words = await askAll(nodes, (node) => wordOf(inspector, node), {
     clock,
     abandoned,

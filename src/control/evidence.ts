@@ -114,6 +114,15 @@ export function isProcessGoneForAll(testimony: Testimony, settings: ControlSetti
   return isProcessGone(testimony, settings) && isMajority(testimony.panel, validWords(testimony, settings));
 }
 
+/** Whether a majority misses it now, for however short a time, and nobody hears it. */
+export function isMissedByMajority(testimony: Testimony, settings: ControlSettings): boolean {
+  const { own, replicas, panel } = testimony;
+  if (own === null || own.kind === 'answered' || own.kind === 'ownFault' || replicas === 'heard')
+    return false;
+  const words = validWords(testimony, settings);
+  return isMajority(panel, words) && words.every(({ kind }) => kind !== 'answered');
+}
+
 function isUnanimous(kind: EvidenceKind, own: Evidence, words: readonly Word[]): boolean {
   return own.kind === kind && words.every((word) => word.kind === kind);
 }

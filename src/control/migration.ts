@@ -7,7 +7,7 @@ import { printSlotRange } from '../topology/slot.ts';
 import type { NodeId, ShardId } from '../topology/types.ts';
 import type { CommitReason, MigrateAction } from './actions.ts';
 import { isArriving, mayTakeBack } from './arrivals.ts';
-import { isProcessGoneForAll } from './evidence.ts';
+import { isMissedByMajority, isProcessGoneForAll } from './evidence.ts';
 import type { Draft } from './draft.ts';
 import { unrecordedHandOvers } from './hand-over.ts';
 import type { MigrationMemory } from './memory.ts';
@@ -92,15 +92,18 @@ function succeededSinceMs({ memory, source, sourceState }: MigrationView): numbe
 }
 
 /**
- * The source's word that an attempt failed, be it of an earlier leadership. So does one that was restarted while its target hangs, and had not come to
- * its success: it serves the slots again, and the target, which takes them over when it goes on, has nothing of that.
+ * The source's word that an attempt failed, be it of an earlier leadership. So does one that was restarted while its target hangs (a majority misses
+ * it), and had not come to its success: it serves the slots again, and the target, which takes them over when it goes on, has nothing of that.
  */
-function failureSeen({ cluster }: Situation, view: MigrationView): MigrationMemory['failed'] {
+function failureSeen(situation: Situation, view: MigrationView): MigrationMemory['failed'] {
+  const { cluster, settings } = situation;
   const { source, target, sourceState, targetState } = view;
   const { look } = source.memory;
   if (view.place.migration.stage.kind !== 'started' || !view.isSourceCurrent || look === null) return null;
-  const isAlone =
-    sourceState === 'idle' && targetState !== 'succeeded' && target.memory.absence?.kind === 'silent';
+  const isHung =
+    target.memory.absence?.kind === 'silent' &&
+    isMissedByMajority(testimonyOf(situation, target, target.memory), settings);
+  const isAlone = sourceState === 'idle' && targetState !== 'succeeded' && isHung;
   return sourceState === 'failed' || isAlone ? { atMs: look.endedAtMs, version: cluster.version } : null;
 }
 

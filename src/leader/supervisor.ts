@@ -25,11 +25,11 @@ import type { Problem } from '../control/problems.ts';
 import { type ControlSettings, type LiveSettings, probeDeadlineMs } from '../control/settings.ts';
 import type { Census, Circumstances, Policies } from '../control/sight.ts';
 import { lookAt, type Situation } from '../control/situation.ts';
-import { allNodes } from '../topology/cluster.ts';
+import { nodesOf } from '../topology/cluster.ts';
 import { cutOffsOf } from '../topology/departure.ts';
 import type { ChangeError, ClusterPlace, ClusterRecord } from '../topology/record.ts';
 import type { TaskBook } from '../topology/task.ts';
-import type { Cluster, ClusterVersion, Node, NodeAddress, NodeId } from '../topology/types.ts';
+import type { ClusterVersion, NodeAddress, NodeId } from '../topology/types.ts';
 import { Deeds } from './deeds.ts';
 import { DepartureBook } from './departure-book.ts';
 import { eventsOf } from './events.ts';
@@ -607,8 +607,4 @@ export class Supervisor {
       tasks: this.#tasks,
     };
   }
-}
-
-function nodesOf(cluster: Cluster): readonly Node[] {
-  return allNodes(cluster).map((place) => place.node);
 }

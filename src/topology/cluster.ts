@@ -270,6 +270,11 @@ export function allNodes(cluster: Cluster): readonly NodePlace[] {
   );
 }
 
+/** The same, without their places. */
+export function nodesOf(cluster: Cluster): readonly Node[] {
+  return cluster.shards.flatMap(({ nodes }) => nodes);
+}
+
 /** Every migration under way. They share no shard. */
 export function migrationsOf(cluster: Cluster): readonly MigrationPlace[] {
   return cluster.shards.flatMap((source, sourceIndex) => {

@@ -127,6 +127,11 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
       'a target that hung came to its success after its source had been restarted and took writes again, which were deleted',
   },
   {
+    seed: 4080556,
+    found:
+      'a target that only its leader did not reach, and that served the slots, was taken for one that hung, and what it had taken was dropped',
+  },
+  {
     seed: 4060216,
     found:
       'looks that a push held back were taken for ones by which a leader could have written down who lags',

@@ -237,6 +237,7 @@ test('every metric that is declared has a source, and none is there that is not 
   const metrics = newMetrics();
   metrics.watchRaft(() => RAFT);
   metrics.watchHttp(() => ({ connections: { http: 1, peer: 1 } }));
+  metrics.watchConfig(() => ({ isLastGood: true, readAtSeconds: 7 }));
   metrics.watchClusters(() => [clusterSample(2)]);
   metrics.followLead(true);
   metrics.leader.begin(PLACE, ['failoverRestrained']);
