@@ -102,7 +102,10 @@ describe('the document', () => {
 describe('what is documented', () => {
   const changes = documented.filter(({ method }) => method !== 'GET');
 
-  const withKeys = changes.filter(({ operation }) => operation.operationId !== 'verifyBackup');
+  const withKeys = changes.filter(
+    ({ operation: { requestBody } }) =>
+      requestBody === undefined || 'application/json' in requestBody.content,
+  );
 
   test.each(withKeys.map((each) => [each.operation.operationId, each] as const))(
     'of the body of %s are exactly the keys that it takes',
@@ -168,7 +171,7 @@ describe('its two forms', () => {
     const dead = links.filter((link) => link.startsWith('#') && !ids.has(link.slice(1)));
     expect(dead).toEqual([]);
     for (const { operation } of documented) expect(ids).toContain(operation.operationId);
-    expect(page).toContain("/verify-backup' --data-binary @FILE");
+    expect(page).toMatch(/verify-backup\S* --data-binary @FILE/);
   });
 
   test('take HEAD and refuse other methods, as all routes', async () => {
