@@ -34,6 +34,7 @@ const NPM_DEADLINE_MS = 300_000;
 const IDLE_MS = 3_000;
 
 const run = promisify(execFile);
+const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
 
 new Command('node scripts/check-package.ts')
   .description(
@@ -89,7 +90,6 @@ function checkFiles(installed: string): void {
 }
 
 async function checkVersion(program: string): Promise<void> {
-  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
   const { stdout } = await run(program, ['--version'], { env: environment() });
   if (stdout.trim() !== version) throw new Error(`--version says ${stdout.trim()}, package.json ${version}`);
   say(`${basename(program)} --version: ${version}`);
@@ -114,6 +114,7 @@ async function checkTrio(bin: string, kvctl: string): Promise<Figures> {
     say('three controllers have agreed, and any of them answers');
     await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
     const idleBytes = members.map(({ pid }) => residentBytes(pid));
+    await checkDescription(peers[0] ?? '');
     for (const { stop } of members) stop('SIGTERM');
     for (const { id, exited } of members) {
       const exit = await exited;
@@ -124,6 +125,17 @@ async function checkTrio(bin: string, kvctl: string): Promise<Figures> {
   } finally {
     for (const { stop } of members) stop('SIGKILL');
   }
+}
+
+/** The API described by itself, of this release, made by the compiled code. */
+async function checkDescription(peer: string): Promise<void> {
+  const { body } = await request(`http://${peer}/openapi.json`);
+  const { info } = (await body.json()) as { readonly info?: { readonly version?: string } };
+  if (info?.version !== version) throw new Error(`/openapi.json is of ${info?.version}`);
+  const page = await request(`http://${peer}/docs`);
+  const text = await page.body.text();
+  if (!text.includes(`release ${version}`)) throw new Error(`/docs says ${text.slice(0, 200)}`);
+  say('GET /openapi.json and /docs describe the API');
 }
 
 interface Member {

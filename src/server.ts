@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 
 import { createApp } from './api/app.ts';
+import { ApiDescription } from './api/description.ts';
 import { listen } from './api/listen.ts';
 import { createStartingApp } from './api/starting-app.ts';
 import type { Logger } from './base/logger.ts';
@@ -150,9 +151,10 @@ async function start(
   const eventLoop = new EventLoopWatch(systemClock, (lagMs) => metrics.observeLag(lagMs));
   closers.add(() => Promise.resolve(eventLoop.stop()));
   const waiting = new StartingView(config.raft.id, level.recorded.level);
+  const description = new ApiDescription(parts.build.version, systemClock);
   const startingHealth = { live: () => [eventLoop.check], ready: () => waiting.checks() };
   const front = new Front({
-    app: createStartingApp({ group: waiting, health: startingHealth, metrics }),
+    app: createStartingApp({ group: waiting, health: startingHealth, metrics, description }),
     peers: () => false,
   });
   const http = await listen(config.listen, {
@@ -205,7 +207,11 @@ async function start(
     ask: (address) => askIdentity(address, { clock: systemClock, lookup: names.lookup }),
   });
   front.serve(
-    createMember(live, { ...parts, metrics, eventLoop, storage, raft, founding, names, level }, closers),
+    createMember(
+      live,
+      { ...parts, metrics, description, eventLoop, storage, raft, founding, names, level },
+      closers,
+    ),
   );
   driver.start();
   founding.start();
@@ -257,6 +263,7 @@ function createMember(
   parts: {
     readonly logger: Logger;
     readonly metrics: Metrics;
+    readonly description: ApiDescription;
     readonly eventLoop: EventLoopWatch;
     readonly storage: Storage;
     readonly raft: Raft;
@@ -267,7 +274,7 @@ function createMember(
   },
   closers: Closers,
 ): Answering {
-  const { logger, build, metrics, eventLoop, storage, raft, founding, names, level } = parts;
+  const { logger, build, metrics, description, eventLoop, storage, raft, founding, names, level } = parts;
   const { config } = live;
   const { driver } = raft;
   const self = memberId(config.raft.id);
@@ -401,6 +408,7 @@ function createMember(
     attention: terms,
     insight: terms,
     metrics,
+    description,
     clock: systemClock,
     random,
     logger,

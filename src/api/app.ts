@@ -16,6 +16,7 @@ import { RouteIndex } from './route-table.ts';
 import { backupRoutes } from './routes/backup.ts';
 import { clusterRoutes } from './routes/clusters.ts';
 import { eventRoutes } from './routes/events.ts';
+import { descriptionRoutes } from './routes/description.ts';
 import { healthRoutes } from './routes/health.ts';
 import { repairRoutes } from './routes/repair.ts';
 import { insightRoutes, staleInsightRoutes } from './routes/insight.ts';
@@ -45,6 +46,7 @@ export function createApp(dependencies: ApiDependencies): Hono {
   const bodies = readBodies(new RequestBodies());
   const own = new Hono()
     .route('/', healthRoutes(dependencies))
+    .route('/', descriptionRoutes(dependencies))
     .route(API, groupRoutes(dependencies))
     .route(API, upgradeStatusRoutes(dependencies))
     .route(API, configurationRoutes(dependencies, bodies))

@@ -4,6 +4,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Random } from '../base/random.ts';
 import type { AdmissionQueue } from './admission/queue.ts';
+import type { ApiDescription } from './description.ts';
 import type {
   Attention,
   Backups,
@@ -44,6 +45,7 @@ export interface ApiDependencies {
   readonly attention: Attention;
   readonly insight: Insight;
   readonly metrics: RequestMetrics;
+  readonly description: ApiDescription;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 
 import { Agent, request } from 'undici';
 
+import { checkDocumented } from './documented.ts';
 import { lookupForTests } from './test-names.ts';
 import { pause } from './wait-until.ts';
 
@@ -124,6 +125,15 @@ export class ApiClient {
       bodyTimeout: TIMEOUT_MS,
     });
     const text = await response.body.text();
+    const contentType = response.headers['content-type'];
+    checkDocumented({
+      method,
+      target: url.slice(new URL(url).origin.length),
+      sent: hasJson ? body : undefined,
+      status: response.statusCode,
+      contentType: typeof contentType === 'string' ? contentType : null,
+      text,
+    });
     return { status: response.statusCode, headers: response.headers, text, body: parsed(text) };
   }
 }

@@ -16,7 +16,7 @@ import type {
   SettingChange,
 } from '../ports.ts';
 import { rawTarget } from '../request-target.ts';
-import { logLevelBody } from '../schemas/bodies.ts';
+import { logLevelBody } from '../schemas/group-bodies.ts';
 
 export function configurationRoutes(
   { group, configuration }: Pick<ApiDependencies, 'group' | 'configuration'>,

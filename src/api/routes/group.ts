@@ -11,7 +11,7 @@ import { readBody, readOptionalBody } from '../body.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { ApiError, badRequest, noLeader } from '../errors.ts';
 import type { GroupChangeError, GroupMember } from '../ports.ts';
-import { changePeersBody, transferBody } from '../schemas/bodies.ts';
+import { changePeersBody, transferBody } from '../schemas/group-bodies.ts';
 
 /** Answered by every member from what it knows. */
 export function groupRoutes({ group }: Pick<ApiDependencies, 'group'>): Hono {

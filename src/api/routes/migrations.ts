@@ -49,7 +49,7 @@ import { checkMovable, checkRecordable } from '../movable-slots.ts';
 import { clustersRefusal, topologyRefusal, valid } from '../parse.ts';
 import { renderCluster } from '../render.ts';
 import { renderTask } from '../render-tasks.ts';
-import { cancelBody, migrateBody } from '../schemas/bodies.ts';
+import { cancelBody, migrateBody } from '../schemas/slot-bodies.ts';
 import { clusterPath } from './clusters.ts';
 
 const CLUSTER = '/namespaces/:namespace/clusters/:cluster';

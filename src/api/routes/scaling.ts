@@ -34,7 +34,7 @@ import { ApiError, badRequest } from '../errors.ts';
 import { checkMovable } from '../movable-slots.ts';
 import { addressList, clustersRefusal, shardParam } from '../parse.ts';
 import { renderTask } from '../render-tasks.ts';
-import { drainBody, rebalanceBody, scaleInBody, scaleOutBody } from '../schemas/bodies.ts';
+import { drainBody, rebalanceBody, scaleInBody, scaleOutBody } from '../schemas/slot-bodies.ts';
 import { clusterPath } from './clusters.ts';
 import { shardOf } from './shards.ts';
 

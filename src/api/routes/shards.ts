@@ -23,7 +23,8 @@ import { ApiError, missing } from '../errors.ts';
 import { addressList, clustersRefusal, shardParam, valid } from '../parse.ts';
 import type { Clusters } from '../ports.ts';
 import { renderCluster, renderPlan, renderShard, renderShards, type ShardBody } from '../render.ts';
-import { createShardBody, failoverBody, slotsBody } from '../schemas/bodies.ts';
+import { createShardBody, failoverBody } from '../schemas/bodies.ts';
+import { slotsBody } from '../schemas/slot-bodies.ts';
 import { clusterPath } from './clusters.ts';
 
 const SHARDS = '/namespaces/:namespace/clusters/:cluster/shards';

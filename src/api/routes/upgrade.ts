@@ -7,7 +7,7 @@ import { readOptionalBody } from '../body.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { ApiError } from '../errors.ts';
 import type { UpgradeStatus } from '../ports.ts';
-import { finalizeBody } from '../schemas/bodies.ts';
+import { finalizeBody } from '../schemas/group-bodies.ts';
 import { changed } from './group.ts';
 
 const FINALIZE = '/controller/upgrade/finalize';

@@ -12,69 +12,34 @@ import {
   ZONE_LENGTH_MAX,
 } from '../../topology/policy.ts';
 import { COPIES_MAX, REPLACE_AFTER_SECONDS_MAX, SPARES_MAX } from '../../topology/spares.ts';
-import { MIGRATE_SPEED_MAX, MIGRATE_TYPES } from '../../topology/tuning.ts';
-import { SLOT_COUNT } from '../../topology/types.ts';
+import { addresses, dry_run, OBJECT, password, remake, text, wish } from './fields.ts';
 
-/**
- * Addresses in one request: a thousand shards of five nodes. Larger clusters grow by requests for shards; the record of a cluster,
- * which has at most 1 MiB, ends not far above.
- */
-export const NODES_MAX = 5000;
+const NAME = '1 to 63 letters, digits, `.`, `_` or `-`, the first a letter or digit.';
 
-const OBJECT = 'expected a JSON object';
-const MEMBER_NUMBER = "expected a member's number, a positive integer";
-const LEVEL = 'expected a feature level, a positive integer';
-
-const text = z.string('expected text');
-const addresses = listOf('"host:port" texts', z.string('expected a "host:port" text'), {
-  least: 'expected at least one "host:port"',
-  countMax: NODES_MAX,
-});
-const password = z.string('expected text').default('');
-
-/** A wish of the client that is off unless it says so. */
-const wish = z.boolean('expected true or false').default(false);
-
-/** Masters bring the data of their shards with them. */
-const with_data = wish;
-
-/** Replicas bring data that is thrown away and made anew from their masters. */
-const remake = wish;
+const with_data = wish.describe('Masters bring the data of their shards with them.');
 
 const zone = z
   .string('expected text')
   .regex(/^[\w.:/-]*$/, 'expected letters, digits and the signs . _ : / -')
   .max(ZONE_LENGTH_MAX, `expected at most ${ZONE_LENGTH_MAX} characters`)
-  .optional();
-
-/** The length is checked before any element: a megabyte of wrong ones would make as many complaints. */
-function listOf<Element extends z.ZodType>(
-  what: string,
-  element: Element,
-  { least, countMax }: { readonly least: string; readonly countMax: number },
-) {
-  return z
-    .array(z.unknown(), `expected a list of ${what}`)
-    .min(1, least)
-    .max(countMax, `expected at most ${countMax} in one request`)
-    .pipe(z.array(element));
-}
+  .optional()
+  .describe('Where the node stands, such as a rack or a data centre.');
 
 /** For routes without a body: clients that always send one send an empty object. */
 export const noBody = z.object({}, OBJECT);
 
-export const createNamespaceBody = z.object({ namespace: text }, OBJECT);
+export const createNamespaceBody = z.object({ namespace: text.describe(NAME) }, OBJECT);
 
 export const createClusterBody = z.object(
   {
-    name: text,
-    nodes: addresses,
-    /** Nodes a shard *including* its master; 0 means 1. */
+    name: text.describe(NAME),
+    nodes: addresses.describe('`host:port` of each; the first of each shard is its master.'),
     replicas: z
       .int('expected a whole number')
       .min(0, 'expected 0 or more')
       .max(1000, 'expected at most 1000')
-      .default(1),
+      .default(1)
+      .describe('Nodes of a shard, *including* its master; 0 means 1.'),
     password,
     with_data,
     remake,
@@ -82,17 +47,32 @@ export const createClusterBody = z.object(
   OBJECT,
 );
 
-export const importClusterBody = z.object({ nodes: addresses, password }, OBJECT);
-
-/** `name` is what upstream's kvctl sends along: the cluster, which the path names too. */
-export const createShardBody = z.object(
-  { nodes: addresses, password, name: text.optional(), with_data, remake },
+export const importClusterBody = z.object(
+  { nodes: addresses.describe('`host:port` of some nodes of the cluster; the others are found.'), password },
   OBJECT,
 );
 
-export const createNodeBody = z.object({ addr: text, role: text.default('slave'), password, remake }, OBJECT);
+export const createShardBody = z.object(
+  {
+    nodes: addresses.describe('`host:port` of each; the first is the master.'),
+    password,
+    name: text.optional().describe('Without meaning: what some clients send along.'),
+    with_data,
+    remake,
+  },
+  OBJECT,
+);
 
-/** All webhooks there are to be from now on. One without a `secret` keeps what it has under its name. */
+export const createNodeBody = z.object(
+  {
+    addr: text.describe('`host:port`'),
+    role: text.default('slave').describe('`slave`; a shard has its master already.'),
+    password,
+    remake,
+  },
+  OBJECT,
+);
+
 export const webhooksBody = z.object(
   {
     webhooks: z
@@ -103,48 +83,75 @@ export const webhooksBody = z.object(
               .string('expected text')
               .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'expected up to 63 small letters, digits and hyphens'),
             url: z.string('expected text').max(2000, 'expected at most 2000 characters'),
-            secret: z.string('expected text').max(200, 'expected at most 200 characters').optional(),
-            severity: z.enum(EVENT_SEVERITIES, 'expected "info", "warning" or "error"').default('warning'),
+            secret: z
+              .string('expected text')
+              .max(200, 'expected at most 200 characters')
+              .optional()
+              .describe('Requests are signed with it; left out, the one under this name stays.'),
+            severity: z
+              .enum(EVENT_SEVERITIES, 'expected "info", "warning" or "error"')
+              .default('warning')
+              .describe('The least that is told.'),
           },
           'expected objects with "name" and "url", and perhaps "secret" and "severity"',
         ),
         'expected a list of webhooks',
       )
-      .max(WEBHOOKS_MAX, `expected at most ${WEBHOOKS_MAX}`),
+      .max(WEBHOOKS_MAX, `expected at most ${WEBHOOKS_MAX}`)
+      .describe('All there are to be from now on.'),
   },
   OBJECT,
 );
 
-/** At least one of password and policy, which `PATCH` of a cluster sees to. `force` stores a password also where a node that answers refuses it. */
+const newPassword = z
+  .string('expected text')
+  .optional()
+  .describe('Stored once every node that answers accepts it.');
+
+const forcePassword = wish.describe('Stores the password also where a node that answers refuses it.');
+
+/** At least one of password and policy, which `PATCH` of a cluster sees to. */
 export const changeClusterBody = z.object(
   {
-    password: z.string('expected text').optional(),
-    force: wish,
-    on_divergence: z.enum(DIVERGENCE_MODES, 'expected "resync" or "quarantine"').optional(),
+    password: newPassword,
+    force: forcePassword,
+    on_divergence: z
+      .enum(DIVERGENCE_MODES, 'expected "resync" or "quarantine"')
+      .optional()
+      .describe(
+        'What becomes of writes that only an old master has: made anew, or kept until somebody looked.',
+      ),
   },
   OBJECT,
 );
 
-/** One node, or all without. */
-export const syncBody = z.object({ node: z.string('expected a node id').optional() }, OBJECT);
+export const syncBody = z.object(
+  { node: z.string('expected a node id').optional().describe('The id of one node; left out: all nodes.') },
+  OBJECT,
+);
 
-/** `force`: as it is recorded, whatever its nodes say. */
-export const acceptBody = z.object({ force: wish }, OBJECT);
+export const acceptBody = z.object(
+  { force: wish.describe('As it is recorded, whatever its nodes say.') },
+  OBJECT,
+);
 
-/** `force`: also a copy that is proven. */
-export const resyncBody = z.object({ force: wish }, OBJECT);
+export const resyncBody = z.object({ force: wish.describe('Also a copy that is proven.') }, OBJECT);
 
 /** At least one of the four, which `PATCH` of a node sees to. */
 export const changeNodeBody = z.object(
   {
-    addr: z.string('expected a "host:port" text').optional(),
-    password: z.string('expected text').optional(),
-    force: wish,
+    addr: z
+      .string('expected a "host:port" text')
+      .optional()
+      .describe('Where the same node answers from now on.'),
+    password: newPassword,
+    force: forcePassword,
     failover_priority: z
       .int('expected a whole number')
       .min(0, 'expected 0 (never takes over by itself) or more')
       .max(FAILOVER_PRIORITY_MAX, `expected at most ${FAILOVER_PRIORITY_MAX}`)
-      .optional(),
+      .optional()
+      .describe('The higher, the rather it takes over; 0: never by itself.'),
     zone,
   },
   OBJECT,
@@ -152,54 +159,70 @@ export const changeNodeBody = z.object(
 
 const SPARE = 'expected a "host:port" text, or an object with "addr", and perhaps "password" and "zone"';
 
+/** Text is taken as an object with that address. */
+export const spareBody = z.preprocess(
+  (spare) => (typeof spare === 'string' ? { addr: spare } : spare),
+  z.strictObject(
+    {
+      addr: z.string('expected a "host:port" text'),
+      password: z
+        .string('expected text')
+        .optional()
+        .describe('Left out, it stays; a spare without one has that of all members.'),
+      zone,
+    },
+    { error: SPARE },
+  ),
+);
+
 /** At least one of the three, which `PUT` sees to. */
 export const sparesBody = z.object(
   {
     nodes: z
-      .array(
-        z.preprocess(
-          (spare) => (typeof spare === 'string' ? { addr: spare } : spare),
-          z.strictObject(
-            {
-              addr: z.string('expected a "host:port" text'),
-              password: z.string('expected text').optional(),
-              zone,
-            },
-            { error: SPARE },
-          ),
-        ),
-        'expected a list of spares',
-      )
+      .array(spareBody, 'expected a list of spares')
       .max(SPARES_MAX, `expected at most ${SPARES_MAX}`)
-      .optional(),
-    /** Null: nobody is replaced. */
+      .optional()
+      .describe('All spares there are to be; left out, they stay.'),
     copies: z
       .int('expected a whole number, or null')
       .min(1, 'expected 1 or more, or null')
       .max(COPIES_MAX, `expected at most ${COPIES_MAX}`)
       .nullable()
-      .optional(),
+      .optional()
+      .describe('Nodes wanted in each shard, its master among them; null replaces nobody.'),
     replace_after_seconds: z
       .int('expected a whole number of seconds')
       .min(1, 'expected 1 or more')
       .max(REPLACE_AFTER_SECONDS_MAX, `expected at most ${REPLACE_AFTER_SECONDS_MAX}`)
-      .optional(),
+      .optional()
+      .describe('For so long a shard has to be short before a spare takes a place in it.'),
   },
   OBJECT,
 );
 
 export const failoverBody = z.object(
-  { preferred_node_id: z.string('expected a node id').optional(), force: wish, dry_run: wish },
+  {
+    preferred_node_id: z
+      .string('expected a node id')
+      .optional()
+      .describe('Who is to take over; left out or empty: the best replica.'),
+    force: wish.describe('Also where writes may be lost by it.'),
+    dry_run,
+  },
   OBJECT,
 );
 
-/** A time until which something is wanted; its form is checked where it is read. */
-const until = z.string('expected a time with its zone, such as "2026-01-31T12:00:00Z"').optional();
+/** Its form is checked where it is read. */
+const until = z
+  .string('expected a time with its zone, such as "2026-01-31T12:00:00Z"')
+  .optional()
+  .describe('A time with its zone, such as `2026-01-31T12:00:00Z`; left out: until it is taken back.');
 
 const reason = z
   .string('expected text')
   .max(REASON_LENGTH_MAX, `expected at most ${REASON_LENGTH_MAX} characters`)
-  .default('');
+  .default('')
+  .describe('For people.');
 
 /** What is wanted of automatic failovers. */
 export const automationBody = z.object(
@@ -207,148 +230,16 @@ export const automationBody = z.object(
     failover: z.enum(FAILOVER_MODES, 'expected "on", "dry-run" or "paused"'),
     until,
     reason,
-    ignore_mass_failure: wish,
+    ignore_mass_failure: wish.describe('Masters are replaced although very many nodes are missed at once.'),
   },
   OBJECT,
 );
 
-/** `force`: a master that nobody takes over from goes into maintenance as it is. */
-export const maintenanceBody = z.object({ until, reason, force: wish }, OBJECT);
-
-const flag = z.union(
-  [z.boolean(), z.enum(['true', 'false']).transform((word) => word === 'true')],
-  'expected true or false',
-);
-
-const slot = z.union(
-  [z.number(), z.string()],
-  'expected a slot such as 123 or "123", or a range such as "100-200"',
-);
-
-const batch = z
-  .int('expected a number of slots')
-  .min(1, 'expected at least 1')
-  .max(SLOT_COUNT, `expected at most ${SLOT_COUNT}`);
-
-/** How the sources are to send; as they are set where it is left out. */
-const speed = z
-  .int('expected a number of keys per second, or 0 for no limit')
-  .min(0, 'expected 0 (no limit) or more')
-  .max(MIGRATE_SPEED_MAX, `expected at most ${MIGRATE_SPEED_MAX}`)
-  .nullable()
-  .default(null);
-
-const type = z
-  .enum(MIGRATE_TYPES, `expected ${MIGRATE_TYPES.map((word) => `"${word}"`).join(' or ')}`)
-  .nullable()
-  .default(null);
-
-/** All forms in use: integer or text slots, booleans as booleans or words, `slotOnly` beside `slot_only`. */
-export const migrateBody = z.object(
+export const maintenanceBody = z.object(
   {
-    target: z.int('expected the index of the target shard, a whole number'),
-    slot: slot.optional(),
-    slots: listOf('slots', z.string('expected a slot such as "5" or a range such as "5-9"'), {
-      least: 'expected at least one slot',
-      countMax: SLOT_COUNT,
-    }).optional(),
-    batch: batch.optional(),
-    speed,
-    type,
-    slot_only: flag.optional(),
-    slotOnly: flag.optional(),
+    until,
+    reason,
+    force: wish.describe('A master that nobody takes over from goes into maintenance as it is.'),
   },
   OBJECT,
 );
-
-/** By the index of the shard; 1 for every other. Whether a number is a weight is for the plan to say. */
-const weights = z
-  .record(z.string(), z.number('expected a number'), 'expected an object such as {"0": 2}')
-  .default({});
-
-export const rebalanceBody = z.object(
-  { weights, batch: batch.optional(), speed, type, dry_run: wish },
-  OBJECT,
-);
-
-export const drainBody = z.object({ batch: batch.optional(), speed, type, dry_run: wish }, OBJECT);
-
-export const scaleInBody = z.object(
-  {
-    shards: listOf('shards', z.int('expected the index of a shard, a whole number'), {
-      least: 'expected at least one shard',
-      countMax: SLOT_COUNT,
-    }),
-    batch: batch.optional(),
-    speed,
-    type,
-    dry_run: wish,
-  },
-  OBJECT,
-);
-
-export const scaleOutBody = z.object(
-  {
-    nodes: addresses,
-    replicas: z.int('expected a number of nodes').min(1, 'expected at least 1').default(1),
-    password,
-    remake,
-    weights,
-    batch: batch.optional(),
-    speed,
-    type,
-    dry_run: wish,
-  },
-  OBJECT,
-);
-
-/** Which migrations are to be given up: that of a slot, that out of a shard, or all. */
-export const cancelBody = z.object(
-  {
-    slot: slot.optional(),
-    source: z.int('expected the index of the source shard, a whole number').optional(),
-  },
-  OBJECT,
-);
-
-export const slotsBody = z.object(
-  {
-    slots: listOf('slots', z.string('expected a slot such as "5" or a range such as "5-9"'), {
-      least: 'expected at least one slot',
-      countMax: SLOT_COUNT,
-    }),
-  },
-  OBJECT,
-);
-
-/** `peer` may be left out of a removal. */
-export const changePeersBody = z.object(
-  {
-    id: z.int(MEMBER_NUMBER).min(1, MEMBER_NUMBER),
-    peer: z.string('expected a "host:port" text').default(''),
-    operation: z.enum(['add', 'remove'], 'expected "add" or "remove"'),
-  },
-  OBJECT,
-);
-
-/** How long another log level lasts, seconds: nobody has to remember to put it back. */
-const LOG_LEVEL_SECONDS_MAX = 3600;
-const LOG_LEVEL_SECONDS_DEFAULT = 600;
-
-export const logLevelBody = z.object(
-  {
-    level: z.enum(['debug', 'info', 'warn', 'error'], 'expected "debug", "info", "warn" or "error"'),
-    seconds: z
-      .int('expected a whole number of seconds')
-      .min(1, 'expected at least 1')
-      .max(LOG_LEVEL_SECONDS_MAX, `expected at most ${LOG_LEVEL_SECONDS_MAX}`)
-      .default(LOG_LEVEL_SECONDS_DEFAULT),
-  },
-  OBJECT,
-);
-
-/** Without `to` the lead goes to whoever has most of the log. */
-export const transferBody = z.object({ to: z.int(MEMBER_NUMBER).min(1, MEMBER_NUMBER).optional() }, OBJECT);
-
-/** Without `level` the group rises to what its newest member supports. */
-export const finalizeBody = z.object({ level: z.int(LEVEL).min(1, LEVEL).optional(), dry_run: wish }, OBJECT);

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 
-import { NODES_MAX } from '../../../src/api/schemas/bodies.ts';
+import { NODES_MAX } from '../../../src/api/schemas/fields.ts';
 import { testApi, type TestApi } from './support.ts';
 
 const ROOT = '/api/v1/namespaces';

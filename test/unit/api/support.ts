@@ -3,6 +3,7 @@
 import type { Hono } from 'hono';
 
 import { createApp } from '../../../src/api/app.ts';
+import { ApiDescription } from '../../../src/api/description.ts';
 import type {
   FailoverDone,
   FailoverRefusal,
@@ -26,6 +27,7 @@ import type {
   UpgradeStatus,
 } from '../../../src/api/ports.ts';
 import type { Clock } from '../../../src/base/clock.ts';
+import { systemClock } from '../../../src/system/clock.ts';
 import { createSeededRandom } from '../../../src/base/random.ts';
 import { err, ok, type Result } from '../../../src/base/result.ts';
 import type { HandPlan } from '../../../src/control/plan-by-hand.ts';
@@ -39,6 +41,7 @@ import { webhookRecords } from '../../../src/server/webhooks.ts';
 import { ReplicatedStore } from '../../../src/store/replicated-store.ts';
 import type { NodeAddress } from '../../../src/topology/types.ts';
 import { GroupOfOne, JumpingClock } from '../registry/support.ts';
+import { checkDocumented } from '../../support/documented.ts';
 import { silentLogger } from '../../support/silent-logger.ts';
 
 /** What one modelled server says; by default it is fresh. */
@@ -259,6 +262,7 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
         render: () =>
           Promise.resolve({ pieces: [new TextEncoder().encode('metric 1\n')], contentType: 'text/plain' }),
       },
+      description: new ApiDescription('1.2.3', systemClock),
       clock,
       random,
       logger: { ...silentLogger, error: (event) => void errors.push(event) },
@@ -315,6 +319,14 @@ export function testApi(clock: Clock = new JumpingClock()): TestApi {
       const response = await api.app.request(path, init);
       const answer = await response.text();
       const parsed: unknown = answer.startsWith('{') ? JSON.parse(answer) : answer;
+      checkDocumented({
+        method,
+        target: path,
+        sent: typeof body === 'string' ? undefined : body,
+        status: response.status,
+        contentType: response.headers.get('Content-Type'),
+        text: answer,
+      });
       return { status: response.status, headers: response.headers, body: parsed };
     },
   };
