@@ -77,10 +77,9 @@ function failing(checks: readonly ReadinessCheck[]): readonly ReadinessCheck[] {
 
 export function judgeLeader(sights: Sights): Judgement {
   const views = answering(sights).map(({ id, peers }) => ({ id, leader: peers?.leader ?? 0 }));
-  const [first] = views;
-  const leader = first?.leader ?? 0;
-  if (leader !== 0 && views.every((view) => view.leader === leader))
-    return { findings: [], well: `controller ${leader} leads, as all ${views.length} that answer say` };
+  const leader = leaderOf(sights);
+  if (leader !== null && views.every((view) => view.leader === leader.id))
+    return { findings: [], well: `controller ${leader.id} leads, as all say that answer` };
   const who = views.map(
     (view) =>
       `controller ${view.id} says that ${view.leader === 0 ? 'nobody' : `controller ${view.leader}`} leads`,
@@ -103,7 +102,10 @@ export function judgeTolerance(sights: Sights): Judgement {
   return atLeader(sights, (leader) => {
     const tolerance = leader.metrics.ok ? valueOf(leader.metrics.value, 'raft_failure_tolerance') : null;
     if (tolerance !== null && tolerance >= 1)
-      return { findings: [], well: `${tolerance} of the controllers may fail before the group stands still` };
+      return {
+        findings: [],
+        well: `as the leader hears them, ${tolerance} may fail before the group stands still`,
+      };
     return {
       findings: [
         {
@@ -166,7 +168,7 @@ export function judgeClocks(sights: Sights): Judgement {
     });
     return {
       findings,
-      well: `${others.length} clocks are within ${SKEW_SECONDS_MAX * 1000} ms of the leader's`,
+      well: `${others.length} of ${sights.members.length - 1} other clocks are within ${SKEW_SECONDS_MAX * 1000} ms of the leader's`,
     };
   });
 }

@@ -196,6 +196,17 @@ test('a member that is down fails, and everything else is judged by what the oth
   });
 });
 
+test('a leader that does not answer fails, and what only it knows is not called well', () => {
+  expect(found(withMembers(silent(LEADER)))).toEqual([
+    'fail members.reachable controller 1 at 10.0.0.1:9379',
+    'fail members.leader the group',
+    'warn members.tolerance the group',
+    'warn members.lag the group',
+    'warn members.clock the group',
+    'warn backup.age the group',
+  ]);
+});
+
 test('what could not be looked at is not called well', () => {
   const part = err('HTTP 404');
   const mute = HEALTHY.members.map((each) => ({ ...each, readiness: part, config: part, metrics: part }));
