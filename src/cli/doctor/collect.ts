@@ -24,9 +24,11 @@ export async function collectSights(client: Client, timeoutMs: number): Promise<
     (await membersKnownTo(asking, client.hosts)).map((member) => askMember(asking, member)),
   );
   const reached = members.flatMap(({ addr, silence }) => (silence === null ? [addr] : []));
+  // Addresses among members may mean nothing here, where somebody in between passes requests on.
+  const hosts = reached.length > 0 ? reached : client.hosts;
   const [upgrade, clusters] = await Promise.all([
-    asking.told(() => askUpgrade(asking, reached)),
-    asking.told(() => askClusters(asking, reached)),
+    asking.told(() => askUpgrade(asking, hosts)),
+    asking.told(() => askClusters(asking, hosts)),
   ]);
   return { nowSeconds: Date.now() / 1000, members, upgrade, clusters };
 }
