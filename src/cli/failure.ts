@@ -14,7 +14,7 @@ export const EXIT = {
   unreachable: 6,
   /** The time is over, or what became of it is not known. */
   unknown: 7,
-  /** `check` found something. */
+  /** `check` or `doctor` found something. */
   findings: 8,
   interrupted: 130,
 } as const;

@@ -60,7 +60,7 @@ export function createProgram(): Command {
     .addHelpText(
       'after',
       '\nExit codes: 0 done, 1 refused or failed, 2 usage, 3 not found, 4 conflict, 5 not allowed, 6 no leader or nobody reached,\n' +
-        '7 out of time or outcome unknown, 8 check found something, 130 interrupted.\n' +
+        '7 out of time or outcome unknown, 8 check or doctor found something, 130 interrupted.\n' +
         '\nExample: kvctl -H 10.0.0.1:9379,10.0.0.2:9379 status -n shop -c carts',
     );
   const act: Act =

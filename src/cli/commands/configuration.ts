@@ -27,7 +27,7 @@ interface ChangeBody {
   readonly to: unknown;
 }
 
-interface ConfigBody {
+export interface ConfigBody {
   readonly member: number;
   readonly settings: readonly SettingBody[];
   readonly without_effect: readonly string[];

@@ -9,6 +9,7 @@ import { registerBackup } from './backup.ts';
 import { registerConfiguration } from './configuration.ts';
 import { registerCompletion } from './completion.ts';
 import { registerContexts } from './contexts-command.ts';
+import { registerDoctor } from './doctor.ts';
 import { registerRaft } from './raft.ts';
 import { registerUpgrade } from './upgrade.ts';
 
@@ -17,6 +18,7 @@ export function registerGroup(program: Command, act: Act): void {
   registerUpgrade(program, act);
   registerBackup(program, act);
   registerConfiguration(program, act);
+  registerDoctor(program, act);
   registerApi(program, act);
   registerContexts(program);
   registerVersion(program, act);

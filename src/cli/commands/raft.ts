@@ -98,7 +98,7 @@ interface MemberBody {
   readonly featureLevel: number | null;
 }
 
-interface PeersBody {
+export interface PeersBody {
   readonly leader: number;
   readonly members: readonly MemberBody[];
   readonly featureLevel: number;

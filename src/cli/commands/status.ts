@@ -125,13 +125,17 @@ interface Place {
   readonly cluster: string;
 }
 
+interface PlaceSeen {
+  readonly place: Place;
+  readonly status: StatusBody;
+}
+
+/** One request, to whoever leads. */
+type Get = (path: string) => Promise<{ readonly data: unknown }>;
+
 async function lookAtAll(session: Session, isAll: boolean): Promise<Draw> {
   const namespace = isAll ? null : named(() => session.namespace);
-  const namespaces = namespace === null ? await namesAt(session, '/namespaces', 'namespaces') : [namespace];
-  const places = (await inTurns(namespaces, (each) => placesIn(session, each))).flat();
-  const seen = (await inTurns(places, (place) => lookAtPlace(session, place))).filter(
-    (each) => each !== null,
-  );
+  const seen = await clustersIn(namespace, (path) => session.client.get(path));
   const data = { clusters: seen.map(({ place, status: body }) => ({ namespace: place.namespace, ...body })) };
   return () =>
     session.output.show({
@@ -146,26 +150,30 @@ async function lookAtAll(session: Session, isAll: boolean): Promise<Draw> {
     });
 }
 
-async function placesIn(session: Session, namespace: string): Promise<readonly Place[]> {
+/** The health of the clusters of one namespace, or of all of them. */
+export async function clustersIn(namespace: string | null, get: Get): Promise<readonly PlaceSeen[]> {
+  const namespaces = namespace === null ? await namesAt(get, '/namespaces', 'namespaces') : [namespace];
+  const places = (await inTurns(namespaces, (each) => placesIn(get, each))).flat();
+  return (await inTurns(places, (place) => lookAtPlace(get, place))).filter((each) => each !== null);
+}
+
+async function placesIn(get: Get, namespace: string): Promise<readonly Place[]> {
   const path = `/namespaces/${encodeURIComponent(namespace)}/clusters`;
-  const clusters = await namesAt(session, path, 'clusters');
+  const clusters = await namesAt(get, path, 'clusters');
   return clusters.map((cluster) => ({ namespace, cluster }));
 }
 
-async function namesAt(session: Session, path: string, field: string): Promise<readonly string[]> {
-  const { data } = await session.client.get(path);
+async function namesAt(get: Get, path: string, field: string): Promise<readonly string[]> {
+  const { data } = await get(path);
   return ((isRecord(data) ? data[field] : null) ?? []) as readonly string[];
 }
 
 /** Null where it was deleted meanwhile. */
-async function lookAtPlace(
-  session: Session,
-  place: Place,
-): Promise<{ readonly place: Place; readonly status: StatusBody } | null> {
+async function lookAtPlace(get: Get, place: Place): Promise<PlaceSeen | null> {
   const { namespace, cluster } = place;
   const path = `/namespaces/${encodeURIComponent(namespace)}/clusters/${encodeURIComponent(cluster)}/status`;
   try {
-    const { data } = await session.client.get(path);
+    const { data } = await get(path);
     return { place, status: (data as { readonly status: StatusBody }).status };
   } catch (error) {
     if (error instanceof Failure && error.code === EXIT.missing) return null;
