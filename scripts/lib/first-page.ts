@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { freePort } from '../../test/support/free-port.ts';
-import { type KvrocksNode, startKvrocksNode } from '../../test/support/kvrocks-node.ts';
+import { startKvrocksNode } from '../../test/support/kvrocks-node.ts';
 import { readPage } from '../../test/support/markdown.ts';
 
 const PAGE = 'docs/start.md';
@@ -34,20 +34,21 @@ export interface Surroundings {
 export async function walkFirstPage(surroundings: Surroundings): Promise<number> {
   const text = readFileSync(FILE, 'utf8');
   const script = scriptOf(text);
-  const nodes: KvrocksNode[] = [];
+  const shown = [...new Set(script.match(ADDRESS))];
+  const isController = (address: string): boolean => address.startsWith('127.');
+  const nodes = await Promise.all(
+    shown.filter((address) => !isController(address)).map(() => startKvrocksNode()),
+  );
   try {
+    const left = nodes.map(({ address }) => address);
     const addresses = new Map<string, string>();
-    for (const [address] of script.matchAll(ADDRESS)) {
-      if (addresses.has(address)) continue;
-      if (address.startsWith('127.')) addresses.set(address, `127.0.0.1:${await freePort()}`);
-      else {
-        const node = await startKvrocksNode();
-        nodes.push(node);
-        addresses.set(address, node.address);
-      }
-    }
+    for (const address of shown)
+      addresses.set(
+        address,
+        isController(address) ? `127.0.0.1:${await freePort()}` : (left.shift() ?? address),
+      );
     const output = await typed(replaced(script, addresses), surroundings);
-    const back = new Map([...addresses].map(([shown, real]) => [real, shown]));
+    const back = new Map([...addresses].map(([address, real]) => [real, address]));
     compare(text, replaced(output, back));
     return script.split('\n').filter((line) => line !== '' && !line.startsWith('echo @@')).length;
   } finally {
