@@ -1,7 +1,8 @@
-// `npm run check:package`: builds the package, installs it with nothing but what it depends on into an empty folder, and uses it as people do.
+// `npm run check:package`: builds the package, goes with it from an empty folder through the book's first page, and measures what was installed.
 
 import { execFile, spawn } from 'node:child_process';
 import {
+  copyFileSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -22,6 +23,7 @@ import { request } from 'undici';
 import { freePort } from '../test/support/free-port.ts';
 import { notYet, waitUntil } from '../test/support/wait-until.ts';
 import { describeExit, type Exit, writeMemberConfig } from './lib/controller-child.ts';
+import { walkFirstPage } from './lib/first-page.ts';
 import { median } from './lib/statistics.ts';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
@@ -38,7 +40,7 @@ const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 
 new Command('node scripts/check-package.ts')
   .description(
-    'Builds the package, packs it, installs it with its production dependencies alone into an empty folder, and runs three controllers from there.',
+    'Builds the package, packs it, types every command of docs/start.md in an empty folder, its installation first, and runs three controllers from there.',
   )
   .allowExcessArguments(false)
   .parse();
@@ -48,7 +50,10 @@ try {
   const tarball = await pack();
   const app = join(folder, 'app');
   mkdirSync(app);
-  await npm(app, 'install', '--omit=dev', '--no-fund', '--no-audit', tarball);
+  copyFileSync(tarball, join(app, basename(tarball)));
+  const startedMs = performance.now();
+  const commands = await walkFirstPage({ folder: app, scratch: folder, env: environment() });
+  say(`docs/start.md: ${commands} lines typed in ${Math.round((performance.now() - startedMs) / 1000)} s`);
   checkFiles(join(app, 'node_modules', 'kvrocks-controller'));
   const [controller, kvctl] = ['kvrocks-controller', 'kvctl'].map((name) =>
     join(app, 'node_modules', '.bin', name),

@@ -25,7 +25,8 @@ export function readCommandLine(): Asked {
     : { kind: 'verb', perform: asked.verb };
 }
 
-function createProgram(choose: (verb: Verb) => void): Command {
+/** All words; `choose` is given the verb that is meant. */
+export function createProgram(choose: (verb: Verb) => void): Command {
   const program = new Command('kvrocks-controller')
     .description('Keeps Apache Kvrocks clusters alive: one member of a group of controllers.')
     .version(readVersion())

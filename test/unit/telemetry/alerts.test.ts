@@ -1,16 +1,14 @@
-// Alerts, dashboards and runbooks speak of metrics, labels and commands that exist, and of each other.
+// Alerts, dashboards and runbooks speak of metrics and labels that exist, and of each other; their commands are tried in `docs/commands.test.ts`.
 
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-import type { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 
 import { DASHBOARDS } from '../../../scripts/lib/dashboards.ts';
-import { createProgram } from '../../../src/cli/run.ts';
 import { METRICS } from '../../../src/telemetry/catalog.ts';
 import { PREFIX } from '../../../src/telemetry/declared/declare.ts';
 import { type Expression, readExpression } from '../../support/promql.ts';
@@ -116,29 +114,6 @@ describe('alerts', () => {
     expect(runbooks).toEqual(alerts.map((alert) => `${alert}.md`).toSorted());
     for (const { alert, annotations } of rules)
       expect(annotations.runbook_url).toBe(`docs/runbooks/${alert}.md`);
-  });
-
-  test('have runbooks whose commands kvctl has', () => {
-    const commands = runbooks.flatMap((file) =>
-      [...readFileSync(`${ROOT}docs/runbooks/${file}`, 'utf8').matchAll(/`kvctl ([^`]*)`/g)].map(
-        ([, words = '']) => words,
-      ),
-    );
-    expect(commands.length).toBeGreaterThan(20);
-    for (const text of commands) {
-      let command: Command | undefined = createProgram();
-      for (const word of text.split(' ').filter((part) => /^[a-z-]+$/.test(part) && !part.startsWith('-'))) {
-        if (command.commands.length === 0) break;
-        command = command.commands.find((child) => child.name() === word || child.aliases().includes(word));
-        if (command === undefined) break;
-      }
-      expect(command, `kvctl ${text}`).toBeDefined();
-      const options = new Set(
-        [...createProgram().options, ...(command?.options ?? [])].flatMap(({ short, long }) => [short, long]),
-      );
-      for (const [flag] of text.matchAll(/(?<= |^)--?[a-zA-Z-]+/g))
-        expect(options, `kvctl ${text}`).toContain(flag);
-    }
   });
 
   test('have samples for which they fire and samples for which they do not', () => {
